@@ -1,0 +1,33 @@
+"""audiornn: recordings in, a small recurrent network out, and that network listens anywhere.
+
+    >>> import audiornn
+    >>> model = audiornn.load_model("runs/spoken_digits/model.onnx")  # doctest: +SKIP
+    >>> model.transcribe("file.wav").text  # doctest: +SKIP
+    'three one four'
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["AudiornnError", "Recognizer", "__version__", "load_audio", "load_model"]
+
+if TYPE_CHECKING:
+    from audiornn.audio import load_audio
+    from audiornn.errors import AudiornnError
+    from audiornn.listen.recognizer import Recognizer, load_model
+
+_HOMES = {
+    "AudiornnError": "audiornn.errors",
+    "Recognizer": "audiornn.listen.recognizer",
+    "load_audio": "audiornn.audio",
+    "load_model": "audiornn.listen.recognizer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when first asked for: `import audiornn` and `audiornn --help` cost no numpy.
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

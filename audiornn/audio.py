@@ -1,0 +1,289 @@
+"""Recordings in: any file libsndfile reads, as a mono float32 waveform at the rate the model wants.
+
+`audio_blocks` reads in blocks of bounded memory; `load_audio` is those blocks joined, so both give the same samples.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import struct
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from audiornn.errors import AudioError
+
+__all__ = ["EXTENSIONS", "AudioInfo", "Waveform", "audio_blocks", "audio_info", "load_audio", "to_waveform"]
+
+Waveform = NDArray[np.float32]
+AudioSource = str | Path | IO[bytes]
+
+#: The suffixes that a folder is searched for.
+EXTENSIONS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aif", ".aiff", ".au", ".caf", ".w64"})
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a recording's header says: Hz, channels, samples a channel, and the container's name."""
+
+    sample_rate: int
+    n_channels: int
+    n_samples: int
+    container: str
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.n_samples / self.sample_rate
+
+
+def audio_info(source: AudioSource) -> AudioInfo:
+    """Read a recording's header.
+
+    Raises:
+        AudioError: missing, empty, or no audio.
+    """
+    with _opened(source) as (file, _):
+        return AudioInfo(file.samplerate, file.channels, file.frames, file.format)
+
+
+def load_audio(
+    source: AudioSource,
+    sample_rate: int | None = None,
+    *,
+    channel: int | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
+) -> Waveform:
+    """Read a recording, or a part of one.
+
+    Args:
+        source: a path, `-` for standard input, or a binary file object.
+        sample_rate: Hz to resample to (soxr, high quality); None keeps the recording's own.
+        channel: the channel to take, from 1; None mixes all of them down.
+        start: where to begin, in seconds.
+        duration: how much to read, in seconds; None reads to the end.
+
+    Returns:
+        float32 samples in −1…1, shape (samples,).
+
+    Raises:
+        AudioError: missing, empty, truncated or damaged, no audio, not finite, or shorter than `start + duration`.
+    """
+    blocks = list(audio_blocks(source, sample_rate, channel=channel, start=start, duration=duration))
+    return np.concatenate(blocks) if len(blocks) != 1 else blocks[0]
+
+
+def audio_blocks(
+    source: AudioSource,
+    sample_rate: int | None = None,
+    *,
+    channel: int | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
+    block_seconds: float = 10.0,
+) -> Iterator[Waveform]:
+    """Read a recording block by block; memory does not grow with its length.
+
+    Arguments and errors are those of `load_audio`; a block holds about `block_seconds` seconds.
+    """
+    with _opened(source) as (file, name):
+        if channel is not None and not 1 <= channel <= file.channels:
+            raise AudioError(f"{name}: has no channel {channel}, only {file.channels}")
+        first, n_wanted = _range(file, name, start, duration)
+        if first:
+            file.seek(first)
+        to_rate = _resampler(file.samplerate, sample_rate)
+        block_length = max(1, round(block_seconds * file.samplerate))
+        n_read = 0
+        while n_read < n_wanted:
+            samples = _read(file, name, min(block_length, n_wanted - n_read), first + n_read)
+            n_read += len(samples)
+            if not len(samples):
+                break
+            waveform = samples.mean(axis=1) if channel is None else samples[:, channel - 1]
+            if not np.isfinite(waveform).all():
+                raise AudioError(f"{name}: holds samples that are not finite (NaN or infinity); write the file anew")
+            yield to_rate(waveform, n_read >= n_wanted)
+        if n_read < n_wanted:
+            raise _truncated(file, name, first + n_read)
+
+
+def to_waveform(samples: NDArray[Any], sample_rate: int, target_rate: int, *, name: str = "the waveform") -> Waveform:
+    """Make samples already in memory what the model takes: mono, float32, at its own rate.
+
+    Args:
+        samples: (samples,) or (samples, channels); integers are scaled by their full range.
+        sample_rate: Hz of `samples`.
+        target_rate: Hz of the result.
+        name: what to call it in an error.
+
+    Raises:
+        AudioError: empty, of another shape, or not finite.
+    """
+    samples = np.asarray(samples)
+    if samples.ndim not in (1, 2) or not samples.size:
+        raise AudioError(f"{name}: expected samples of shape (samples,) or (samples, channels), got {samples.shape}")
+    if np.issubdtype(samples.dtype, np.integer):
+        samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min or -np.iinfo(samples.dtype).max)
+    waveform = samples.astype(np.float32, copy=False)
+    if waveform.ndim == 2:
+        waveform = waveform.mean(axis=1)
+    if not np.isfinite(waveform).all():
+        raise AudioError(f"{name}: holds samples that are not finite (NaN or infinity)")
+    return _resampler(sample_rate, target_rate)(waveform, True)
+
+
+class _resampler:  # noqa: N801 - used as a function that remembers
+    """Blocks at one rate in, blocks at another out."""
+
+    def __init__(self, sample_rate: int, target_rate: int | None) -> None:
+        self._stream = None
+        if target_rate is not None and target_rate != sample_rate:
+            import soxr  # only here: most recordings are at the model's rate already
+
+            self._stream = soxr.ResampleStream(sample_rate, target_rate, 1, dtype="float32")
+
+    def __call__(self, waveform: Waveform, last: bool) -> Waveform:
+        if self._stream is None:
+            return np.ascontiguousarray(waveform)
+        resampled: Waveform = self._stream.resample_chunk(np.ascontiguousarray(waveform), last=last)
+        return resampled
+
+
+@contextlib.contextmanager
+def _opened(source: AudioSource) -> Iterator[tuple[Any, str]]:
+    """The open sound file, and the name to call it in a message."""
+    name = "standard input" if source == "-" else str(getattr(source, "name", source))
+    with contextlib.ExitStack() as stack:
+        if source == "-":
+            # libsndfile must seek; a file on disk lets it, and keeps memory flat whatever comes.
+            spool = stack.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(sys.stdin.buffer, spool)
+            spool.seek(0)
+            source = spool
+        if isinstance(source, (str, Path)):
+            source = _checked_path(Path(source))
+            stream: IO[bytes] = stack.enter_context(open(source, "rb"))
+        else:
+            stream = source
+        _check_promised_length(stream, name)
+        try:
+            file = stack.enter_context(soundfile.SoundFile(str(source) if isinstance(source, Path) else stream))
+        except (soundfile.LibsndfileError, TypeError) as error:
+            raise AudioError(f"{name}: not audio that can be read ({_reason(error)}); {_CONTAINERS}") from None
+        if file.frames == 0:
+            raise AudioError(f"{name}: holds no samples; was the recording cut off?")
+        yield file, name
+
+
+_CONTAINERS = "WAV, FLAC, OGG, Opus, MP3 and NIST SPHERE are"
+
+
+def _checked_path(path: Path) -> Path:
+    if not path.exists():
+        raise AudioError(f"{path}: no such file")
+    if path.is_dir():
+        raise AudioError(f"{path}: is a folder, not a recording")
+    try:
+        empty = path.stat().st_size == 0
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be opened ({error.strerror or error})") from None
+    if empty:
+        raise AudioError(f"{path}: the file is empty")
+    return path
+
+
+def _check_promised_length(stream: IO[bytes], name: str) -> None:
+    """A WAV or SPHERE file shorter than its header says was cut off; libsndfile would read the rest and say nothing."""
+    if not (hasattr(stream, "seekable") and stream.seekable()):
+        return
+    begin = stream.tell()
+    head = stream.read(1024)
+    size = stream.seek(0, 2) - begin
+    stream.seek(begin)
+    promised = _wav_length(head) if head[:4] == b"RIFF" else _sphere_length(head) if head[:4] == b"NIST" else 0
+    if not size:
+        raise AudioError(f"{name}: is empty")
+    if promised > size:
+        raise AudioError(
+            f"{name}: is truncated: its header promises {promised:,} bytes, {size:,} are there; copy or record it again"
+        )
+
+
+def _wav_length(head: bytes) -> int:
+    """Bytes up to the end of the data chunk, or 0 where the header does not say (a stream's header)."""
+    position = 12
+    while position + 8 <= len(head):
+        identifier, length = struct.unpack_from("<4sI", head, position)
+        if identifier == b"data":
+            return 0 if length in (0, 0xFFFFFFFF, 0x7FFFFFFF) or length >= 0xFFFFFF00 else position + 8 + int(length)
+        position += 8 + length + length % 2
+    return 0
+
+
+def _sphere_length(head: bytes) -> int:
+    """Bytes of header and samples that a NIST SPHERE header promises, or 0 where it does not say."""
+    fields: dict[str, str] = {}
+    lines = head.decode("ascii", errors="replace").splitlines()
+    for line in lines[2:]:
+        parts = line.split(None, 2)
+        if parts[:1] == ["end_head"]:
+            break
+        if len(parts) == 3:
+            fields[parts[0]] = parts[2]
+    try:
+        header = int(lines[1])
+        count, width = int(fields["sample_count"]), int(fields["sample_n_bytes"])
+        coding = fields.get("sample_coding", "pcm")
+        return 0 if "embedded" in coding else header + count * width * int(fields.get("channel_count", "1"))
+    except (KeyError, ValueError, IndexError):
+        return 0
+
+
+def _range(file: Any, name: str, start: float, duration: float | None) -> tuple[int, int]:
+    """First sample and number of samples of a stretch given in seconds."""
+    first = round(start * file.samplerate)
+    available = file.frames - first
+    if start < 0 or available <= 0:
+        raise AudioError(f"{name}: starts at {start:g} s lie outside its {file.frames / file.samplerate:.2f} s")
+    if duration is None:
+        return first, available
+    n_wanted = max(1, round(duration * file.samplerate))
+    # Seconds in a manifest are rounded: a hundredth more than there is means "to the end".
+    if n_wanted > available + max(1, file.samplerate // 100):
+        raise AudioError(
+            f"{name}: {start:g} to {start + duration:g} s was asked for, but it ends at "
+            f"{file.frames / file.samplerate:.2f} s; is the manifest for another version of the file?"
+        )
+    return first, min(n_wanted, available)
+
+
+def _read(file: Any, name: str, n_samples: int, position: int) -> NDArray[np.float32]:
+    try:
+        samples: NDArray[np.float32] = file.read(n_samples, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError:
+        raise _truncated(file, name, position) from None
+    return samples
+
+
+def _truncated(file: Any, name: str, n_read: int) -> AudioError:
+    return AudioError(
+        f"{name}: is damaged or truncated: its header promises {file.frames / file.samplerate:.2f} s, but it cannot "
+        f"be decoded past {n_read / file.samplerate:.2f} s; fetch or record it again"
+    )
+
+
+def _reason(error: Exception) -> str:
+    text = str(getattr(error, "error_string", error)).strip().rstrip(".")
+    return text[:1].lower() + text[1:] if text else type(error).__name__

@@ -1,0 +1,492 @@
+"""The command line. It parses, calls, and prints; every verb imports what it needs inside its own function, so that
+`--help` costs a tenth of a second and `transcribe` never meets PyTorch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiornn import __version__
+from audiornn.errors import AudiornnError, ModelFileError, SettingsError, TrainingError
+from audiornn.files import explain_write_error
+
+if TYPE_CHECKING:
+    from audiornn.corpus.preparation import Prepared
+    from audiornn.listen.recognizer import Recognizer
+    from audiornn.recipe import Recipe
+
+__all__ = ["main"]
+
+_PARTIAL_FAILURE = 1
+_FAILURE = 2
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 done in part, 2 not done."""
+    parsed = vars(_parser().parse_args(arguments))
+    run: Callable[..., int] = parsed.pop("run_verb")
+    try:
+        return run(**parsed)
+    except AudiornnError as error:
+        _say(f"audiornn: {error}")
+        return _FAILURE
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "audiornn":
+            raise
+        _say(f"audiornn: this needs {error.name}, which is not installed: pip install 'audiornn[train]'")
+        return _FAILURE
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PARTIAL_FAILURE
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        _say(f"audiornn: {explain_write_error(error, Path(error.filename or '.'))}")
+        return _FAILURE
+    except KeyboardInterrupt:
+        _say("audiornn: stopped")
+        return _INTERRUPTED
+
+
+def prep(
+    recipe: str, corpus: Path | None, data: Path, jobs: int | None, skip_bad: bool, overrides: list[str]
+) -> int:
+    """`audiornn prep`: a corpus becomes manifests and features."""
+    from audiornn.corpus.preparation import prepare_corpus
+    from audiornn.recipe import find_recipe, load_recipe
+
+    folder, packaged = find_recipe(recipe)
+    if packaged:
+        _say(f"{recipe}: no such folder here; taking the recipe that comes with audiornn")
+    loaded = load_recipe(folder, overrides)
+    n_jobs = jobs or os.cpu_count() or 1
+    if corpus is None:
+        if not loaded.makes_corpus:
+            raise SettingsError(
+                f"recipe {loaded.name} needs its corpus: name its folder with --corpus DIR; "
+                f"where to get it stands in {folder}/README.md"
+            )
+        corpus = data / loaded.name / "corpus"
+        loaded.obtain(corpus, jobs=n_jobs)
+    with _progress("features", "utterance") as progress:
+        prepared = prepare_corpus(
+            loaded, corpus, data, overrides=overrides, n_jobs=n_jobs, skip_bad=skip_bad, progress=progress
+        )
+    _print_summary(prepared)
+    return 0
+
+
+def train(
+    recipe: str | None,
+    data: Path,
+    run: Path | None,
+    runs: Path,
+    resume: bool,
+    device: str | None,
+    overrides: list[str],
+) -> int:
+    """`audiornn train`: a prepared corpus becomes a model file."""
+    from audiornn.corpus.preparation import last_prepared, open_prepared
+
+    if resume:
+        run = run or _unfinished_run(runs, recipe)
+        trained, prepared_name = _resumed_recipe(run, overrides)
+        prepared = open_prepared(data / prepared_name)
+    else:
+        prepared = open_prepared(last_prepared(data) if recipe is None else data / Path(recipe).name)
+        if recipe is None:
+            _say(f"training {prepared.recipe.name}, prepared last, from {prepared.folder}")
+        trained = _recipe_to_train(prepared, overrides)
+        run = _new_run(runs, trained.name) if run is None else _empty_run(run)
+    if device is not None:
+        from dataclasses import replace
+
+        trained = replace(trained, training=replace(trained.training, device=device))
+
+    from audiornn.train.loop import Interrupted
+    from audiornn.train.loop import train as run_training
+
+    try:
+        model = run_training(
+            prepared, trained, run, resume=resume, report=_say, show_progress=sys.stderr.isatty()
+        )
+    except Interrupted as stop:
+        _say(f"audiornn: {stop} (run {run})")
+        return _INTERRUPTED
+    print(f"{model}: the model file; `audiornn evaluate` scores it, `audiornn transcribe FILE` uses it")
+    return 0
+
+
+def evaluate(
+    model: Path | None,
+    split: str,
+    manifest: Path | None,
+    data: Path,
+    runs: Path,
+    skip_bad: bool,
+    output_format: str,
+) -> int:
+    """`audiornn evaluate`: error counts and intervals of a model."""
+    from audiornn.corpus.manifest import read_manifest
+    from audiornn.evaluate.report import evaluate as run_evaluation
+
+    recognizer, path = _load(model, runs)
+    if manifest is not None:
+        utterances, name = read_manifest(manifest), str(manifest)
+    else:
+        utterances, name = _split_of_model(recognizer, split, data), split
+    with _progress("listening", "recording") as progress:
+        done = iter(range(1, len(utterances) + 1))
+        report = run_evaluation(
+            recognizer, utterances, name, skip_bad=skip_bad, progress=lambda n: progress(next(done), len(utterances))
+        )
+    for line in report.unreadable:
+        _say(f"audiornn: {line}")
+    if output_format == "json":
+        print(json.dumps({"model": str(path), **report.to_json()}, ensure_ascii=False))
+    else:
+        print(f"{path} on {name}: {report.utterances:,} utterances\n{report.to_text()}")
+    return _PARTIAL_FAILURE if report.unreadable else 0
+
+
+def transcribe(
+    files: list[str], model: Path | None, runs: Path, channel: int | None, output_format: str
+) -> int:
+    """`audiornn transcribe`: recordings become text or labels."""
+    from audiornn.errors import AudioError
+    from audiornn.listen.formats import to_json, to_text
+
+    recordings = list(_recordings(files))
+    recognizer, path = _load(model, runs)
+    several = len(recordings) > 1 or files != recordings
+    n_failed = 0
+    for recording in recordings:
+        try:
+            result = recognizer.transcribe(recording, channel=channel)
+        except AudioError as error:
+            n_failed += 1
+            _say(f"audiornn: {error}")
+            continue
+        if output_format == "json":
+            entry = to_json(result, audio=recording, task=recognizer.card.task)
+            print(json.dumps({**entry, "model": str(path)}, ensure_ascii=False), flush=True)
+        else:
+            text = to_text(result)
+            print("\n".join(f"{recording}\t{line}" for line in text.split("\n")) if several else text, flush=True)
+    if n_failed and len(recordings) > 1:
+        _say(f"audiornn: {n_failed} of {len(recordings)} recordings could not be read")
+    return 0 if not n_failed else _FAILURE if n_failed == len(recordings) else _PARTIAL_FAILURE
+
+
+def info(model: Path | None, runs: Path, output_format: str) -> int:
+    """`audiornn info`: a model file's card."""
+    recognizer, path = _load(model, runs)
+    card = recognizer.card
+    if output_format == "json":
+        print(json.dumps({"model": str(path), **json.loads(card.to_json())}, ensure_ascii=False))
+        return 0
+    symbols = list(card.vocabulary.symbols)
+    shown = ", ".join(map(repr, symbols[:40])) + (f", … ({len(symbols)} in all)" if len(symbols) > 40 else "")
+    features = card.features
+    network = {**card.network}
+    rows = {
+        "model file": f"{path} ({path.stat().st_size:,} bytes)",
+        "task": card.task,
+        "recipe": card.recipe,
+        "features": f"{features.n_features} ({features.kind}, {features.deltas} deltas) at {features.sample_rate:,} Hz, "
+        f"{1000 * features.win_length / features.sample_rate:g} ms every {1000 * features.frame_seconds:g} ms, "
+        f"normalisation {features.normalisation}",
+        "network": f"{network.get('n_layers')} × {network.get('n_units')} "
+        f"{'bidirectional ' if network.get('bidirectional') else ''}{network.get('cell')}, "
+        f"{network.get('n_parameters', 0):,} parameters, an output every {1000 * card.output_seconds:g} ms",
+        "vocabulary": f"{len(symbols)} {card.vocabulary.unit}s: {shown}",
+        "training": ", ".join(f"{key} {value}" for key, value in card.training.items() if key != "digests"),
+        "licence": card.licence or "not stated",
+        **{
+            f"result on {split}": f"error rate {100 * result['errors'] / max(1, result['reference_length']):.2f} % "
+            f"({result['errors']:,} of {result['reference_length']:,})"
+            for split, result in card.results.items()
+        },
+    }
+    width = max(map(len, rows))
+    for key, value in rows.items():
+        print(f"{key:{width}}  {value}")
+    return 0
+
+
+def demo(data: Path, runs: Path) -> int:
+    """`audiornn demo`: the whole road on speech it synthesises itself."""
+    from audiornn.corpus.preparation import open_prepared
+    from audiornn.listen.recognizer import load_model
+
+    recipe = "recipes/spoken_digits"
+    steps: list[tuple[str, Callable[[], int]]] = [
+        (
+            f"audiornn prep {recipe}",
+            lambda: prep(recipe, corpus=None, data=data, jobs=None, skip_bad=False, overrides=[]),
+        ),
+        (
+            "audiornn train",
+            lambda: train(recipe, data=data, run=None, runs=runs, resume=False, device=None, overrides=[]),
+        ),
+        (
+            "audiornn evaluate",
+            lambda: evaluate(None, "test", None, data=data, runs=runs, skip_bad=False, output_format="text"),
+        ),
+    ]
+    for command, step in steps:
+        print(f"\n$ {command}", flush=True)
+        code = step()
+        if code:
+            return code
+    model = _last_model(runs)
+    recognizer = load_model(model)
+    utterances = open_prepared(data / "spoken_digits").utterances("test")
+    print("\n$ audiornn transcribe …   five recordings whose voices and strings it never heard in training\n")
+    for utterance in utterances[:: max(1, len(utterances) // 5)][:5]:
+        heard = recognizer.transcribe(utterance.audio)
+        print(f"  said   {utterance.text}\n  heard  {getattr(heard, 'text', '')}\n")
+    print(
+        f"The model lies in {model} ({model.stat().st_size / 1e6:.1f} MB) and needs neither PyTorch nor this folder.\n"
+        "Next: audiornn transcribe FILE                         a recording of yours, digits in English\n"
+        "      audiornn info                                    what the model file says of itself\n"
+        "      audiornn prep recipes/speechcommands --corpus DIR && audiornn train     real speech"
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="audiornn",
+        description="Recordings in, a small recurrent network out, and that network listens anywhere.",
+        epilog="Start with `audiornn demo`: the whole road, offline, in a few minutes.",
+    )
+    parser.add_argument("--version", action="version", version=f"audiornn {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def verb(run: Callable[..., int], summary: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(run.__name__, help=summary, description=summary)
+        added.set_defaults(run_verb=run)
+        return added
+
+    def places(to: argparse.ArgumentParser, *names: str) -> None:
+        if "data" in names:
+            to.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="prepared corpora (data)")
+        if "runs" in names:
+            to.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="trained runs (runs)")
+        if "set" in names:
+            to.add_argument(
+                "--set",
+                dest="overrides",
+                action="append",
+                default=[],
+                metavar="KEY=VALUE",
+                help="change a setting of the recipe, e.g. training.epochs=5; may be given again",
+            )
+        if "format" in names:
+            to.add_argument("--format", dest="output_format", choices=("text", "json"), default="text")
+
+    p = verb(prep, "make manifests and features of a corpus")
+    p.add_argument("recipe", metavar="RECIPE", help="a recipe's folder, or the name of one that comes with audiornn")
+    p.add_argument("--corpus", type=Path, metavar="DIR", help="the corpus, in its published layout")
+    p.add_argument("--jobs", type=_count, metavar="N", help="worker processes (one a core)")
+    p.add_argument("--skip-bad", action="store_true", help="leave out, and count, utterances that cannot be used")
+    places(p, "data", "set")
+
+    p = verb(train, "train the network of a prepared recipe and write its model file")
+    p.add_argument("recipe", nargs="?", metavar="RECIPE", help="which (the one prepared last)")
+    p.add_argument("--run", type=Path, metavar="DIR", help="the run's folder (runs/RECIPE, or the next free number)")
+    p.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    p.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
+    places(p, "data", "runs", "set")
+
+    p = verb(evaluate, "count a model's errors on a split or a manifest")
+    p.add_argument("model", nargs="?", type=Path, metavar="RUN|MODEL", help="a run or a model file (the one trained last)")
+    p.add_argument("--split", choices=("train", "dev", "test"), default="test", help="of its recipe (test)")
+    p.add_argument("--manifest", type=Path, metavar="FILE", help="recordings of a manifest instead")
+    p.add_argument("--skip-bad", action="store_true", help="count unreadable recordings instead of stopping")
+    places(p, "data", "runs", "format")
+
+    p = verb(transcribe, "listen to recordings: text, or labels with their probability")
+    p.add_argument("files", nargs="+", metavar="FILE", help="recordings, folders of them, or - for standard input")
+    p.add_argument("--model", type=Path, metavar="FILE", help="a model file or a run (the one trained last)")
+    p.add_argument("--channel", type=_count, metavar="N", help="listen to this channel only, from 1 (all, mixed down)")
+    places(p, "runs", "format")
+
+    p = verb(info, "print what a model file says of itself")
+    p.add_argument("model", nargs="?", type=Path, metavar="MODEL", help="a model file or a run (the one trained last)")
+    places(p, "runs", "format")
+
+    p = verb(demo, "the whole road on speech it synthesises itself: prep, train, evaluate, transcribe")
+    places(p, "data", "runs")
+    return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return value
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal, nothing elsewhere; called with what is done and what is to be done."""
+    if not sys.stderr.isatty():
+        yield lambda n_done, n_all: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=what, unit=f" {unit}s", leave=False) as bar:
+
+        def advance(n_done: int, n_all: int) -> None:
+            bar.total = n_all
+            bar.update(n_done - bar.n)
+
+        yield advance
+
+
+def _print_summary(prepared: Prepared) -> None:
+    print(f"{'split':6} {'utterances':>10} {'hours':>8} {'speakers':>9} {'labels':>7}")
+    for row in prepared.summary:
+        print(f"{row.split:6} {row.utterances:10,} {row.hours:8.3f} {row.speakers:9,} {row.labels:7,}")
+    if prepared.skipped:
+        print(f"{prepared.skipped} bad utterances left out; {prepared.folder}/bad.txt names them")
+    state = "nothing has changed" if prepared.unchanged else "prepared"
+    print(f"{prepared.folder}: {state}; `audiornn train` comes next")
+
+
+def _recipe_to_train(prepared: Prepared, overrides: list[str]) -> Recipe:
+    """The recipe as it stands now, with prep's overrides and then train's; its features must be the prepared ones."""
+    from audiornn.recipe import load_recipe, recipe_fingerprint
+
+    if not prepared.recipe_folder.is_dir():
+        if overrides:
+            raise SettingsError(f"{prepared.recipe_folder}: the recipe is gone, so --set cannot be checked; prepare it again")
+        return prepared.recipe
+    recipe = load_recipe(prepared.recipe_folder, [*prepared.overrides, *overrides])
+    if recipe_fingerprint(recipe) != recipe_fingerprint(prepared.recipe):
+        changed = _difference(prepared.recipe.to_json(), recipe.to_json())
+        raise TrainingError(
+            f"{prepared.folder}: the corpus was prepared with other settings ({changed}); run `audiornn prep` again with the new ones"
+        )
+    return recipe
+
+
+def _difference(before: dict[str, Any], after: dict[str, Any]) -> str:
+    changes = []
+    for section in ("task", "shared_speakers", "corpus", "features", "vocabulary", "model"):
+        old, new = before[section], after[section]
+        if not isinstance(old, dict):
+            old, new = {"": old}, {"": new}
+        for key in sorted({*old, *new}):
+            if old.get(key) != new.get(key) and (section != "model" or key == "stride"):
+                changes.append(f"{section}.{key} was {old.get(key)!r}, is {new.get(key)!r}".replace(". ", " "))
+    return "; ".join(changes)
+
+
+def _new_run(runs: Path, name: str) -> Path:
+    """runs/NAME, or the next number; nothing that is there is ever written over."""
+    number = 1
+    while (run := runs / (name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    before = runs / (name if number == 2 else f"{name}-{number - 1}")
+    if number > 1 and not (before / "model.onnx").exists() and (before / "last.safetensors").exists():
+        _say(f"{before} was stopped before its end; `audiornn train --resume` would go on with it")
+    return run
+
+
+def _empty_run(run: Path) -> Path:
+    if run.exists() and any(run.iterdir()):
+        raise TrainingError(f"{run}: holds a run already; name another folder, or go on with it by --resume")
+    return run
+
+
+def _unfinished_run(runs: Path, recipe: str | None) -> Path:
+    name = "*" if recipe is None else f"{Path(recipe).name}*"
+    stopped = [path for path in runs.glob(f"{name}/last.safetensors") if not (path.parent / "model.onnx").exists()]
+    if not stopped:
+        raise TrainingError(f"{runs}: no run was stopped before its end; name one with --run to go on with it")
+    run = max(stopped, key=lambda path: path.stat().st_mtime_ns).parent
+    _say(f"going on with {run}")
+    return run
+
+
+def _resumed_recipe(run: Path, overrides: list[str]) -> tuple[Recipe, str]:
+    from audiornn.recipe import Recipe
+
+    if overrides:
+        raise SettingsError("--resume goes on with the run's own settings; --set starts a new run")
+    if not (run / "last.safetensors").exists():
+        raise TrainingError(f"{run}: holds no checkpoint to go on from")
+    try:
+        recipe = Recipe.from_json(json.loads((run / "recipe.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError) as error:
+        raise TrainingError(f"{run}/recipe.json: cannot be read ({error})") from None
+    return recipe, recipe.name
+
+
+def _last_model(runs: Path) -> Path:
+    made = sorted(runs.glob("*/model.onnx"), key=lambda path: path.stat().st_mtime_ns)
+    if not made:
+        raise ModelFileError(
+            f"no model yet in {runs}: train one with `audiornn prep RECIPE` and `audiornn train`, or name one with --model"
+        )
+    return made[-1]
+
+
+def _load(model: Path | None, runs: Path) -> tuple[Recognizer, Path]:
+    from audiornn.listen.recognizer import load_model
+
+    if model is None:
+        model = _last_model(runs)
+        _say(f"model {model}, trained last")
+    elif model.is_dir():
+        model = model / "model.onnx"
+    return load_model(model), model
+
+
+def _split_of_model(recognizer: Recognizer, split: str, data: Path) -> Any:
+    """A split of the corpus that the model was trained on, and on no other preparation of it."""
+    from audiornn.corpus.preparation import open_prepared
+
+    prepared = open_prepared(data / recognizer.card.recipe)
+    trained_on = recognizer.card.training.get("digests", {})
+    if trained_on.get("train") != prepared.digests["train"]:
+        raise SettingsError(
+            f"{prepared.folder}: prepared differently since this model was trained, so its {split} split may hold what the "
+            "model learnt from; prepare it as before (same --set), or name a --manifest"
+        )
+    return prepared.utterances(split)
+
+
+def _recordings(files: list[str]) -> Iterator[str]:
+    """The files given, and for each folder the recordings below it, in order."""
+    from audiornn.audio import EXTENSIONS
+    from audiornn.errors import AudioError
+
+    for file in files:
+        path = Path(file)
+        if file == "-" or not path.is_dir():
+            yield file
+            continue
+        found = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+        if not found:
+            raise AudioError(f"{file}: the folder holds no recordings")
+        yield from found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What `prep` makes: manifests and features."""

@@ -1,0 +1,273 @@
+"""The feature store: log-mel frames of a corpus in memory-mapped shards.
+
+A shard holds the frames of a few hundred utterances and is named by a hash of all that they depend on: the settings of
+the spectrogram and, of each utterance, the file, its size and time of change, and the stretch. So a shard that is there
+is right; one that is missing is computed; a killed run goes on where it was; and a change recomputes what it touched.
+
+Kept are log-mel frames, not MFCCs: augmentation masks bands and changes levels there, and the cosine transform that
+follows costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiornn.audio import load_audio
+from audiornn.corpus.manifest import Utterance
+from audiornn.errors import AudioError, CorpusError
+from audiornn.features import FeatureExtractor, Features, FeatureSettings
+from audiornn.files import write_atomically
+
+__all__ = ["FeatureStore", "StoredUtterance", "compute_features"]
+
+_SHARD_UTTERANCES = 256
+_WORTH_WORKERS = 400  # below this many utterances starting worker processes costs more than it saves
+
+
+@dataclass(frozen=True)
+class StoredUtterance:
+    """Where an utterance's frames are, or why there are none.
+
+    Attributes:
+        shard: file name in the store's folder.
+        first: the utterance's first frame in the shard.
+        n_frames: how many it has.
+        duration: seconds of audio.
+        problem: why the recording cannot be used; empty where it can.
+    """
+
+    shard: str
+    first: int
+    n_frames: int
+    duration: float
+    problem: str = ""
+
+
+class FeatureStore:
+    """The frames of one split, in its manifest's order."""
+
+    def __init__(self, folder: Path, entries: Sequence[StoredUtterance]) -> None:
+        self._folder = folder
+        self._entries = entries
+        self._shards: dict[str, Features] = {}
+        self.lengths: NDArray[np.int64] = np.array([entry.n_frames for entry in entries], np.int64)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: int) -> Features:
+        """Log-mel frames of an utterance, (frames, n_mels), as a view into its shard."""
+        entry = self._entries[index]
+        if entry.shard not in self._shards:
+            try:
+                self._shards[entry.shard] = np.load(self._folder / entry.shard, mmap_mode="r")
+            except (OSError, ValueError) as error:
+                raise CorpusError(
+                    f"{self._folder / entry.shard}: cannot be read ({error}); run `audiornn prep` again"
+                ) from None
+        return self._shards[entry.shard][entry.first : entry.first + entry.n_frames]
+
+    def save(self, path: Path) -> None:
+        """Write the index that `open` reads."""
+        names = sorted({entry.shard for entry in self._entries})
+        number = {name: i for i, name in enumerate(names)}
+        with write_atomically(path) as out:
+            np.savez(
+                out,
+                shards=np.array(names),
+                shard=np.array([number[entry.shard] for entry in self._entries], np.int32),
+                first=np.array([entry.first for entry in self._entries], np.int64),
+                n_frames=self.lengths,
+                duration=np.array([entry.duration for entry in self._entries]),
+            )
+
+    @classmethod
+    def open(cls, path: Path, folder: Path) -> FeatureStore:
+        """Open a split by its index.
+
+        Raises:
+            CorpusError: the index is missing or damaged.
+        """
+        try:
+            with np.load(path) as index:
+                columns = [index[name].tolist() for name in ("shards", "shard", "first", "n_frames", "duration")]
+        except (OSError, ValueError, KeyError) as error:
+            raise CorpusError(f"{path}: cannot be read ({error}); run `audiornn prep` again") from None
+        shards, *rest = columns
+        return cls(folder, [StoredUtterance(shards[s], a, n, d) for s, a, n, d in zip(*rest, strict=True)])
+
+
+def compute_features(
+    utterances: Sequence[Utterance],
+    settings: FeatureSettings,
+    folder: Path,
+    *,
+    n_jobs: int,
+    progress: Callable[[int], None] = lambda n_done: None,
+) -> list[StoredUtterance]:
+    """Compute what is missing of a corpus's log-mel frames.
+
+    Args:
+        utterances: of all splits; one that occurs twice is computed once.
+        settings: of the features.
+        folder: where the shards lie; files there that no utterance needs any more are removed.
+        n_jobs: worker processes.
+        progress: called with the number of utterances just done.
+
+    Returns:
+        For each utterance where its frames are, or why there are none.
+    """
+    jobs = _plan(utterances, settings, folder)
+    missing = []
+    for job in jobs:
+        if job.index_file.exists():
+            progress(len(job.utterances))
+        else:
+            missing.append(job)
+    folder.mkdir(parents=True, exist_ok=True)
+    n_missing = sum(len(job.utterances) for job in missing)
+    if n_jobs == 1 or n_missing < _WORTH_WORKERS:
+        for job in missing:
+            _compute_shard(job)
+            progress(len(job.utterances))
+    else:
+        _compute_in_workers(missing, n_jobs, progress)
+    _remove_others(folder, jobs)
+    stored: dict[tuple[str, float, float | None], StoredUtterance] = {}
+    for job in jobs:
+        rows = json.loads(job.index_file.read_text())
+        stored.update(zip(map(_stretch, job.utterances), (StoredUtterance(job.file.name, *row) for row in rows), strict=True))
+    return [stored[_stretch(utterance)] for utterance in utterances]
+
+
+@dataclass(frozen=True)
+class _ShardJob:
+    utterances: tuple[Utterance, ...]
+    settings: FeatureSettings
+    file: Path
+
+    @property
+    def index_file(self) -> Path:
+        """Written after the frames: where it stands the shard is whole."""
+        return self.file.with_suffix(".json")
+
+
+def _stretch(utterance: Utterance) -> tuple[str, float, float | None]:
+    return str(utterance.audio), utterance.start, utterance.duration
+
+
+def _plan(utterances: Sequence[Utterance], settings: FeatureSettings, folder: Path) -> list[_ShardJob]:
+    """Put utterances into shards by a hash of their names, so that a new one changes one shard only."""
+    unique = {_stretch(utterance): utterance for utterance in utterances}
+    n_shards = 1
+    while n_shards * _SHARD_UTTERANCES < len(unique):
+        n_shards *= 2
+    groups: dict[int, list[Utterance]] = {}
+    for utterance in unique.values():
+        place = zlib.crc32(f"{utterance.audio.name}@{utterance.start:g}".encode()) % n_shards
+        groups.setdefault(place, []).append(utterance)
+    salt = json.dumps(_spectrogram_settings(settings), sort_keys=True)
+    jobs = []
+    for _, group in sorted(groups.items()):
+        group.sort(key=lambda u: (str(u.audio), u.start, u.duration or 0.0))
+        key = hashlib.sha256(salt.encode())
+        for utterance in group:
+            key.update(json.dumps([*_stretch(utterance), *_file_state(utterance.audio)]).encode())
+        jobs.append(_ShardJob(tuple(group), settings, folder / f"{key.hexdigest()[:20]}.npy"))
+    return jobs
+
+
+def _spectrogram_settings(settings: FeatureSettings) -> dict[str, Any]:
+    later = ("kind", "n_mfcc", "deltas", "normalisation")  # these act on the stored frames
+    return {key: value for key, value in asdict(settings).items() if key not in later}
+
+
+def _file_state(path: Path) -> tuple[int, int]:
+    try:
+        state = path.stat()
+    except OSError:
+        return -1, -1
+    return state.st_size, state.st_mtime_ns
+
+
+def _compute_shard(job: _ShardJob) -> None:
+    extractor = FeatureExtractor(job.settings)
+    frames, rows, first = [], [], 0
+    for utterance in job.utterances:
+        log_mel, duration, problem = _log_mel(utterance, extractor)
+        rows.append([first, len(log_mel), duration, problem])
+        frames.append(log_mel)
+        first += len(log_mel)
+    with write_atomically(job.file) as out:
+        np.save(out, np.concatenate(frames))
+    with write_atomically(job.index_file) as out:
+        out.write(json.dumps(rows).encode())
+
+
+def _log_mel(utterance: Utterance, extractor: FeatureExtractor) -> tuple[Features, float, str]:
+    settings = extractor.settings
+    try:
+        waveform = load_audio(
+            utterance.audio, settings.sample_rate, start=utterance.start, duration=utterance.duration
+        )
+        if len(waveform) < settings.win_length:
+            raise AudioError(
+                f"{utterance.audio}: {len(waveform)} samples are less than one window of {settings.win_length}"
+            )
+        return extractor.log_mel(waveform), len(waveform) / settings.sample_rate, ""
+    except AudioError as error:
+        return np.empty((0, settings.n_mels), np.float32), 0.0, str(error)
+
+
+def _compute_in_workers(jobs: Sequence[_ShardJob], n_jobs: int, progress: Callable[[int], None]) -> None:
+    with _one_blas_thread(), ProcessPoolExecutor(n_jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        running = {pool.submit(_compute_shard, job): job for job in jobs}
+        try:
+            for done in as_completed(running):
+                done.result()
+                progress(len(running[done].utterances))
+        except BrokenProcessPool:
+            raise CorpusError(
+                "a worker process died (out of memory, or killed); run the same command again to go on, with --jobs 1 if it recurs"
+            ) from None
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Workers share the cores already; the variables are read when a worker loads numpy."""
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _remove_others(folder: Path, jobs: Sequence[_ShardJob]) -> None:
+    needed = {file.name for job in jobs for file in (job.file, job.index_file)}
+    for file in folder.iterdir():
+        if file.name not in needed:
+            file.unlink(missing_ok=True)

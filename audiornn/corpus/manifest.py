@@ -1,0 +1,136 @@
+"""The manifest: one utterance a line, as JSON, with the keys the field shares.
+
+`audio_filepath`, `duration` and `text` are NeMo's, so that a NeMo manifest can be used as it is; `speaker`, `start`
+(NeMo: `offset`), `segments` and `id` are added where known. Audio paths are relative to the manifest's own folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from audiornn.errors import CorpusError
+from audiornn.files import write_atomically
+
+__all__ = ["SPLITS", "Segment", "Utterance", "digest", "read_manifest", "write_manifest"]
+
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True, order=True)
+class Segment:
+    """A labelled stretch of a recording; `start` and `end` in seconds from the utterance's own start."""
+
+    start: float
+    end: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One line of a manifest: a recording, or a part of one, and what is said in it.
+
+    Attributes:
+        id: unique in its corpus, and the same wherever the corpus lies.
+        audio: the recording's path.
+        text: the transcript, or the label of a classified recording.
+        speaker: who speaks; None where nobody knows.
+        start: where the utterance begins in the recording, in seconds.
+        duration: its length in seconds; None until somebody has looked: to the recording's end.
+        segments: labelled stretches, in seconds from `start`.
+    """
+
+    id: str
+    audio: Path
+    text: str = ""
+    speaker: str | None = None
+    start: float = 0.0
+    duration: float | None = None
+    segments: tuple[Segment, ...] = field(default=())
+
+
+def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
+    """Write utterances as JSON lines, audio paths relative to the manifest's folder; all or nothing."""
+    folder = path.resolve().parent
+    with write_atomically(path) as out:
+        for utterance in utterances:
+            out.write((json.dumps(_to_json(utterance, folder), ensure_ascii=False) + "\n").encode())
+
+
+def read_manifest(path: Path) -> list[Utterance]:
+    """Read a manifest, ours or NeMo's.
+
+    Raises:
+        CorpusError: a file that is missing or a line that is no utterance, named with its number.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise CorpusError(f"{path}: no such manifest") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{path}: cannot be read as a manifest ({error})") from None
+    folder = path.resolve().parent
+    utterances = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                utterances.append(_from_json(json.loads(line), folder))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise CorpusError(
+                    f"{path}, line {number}: not an utterance ({_explain(error)}); each line is a JSON object with "
+                    'at least "audio_filepath" and "text"'
+                ) from None
+    return utterances
+
+
+def digest(utterances: Sequence[Utterance]) -> str:
+    """A fingerprint of who says what in a split, the same wherever the corpus lies."""
+    lines = sorted(f"{u.id}\t{u.text}\t{u.speaker or ''}" for u in utterances)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _to_json(utterance: Utterance, folder: Path) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "id": utterance.id,
+        "audio_filepath": os.path.relpath(utterance.audio.resolve(), folder),
+        "duration": utterance.duration,
+        "text": utterance.text,
+    }
+    if utterance.speaker is not None:
+        entry["speaker"] = utterance.speaker
+    if utterance.start:
+        entry["start"] = utterance.start
+    if utterance.segments:
+        entry["segments"] = [[s.start, s.end, s.label] for s in utterance.segments]
+    return entry
+
+
+def _from_json(entry: dict[str, Any], folder: Path) -> Utterance:
+    audio = str(entry["audio_filepath"])
+    start = float(entry.get("start", entry.get("offset", 0.0)) or 0.0)
+    duration = entry.get("duration")
+    if start < 0 or not math.isfinite(start):
+        raise ValueError(f"start is {start}")
+    if duration is not None and not (math.isfinite(float(duration)) and float(duration) >= 0):
+        raise ValueError(f"duration is {duration}")
+    text = entry.get("text", entry.get("label", entry.get("command", "")))
+    speaker = entry.get("speaker")
+    return Utterance(
+        id=str(entry.get("id", f"{audio}@{start:g}" if start else audio)),
+        audio=folder / audio,
+        text=str(text),
+        speaker=None if speaker is None else str(speaker),
+        start=start,
+        duration=None if duration is None else float(duration),
+        segments=tuple(Segment(float(a), float(b), str(label)) for a, b, label in entry.get("segments", ())),
+    )
+
+
+def _explain(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)

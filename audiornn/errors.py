@@ -1,0 +1,42 @@
+"""The one root of all errors a user can mend, and the few kinds below it.
+
+A message says what is wrong, where (the file), the likely cause and the remedy, in one line. The command line prints
+it and exits with 2; anything that is not an `AudiornnError` is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["AudioError", "AudiornnError", "CorpusError", "ModelFileError", "SettingsError", "TrainingError", "nearest"]
+
+
+class AudiornnError(Exception):
+    """Something the user can mend; the message says how."""
+
+
+class AudioError(AudiornnError):
+    """A recording that cannot be used as it is."""
+
+
+class CorpusError(AudiornnError):
+    """A corpus, manifest or feature store that is incomplete or contradicts itself."""
+
+
+class SettingsError(AudiornnError):
+    """An unknown, mistyped or contradictory setting of a recipe or a command."""
+
+
+class ModelFileError(AudiornnError):
+    """A model file that is missing, damaged, or not one of ours."""
+
+
+class TrainingError(AudiornnError):
+    """Training that cannot start or go on."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint naming the known word closest to `word`, e.g. ``; did you mean 'n_mfcc'?``, or an empty string."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

@@ -1,0 +1,1 @@
+"""How well a model listens, in counts and intervals."""

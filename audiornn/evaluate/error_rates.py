@@ -1,0 +1,125 @@
+"""Error counts and their intervals.
+
+Conventions: the reference is what was said, the hypothesis what the model heard. An error rate is
+(substitutions + deletions + insertions) / reference length, over all utterances together, so it may exceed 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Confusion", "EditCounts", "ErrorRate", "bootstrap_interval", "count_edits", "error_rate", "wilson_interval"]
+
+Confusion = tuple[str, str]  # reference, hypothesis; one of them is empty for a deletion or an insertion
+
+
+@dataclass(frozen=True)
+class EditCounts:
+    """The edits between one reference and one hypothesis, of least total number."""
+
+    substitutions: int
+    deletions: int
+    insertions: int
+    reference_length: int
+    confusions: tuple[Confusion, ...] = ()
+
+    @property
+    def errors(self) -> int:
+        """Edits of any kind."""
+        return self.substitutions + self.deletions + self.insertions
+
+
+@dataclass(frozen=True)
+class ErrorRate:
+    """Errors over a set of utterances, with a 95 % interval of the rate."""
+
+    errors: int
+    reference_length: int
+    rate: float
+    interval: tuple[float, float]
+
+
+def count_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCounts:
+    """Align two sequences of symbols (jiwer's Levenshtein alignment) and count the edits."""
+    if not reference or not hypothesis:
+        pairs = [(symbol, "") for symbol in reference] + [("", symbol) for symbol in hypothesis]
+        return EditCounts(0, len(reference), len(hypothesis), len(reference), tuple(pairs))
+    if list(reference) == list(hypothesis):
+        return EditCounts(0, 0, 0, len(reference))
+    import jiwer
+
+    # jiwer splits at spaces; symbols travel as private characters, so that a space is a symbol like any other.
+    codes: dict[str, str] = {}
+    for symbol in [*reference, *hypothesis]:
+        codes.setdefault(symbol, chr(0xF0000 + len(codes)))
+    as_words = jiwer.Compose([jiwer.ReduceToListOfListOfWords(word_delimiter=" ")])
+    result = jiwer.process_words(
+        " ".join(codes[symbol] for symbol in reference),
+        " ".join(codes[symbol] for symbol in hypothesis),
+        reference_transform=as_words,
+        hypothesis_transform=as_words,
+    )
+    confusions: list[Confusion] = []
+    for chunk in result.alignments[0]:
+        if chunk.type == "equal":
+            continue
+        left = reference[chunk.ref_start_idx : chunk.ref_end_idx]
+        right = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        width = max(len(left), len(right))
+        confusions += zip(
+            [*left, *[""] * (width - len(left))], [*right, *[""] * (width - len(right))], strict=True
+        )
+    return EditCounts(result.substitutions, result.deletions, result.insertions, len(reference), tuple(confusions))
+
+
+def error_rate(counts: Sequence[EditCounts], *, seed: int = 0) -> ErrorRate:
+    """Pool the counts of utterances; the interval is a bootstrap over utterances."""
+    errors = [count.errors for count in counts]
+    lengths = [count.reference_length for count in counts]
+    rate = sum(errors) / sum(lengths) if sum(lengths) else (math.inf if sum(errors) else 0.0)
+    return ErrorRate(sum(errors), sum(lengths), rate, bootstrap_interval(errors, lengths, seed=seed))
+
+
+def bootstrap_interval(
+    errors: Sequence[int], lengths: Sequence[int], *, seed: int = 0, n_resamples: int = 2000
+) -> tuple[float, float]:
+    """95 % percentile interval of Σ errors / Σ lengths when utterances are drawn anew (Bisani and Ney 2004).
+
+    Where no utterance has an error the bootstrap knows no spread, and the Wilson bound of 0 of Σ lengths is given.
+    """
+    if not sum(lengths):
+        return 0.0, 1.0
+    if not sum(errors):
+        return wilson_interval(0, sum(lengths))
+    rng = np.random.default_rng(seed)
+    n = len(errors)
+    both = np.stack([np.asarray(errors, np.float64), np.asarray(lengths, np.float64)])
+    rates = []
+    for _ in range(n_resamples):
+        drawn = both[:, rng.integers(0, n, n)].sum(axis=1)
+        rates.append(drawn[0] / max(drawn[1], 1.0))
+    low, high = np.percentile(rates, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """95 % interval of a proportion (Wilson 1927)."""
+    if n == 0:
+        return 0.0, 1.0
+    z = 1.959963984540054
+    p = successes / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    # at the ends the bound is exact; floating point would leave it a hair off
+    return (0.0 if successes == 0 else centre - half), (1.0 if successes == n else centre + half)
+
+
+def costliest(confusions: Sequence[Confusion], n: int = 10) -> list[tuple[str, str, int]]:
+    """The most frequent confusions: (reference, hypothesis, count), ties in alphabetical order."""
+    counts = Counter(confusions)
+    return [(a, b, count) for (a, b), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:n]]

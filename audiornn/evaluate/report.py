@@ -1,0 +1,220 @@
+"""Evaluation: a model listens to a manifest, and the report says how well, in counts and intervals."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from audiornn.audio import load_audio
+from audiornn.corpus.manifest import Utterance
+from audiornn.errors import AudioError, CorpusError
+from audiornn.evaluate.error_rates import EditCounts, ErrorRate, costliest, count_edits, error_rate, wilson_interval
+from audiornn.listen.recognizer import Classification, Labelling, Recognizer, Result, Transcript
+
+__all__ = ["Report", "SpeakerRow", "evaluate"]
+
+
+@dataclass(frozen=True)
+class SpeakerRow:
+    """One speaker's share of the errors."""
+
+    speaker: str
+    utterances: int
+    errors: int
+    reference_length: int
+    error_rate: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation found.
+
+    Attributes:
+        task: the model's.
+        split: the split's name, or the manifest's.
+        unit: what is counted: words, characters, labels, or frames.
+        utterances: how many were listened to.
+        errors: substitutions, deletions and insertions; for labels, wrong ones.
+        reference_length: units in the references.
+        error_rate: errors / reference_length.
+        interval: 95 %: Wilson's for labels, a bootstrap over utterances for all else.
+        accuracy: 1 − error_rate where every unit is right or wrong; None for transcripts.
+        characters: the same for characters, of a transcript.
+        confusions: (reference, hypothesis, count), the costliest first.
+        speakers: a row each, the worst first.
+        unreadable: recordings that could not be listened to, with the reason.
+    """
+
+    task: str
+    split: str
+    unit: str
+    utterances: int
+    errors: int
+    reference_length: int
+    error_rate: float
+    interval: tuple[float, float]
+    accuracy: float | None
+    characters: ErrorRate | None
+    confusions: tuple[tuple[str, str, int], ...]
+    speakers: tuple[SpeakerRow, ...]
+    unreadable: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types; `accuracy` only where it has a meaning."""
+        entry = asdict(self)
+        return {key: value for key, value in entry.items() if value is not None}
+
+    def to_text(self) -> str:
+        """A page for people."""
+        low, high = (100 * bound for bound in self.interval)
+        counted = f"{self.reference_length:,} {self.unit}"
+        lines = []
+        if self.accuracy is not None:
+            right = self.reference_length - self.errors
+            lines.append(
+                f"accuracy {100 * self.accuracy:.2f} %  ({right:,} of {counted}; 95 % interval {100 - high:.2f}–{100 - low:.2f})"
+            )
+        else:
+            lines.append(
+                f"{self.unit.removesuffix('s')} error rate {100 * self.error_rate:.2f} %  ({self.errors:,} of {counted}; "
+                f"95 % interval {low:.2f}–{high:.2f})"
+            )
+        if self.characters is not None:
+            low, high = (100 * bound for bound in self.characters.interval)
+            lines.append(
+                f"character error rate {100 * self.characters.rate:.2f} %  ({self.characters.errors:,} of "
+                f"{self.characters.reference_length:,}; 95 % interval {low:.2f}–{high:.2f})"
+            )
+        if self.confusions:
+            lines += ["", "costliest confusions      reference → heard"]
+            lines += [f"  {count:5d} ×   {left or '(nothing)'} → {right or '(nothing)'}" for left, right, count in self.confusions]
+        if len(self.speakers) > 1:
+            width = max(len(row.speaker) for row in self.speakers)
+            lines += ["", f"{'speaker':{width}}  utterances   errors   error rate"]
+            lines += [
+                f"{row.speaker:{width}}  {row.utterances:10,} {row.errors:4,} of {row.reference_length:<5,} {100 * row.error_rate:6.2f} %"
+                for row in self.speakers[:20]
+            ]
+            if len(self.speakers) > 20:
+                lines.append(f"… and {len(self.speakers) - 20} more speakers")
+        return "\n".join(lines)
+
+
+def evaluate(
+    recognizer: Recognizer,
+    utterances: Sequence[Utterance],
+    split: str,
+    *,
+    skip_bad: bool = False,
+    progress: Callable[[int], None] = lambda n_done: None,
+) -> Report:
+    """Listen to every utterance and count.
+
+    Args:
+        recognizer: the model.
+        utterances: with their references.
+        split: what to call them.
+        skip_bad: count unreadable recordings instead of stopping at the first.
+        progress: called with the number of utterances just done.
+
+    Raises:
+        AudioError: a recording cannot be read.
+        CorpusError: there is nothing to listen to, or a label that the model cannot give.
+    """
+    if not utterances:
+        raise CorpusError(f"{split}: holds no utterances to evaluate on")
+    _check_references(recognizer, utterances)
+
+    def listen(utterance: Utterance) -> Result | AudioError:
+        rate = recognizer.card.features.sample_rate
+        try:
+            waveform = load_audio(utterance.audio, rate, start=utterance.start, duration=utterance.duration)
+            return recognizer.transcribe_waveform(waveform, rate, name=str(utterance.audio))
+        except AudioError as error:
+            if not skip_bad:
+                raise
+            return error
+        finally:
+            progress(1)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # onnxruntime and numpy let go of Python's lock
+        results = list(pool.map(listen, utterances))
+    heard = [(u, r) for u, r in zip(utterances, results, strict=True) if not isinstance(r, AudioError)]
+    unreadable = tuple(str(result) for result in results if isinstance(result, AudioError))
+    if not heard:
+        raise CorpusError(f"{split}: none of its {len(utterances)} recordings can be read")
+    scored = [(utterance, *_score(recognizer, utterance, result)) for utterance, result in heard]
+    words = [count for _, count, _ in scored]
+    total = error_rate(words)
+    task = recognizer.card.task
+    exact = task != "transcribe"
+    interval = total.interval if task != "classify" else wilson_interval(total.errors, total.reference_length)
+    letters = [count for _, _, count in scored if count is not None]
+    return Report(
+        task=task,
+        split=split,
+        unit={"transcribe": "words", "classify": "recordings", "label": "frames"}[task],
+        utterances=len(heard),
+        errors=total.errors,
+        reference_length=total.reference_length,
+        error_rate=total.rate,
+        interval=interval,
+        accuracy=1 - total.rate if exact else None,
+        characters=error_rate(letters) if letters else None,
+        confusions=tuple(costliest([pair for count in words for pair in count.confusions])),
+        speakers=_speakers([(utterance, count) for utterance, count, _ in scored]),
+        unreadable=unreadable,
+    )
+
+
+def _check_references(recognizer: Recognizer, utterances: Sequence[Utterance]) -> None:
+    """A classifier can only be right about labels it knows; transcripts may hold anything, and cost what they cost."""
+    if recognizer.card.task == "classify":
+        for utterance in utterances:
+            try:
+                recognizer.card.vocabulary.encode(utterance.text)
+            except CorpusError as error:
+                raise CorpusError(f"{utterance.id}: {error}") from None
+
+
+def _score(recognizer: Recognizer, utterance: Utterance, result: Result) -> tuple[EditCounts, EditCounts | None]:
+    """Errors in words, labels or frames, and in characters for a transcript."""
+    normalise = recognizer.card.vocabulary.normalise
+    if isinstance(result, Classification):
+        return _compare([normalise(utterance.text)], [result.label]), None
+    if isinstance(result, Transcript):
+        reference, hypothesis = normalise(utterance.text), result.text
+        return count_edits(reference.split(), hypothesis.split()), count_edits(list(reference), list(hypothesis))
+    return _compare(_frame_labels(recognizer, utterance, result), _frame_labels(recognizer, result, result)), None
+
+
+def _compare(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCounts:
+    wrong = tuple((a, b) for a, b in zip(reference, hypothesis, strict=True) if a != b)
+    return EditCounts(len(wrong), 0, 0, len(reference), wrong)
+
+
+def _frame_labels(recognizer: Recognizer, labelled: Utterance | Labelling, result: Labelling) -> list[str]:
+    """The label at the centre of every output frame of a recording."""
+    step, none = recognizer.card.output_seconds, recognizer.card.vocabulary.symbols[0]
+    labels = [none] * max(1, round(result.duration / step))
+    for segment in labelled.segments:
+        for t in range(len(labels)):
+            if segment.start <= t * step < segment.end:
+                labels[t] = segment.label
+    return labels
+
+
+def _speakers(scored: Sequence[tuple[Utterance, EditCounts]]) -> tuple[SpeakerRow, ...]:
+    groups: dict[str, list[EditCounts]] = defaultdict(list)
+    for utterance, count in scored:
+        if utterance.speaker is not None:
+            groups[utterance.speaker].append(count)
+    rows = []
+    for speaker, counts in groups.items():
+        errors, length = sum(c.errors for c in counts), sum(c.reference_length for c in counts)
+        rows.append(SpeakerRow(speaker, len(counts), errors, length, errors / max(1, length)))
+    return tuple(sorted(rows, key=lambda row: (-row.error_rate, row.speaker)))

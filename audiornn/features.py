@@ -1,0 +1,359 @@
+"""Features: waveform → log-mel spectrogram → MFCCs, the numbers librosa computes with `top_db=None`.
+
+librosa's default clips every frame against the loudest one of the recording, so that one loud second changes all that
+came before it and no stream could ever equal the whole file; without it a frame depends on its own samples only.
+
+The transform is a double-precision rfft, as librosa's is. In single precision the loud low frequencies of speech leave
+rounding noise in its quiet high bands, worth 0.002 in an MFCC; the rest is single precision, which costs 6e-5.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiornn.audio import Waveform
+from audiornn.errors import AudioError, SettingsError
+
+__all__ = ["FeatureExtractor", "FeatureSettings", "FeatureStream", "Features", "append_deltas", "dct_matrix", "mel_filters"]
+
+Features = NDArray[np.float32]
+
+_POWER_FLOOR = 1e-10  # librosa's amin: −100 dB
+LOG_MEL_FLOOR = -100.0  # dB, what digital silence becomes
+_BLOCK_FRAMES = 64  # the buffers of one block fit a core's second-level cache
+_DELTA_WIDTH = 9  # frames, librosa's default
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """What a frame is. Names and defaults of the transform are librosa's; times are in samples.
+
+    Attributes:
+        kind: "mfcc", or "log_mel" for the spectrogram in decibels.
+        sample_rate: Hz; recordings at other rates are resampled.
+        n_fft: samples a transform.
+        win_length: samples under the Hann window, centred in `n_fft`; 400 is 25 ms at 16 kHz.
+        hop_length: samples from a frame to the next; 160 is 10 ms at 16 kHz.
+        n_mels: mel bands (Slaney's scale and normalisation).
+        n_mfcc: cepstral coefficients kept, the first is the level.
+        fmin: lowest frequency of the lowest band, Hz.
+        fmax: highest frequency of the highest band, Hz; None is half the sample rate.
+        deltas: 0, 1 (velocities appended) or 2 (and accelerations).
+        normalisation: "global" subtracts the training set's mean and divides by its deviation, a coefficient at a
+            time; "utterance" uses each utterance's own; "none" does neither. It happens inside the network.
+        engine: "audiornn", or "librosa" to have librosa itself compute the training features.
+    """
+
+    kind: Literal["mfcc", "log_mel"] = "mfcc"
+    sample_rate: int = 16000
+    n_fft: int = 400
+    win_length: int = 400
+    hop_length: int = 160
+    n_mels: int = 40
+    n_mfcc: int = 40
+    fmin: float = 0.0
+    fmax: float | None = None
+    deltas: int = 0
+    normalisation: Literal["global", "utterance", "none"] = "global"
+    engine: Literal["audiornn", "librosa"] = "audiornn"
+
+    def __post_init__(self) -> None:
+        fmax = self.sample_rate / 2 if self.fmax is None else self.fmax
+        for holds, complaint in (
+            (self.sample_rate >= 1000, f"sample_rate = {self.sample_rate} is below 1000 Hz"),
+            (self.hop_length >= 1, f"hop_length = {self.hop_length} must be at least 1"),
+            (1 < self.win_length <= self.n_fft, f"win_length = {self.win_length} must lie in 2…n_fft ({self.n_fft})"),
+            (self.n_mels >= 1, f"n_mels = {self.n_mels} must be at least 1"),
+            (1 <= self.n_mfcc <= self.n_mels, f"n_mfcc = {self.n_mfcc} must lie in 1…n_mels ({self.n_mels})"),
+            (
+                0 <= self.fmin < fmax <= self.sample_rate / 2,
+                f"fmin = {self.fmin} and fmax = {fmax} must rise and lie in 0…{self.sample_rate / 2:g} Hz",
+            ),
+            (self.deltas in (0, 1, 2), f"deltas = {self.deltas} must be 0, 1 or 2"),
+        ):
+            if not holds:
+                raise SettingsError(f"features: {complaint}")
+
+    @property
+    def n_features(self) -> int:
+        """Coefficients a frame."""
+        return (self.n_mfcc if self.kind == "mfcc" else self.n_mels) * (1 + self.deltas)
+
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds from a frame to the next."""
+        return self.hop_length / self.sample_rate
+
+    def n_frames(self, n_samples: int) -> int:
+        """Frames that a waveform of `n_samples` yields; the only place where samples become frames.
+
+        Frame t is centred on sample t · hop_length; zeros stand beyond both ends (librosa's `center=True`).
+        """
+        return 1 + (n_samples + 2 * (self.n_fft // 2) - self.n_fft) // self.hop_length
+
+    def frames_to_seconds(self, frames: int) -> float:
+        """The time of a frame's centre; the only place where frames become seconds."""
+        return frames * self.hop_length / self.sample_rate
+
+
+class FeatureExtractor:
+    """Computes features whole, in a batch, or as a stream; every way gives the same frames.
+
+    One extractor may be used from several threads.
+    """
+
+    def __init__(self, settings: FeatureSettings) -> None:
+        self.settings = settings
+        self._half = settings.n_fft // 2
+        self._window = np.zeros(settings.n_fft)
+        left = (settings.n_fft - settings.win_length) // 2
+        angles = 2 * np.pi * np.arange(settings.win_length) / settings.win_length
+        self._window[left : left + settings.win_length] = 0.5 - 0.5 * np.cos(angles)
+        self._mel = mel_filters(settings)
+        self._dct = dct_matrix(settings.n_mels, settings.n_mfcc)
+        self._local = threading.local()  # work space, a set a thread
+
+    def __call__(self, waveform: Waveform) -> Features:
+        """Features of a whole waveform.
+
+        Args:
+            waveform: float32, (samples,), at the settings' sample rate.
+
+        Returns:
+            (frames, n_features).
+
+        Raises:
+            AudioError: no samples, or more than one channel.
+        """
+        return self.from_log_mel(self.log_mel(waveform))
+
+    def batch(self, waveforms: Sequence[Waveform]) -> list[Features]:
+        """Features of several waveforms, each as if it were alone."""
+        return [self(waveform) for waveform in waveforms]
+
+    def stream(self) -> FeatureStream:
+        """A stream that takes samples as they come and gives frames as soon as they are complete."""
+        return FeatureStream(self)
+
+    def log_mel(self, waveform: Waveform) -> Features:
+        """The log-mel spectrogram in decibels, (frames, n_mels), floored at −100 dB."""
+        if waveform.ndim != 1 or not len(waveform):
+            raise AudioError(f"a waveform has shape (samples,) with at least one sample, not {waveform.shape}")
+        if self.settings.engine == "librosa":
+            return _librosa_log_mel(waveform, self.settings)
+        return self._frames_from(waveform, -self._half, self.settings.n_frames(len(waveform)))
+
+    def from_log_mel(self, log_mel: Features) -> Features:
+        """What follows the spectrogram: cepstra if wanted, then deltas if wanted; (frames, n_features)."""
+        static = log_mel @ self._dct if self.settings.kind == "mfcc" else log_mel
+        return append_deltas(static, self.settings.deltas)
+
+    def _frames_from(self, samples: Waveform, first: int, n_frames: int) -> Features:
+        """Log-mel frames whose first begins at sample `first`; zeros stand where there are no samples."""
+        hop, n_fft = self.settings.hop_length, self.settings.n_fft
+        stretch, frames, windowed, spectrum, power = self._work_space()
+        log_mel = np.empty((n_frames, self.settings.n_mels), np.float32)
+        for begin in range(0, n_frames, _BLOCK_FRAMES):
+            n = min(_BLOCK_FRAMES, n_frames - begin)
+            start = first + begin * hop
+            stop = start + (n - 1) * hop + n_fft
+            left, right = max(0, -start), max(0, min(stop, len(samples)) - start)
+            stretch[:left] = 0.0
+            stretch[left:right] = samples[start + left : start + right]
+            stretch[right : stop - start] = 0.0
+            np.multiply(frames[:n], self._window, out=windowed[:n])
+            np.fft.rfft(windowed[:n], out=spectrum[:n])
+            parts = spectrum[:n].view(np.float64)
+            np.multiply(parts, parts, out=parts)
+            np.add(parts[:, ::2], parts[:, 1::2], out=power[:n], casting="same_kind")
+            np.matmul(power[:n], self._mel, out=log_mel[begin : begin + n])
+        np.maximum(log_mel, _POWER_FLOOR, out=log_mel)
+        np.log10(log_mel, out=log_mel)
+        log_mel *= 10.0
+        return log_mel
+
+    def _work_space(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128], Features]:
+        if not hasattr(self._local, "arrays"):
+            hop, n_fft = self.settings.hop_length, self.settings.n_fft
+            stretch = np.zeros((_BLOCK_FRAMES - 1) * hop + n_fft)
+            frames = np.lib.stride_tricks.sliding_window_view(stretch, n_fft)[::hop]
+            n_bins = 1 + n_fft // 2
+            self._local.arrays = (
+                stretch,
+                frames,
+                np.empty((_BLOCK_FRAMES, n_fft)),
+                np.empty((_BLOCK_FRAMES, n_bins), np.complex128),
+                np.empty((_BLOCK_FRAMES, n_bins), np.float32),
+            )
+        arrays: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128], Features]
+        arrays = self._local.arrays
+        return arrays
+
+
+class FeatureStream:
+    """Samples in as they come, frames out as soon as all their samples (and their deltas' neighbours) are there."""
+
+    def __init__(self, extractor: FeatureExtractor) -> None:
+        if extractor.settings.engine != "audiornn":
+            raise SettingsError("features: a stream is computed by engine = 'audiornn' only")
+        self._extractor = extractor
+        self._settings = extractor.settings
+        self._pending: list[Waveform] = []  # samples not yet framed, oldest first
+        self._n_pending = 0
+        self._position = -(self._settings.n_fft // 2)  # of the next frame, against the first pending sample
+        self._n_samples = 0
+        self._n_framed = 0
+        # With deltas, frames wait for their right-hand neighbours; five already given are kept as left-hand ones.
+        self._held: Features = np.empty((0, self._settings.n_mels), np.float32)
+        self._n_held_given = 0
+
+    def push(self, samples: Waveform) -> Features:
+        """Take samples (samples,), any number; returns the frames now complete, (frames, n_features), maybe none."""
+        if len(samples):
+            self._pending.append(np.asarray(samples, np.float32))
+            self._n_pending += len(samples)
+            self._n_samples += len(samples)
+        available = self._n_pending - self._position - self._settings.n_fft
+        n_ready = 1 + available // self._settings.hop_length if available >= 0 else 0
+        # The last frames of a recording may reach beyond its end, but none is centred beyond it.
+        return self._give(self._frame(n_ready), last=False)
+
+    def finish(self) -> Features:
+        """Say that the recording ends here; returns its last frames.
+
+        Raises:
+            AudioError: nothing was pushed.
+        """
+        if not self._n_samples:
+            raise AudioError("the stream ended before its first sample")
+        return self._give(self._frame(self._settings.n_frames(self._n_samples) - self._n_framed), last=True)
+
+    def _frame(self, n_frames: int) -> Features:
+        if n_frames <= 0:
+            return np.empty((0, self._settings.n_mels), np.float32)
+        samples = np.concatenate(self._pending)
+        log_mel = self._extractor._frames_from(samples, self._position, n_frames)
+        self._n_framed += n_frames
+        self._position += n_frames * self._settings.hop_length
+        n_spent = min(max(0, self._position), len(samples))
+        self._pending = [samples[n_spent:].copy()]
+        self._n_pending = len(samples) - n_spent
+        self._position -= n_spent
+        return log_mel
+
+    def _give(self, log_mel: Features, *, last: bool) -> Features:
+        if not self._settings.deltas:
+            return self._extractor.from_log_mel(log_mel)
+        self._held = np.concatenate([self._held, log_mel])
+        half = _DELTA_WIDTH // 2
+        n_ready = len(self._held) if last else len(self._held) - half if len(self._held) >= _DELTA_WIDTH else 0
+        if n_ready <= self._n_held_given:
+            return np.empty((0, self._settings.n_features), np.float32)
+        features = self._extractor.from_log_mel(self._held)[self._n_held_given : n_ready]
+        n_dropped = max(0, n_ready - half - 1)
+        self._held = self._held[n_dropped:]
+        self._n_held_given = n_ready - n_dropped
+        return features
+
+
+def append_deltas(static: Features, order: int) -> Features:
+    """Append velocities (order 1) and accelerations (order 2): `librosa.feature.delta` with width 9.
+
+    A delta is the derivative of the polynomial of that order fitted to nine frames (Savitzky and Golay 1964); the four
+    frames at either end take it from the nearest full window, as librosa's `mode="interp"` does. Fewer than nine
+    frames, which librosa refuses, are continued by their outermost ones.
+
+    Args:
+        static: (frames, coefficients).
+        order: 0, 1 or 2.
+
+    Returns:
+        (frames, coefficients · (1 + order)).
+    """
+    if order == 0:
+        return static
+    n_frames = len(static)
+    half = _DELTA_WIDTH // 2
+    short = n_frames < _DELTA_WIDTH
+    source = np.pad(static, ((half, half), (0, 0)), mode="edge") if short else static
+    neighbours = np.lib.stride_tricks.sliding_window_view(source, _DELTA_WIDTH, axis=0)
+    parts = [static]
+    for derivative in range(1, order + 1):
+        inner = (neighbours @ _savitzky_golay(derivative)).astype(np.float32)
+        parts.append(inner if short else np.pad(inner, ((half, half), (0, 0)), mode="edge"))
+    return np.concatenate(parts, axis=1)
+
+
+@lru_cache
+def _savitzky_golay(derivative: int) -> NDArray[np.float64]:
+    offsets = np.arange(_DELTA_WIDTH) - _DELTA_WIDTH // 2
+    powers = np.vander(offsets, derivative + 1, increasing=True).astype(np.float64)
+    weights: NDArray[np.float64] = np.linalg.pinv(powers)[derivative] * math.factorial(derivative)
+    return weights
+
+
+def mel_filters(settings: FeatureSettings) -> Features:
+    """The triangular mel filters of `librosa.filters.mel` (Slaney 1998), transposed: (1 + n_fft // 2, n_mels).
+
+    Raises:
+        SettingsError: a filter so narrow that no bin of the transform falls into it.
+    """
+    fmax = settings.sample_rate / 2 if settings.fmax is None else settings.fmax
+    bins = np.fft.rfftfreq(settings.n_fft, 1 / settings.sample_rate)
+    edges = _mel_to_hz(np.linspace(_hz_to_mel(settings.fmin), _hz_to_mel(fmax), settings.n_mels + 2))
+    rising = (bins[:, None] - edges[:-2]) / np.diff(edges)[:-1]
+    falling = (edges[2:] - bins[:, None]) / np.diff(edges)[1:]
+    filters = np.maximum(0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))
+    if not filters.any(axis=0).all():
+        empty = int(np.argmin(filters.any(axis=0)))
+        raise SettingsError(
+            f"features: mel band {empty} of {settings.n_mels} is narrower than a bin of n_fft = {settings.n_fft}; "
+            "lower n_mels or raise n_fft"
+        )
+    return filters.astype(np.float32)
+
+
+def dct_matrix(n_mels: int, n_mfcc: int) -> Features:
+    """The orthonormal DCT-II as a matrix to multiply from the right, (n_mels, n_mfcc)."""
+    angles = np.pi / n_mels * (np.arange(n_mels)[:, None] + 0.5) * np.arange(n_mfcc)
+    matrix = np.cos(angles) * math.sqrt(2.0 / n_mels)
+    matrix[:, 0] *= math.sqrt(0.5)
+    return matrix.astype(np.float32)
+
+
+# Slaney's mel scale: linear below 1 kHz, logarithmic above (Auditory Toolbox, 1998).
+_HZ_PER_MEL = 200.0 / 3
+_LOG_STEP = math.log(6.4) / 27.0
+
+
+def _hz_to_mel(hz: float) -> float:
+    return hz / _HZ_PER_MEL if hz < 1000 else 15 + math.log(hz / 1000) / _LOG_STEP
+
+
+def _mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(mel < 15, mel * _HZ_PER_MEL, 1000 * np.exp(_LOG_STEP * (mel - 15)))
+
+
+def _librosa_log_mel(waveform: Waveform, settings: FeatureSettings) -> Features:
+    """The same by librosa itself, for those who want its very numbers; needs audiornn[train]."""
+    import librosa
+
+    power = librosa.feature.melspectrogram(
+        y=waveform,
+        sr=settings.sample_rate,
+        n_fft=settings.n_fft,
+        win_length=settings.win_length,
+        hop_length=settings.hop_length,
+        n_mels=settings.n_mels,
+        fmin=settings.fmin,
+        fmax=settings.fmax,
+    )
+    return np.ascontiguousarray(librosa.power_to_db(power, amin=_POWER_FLOOR, top_db=None).T, np.float32)

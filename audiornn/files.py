@@ -1,0 +1,47 @@
+"""Writing files so that a reader never meets a half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from audiornn.errors import AudiornnError
+
+__all__ = ["explain_write_error", "write_atomically"]
+
+
+@contextlib.contextmanager
+def write_atomically(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside `path`, and give it that name once all is written and flushed.
+
+    Whatever interrupts the writing (a kill, a full disk), `path` holds either what it held before or all of the new.
+
+    Raises:
+        AudiornnError: the folder cannot be written to, or the disk is full.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise explain_write_error(error, path) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+def explain_write_error(error: OSError, path: Path) -> AudiornnError:
+    """The same failure in words: the disk is full, the folder is read-only, or what the system says."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return AudiornnError(f"{path}: the disk is full; free some space and run the same command again")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return AudiornnError(f"{path}: may not be written here (read-only folder); choose another place")
+    return AudiornnError(f"{path}: cannot be written ({error.strerror or error})")

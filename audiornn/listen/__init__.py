@@ -1,0 +1,1 @@
+"""Listening: the half that runs anywhere, without PyTorch."""

@@ -1,0 +1,118 @@
+"""The model file: an ONNX graph whose metadata carries everything else a listener needs.
+
+Graph inputs:  `features` (B, T, n_features) float32, `lengths` (B,) int64.
+Graph outputs: `log_probs` (B, T', V), or (B, V) of a classifier; `output_lengths` (B,) int64.
+Metadata:      the key `audiornn` holds a `ModelCard` as JSON. Normalisation is part of the graph.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from audiornn.errors import ModelFileError, SettingsError
+from audiornn.features import FeatureSettings
+from audiornn.vocabulary import Vocabulary
+
+__all__ = ["FORMAT", "METADATA_KEY", "ModelCard", "open_model_file"]
+
+#: Raised when a listener of the previous version could not read the file rightly.
+FORMAT = 1
+METADATA_KEY = "audiornn"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model file says of itself.
+
+    Attributes:
+        task: "transcribe", "classify" or "label".
+        features: how to compute its input.
+        vocabulary: of its output.
+        stride: feature frames an output frame.
+        recipe: the recipe's name.
+        licence: of the training recordings.
+        network: the network's settings and its number of parameters.
+        training: steps, seed, sizes of the splits, and their digests, by which `evaluate` knows them again.
+        results: error rates measured so far, by split.
+    """
+
+    task: str
+    features: FeatureSettings
+    vocabulary: Vocabulary
+    stride: int = 1
+    recipe: str = ""
+    licence: str = ""
+    network: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def output_seconds(self) -> float:
+        """Seconds from an output frame to the next."""
+        return self.stride * self.features.frame_seconds
+
+    def to_json(self) -> str:
+        """The metadata's text."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> ModelCard:
+        """Read the metadata's text; `where` names the file in errors.
+
+        Raises:
+            ModelFileError: written by a newer version, or damaged.
+        """
+        try:
+            entry = json.loads(text)
+            version = entry.pop("format")
+            if version > FORMAT:
+                raise ModelFileError(
+                    f"{where}: is a model file of format {version}, this audiornn reads up to {FORMAT}; "
+                    "upgrade with `pip install --upgrade audiornn`"
+                )
+            vocabulary = entry.pop("vocabulary")
+            return cls(
+                features=FeatureSettings(**entry.pop("features")),
+                vocabulary=Vocabulary(tuple(vocabulary.pop("symbols")), **vocabulary),
+                **entry,
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, SettingsError) as error:
+            raise ModelFileError(f"{where}: its audiornn metadata cannot be read ({error}); export it again") from None
+
+
+def open_model_file(path: str | Path, *, threads: int = 1) -> tuple[Any, ModelCard]:
+    """Open a model file with onnxruntime.
+
+    Args:
+        path: of the file.
+        threads: onnxruntime may use for one utterance; a small network is fastest on one.
+
+    Returns:
+        The `onnxruntime.InferenceSession` and the card.
+
+    Raises:
+        ModelFileError: missing, not ONNX, not one of ours, or from a newer version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        kind = "is a folder, not a model file" if path.is_dir() else "no such model file"
+        raise ModelFileError(f"{path}: {kind}; `audiornn train` writes runs/RECIPE/model.onnx")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no root of their own
+        reason = " ".join(str(error).split())[:120]
+        raise ModelFileError(f"{path}: not a model file, or a damaged one ({reason}); export or copy it again") from None
+    metadata = session.get_modelmeta().custom_metadata_map
+    if METADATA_KEY not in metadata:
+        raise ModelFileError(f"{path}: an ONNX model, but not one that audiornn wrote; it says nothing of its features")
+    return session, ModelCard.from_json(metadata[METADATA_KEY], str(path))

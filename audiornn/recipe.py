@@ -1,0 +1,312 @@
+"""A recipe: `prepare.py`, which knows the corpus, and `recipe.toml`, which holds only what differs from the defaults.
+
+    recipes/digits/
+      prepare.py     prepare(corpus_dir, **corpus) -> {"train": [Utterance, …], "dev": […], "test": […]}
+      recipe.toml    task, licence, [corpus], [features], [vocabulary], [model], [augment], [training]
+
+The keys of `[corpus]` are the keyword arguments of `prepare`. A `prepare.py` may also define
+`obtain(corpus_dir, *, jobs)`, which makes or fetches the corpus where the user has none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import inspect
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from audiornn.errors import AudiornnError, CorpusError, SettingsError, nearest
+from audiornn.features import FeatureSettings
+from audiornn.settings import AugmentSettings, NetworkSettings, TrainingSettings
+from audiornn.vocabulary import VocabularySettings
+
+__all__ = ["Recipe", "Task", "find_recipe", "load_recipe", "packaged_recipes"]
+
+#: transcribe: symbols in their order, by CTC. classify: one label a recording. label: one label a frame.
+Task = Literal["transcribe", "classify", "label"]
+
+_SECTIONS: dict[str, type[Any]] = {
+    "features": FeatureSettings,
+    "vocabulary": VocabularySettings,
+    "model": NetworkSettings,
+    "augment": AugmentSettings,
+    "training": TrainingSettings,
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All settings of a corpus and what is learnt from it.
+
+    Attributes:
+        name: the recipe folder's name.
+        task: what the network gives.
+        licence: of the recordings; the model file carries it.
+        shared_speakers: whether a speaker may stand in two splits, as some official splits have it.
+        corpus: keyword arguments of `prepare`.
+        folder: where it was read; None for a recipe rebuilt from a run.
+    """
+
+    name: str
+    task: Task = "transcribe"
+    licence: str = ""
+    shared_speakers: bool = False
+    corpus: Mapping[str, Any] = field(default_factory=dict)
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
+    model: NetworkSettings = field(default_factory=NetworkSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    folder: Path | None = field(default=None, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types, for `prepared.json` and a run's `recipe.json`."""
+        settings = dataclasses.asdict(dataclasses.replace(self, folder=None))
+        del settings["folder"]
+        return settings
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Recipe:
+        """The inverse of `to_json`.
+
+        Raises:
+            SettingsError: a key that this version does not know.
+        """
+        top = dict(entry)
+        return _build(top.pop("name"), top, where="recipe.json", folder=None)
+
+    def prepare(self, corpus_dir: Path) -> dict[str, list[Any]]:
+        """Run the recipe's `prepare` on a corpus: lists of `Utterance` by split.
+
+        Raises:
+            CorpusError: whatever `prepare` raises, with the line it came from.
+        """
+        return _call(self._function("prepare"), self._prepare_file, corpus_dir, **self.corpus)
+
+    @property
+    def makes_corpus(self) -> bool:
+        """Whether the recipe can make or fetch its corpus itself."""
+        return self._function("obtain", optional=True) is not None
+
+    def obtain(self, corpus_dir: Path, *, jobs: int) -> None:
+        """Make or fetch the corpus into `corpus_dir`; quick where all is there."""
+        _call(self._function("obtain"), self._prepare_file, corpus_dir, jobs=jobs)
+
+    @property
+    def _prepare_file(self) -> Path:
+        if self.folder is None:
+            raise SettingsError(f"recipe {self.name}: its folder is not known; name it")
+        return self.folder / "prepare.py"
+
+    def _function(self, name: str, *, optional: bool = False) -> Any:
+        function = getattr(_load_module(self._prepare_file), name, None)
+        if function is None and not optional:
+            raise SettingsError(f"{self._prepare_file}: defines no function {name}(corpus_dir)")
+        return function
+
+
+def packaged_recipes() -> Path:
+    """The recipes that come with audiornn: inside an installed wheel, or beside the package in its repository."""
+    inside = Path(__file__).parent / "recipes"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "recipes"
+
+
+def find_recipe(name: str) -> tuple[Path, bool]:
+    """The folder of a recipe given as a path, or by a packaged recipe's name; and whether it is the packaged one.
+
+    Raises:
+        SettingsError: there is neither.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        return folder, False
+    known = sorted(path.parent.name for path in packaged_recipes().glob("*/recipe.toml"))
+    if folder.name in known and not folder.is_absolute() and len(folder.parts) <= 2:
+        return packaged_recipes() / folder.name, True
+    raise SettingsError(
+        f"{name}: no such recipe folder{nearest(folder.name, known)}; audiornn brings {', '.join(known) or 'none'}"
+    )
+
+
+def load_recipe(folder: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe folder, `key=value` overrides last.
+
+    Args:
+        folder: holds `prepare.py` and `recipe.toml`.
+        overrides: such as `"training.epochs=5"`; the value is TOML, or a bare word.
+
+    Raises:
+        SettingsError: a file is missing or malformed, or a key is unknown, mistyped or out of range.
+    """
+    toml_file = folder / "recipe.toml"
+    for file in (folder / "prepare.py", toml_file):
+        if not file.is_file():
+            raise SettingsError(f"{file}: missing; a recipe is a folder with prepare.py and recipe.toml")
+    entry = _read_toml(toml_file)
+    accepted = _corpus_arguments(_load_module(folder / "prepare.py"), folder / "prepare.py")
+    _check_corpus(entry.get("corpus", {}), accepted, str(toml_file))
+    for override in overrides:
+        _override(entry, override, accepted)
+    return _build(folder.resolve().name, entry, where=str(toml_file), folder=folder)
+
+
+def _build(name: str, entry: dict[str, Any], *, where: str, folder: Path | None) -> Recipe:
+    own = {f.name: f.type for f in dataclasses.fields(Recipe)}
+    values: dict[str, Any] = {"corpus": dict(entry.pop("corpus", {}))}
+    for section, kind in _SECTIONS.items():
+        given = entry.pop(section, {})
+        if not isinstance(given, dict):
+            raise SettingsError(f"{where}: [{section}] is a table, not {given!r}")
+        values[section] = _section(kind, given, section, where)
+    hints = typing.get_type_hints(Recipe)
+    for key, value in entry.items():
+        if key not in own or key in ("name", "folder"):
+            raise SettingsError(f"{where}: unknown key {key!r}{nearest(key, [*own, *_SECTIONS])}")
+        values[key] = _checked(value, hints[key], key, where)
+    return Recipe(name=name, folder=folder, **values)
+
+
+def _section(kind: type[Any], given: Mapping[str, Any], section: str, where: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    for key in given:
+        if key not in hints:
+            raise SettingsError(f"{where}: unknown key '{section}.{key}'{nearest(key, hints)}")
+    try:
+        return kind(**{key: _checked(value, hints[key], f"{section}.{key}", where) for key, value in given.items()})
+    except SettingsError as error:
+        raise error if str(error).startswith(where) else SettingsError(f"{where}: {error}") from None
+
+
+def _checked(value: Any, hint: Any, key: str, where: str) -> Any:
+    """`value` as the type of its field; whole numbers serve as floats, nothing else is converted."""
+    choices = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        if value not in choices:
+            known = ", ".join(map(repr, choices))
+            raise SettingsError(f"{where}: {key} = {value!r} must be one of {known}{nearest(str(value), choices)}")
+        return value
+    if typing.get_origin(hint) is types.UnionType:
+        if value is None and type(None) in choices:
+            return None
+        hint = next(choice for choice in choices if choice is not type(None))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise SettingsError(f"{where}: {key} = {value!r} must be of type {hint.__name__}, not {type(value).__name__}")
+    return value
+
+
+def _override(entry: dict[str, Any], override: str, corpus_arguments: Mapping[str, Any]) -> None:
+    key, equals, text = override.partition("=")
+    section, dot, name = key.strip().partition(".")
+    if not equals or not section or (dot and not name):
+        raise SettingsError(f"--set {override}: expected key=value, such as training.epochs=5")
+    value = _parse_value(text.strip())
+    if section == "corpus":
+        if isinstance(corpus_arguments.get(name), str):
+            value = text.strip().strip("\"'")
+        _check_corpus({name: value}, corpus_arguments, "--set")
+    elif dot:
+        if section not in _SECTIONS:
+            raise SettingsError(f"--set {override}: unknown section {section!r}{nearest(section, [*_SECTIONS, 'corpus'])}")
+        _section_key(section, name, override)
+    if dot:
+        entry.setdefault(section, {})[name] = value
+    else:
+        entry[section] = value
+
+
+def _section_key(section: str, name: str, override: str) -> None:
+    known = typing.get_type_hints(_SECTIONS[section])
+    if name not in known:
+        raise SettingsError(f"--set {override}: unknown key '{section}.{name}'{nearest(name, known)}")
+
+
+def _parse_value(text: str) -> Any:
+    tomllib = _tomllib()
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _corpus_arguments(module: types.ModuleType, file: Path) -> dict[str, Any]:
+    """The keyword arguments of `prepare` with their defaults."""
+    prepare = getattr(module, "prepare", None)
+    if not callable(prepare):
+        raise SettingsError(f"{file}: defines no function prepare(corpus_dir)")
+    arguments = list(inspect.signature(prepare).parameters.values())[1:]
+    return {argument.name: argument.default for argument in arguments}
+
+
+def _check_corpus(given: Any, accepted: Mapping[str, Any], where: str) -> None:
+    if not isinstance(given, dict):
+        raise SettingsError(f"{where}: [corpus] is a table, not {given!r}")
+    for key, value in given.items():
+        if key not in accepted:
+            raise SettingsError(
+                f"{where}: unknown key 'corpus.{key}'{nearest(key, accepted)} "
+                f"(prepare takes {', '.join(accepted) or 'none'})"
+            )
+        default = accepted[key]
+        if default is not inspect.Parameter.empty and default is not None:
+            _checked(value, type(default), f"corpus.{key}", where)
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    tomllib = _tomllib()
+    try:
+        entry: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: not valid TOML ({error})") from None
+    return entry
+
+
+def _tomllib() -> Any:
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib
+    return tomllib
+
+
+def _load_module(file: Path) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location(f"audiornn_recipe_{file.parent.name}", file)
+    if spec is None or spec.loader is None or not file.is_file():
+        raise SettingsError(f"{file}: missing; a recipe is a folder with prepare.py and recipe.toml")
+    module = importlib.util.module_from_spec(spec)
+    _call(spec.loader.exec_module, file, module)
+    return module
+
+
+def _call(function: Callable[..., Any], file: Path, *arguments: Any, **keywords: Any) -> Any:
+    """Call into a recipe's code; what it raises becomes one line that names its place."""
+    try:
+        return function(*arguments, **keywords)
+    except AudiornnError:
+        raise
+    except Exception as error:
+        trace, line = error.__traceback__, None
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == str(file):
+                line = trace.tb_lineno
+            trace = trace.tb_next
+        if isinstance(error, SyntaxError):
+            line = error.lineno
+        place = f"{file}, line {line}" if line else str(file)
+        raise CorpusError(f"{place}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+
+
+def recipe_fingerprint(recipe: Recipe) -> str:
+    """The part of a recipe that decides what `prep` makes, as one string."""
+    parts = recipe.to_json()
+    for section in ("augment", "training", "licence"):
+        del parts[section]
+    parts["model"] = recipe.model.stride  # it decides which utterances CTC can learn
+    return json.dumps(parts, sort_keys=True)

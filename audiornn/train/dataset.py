@@ -1,0 +1,178 @@
+"""Batches: utterances of like length together, augmented, with integer lengths that always travel along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.preparation import NO_LABEL, Prepared
+from audiornn.errors import CorpusError
+from audiornn.features import FeatureExtractor, Features
+from audiornn.recipe import Recipe
+from audiornn.train.augment import augment
+from audiornn.vocabulary import Vocabulary
+
+__all__ = ["IGNORED", "Batch", "Dataset", "batch_order", "looked_ahead"]
+
+IGNORED = -100  # the target of frames that are padding
+
+_POOL_BATCHES = 50  # utterances are sorted by length among so many batches: little padding, yet another order each epoch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded utterances; padding never travels without its lengths.
+
+    Attributes:
+        features: (B, T, n_features) float32.
+        feature_lengths: (B,) int64.
+        targets: ids: (B, S) of transcripts, (B,) of classes, (B, T') of frames.
+        target_lengths: (B,) int64.
+        ids: the utterances'.
+    """
+
+    features: Tensor
+    feature_lengths: Tensor
+    targets: Tensor
+    target_lengths: Tensor
+    ids: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Batch(features={tuple(self.features.shape)}, targets={tuple(self.targets.shape)})"
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        names = ("features", "feature_lengths", "targets", "target_lengths")
+        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in names})
+
+
+class Dataset:
+    """One prepared split as batches.
+
+    Raises:
+        CorpusError: a transcript that its audio is too short for; `prep` finds those, unless settings changed since.
+    """
+
+    def __init__(self, prepared: Prepared, split: str, recipe: Recipe, vocabulary: Vocabulary) -> None:
+        self.recipe = recipe
+        self.utterances = prepared.utterances(split)
+        self.store = prepared.features(split)
+        if len(self.store) != len(self.utterances):
+            raise CorpusError(f"{prepared.folder}: {split} has features of other utterances; run `audiornn prep` again")
+        self.lengths = self.store.lengths
+        self.extractor = FeatureExtractor(recipe.features)
+        self.targets = [self._target(u, int(n), vocabulary) for u, n in zip(self.utterances, self.lengths, strict=True)]
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def batch(self, indices: Sequence[int] | NDArray[np.int64], rng: np.random.Generator | None = None) -> Batch:
+        """The utterances of some indices; augmented where there is a source of chance."""
+        features = [self._features(int(index), rng) for index in indices]
+        lengths = np.array([len(f) for f in features], np.int64)
+        padded = np.zeros((len(features), int(lengths.max()), features[0].shape[1]), np.float32)
+        for row, f in zip(padded, features, strict=True):
+            row[: len(f)] = f
+        targets = [self.targets[int(index)] for index in indices]
+        target_lengths = np.array([len(target) for target in targets], np.int64)
+        if self.recipe.task == "classify":
+            stacked = np.concatenate(targets)
+        else:
+            stacked = np.full((len(targets), max(1, int(target_lengths.max()))), IGNORED, np.int64)
+            for row, target in zip(stacked, targets, strict=True):
+                row[: len(target)] = target
+            if self.recipe.task == "transcribe":
+                stacked[stacked == IGNORED] = 0
+        return Batch(
+            torch.from_numpy(padded),
+            torch.from_numpy(lengths),
+            torch.from_numpy(stacked),
+            torch.from_numpy(target_lengths),
+            tuple(self.utterances[int(index)].id for index in indices),
+        )
+
+    def mean_and_deviation(self) -> tuple[Features, Features]:
+        """Of each coefficient over all frames of the split, each (n_features,)."""
+        n_frames, total, squares = 0, np.zeros(1), np.zeros(1)
+        for index in range(len(self)):
+            features = self.extractor.from_log_mel(np.asarray(self.store[index])).astype(np.float64)
+            n_frames += len(features)
+            total = total + features.sum(axis=0)
+            squares = squares + np.square(features).sum(axis=0)
+        mean = total / n_frames
+        deviation = np.sqrt(np.maximum(squares / n_frames - np.square(mean), 0.0))
+        return mean.astype(np.float32), deviation.astype(np.float32)
+
+    def _features(self, index: int, rng: np.random.Generator | None) -> Features:
+        log_mel = np.asarray(self.store[index])
+        if rng is not None:
+            log_mel = augment(
+                log_mel,
+                self.recipe.augment,
+                frame_seconds=self.recipe.features.frame_seconds,
+                rng=rng,
+                may_shift=self.recipe.task != "label",
+                may_cut=self.recipe.task == "classify",
+            )
+        return self.extractor.from_log_mel(log_mel)
+
+    def _target(self, utterance: Utterance, n_frames: int, vocabulary: Vocabulary) -> NDArray[np.int64]:
+        n_outputs = self.recipe.model.output_length(n_frames)
+        if self.recipe.task == "label":
+            return _frame_targets(utterance, n_outputs, self.recipe, vocabulary)
+        ids = vocabulary.encode(utterance.text)
+        n_needed = len(ids) + sum(a == b for a, b in zip(ids, ids[1:], strict=False))
+        if self.recipe.task == "transcribe" and n_needed > n_outputs:
+            raise CorpusError(
+                f"{utterance.id}: {len(ids)} symbols need {n_needed} frames by CTC, {n_outputs} are left after "
+                f"model.stride = {self.recipe.model.stride}; lower it, or run prep with it and --skip-bad"
+            )
+        return np.array(ids, np.int64)
+
+
+def batch_order(lengths: NDArray[np.int64], batch_size: int, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+    """The batches of an epoch: a pure function of its number, so that a resumed run meets the same.
+
+    Shuffled, sorted by length within pools of some batches, cut, and the batches shuffled again.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    pool = batch_size * _POOL_BATCHES
+    batches = []
+    for begin in range(0, len(order), pool):
+        part = order[begin : begin + pool]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+T = TypeVar("T")
+
+
+def looked_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, the next one being made while one is used."""
+    with ThreadPoolExecutor(1) as maker:
+        end = object()
+        coming = maker.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = maker.submit(next, items, end)
+            yield item  # type: ignore[misc]
+
+
+def _frame_targets(
+    utterance: Utterance, n_outputs: int, recipe: Recipe, vocabulary: Vocabulary
+) -> NDArray[np.int64]:
+    """The label of each output frame: that of the segment its centre lies in."""
+    targets = np.full(n_outputs, vocabulary.encode(NO_LABEL)[0], np.int64)
+    centres = np.array([recipe.features.frames_to_seconds(t * recipe.model.stride) for t in range(n_outputs)])
+    for segment in utterance.segments:
+        targets[(centres >= segment.start) & (centres < segment.end)] = vocabulary.encode(segment.label)[0]
+    return targets

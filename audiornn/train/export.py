@@ -1,0 +1,211 @@
+"""Export: the trained network as an ONNX graph, written node by node.
+
+torch's own exporters lose the lengths of a padded batch or unroll the loop; ONNX's recurrent operators take
+`sequence_lens` and both directions at once, which is just what the network means. Gates are reordered from torch's
+(LSTM i f g o, GRU r z n) to ONNX's (i o f c, z r h).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from audiornn.files import write_atomically
+from audiornn.model_file import METADATA_KEY, ModelCard
+from audiornn.train.network import VARIANCE_FLOOR, BidirectionalLayer, Network
+
+__all__ = ["write_model_file"]
+
+_OPSET = 17
+_IR_VERSION = 8
+_GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
+
+
+def write_model_file(path: Path, network: Network, card: ModelCard) -> None:
+    """Write `model.onnx` for a network, with its card inside.
+
+    Args:
+        path: of the file; replaced as a whole or not at all.
+        network: on any device; its dropout is left out.
+        card: what a listener must know.
+    """
+    model = helper.make_model(
+        _Graph(network).build(),
+        opset_imports=[helper.make_opsetid("", _OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="audiornn",
+    )
+    helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    onnx.checker.check_model(model)
+    with write_atomically(path) as out:
+        out.write(model.SerializeToString(deterministic=True))
+
+
+class _Graph:
+    """Nodes and constants of one graph; each method adds a stage and returns the name of its result."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.settings = network.settings
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+
+    def build(self) -> Any:
+        network = self.network
+        frame_lengths, x = "lengths", self.normalised()
+        x = self.front(x)
+        stride = self.settings.stride
+        lengths = self.add(
+            "Div", self.add("Add", frame_lengths, self.ints([stride - 1])), self.ints([stride]), out="output_lengths"
+        )
+        short_lengths = self.add("Cast", lengths, to=TensorProto.INT32)
+        x = self.add("Transpose", x, perm=[1, 0, 2])  # (T', B, width), as the recurrent operators want it
+        for i, layer in enumerate(network.layers):
+            x = self.recurrent(x, short_lengths, layer, f"layer{i}")
+        if network.task == "classify":
+            x = self.pooled(x, lengths)
+            x = self.linear(x, network.output, "output")
+            self.add("LogSoftmax", x, axis=-1, out="log_probs")
+        else:
+            x = self.linear(x, network.output, "output")
+            x = self.add("LogSoftmax", x, axis=-1)
+            self.add("Transpose", x, perm=[1, 0, 2], out="log_probs")
+        n_features, n_outputs = len(network.mean), network.output.out_features
+        shape = ["batch", n_outputs] if network.task == "classify" else ["batch", "output_frames", n_outputs]
+        return helper.make_graph(
+            self.nodes,
+            "audiornn",
+            [
+                helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", "frames", n_features]),
+                helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
+            ],
+            [
+                helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, shape),
+                helper.make_tensor_value_info("output_lengths", TensorProto.INT64, ["batch"]),
+            ],
+            [numpy_helper.from_array(value, name) for name, value in self.constants.items()],
+        )
+
+    def normalised(self) -> str:
+        mask = self.real_frames("features", "lengths", time_axis=1)  # (B, T)
+        mask = self.add("Unsqueeze", mask, self.ints([2]))
+        zero = self.floats(0.0)
+        x = self.add("Where", mask, "features", zero)
+        if self.network.normalisation == "utterance":
+            n_real = self.add("Cast", "lengths", to=TensorProto.FLOAT)
+            n_real = self.add("Unsqueeze", n_real, self.ints([1, 2]))
+            time = self.ints([1])
+            mean = self.add("Div", self.add("ReduceSum", x, time, keepdims=1), n_real)
+            centred = self.add("Where", mask, self.add("Sub", x, mean), zero)
+            squares = self.add("ReduceSum", self.add("Mul", centred, centred), time, keepdims=1)
+            variance = self.add("Add", self.add("Div", squares, n_real), self.floats(VARIANCE_FLOOR))
+            return self.add("Div", centred, self.add("Sqrt", variance))
+        x = self.add("Sub", x, self.constant("mean", _array(self.network.mean)))
+        x = self.add("Mul", x, self.constant("scale", _array(self.network.scale)))
+        return self.add("Where", mask, x, zero)
+
+    def front(self, x: str) -> str:
+        stride = self.settings.stride
+        if self.settings.front == "stack":
+            n_frames = self.add("Gather", self.add("Shape", x), self.ints([1]), axis=0)
+            # (−T) mod stride frames of zeros make T a multiple of the stride
+            padding = self.add("Mod", self.add("Neg", n_frames), self.ints([stride]))
+            pads = self.add("Concat", self.ints([0, 0, 0, 0]), padding, self.ints([0]), axis=0)
+            x = self.add("Pad", x, pads)
+            width = len(self.network.mean) * stride
+            return self.add("Reshape", x, self.ints([0, -1, width]))
+        if self.settings.front == "conv":
+            convolution = self.network.convolution
+            x = self.add("Transpose", x, perm=[0, 2, 1])
+            weight = self.constant("convolution.weight", _array(convolution.weight))
+            bias = self.constant("convolution.bias", _array(convolution.bias))
+            x = self.add("Conv", x, weight, bias, strides=[stride], pads=[stride, stride])
+            return self.add("Transpose", self.add("Relu", x), perm=[0, 2, 1])
+        return x
+
+    def recurrent(self, x: str, lengths: str, layer: nn.Module, name: str) -> str:
+        both = isinstance(layer, BidirectionalLayer)
+        directions = [layer.forwards, layer.backwards] if both else [layer]
+        cell, n_units = self.settings.cell, self.settings.n_units
+        attributes: dict[str, Any] = {
+            "hidden_size": n_units,
+            "direction": "bidirectional" if both else "forward",
+        }
+        if cell == "gru":
+            attributes["linear_before_reset"] = 1  # torch applies the reset gate after the matrix product
+        elif cell == "rnn":
+            attributes["activations"] = [self.settings.activation.capitalize()] * len(directions)
+        weights = [
+            self.constant(f"{name}.{what}", np.stack([_gates(d, what, cell) for d in directions])) for what in ("W", "R", "B")
+        ]
+        y = self.add(cell.upper(), x, *weights, lengths, **attributes)  # (T', directions, B, n_units)
+        y = self.add("Transpose", y, perm=[0, 2, 1, 3])
+        return self.add("Reshape", y, self.ints([0, 0, n_units * len(directions)]))
+
+    def pooled(self, x: str, lengths: str) -> str:
+        mask = self.real_frames(x, lengths, time_axis=0)  # (B, T')
+        mask = self.add("Unsqueeze", self.add("Transpose", mask, perm=[1, 0]), self.ints([2]))  # (T', B, 1)
+        time = self.ints([0])
+        if self.settings.pooling == "max":
+            x = self.add("Where", mask, x, self.floats(-np.inf))
+            return self.add("ReduceMax", x, axes=[0], keepdims=0)
+        real = self.add("Where", mask, x, self.floats(0.0))
+        if self.settings.pooling == "mean":
+            n_real = self.add("Unsqueeze", self.add("Cast", lengths, to=TensorProto.FLOAT), self.ints([1]))
+            return self.add("Div", self.add("ReduceSum", real, time, keepdims=0), n_real)
+        inner, _, outer = self.network.attention
+        scores = self.linear(self.add("Tanh", self.linear(x, inner, "attention.inner")), outer, "attention.outer")
+        weights = self.add("Softmax", self.add("Where", mask, scores, self.floats(-np.inf)), axis=0)
+        return self.add("ReduceSum", self.add("Mul", weights, real), time, keepdims=0)
+
+    def linear(self, x: str, layer: nn.Linear, name: str) -> str:
+        product = self.add("MatMul", x, self.constant(f"{name}.weight", _array(layer.weight.T)))
+        return self.add("Add", product, self.constant(f"{name}.bias", _array(layer.bias)))
+
+    def real_frames(self, x: str, lengths: str, *, time_axis: int) -> str:
+        """(B, T) true where a frame is no padding."""
+        n_frames = self.add("Gather", self.add("Shape", x), self.int(time_axis), axis=0)
+        time = self.add("Unsqueeze", self.add("Range", self.int(0), n_frames, self.int(1)), self.ints([0]))
+        return self.add("Less", time, self.add("Unsqueeze", lengths, self.ints([1])))
+
+    def add(self, operator: str, *inputs: str, out: str = "", **attributes: Any) -> str:
+        name = out or f"{operator}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=f"node_{len(self.nodes)}", **attributes))
+        return name
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        self.constants[name] = value
+        return name
+
+    def ints(self, values: list[int]) -> str:
+        return self.constant("ints_" + "_".join(map(str, values)), np.array(values, np.int64))
+
+    def int(self, value: int) -> str:
+        return self.constant(f"int_{value}", np.array(value, np.int64))
+
+    def floats(self, value: float) -> str:
+        return self.constant(f"float_{value}", np.array(value, np.float32))
+
+
+def _gates(layer: nn.RNNBase, what: str, cell: str) -> NDArray[np.float32]:
+    """A direction's input weights W, recurrent weights R, or both biases B, in ONNX's order of gates."""
+    if what == "B":
+        return np.concatenate([_reordered(layer.bias_ih_l0, cell), _reordered(layer.bias_hh_l0, cell)])
+    return _reordered(layer.weight_ih_l0 if what == "W" else layer.weight_hh_l0, cell)
+
+
+def _reordered(parameter: torch.Tensor, cell: str) -> NDArray[np.float32]:
+    gates = np.split(_array(parameter), len(_GATES[cell]))
+    return np.concatenate([gates[i] for i in _GATES[cell]])
+
+
+def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = np.ascontiguousarray(tensor.detach().cpu().float().numpy())
+    return array

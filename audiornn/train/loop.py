@@ -1,0 +1,387 @@
+"""Training: one straight page. What happens at step n depends on the recipe, its seed and n only, never on how often
+the run was stopped, so a resumed run ends bit for bit like an uninterrupted one (on a CPU).
+
+    runs/<recipe>/
+      recipe.json         the settings
+      metrics.jsonl       a line an epoch; tensorboard/ holds the same
+      last.safetensors    to go on from: weights, optimiser, where we are
+      best.safetensors    the weights that did best on dev
+      model.onnx          what listens; written last
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from audiornn.corpus.preparation import Prepared
+from audiornn.errors import TrainingError
+from audiornn.evaluate.error_rates import EditCounts, count_edits
+from audiornn.files import write_atomically
+from audiornn.listen.decoding import greedy_ctc
+from audiornn.model_file import ModelCard
+from audiornn.recipe import Recipe
+from audiornn.settings import TrainingSettings
+from audiornn.train.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
+from audiornn.train.dataset import IGNORED, Dataset, batch_order, looked_ahead
+from audiornn.train.export import write_model_file
+from audiornn.train.losses import utterance_losses
+from audiornn.train.network import Network
+
+__all__ = ["DevScore", "Interrupted", "learning_rate", "train"]
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """Training was stopped by the user and can go on from its checkpoint."""
+
+
+@dataclass(frozen=True)
+class DevScore:
+    """How the network does on dev: nats and errors; lower is better, the error rate first."""
+
+    errors: int
+    reference_length: int
+    loss: float
+    blank_share: float
+
+    @property
+    def error_rate(self) -> float:
+        """Errors a unit of the reference."""
+        return self.errors / max(1, self.reference_length)
+
+
+def learning_rate(step: int, n_steps: int, settings: TrainingSettings) -> float:
+    """The learning rate of a step: linear warm-up, then half a cosine down to a hundredth of the peak."""
+    n_warmup = max(1, round(settings.warmup * n_steps))
+    if step < n_warmup:
+        return settings.learning_rate * (step + 1) / n_warmup
+    progress = (step - n_warmup) / max(1, n_steps - n_warmup)
+    return settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def train(
+    prepared: Prepared,
+    recipe: Recipe,
+    run_dir: Path,
+    *,
+    resume: bool = False,
+    report: Callable[[str], None] = print,
+    show_progress: bool = False,
+) -> Path:
+    """Train a recipe's network, and write its model file.
+
+    Args:
+        prepared: the corpus.
+        recipe: the settings; its features must be those of the corpus.
+        run_dir: an empty or new folder, or with `resume` one that a run was stopped in.
+        resume: go on from the run's last checkpoint.
+        report: takes a line of text now and then.
+        show_progress: whether a progress bar is drawn on standard error.
+
+    Returns:
+        The model file's path.
+
+    Raises:
+        TrainingError: a loss that is not finite, or a checkpoint of another corpus.
+        Interrupted: Ctrl-C or a termination signal; the checkpoint is written.
+    """
+    settings = recipe.training
+    device = choose_device(settings.device)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    train_set = Dataset(prepared, "train", recipe, prepared.vocabulary)
+    dev_set = Dataset(prepared, "dev", recipe, prepared.vocabulary)
+
+    torch.manual_seed(settings.seed)
+    network = Network(
+        recipe.model,
+        n_features=recipe.features.n_features,
+        n_outputs=len(prepared.vocabulary),
+        task=recipe.task,
+        normalisation=recipe.features.normalisation,
+    )
+    if recipe.features.normalisation == "global":
+        mean, deviation = train_set.mean_and_deviation()
+        network.mean.copy_(torch.from_numpy(mean))
+        network.scale.copy_(torch.from_numpy(1 / np.maximum(deviation, 1e-3)))
+    network.to(device)
+    names = {parameter: name for name, parameter in network.named_parameters()}
+    optimiser = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=settings.weight_decay)
+
+    n_batches = -(-len(train_set) // settings.batch_size)
+    n_steps = settings.epochs * n_batches
+    state: dict[str, Any] = {
+        "step": 0,
+        "digests": dict(prepared.digests),
+        "best": None,  # [error rate, loss, epoch]
+        "loss_sum": 0.0,
+        "frames": 0,
+        "seconds": 0.0,
+        "finished": False,
+    }
+    if resume:
+        tensors, found = load_checkpoint(run_dir / "last.safetensors")
+        if found["digests"] != state["digests"]:
+            raise TrainingError(f"{run_dir}: was trained on another preparation of {recipe.name}; prepare it as before")
+        state = found
+        network.load_state_dict({key: value for key, value in tensors.items() if not key.startswith("optimiser.")})
+        restore_optimiser(optimiser, names, tensors)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with write_atomically(run_dir / "recipe.json") as out:
+        out.write(json.dumps(recipe.to_json(), indent=1, ensure_ascii=False).encode())
+    drop_metrics_after(run_dir / "metrics.jsonl", state["step"])
+
+    def save() -> None:
+        tensors = {**network.state_dict(), **optimiser_tensors(optimiser, names)}
+        save_checkpoint(run_dir / "last.safetensors", tensors, state)
+
+    report(
+        f"{recipe.name}: {len(train_set):,} utterances, {network.n_parameters:,} parameters, "
+        f"{settings.epochs} epochs of {n_batches} steps on {device}"
+        + (f", going on at step {state['step']:,}" if resume else "")
+    )
+    save()
+    with interruptible() as interrupted, scalar_writer(run_dir) as write_scalars:
+        while state["step"] < n_steps and not state["finished"]:
+            epoch, first = divmod(state["step"], n_batches)
+            order = batch_order(train_set.lengths, settings.batch_size, seed=settings.seed, epoch=epoch)[first:]
+            steps = range(state["step"], state["step"] + len(order))
+            batches = (
+                train_set.batch(indices, np.random.default_rng([settings.seed, 1, step]))
+                for step, indices in zip(steps, order, strict=True)
+            )
+            started = time.perf_counter()
+            network.train()
+            bar = progress_bar(epoch, settings.epochs, n_batches, first, show_progress)
+            for step, batch in zip(steps, looked_ahead(batches), strict=True):
+                torch.manual_seed(settings.seed * 1_000_003 + step)  # dropout
+                batch = batch.to(device)
+                for group in optimiser.param_groups:
+                    group["lr"] = learning_rate(step, n_steps, settings)
+                log_probs, output_lengths = network(batch.features, batch.feature_lengths)
+                losses = utterance_losses(log_probs, output_lengths, batch, recipe.task)
+                loss = losses.mean()
+                if not torch.isfinite(loss):
+                    raise not_finite(losses, batch.ids, step, run_dir)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
+                optimiser.step()
+
+                state["step"] = step + 1
+                state["loss_sum"] += loss.item()
+                state["frames"] += int(batch.feature_lengths.sum())
+                bar.set_postfix_str(f"loss {loss.item():.3f}", refresh=False)
+                bar.update()
+                if state["step"] % n_batches == 0:
+                    break  # the epoch's end is saved with its dev score
+                if interrupted():
+                    bar.close()
+                    state["seconds"] += time.perf_counter() - started
+                    save()
+                    raise Interrupted(stopped_at(state["step"], n_steps))
+                if state["step"] % settings.checkpoint_steps == 0:
+                    save()
+            bar.close()
+            state["seconds"] += time.perf_counter() - started
+
+            score = dev_score(network, dev_set if len(dev_set) else train_set, recipe, settings.batch_size, device)
+            # Without a dev set nothing can be chosen: the last weights are kept.
+            ranking = [score.error_rate, score.loss, epoch] if len(dev_set) else [0.0, 0.0, epoch]
+            if state["best"] is None or ranking[:2] <= state["best"][:2]:
+                state["best"] = ranking
+                save_checkpoint(run_dir / "best.safetensors", network.state_dict(), {**state, "dev": asdict(score)})
+            metrics = {
+                "epoch": epoch + 1,
+                "step": state["step"],
+                "train_loss": state["loss_sum"] / n_batches,
+                "dev_loss": score.loss,
+                "dev_error_rate": score.error_rate,
+                "dev_errors": score.errors,
+                "blank_share": score.blank_share,
+                "learning_rate": learning_rate(state["step"] - 1, n_steps, settings),
+                "frames_per_second": round(state["frames"] / max(1e-9, state["seconds"])),
+                "seconds": round(state["seconds"], 3),
+            }
+            write_scalars(metrics)
+            report(epoch_line(metrics, score, recipe, n_steps, dev="dev" if len(dev_set) else "train"))
+            state |= {"loss_sum": 0.0, "frames": 0, "seconds": 0.0}
+            state["finished"] = epoch - state["best"][2] >= settings.patience
+            save()
+            if interrupted() and state["step"] < n_steps and not state["finished"]:
+                raise Interrupted(stopped_at(state["step"], n_steps))
+            if state["finished"]:
+                report(f"no better dev score for {settings.patience} epochs: stopping here")
+
+    tensors, best = load_checkpoint(run_dir / "best.safetensors")
+    network.load_state_dict(tensors)
+    card = ModelCard(
+        task=recipe.task,
+        features=recipe.features,
+        vocabulary=prepared.vocabulary,
+        stride=recipe.model.stride,
+        recipe=recipe.name,
+        licence=recipe.licence,
+        network={**asdict(recipe.model), "n_parameters": network.n_parameters},
+        training={
+            "seed": settings.seed,
+            "steps": state["step"],
+            "epoch_kept": best["best"][2] + 1,
+            "utterances": {row.split: row.utterances for row in prepared.summary},
+            "digests": dict(prepared.digests),
+        },
+        results={"dev" if len(dev_set) else "train": {k: v for k, v in best["dev"].items() if k != "blank_share"}},
+    )
+    write_model_file(run_dir / "model.onnx", network.cpu(), card)
+    return run_dir / "model.onnx"
+
+
+@torch.no_grad()
+def dev_score(network: Network, dataset: Dataset, recipe: Recipe, batch_size: int, device: torch.device) -> DevScore:
+    """Loss and errors over a split, no augmentation, no dropout."""
+    network.eval()
+    counts: list[EditCounts] = []
+    loss_sum, n_blank, n_frames = 0.0, 0, 0
+    by_length = np.argsort(dataset.lengths, kind="stable")
+    for begin in range(0, len(by_length), batch_size):
+        indices = by_length[begin : begin + batch_size]
+        batch = dataset.batch(indices).to(device)
+        log_probs, output_lengths = network(batch.features, batch.feature_lengths)
+        loss_sum += float(utterance_losses(log_probs, output_lengths, batch, recipe.task).sum())
+        outputs, lengths = log_probs.cpu().numpy(), output_lengths.tolist()
+        for row, length, index in zip(outputs, lengths, indices, strict=True):
+            target = dataset.targets[int(index)]
+            if recipe.task == "classify":
+                counts.append(EditCounts(int(row.argmax() != target[0]), 0, 0, 1))
+            elif recipe.task == "label":
+                wrong = int((row[:length].argmax(axis=1) != target)[target != IGNORED].sum())
+                counts.append(EditCounts(wrong, 0, 0, length))
+            else:
+                found = [str(symbol.id) for symbol in greedy_ctc(row[:length])]
+                counts.append(count_edits([str(i) for i in target], found))
+                n_blank += int((row[:length].argmax(axis=1) == 0).sum())
+                n_frames += length
+    return DevScore(
+        sum(count.errors for count in counts),
+        sum(count.reference_length for count in counts),
+        loss_sum / len(by_length),
+        n_blank / max(1, n_frames),
+    )
+
+
+def epoch_line(metrics: dict[str, Any], score: DevScore, recipe: Recipe, n_steps: int, dev: str) -> str:
+    """One epoch in one line, with the diagnosis of CTC's start where there is one to make."""
+    line = (
+        f"epoch {metrics['epoch']:3d}/{recipe.training.epochs}  step {metrics['step']:6,}  loss {metrics['train_loss']:.4f}  "
+        f"{dev} loss {score.loss:.4f}  {dev} error rate {100 * score.error_rate:6.2f} % "
+        f"({score.errors:,}/{score.reference_length:,})  {metrics['frames_per_second']:,} frames/s"
+    )
+    if recipe.task == "transcribe":
+        line += f"  blank {100 * score.blank_share:.0f} %"
+        if score.error_rate > 0.9 and (score.blank_share > 0.95 or score.error_rate > 0.99):
+            # CTC learns "nothing is ever said" first; it leaves that plateau soon after the warm-up, or never.
+            usual = plateau_end(n_steps, recipe.training)
+            if metrics["step"] <= usual:
+                line += f"  blank plateau: normal until about step {usual:,}"
+            else:
+                line += (
+                    f"  still on the blank plateau after step {usual:,}: check that transcripts match their audio, "
+                    "then try a lower training.learning_rate or a larger model.stride"
+                )
+    return line
+
+
+def plateau_end(n_steps: int, settings: TrainingSettings) -> int:
+    """The step by which CTC has usually left its blank plateau: twice the warm-up, at least 500 steps."""
+    return max(500, round(2 * settings.warmup * n_steps))
+
+
+def stopped_at(step: int, n_steps: int) -> str:
+    """What an interrupted run says last."""
+    return f"stopped and saved at step {step:,} of {n_steps:,}; `audiornn train --resume` goes on from there"
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a setting; "auto" takes CUDA where there is one.
+
+    Raises:
+        TrainingError: CUDA is asked for and not there.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("no CUDA device is available to PyTorch here; use --device cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def not_finite(losses: torch.Tensor, ids: tuple[str, ...], step: int, run_dir: Path) -> TrainingError:
+    """The error that names the utterances whose loss went wrong."""
+    bad = [identifier for identifier, loss in zip(ids, losses.tolist(), strict=True) if not math.isfinite(loss)]
+    return TrainingError(
+        f"the loss is not finite at step {step + 1}, for {', '.join(bad[:5])}{' …' if len(bad) > 5 else ''}: look at those "
+        f"recordings, or lower training.learning_rate; the last checkpoint is in {run_dir}"
+    )
+
+
+def drop_metrics_after(path: Path, step: int) -> None:
+    """Forget epochs that a killed run logged but did not save; they come again."""
+    if path.exists():
+        lines = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
+        with write_atomically(path) as out:
+            out.write("".join(line + "\n" for line in lines).encode())
+
+
+@contextlib.contextmanager
+def scalar_writer(run_dir: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Writes an epoch's numbers to metrics.jsonl and for TensorBoard."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(run_dir / "tensorboard")) as board, open(run_dir / "metrics.jsonl", "a") as out:
+
+        def write(metrics: dict[str, Any]) -> None:
+            out.write(json.dumps(metrics) + "\n")
+            out.flush()
+            for key, value in metrics.items():
+                if key not in ("epoch", "step"):
+                    board.add_scalar(key, value, metrics["step"])
+
+        yield write
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """While inside, Ctrl-C and termination are remembered, to be heeded between two steps; a second Ctrl-C is not."""
+    seen: list[int] = []
+
+    def remember(number: int, frame: Any) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+
+    try:
+        before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: signals are somebody else's
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(seen)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def progress_bar(epoch: int, n_epochs: int, n_batches: int, first: int, show: bool) -> Any:
+    """Steps of an epoch, with the time left."""
+    from tqdm import tqdm
+
+    return tqdm(
+        total=n_batches, initial=first, desc=f"epoch {epoch + 1}/{n_epochs}", unit="step", leave=False, disable=not show
+    )

@@ -1,0 +1,152 @@
+"""The recurrent network: normalisation → front → recurrent layers → head.
+
+Padding never leaks: an utterance's output is the same alone, padded, or in any batch. Inside, tensors are time-major
+(T, B, features), as the recurrent kernels want them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiornn.recipe import Task
+from audiornn.settings import NetworkSettings
+
+__all__ = ["BidirectionalLayer", "Network", "real_frames", "reverse_within_length"]
+
+VARIANCE_FLOOR = 1e-5  # a coefficient that never varies is not blown up
+
+
+class Network(nn.Module):
+    """A recurrent network for one task.
+
+    Args:
+        settings: its shape.
+        n_features: coefficients a frame.
+        n_outputs: symbols or labels.
+        task: "classify" pools the frames; the others give an output a frame.
+        normalisation: "global", "utterance" or "none".
+    """
+
+    def __init__(
+        self, settings: NetworkSettings, *, n_features: int, n_outputs: int, task: Task, normalisation: str = "global"
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.task = task
+        self.normalisation = normalisation
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("scale", torch.ones(n_features))
+        width = n_features
+        if settings.front == "stack":
+            width = n_features * settings.stride
+        elif settings.front == "conv":
+            width = settings.n_units
+            self.convolution = nn.Conv1d(
+                n_features, width, 2 * settings.stride + 1, stride=settings.stride, padding=settings.stride
+            )
+        self.layers = nn.ModuleList()
+        for _ in range(settings.n_layers):
+            layer = BidirectionalLayer(settings, width) if settings.bidirectional else recurrent_cell(settings, width)
+            self.layers.append(layer)
+            width = settings.n_units * (2 if settings.bidirectional else 1)
+        self.dropout = nn.Dropout(settings.dropout)
+        if task == "classify" and settings.pooling == "attention":
+            self.attention = nn.Sequential(nn.Linear(width, width // 2 or 1), nn.Tanh(), nn.Linear(width // 2 or 1, 1))
+        self.output = nn.Linear(width, n_outputs)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of a padded batch.
+
+        Args:
+            features: (B, T, n_features); what stands beyond an utterance's length is never read.
+            lengths: (B,) int64, frames of each, at least 1.
+
+        Returns:
+            log_probs: (B, T', n_outputs), T' = ⌈T / stride⌉; for "classify" (B, n_outputs).
+            output_lengths: (B,) int64, real frames of each among the T'.
+        """
+        x = self._normalised(features, real_frames(lengths, features.shape[1]))
+        x, lengths = self._front(x, lengths)
+        x = x.transpose(0, 1)  # (T', B, width)
+        for layer in self.layers:
+            x = self.dropout(x) if layer is not self.layers[0] else x
+            x = layer(x, lengths) if isinstance(layer, BidirectionalLayer) else layer(x)[0]
+        x = self.dropout(x)
+        if self.task == "classify":
+            x = self._pooled(x, real_frames(lengths, x.shape[0]).T.unsqueeze(2))  # (B, width)
+            return F.log_softmax(self.output(x), dim=-1), lengths
+        return F.log_softmax(self.output(x), dim=-1).transpose(0, 1), lengths
+
+    @property
+    def n_parameters(self) -> int:
+        """Trainable parameters."""
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+    def _normalised(self, features: Tensor, mask: Tensor) -> Tensor:
+        mask = mask.unsqueeze(2)  # (B, T, 1)
+        features = features.masked_fill(~mask, 0.0)
+        if self.normalisation == "utterance":
+            n_real = mask.sum(dim=1, keepdim=True)
+            mean = features.sum(dim=1, keepdim=True) / n_real
+            centred = (features - mean).masked_fill(~mask, 0.0)
+            return centred * torch.rsqrt(centred.square().sum(dim=1, keepdim=True) / n_real + VARIANCE_FLOOR)
+        return ((features - self.mean) * self.scale).masked_fill(~mask, 0.0)
+
+    def _front(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        stride = self.settings.stride
+        if self.settings.front == "stack":
+            B, T, width = x.shape
+            x = F.pad(x, (0, 0, 0, -T % stride)).reshape(B, -1, width * stride)
+        elif self.settings.front == "conv":
+            # Beyond an utterance's end stand zeros, just as the convolution's own padding puts them.
+            x = F.relu(self.convolution(x.transpose(1, 2))).transpose(1, 2)
+        return x, torch.div(lengths + stride - 1, stride, rounding_mode="floor")
+
+    def _pooled(self, x: Tensor, mask: Tensor) -> Tensor:
+        """One vector an utterance from (T', B, width), read at the real frames of mask (T', B, 1) only."""
+        if self.settings.pooling == "mean":
+            return x.masked_fill(~mask, 0.0).sum(dim=0) / mask.sum(dim=0)
+        if self.settings.pooling == "max":
+            return x.masked_fill(~mask, -torch.inf).amax(dim=0)
+        weights = self.attention(x).masked_fill(~mask, -torch.inf).softmax(dim=0)
+        return (weights * x.masked_fill(~mask, 0.0)).sum(dim=0)
+
+
+class BidirectionalLayer(nn.Module):
+    """A forward network, and a second one that reads each utterance backwards within its own length.
+
+    Equal to `pack_padded_sequence` through a bidirectional layer, without its step-by-step kernels: both networks run
+    over dense tensors, which is several times faster on a CPU.
+    """
+
+    def __init__(self, settings: NetworkSettings, n_inputs: int) -> None:
+        super().__init__()
+        self.forwards = recurrent_cell(settings, n_inputs)
+        self.backwards = recurrent_cell(settings, n_inputs)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(T, B, n_inputs) and (B,) lengths to (T, B, 2 · n_units)."""
+        ahead, _ = self.forwards(x)
+        behind, _ = self.backwards(reverse_within_length(x, lengths))
+        return torch.cat([ahead, reverse_within_length(behind, lengths)], dim=2)
+
+
+def recurrent_cell(settings: NetworkSettings, n_inputs: int) -> nn.RNNBase:
+    """One direction of one layer, time-major."""
+    if settings.cell == "rnn":
+        return nn.RNN(n_inputs, settings.n_units, nonlinearity=settings.activation)
+    return (nn.LSTM if settings.cell == "lstm" else nn.GRU)(n_inputs, settings.n_units)
+
+
+def reverse_within_length(x: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse each utterance of (T, B, width) within its own length; its own inverse."""
+    time = torch.arange(x.shape[0], device=x.device).unsqueeze(1)  # (T, 1)
+    source = torch.where(time < lengths, lengths - 1 - time, time)  # (T, B)
+    return x.gather(0, source.unsqueeze(2).expand_as(x))
+
+
+def real_frames(lengths: Tensor, n_frames: int) -> Tensor:
+    """True where a frame is not padding, (B, n_frames)."""
+    return torch.arange(n_frames, device=lengths.device) < lengths.unsqueeze(1)
