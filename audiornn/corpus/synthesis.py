@@ -187,6 +187,7 @@ def synthesise_files(jobs: Sequence[SynthesisJob], n_jobs: int = 1) -> int:
     missing = [job for job in jobs if not job.path.exists()]
     if not missing:
         return 0
+    _data_folder()  # the clear error first: where espeak-ng is missing, tqdm often is too
     from tqdm import tqdm
 
     n_processes = min(n_jobs, len(missing) // _WORTH_A_PROCESS)
@@ -203,7 +204,7 @@ def synthesise_files(jobs: Sequence[SynthesisJob], n_jobs: int = 1) -> int:
                 pass
         except BrokenProcessPool:
             raise AudiornnError(
-                "a process that synthesises was killed (out of memory?); run the same command again to go on"
+                "a process that synthesised was killed (out of memory?); run the same command again to go on"
             ) from None
     # What a call that was killed left half written; another call's files at work are younger.
     for folder in {job.path.parent for job in missing}:

@@ -65,9 +65,7 @@ def obtain(corpus_dir: Path, *, jobs: int) -> None:
         with write_atomically(index) as out:
             out.write(lines.encode())
     elif index.read_text(encoding="utf-8") != lines:
-        raise CorpusError(
-            f"{index}: lists other recordings than this recipe makes; delete {corpus_dir} and run it again"
-        )
+        raise CorpusError(f"{index}: is of another version of this recipe; delete {corpus_dir} and run it again")
     synthesise_files(planned, jobs)
 
 

@@ -1,0 +1,43 @@
+"""The Free Spoken Digit Dataset: 3,000 recordings of ten digits by six speakers, `<digit>_<speaker>_<take>.wav`."""
+
+from pathlib import Path
+
+from audiornn.corpus.manifest import Utterance
+from audiornn.errors import CorpusError, nearest
+
+TEST_TAKES = range(0, 5)  # the corpus' own split
+DEV_TAKES = range(5, 8)
+
+
+def prepare(corpus_dir: Path, *, held_out: str = "") -> dict[str, list[Utterance]]:
+    """The official split, or all recordings of one speaker as the test.
+
+    Args:
+        corpus_dir: holds `recordings/`.
+        held_out: the speaker to hold out; none gives the official split, takes 0 to 4, which shares its speakers with
+            training.
+
+    Expected output of prep, official split: 2,520 train, 180 dev, 300 test utterances by 6 speakers, 10 labels.
+    """
+    folder = corpus_dir / "recordings"
+    utterances = [_utterance(file) for file in sorted((folder if folder.is_dir() else corpus_dir).glob("*.wav"))]
+    speakers = sorted({str(utterance.speaker) for utterance in utterances})
+    if len(utterances) < 100 or len({utterance.text for utterance in utterances}) != 10:
+        raise CorpusError(f"{corpus_dir}: {len(utterances)} recordings named <digit>_<speaker>_<take>.wav, expected 3,000")
+    if held_out and held_out not in speakers:
+        raise CorpusError(
+            f"corpus.held_out = {held_out!r} is no speaker of {', '.join(speakers)}{nearest(held_out, speakers)}"
+        )
+    splits: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
+    for utterance in utterances:
+        take = int(utterance.id.rsplit("_", 1)[1])
+        is_test = utterance.speaker == held_out if held_out else take in TEST_TAKES
+        splits["test" if is_test else "dev" if take in DEV_TAKES else "train"].append(utterance)
+    return splits
+
+
+def _utterance(file: Path) -> Utterance:
+    parts = file.stem.split("_")
+    if len(parts) != 3 or not parts[0].isdigit() or not parts[2].isdigit():
+        raise CorpusError(f"{file}: not named <digit>_<speaker>_<take>.wav")
+    return Utterance(id=file.stem, audio=file, text=parts[0], speaker=parts[1])
