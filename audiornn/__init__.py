@@ -1,9 +1,9 @@
 """audiornn: recordings in, a small recurrent network out, and that network listens anywhere.
 
-    >>> import audiornn
-    >>> model = audiornn.load_model("runs/spoken_digits/model.onnx")  # doctest: +SKIP
-    >>> model.transcribe("file.wav").text  # doctest: +SKIP
-    'three one four'
+>>> import audiornn
+>>> model = audiornn.load_model("runs/spoken_digits/model.onnx")  # doctest: +SKIP
+>>> model.transcribe("file.wav").text  # doctest: +SKIP
+'three one four'
 """
 
 from typing import TYPE_CHECKING, Any

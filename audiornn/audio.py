@@ -27,7 +27,9 @@ Waveform = NDArray[np.float32]
 AudioSource = str | Path | IO[bytes]
 
 #: The suffixes that a folder is searched for.
-EXTENSIONS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aif", ".aiff", ".au", ".caf", ".w64"})
+EXTENSIONS = frozenset(
+    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aif", ".aiff", ".au", ".caf", ".w64"}
+)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
-"""The command line. It parses, calls, and prints; every verb imports what it needs inside its own function, so that
-`--help` costs a tenth of a second and `transcribe` never meets PyTorch.
+"""The command line: it parses, calls, and prints.
+
+Every verb imports what it needs inside its own function, so that `--help` costs a tenth of a second and `transcribe`
+never meets PyTorch.
 """
 
 from __future__ import annotations
@@ -57,9 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def prep(
-    recipe: str, corpus: Path | None, data: Path, jobs: int | None, skip_bad: bool, overrides: list[str]
-) -> int:
+def prep(recipe: str, corpus: Path | None, data: Path, jobs: int | None, skip_bad: bool, overrides: list[str]) -> int:
     """`audiornn prep`: a corpus becomes manifests and features."""
     from audiornn.corpus.preparation import prepare_corpus
     from audiornn.recipe import find_recipe, load_recipe
@@ -110,15 +110,13 @@ def train(
     if device is not None:
         from dataclasses import replace
 
-        trained = replace(trained, training=replace(trained.training, device=device))
+        trained = replace(trained, training=replace(trained.training, device=device))  # type: ignore[arg-type]
 
     from audiornn.train.loop import Interrupted
     from audiornn.train.loop import train as run_training
 
     try:
-        model = run_training(
-            prepared, trained, run, resume=resume, report=_say, show_progress=sys.stderr.isatty()
-        )
+        model = run_training(prepared, trained, run, resume=resume, report=_say, show_progress=sys.stderr.isatty())
     except Interrupted as stop:
         _say(f"audiornn: {stop} (run {run})")
         return _INTERRUPTED
@@ -158,9 +156,7 @@ def evaluate(
     return _PARTIAL_FAILURE if report.unreadable else 0
 
 
-def transcribe(
-    files: list[str], model: Path | None, runs: Path, channel: int | None, output_format: str
-) -> int:
+def transcribe(files: list[str], model: Path | None, runs: Path, channel: int | None, output_format: str) -> int:
     """`audiornn transcribe`: recordings become text or labels."""
     from audiornn.errors import AudioError
     from audiornn.listen.formats import to_json, to_text
@@ -202,7 +198,7 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         "model file": f"{path} ({path.stat().st_size:,} bytes)",
         "task": card.task,
         "recipe": card.recipe,
-        "features": f"{features.n_features} ({features.kind}, {features.deltas} deltas) at {features.sample_rate:,} Hz, "
+        "features": f"{features.n_features} ({features.kind}, {features.deltas} deltas), {features.sample_rate:,} Hz, "
         f"{1000 * features.win_length / features.sample_rate:g} ms every {1000 * features.frame_seconds:g} ms, "
         f"normalisation {features.normalisation}",
         "network": f"{network.get('n_layers')} × {network.get('n_units')} "
@@ -310,7 +306,9 @@ def _parser() -> argparse.ArgumentParser:
     places(p, "data", "runs", "set")
 
     p = verb(evaluate, "count a model's errors on a split or a manifest")
-    p.add_argument("model", nargs="?", type=Path, metavar="RUN|MODEL", help="a run or a model file (the one trained last)")
+    p.add_argument(
+        "model", nargs="?", type=Path, metavar="RUN|MODEL", help="a run or a model file (the one trained last)"
+    )
     p.add_argument("--split", choices=("train", "dev", "test"), default="test", help="of its recipe (test)")
     p.add_argument("--manifest", type=Path, metavar="FILE", help="recordings of a manifest instead")
     p.add_argument("--skip-bad", action="store_true", help="count unreadable recordings instead of stopping")
@@ -375,13 +373,16 @@ def _recipe_to_train(prepared: Prepared, overrides: list[str]) -> Recipe:
 
     if not prepared.recipe_folder.is_dir():
         if overrides:
-            raise SettingsError(f"{prepared.recipe_folder}: the recipe is gone, so --set cannot be checked; prepare it again")
+            raise SettingsError(
+                f"{prepared.recipe_folder}: the recipe is gone, so --set cannot be checked; prepare it again"
+            )
         return prepared.recipe
     recipe = load_recipe(prepared.recipe_folder, [*prepared.overrides, *overrides])
     if recipe_fingerprint(recipe) != recipe_fingerprint(prepared.recipe):
         changed = _difference(prepared.recipe.to_json(), recipe.to_json())
         raise TrainingError(
-            f"{prepared.folder}: the corpus was prepared with other settings ({changed}); run `audiornn prep` again with the new ones"
+            f"{prepared.folder}: the corpus was prepared with other settings ({changed}); "
+            "run `audiornn prep` again with the new ones"
         )
     return recipe
 
@@ -443,7 +444,7 @@ def _last_model(runs: Path) -> Path:
     made = sorted(runs.glob("*/model.onnx"), key=lambda path: path.stat().st_mtime_ns)
     if not made:
         raise ModelFileError(
-            f"no model yet in {runs}: train one with `audiornn prep RECIPE` and `audiornn train`, or name one with --model"
+            f"no model yet in {runs}: train one with `audiornn prep RECIPE` and `audiornn train`, or name a model file"
         )
     return made[-1]
 
@@ -467,8 +468,8 @@ def _split_of_model(recognizer: Recognizer, split: str, data: Path) -> Any:
     trained_on = recognizer.card.training.get("digests", {})
     if trained_on.get("train") != prepared.digests["train"]:
         raise SettingsError(
-            f"{prepared.folder}: prepared differently since this model was trained, so its {split} split may hold what the "
-            "model learnt from; prepare it as before (same --set), or name a --manifest"
+            f"{prepared.folder}: prepared differently since this model was trained, so its {split} split may hold what "
+            "the model learnt from; prepare it as before (same --set), or name a --manifest"
         )
     return prepared.utterances(split)
 

@@ -22,7 +22,15 @@ from numpy.typing import NDArray
 from audiornn.audio import Waveform
 from audiornn.errors import AudioError, SettingsError
 
-__all__ = ["FeatureExtractor", "FeatureSettings", "FeatureStream", "Features", "append_deltas", "dct_matrix", "mel_filters"]
+__all__ = [
+    "FeatureExtractor",
+    "FeatureSettings",
+    "FeatureStream",
+    "Features",
+    "append_deltas",
+    "dct_matrix",
+    "mel_filters",
+]
 
 Features = NDArray[np.float32]
 
@@ -180,7 +188,9 @@ class FeatureExtractor:
         log_mel *= 10.0
         return log_mel
 
-    def _work_space(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128], Features]:
+    def _work_space(
+        self,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128], Features]:
         if not hasattr(self._local, "arrays"):
             hop, n_fft = self.settings.hop_length, self.settings.n_fft
             stretch = np.zeros((_BLOCK_FRAMES - 1) * hop + n_fft)

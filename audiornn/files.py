@@ -30,7 +30,7 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
             yield out
             out.flush()
             os.fsync(out.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         raise explain_write_error(error, path) from error
     finally:

@@ -111,7 +111,9 @@ def open_model_file(path: str | Path, *, threads: int = 1) -> tuple[Any, ModelCa
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no root of their own
         reason = " ".join(str(error).split())[:120]
-        raise ModelFileError(f"{path}: not a model file, or a damaged one ({reason}); export or copy it again") from None
+        raise ModelFileError(
+            f"{path}: not a model file, or a damaged one ({reason}); export or copy it again"
+        ) from None
     metadata = session.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in metadata:
         raise ModelFileError(f"{path}: an ONNX model, but not one that audiornn wrote; it says nothing of its features")

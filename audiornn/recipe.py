@@ -214,7 +214,9 @@ def _override(entry: dict[str, Any], override: str, corpus_arguments: Mapping[st
         _check_corpus({name: value}, corpus_arguments, "--set")
     elif dot:
         if section not in _SECTIONS:
-            raise SettingsError(f"--set {override}: unknown section {section!r}{nearest(section, [*_SECTIONS, 'corpus'])}")
+            raise SettingsError(
+                f"--set {override}: unknown section {section!r}{nearest(section, [*_SECTIONS, 'corpus'])}"
+            )
         _section_key(section, name, override)
     if dot:
         entry.setdefault(section, {})[name] = value

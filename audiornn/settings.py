@@ -53,7 +53,11 @@ class NetworkSettings:
             n_units=(self.n_units >= 1, self.n_units, "at least 1"),
             dropout=(0 <= self.dropout < 1, self.dropout, "in 0…1"),
             stride=(self.stride >= 1, self.stride, "at least 1"),
-            front=(self.front != "none" or self.stride == 1, self.front, f"'stack' or 'conv' with stride = {self.stride}"),
+            front=(
+                self.front != "none" or self.stride == 1,
+                self.front,
+                f"'stack' or 'conv' with stride = {self.stride}",
+            ),
         )
 
     def output_length(self, n_frames: int) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from audiornn.errors import CorpusError, SettingsError, nearest
 
-__all__ = ["BLANK", "Vocabulary", "VocabularySettings"]
+__all__ = ["BLANK", "Vocabulary", "VocabularySettings", "ctc_length"]
 
 #: The CTC blank, always id 0 of a vocabulary that has one.
 BLANK = "<blank>"
@@ -99,3 +100,8 @@ class Vocabulary:
 
     def _ids(self) -> dict[str, int]:
         return {symbol: i for i, symbol in enumerate(self.symbols)}
+
+
+def ctc_length(ids: Sequence[int]) -> int:
+    """Frames that CTC needs for a target: one a symbol, and a blank between two that are the same."""
+    return len(ids) + sum(a == b for a, b in pairwise(ids))

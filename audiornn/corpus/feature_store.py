@@ -15,11 +15,10 @@ import json
 import multiprocessing
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -151,7 +150,9 @@ def compute_features(
     stored: dict[tuple[str, float, float | None], StoredUtterance] = {}
     for job in jobs:
         rows = json.loads(job.index_file.read_text())
-        stored.update(zip(map(_stretch, job.utterances), (StoredUtterance(job.file.name, *row) for row in rows), strict=True))
+        stored.update(
+            zip(map(_stretch, job.utterances), (StoredUtterance(job.file.name, *row) for row in rows), strict=True)
+        )
     return [stored[_stretch(utterance)] for utterance in utterances]
 
 
@@ -222,9 +223,7 @@ def _compute_shard(job: _ShardJob) -> None:
 def _log_mel(utterance: Utterance, extractor: FeatureExtractor) -> tuple[Features, float, str]:
     settings = extractor.settings
     try:
-        waveform = load_audio(
-            utterance.audio, settings.sample_rate, start=utterance.start, duration=utterance.duration
-        )
+        waveform = load_audio(utterance.audio, settings.sample_rate, start=utterance.start, duration=utterance.duration)
         if len(waveform) < settings.win_length:
             raise AudioError(
                 f"{utterance.audio}: {len(waveform)} samples are less than one window of {settings.win_length}"
@@ -243,7 +242,8 @@ def _compute_in_workers(jobs: Sequence[_ShardJob], n_jobs: int, progress: Callab
                 progress(len(running[done].utterances))
         except BrokenProcessPool:
             raise CorpusError(
-                "a worker process died (out of memory, or killed); run the same command again to go on, with --jobs 1 if it recurs"
+                "a worker process died (out of memory, or killed); run the same command again to go on, "
+                "with --jobs 1 if it recurs"
             ) from None
         except BaseException:
             pool.shutdown(cancel_futures=True)

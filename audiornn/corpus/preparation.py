@@ -1,10 +1,10 @@
 """`prep`: a corpus becomes manifests and features, checked, in a folder that `train` needs nothing else of.
 
-    data/<recipe>/
-      train.jsonl  dev.jsonl  test.jsonl      manifests
-      train.npz    dev.npz    test.npz        where each utterance's frames are
-      features/                               shards of frames
-      prepared.json                           the settings, the vocabulary, the summary; written last
+data/<recipe>/
+  train.jsonl  dev.jsonl  test.jsonl      manifests
+  train.npz    dev.npz    test.npz        where each utterance's frames are
+  features/                               shards of frames
+  prepared.json                           the settings, the vocabulary, the summary; written last
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from audiornn.corpus.manifest import SPLITS, Utterance, digest, read_manifest, w
 from audiornn.errors import CorpusError, SettingsError
 from audiornn.files import write_atomically
 from audiornn.recipe import Recipe, recipe_fingerprint
-from audiornn.vocabulary import Vocabulary
+from audiornn.vocabulary import Vocabulary, ctc_length
 
 __all__ = ["NO_LABEL", "Prepared", "SplitSummary", "last_prepared", "open_prepared", "prepare_corpus"]
 
@@ -126,7 +126,9 @@ def prepare_corpus(
     stored = compute_features(everything, recipe.features, folder / "features", n_jobs=n_jobs, progress=advance)
     found = dict(zip((utterance.id for utterance in everything), stored, strict=True))
     vocabulary = _vocabulary(recipe, [u for u in splits["train"] if not found[u.id].problem])
-    bad = {u.id: p for u in everything if (p := found[u.id].problem or _target_problem(u, found[u.id], recipe, vocabulary))}
+    bad = {
+        u.id: p for u in everything if (p := found[u.id].problem or _target_problem(u, found[u.id], recipe, vocabulary))
+    }
     _report_bad(bad, len(everything), folder, skip_bad)
 
     (folder / "prepared.json").unlink(missing_ok=True)  # from here to the end the folder is not whole
@@ -178,7 +180,9 @@ def open_prepared(folder: Path) -> Prepared:
             digests=entry["digests"],
         )
     except (KeyError, TypeError, SettingsError) as error:
-        raise CorpusError(f"{folder}: prepared by another version of audiornn ({error}); run `audiornn prep` again") from None
+        raise CorpusError(
+            f"{folder}: prepared by another version of audiornn ({error}); run `audiornn prep` again"
+        ) from None
 
 
 def last_prepared(data_dir: Path) -> Path:
@@ -257,7 +261,7 @@ def _target_problem(utterance: Utterance, stored: StoredUtterance, recipe: Recip
     if recipe.task == "classify":
         return "" if ids else "its label is empty"
     n_available = recipe.model.output_length(stored.n_frames)
-    n_needed = len(ids) + sum(a == b for a, b in zip(ids, ids[1:], strict=False))
+    n_needed = ctc_length(ids)
     if n_needed > n_available:
         return (
             f"{len(ids)} symbols need {n_needed} frames by CTC (repeats need one between), {n_available} are there; "
@@ -303,13 +307,15 @@ def _fingerprint(recipe: Recipe, corpus_dir: Path, skip_bad: bool) -> str:
     state = hashlib.sha256(f"{__version__} {skip_bad} {recipe_fingerprint(recipe)} {corpus_dir.resolve()}".encode())
     if recipe.folder is not None:
         state.update((recipe.folder / "prepare.py").read_bytes())
-    for parent, folders, files in os.walk(corpus_dir):
+    for parent, folders, _ in os.walk(corpus_dir):
         folders.sort()
         with os.scandir(parent) as entries:
             states = {entry.name: entry.stat() for entry in entries if not entry.is_dir()}
         for name in sorted(states):
             file_state = states[name]
-            state.update(f"{parent}/{name} {file_state.st_size} {file_state.st_mtime_ns}\n".encode(errors="surrogateescape"))
+            state.update(
+                f"{parent}/{name} {file_state.st_size} {file_state.st_mtime_ns}\n".encode(errors="surrogateescape")
+            )
     return state.hexdigest()
 
 

@@ -71,9 +71,7 @@ def count_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCoun
         left = reference[chunk.ref_start_idx : chunk.ref_end_idx]
         right = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
         width = max(len(left), len(right))
-        confusions += zip(
-            [*left, *[""] * (width - len(left))], [*right, *[""] * (width - len(right))], strict=True
-        )
+        confusions += zip([*left, *[""] * (width - len(left))], [*right, *[""] * (width - len(right))], strict=True)
     return EditCounts(result.substitutions, result.deletions, result.insertions, len(reference), tuple(confusions))
 
 

@@ -76,12 +76,13 @@ class Report:
         if self.accuracy is not None:
             right = self.reference_length - self.errors
             lines.append(
-                f"accuracy {100 * self.accuracy:.2f} %  ({right:,} of {counted}; 95 % interval {100 - high:.2f}–{100 - low:.2f})"
+                f"accuracy {100 * self.accuracy:.2f} %  ({right:,} of {counted}; "
+                f"95 % interval {100 - high:.2f}–{100 - low:.2f})"
             )
         else:
             lines.append(
-                f"{self.unit.removesuffix('s')} error rate {100 * self.error_rate:.2f} %  ({self.errors:,} of {counted}; "
-                f"95 % interval {low:.2f}–{high:.2f})"
+                f"{self.unit.removesuffix('s')} error rate {100 * self.error_rate:.2f} %  "
+                f"({self.errors:,} of {counted}; 95 % interval {low:.2f}–{high:.2f})"
             )
         if self.characters is not None:
             low, high = (100 * bound for bound in self.characters.interval)
@@ -91,12 +92,16 @@ class Report:
             )
         if self.confusions:
             lines += ["", "costliest confusions      reference → heard"]
-            lines += [f"  {count:5d} ×   {left or '(nothing)'} → {right or '(nothing)'}" for left, right, count in self.confusions]
+            lines += [
+                f"  {count:5d} ×   {left or '(nothing)'} → {right or '(nothing)'}"
+                for left, right, count in self.confusions
+            ]
         if len(self.speakers) > 1:
             width = max(len(row.speaker) for row in self.speakers)
             lines += ["", f"{'speaker':{width}}  utterances   errors   error rate"]
             lines += [
-                f"{row.speaker:{width}}  {row.utterances:10,} {row.errors:4,} of {row.reference_length:<5,} {100 * row.error_rate:6.2f} %"
+                f"{row.speaker:{width}}  {row.utterances:10,} {row.errors:4,} of {row.reference_length:<5,} "
+                f"{100 * row.error_rate:6.2f} %"
                 for row in self.speakers[:20]
             ]
             if len(self.speakers) > 20:

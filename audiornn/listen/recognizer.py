@@ -1,6 +1,8 @@
-"""The recogniser: a model file that listens. A ladder, each step calling the one below:
+"""The recogniser: a model file that listens.
 
-    transcribe(file) → transcribe_waveform(samples, rate) → transcribe_features(features) → log_probs(features)
+A ladder, each step calling the one below:
+
+transcribe(file) → transcribe_waveform(samples, rate) → transcribe_features(features) → log_probs(features)
 """
 
 from __future__ import annotations
@@ -118,9 +120,7 @@ class Recognizer:
         waveform = load_audio(source, sample_rate, channel=channel)
         return self.transcribe_waveform(waveform, sample_rate, name=str(getattr(source, "name", source)))
 
-    def transcribe_waveform(
-        self, samples: NDArray[Any], sample_rate: int, *, name: str = "the waveform"
-    ) -> Result:
+    def transcribe_waveform(self, samples: NDArray[Any], sample_rate: int, *, name: str = "the waveform") -> Result:
         """Listen to samples in memory, (samples,) or (samples, channels), at any rate in Hz.
 
         Raises:

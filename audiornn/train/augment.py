@@ -32,7 +32,9 @@ def augment(
         may_shift: whether positions carry no meaning; labels of frames would have to move along.
         may_cut: whether a shift may push frames out at the other end; speech of a transcript must not be lost.
     """
-    varied = np.maximum(log_mel + np.float32(rng.uniform(-settings.gain, settings.gain)), np.float32(LOG_MEL_FLOOR))
+    floor = np.float32(LOG_MEL_FLOOR)
+    gain = np.float32(rng.uniform(-settings.gain, settings.gain))
+    varied = np.where(log_mel > floor, np.maximum(log_mel + gain, floor), floor)  # digital silence stays silent
     if may_shift and settings.time_shift:
         furthest = round(settings.time_shift / frame_seconds)
         varied = shift(varied, int(rng.integers(-furthest, furthest + 1)), may_cut=may_cut)

@@ -18,13 +18,15 @@ from audiornn.errors import CorpusError
 from audiornn.features import FeatureExtractor, Features
 from audiornn.recipe import Recipe
 from audiornn.train.augment import augment
-from audiornn.vocabulary import Vocabulary
+from audiornn.vocabulary import Vocabulary, ctc_length
 
 __all__ = ["IGNORED", "Batch", "Dataset", "batch_order", "looked_ahead"]
 
 IGNORED = -100  # the target of frames that are padding
 
-_POOL_BATCHES = 50  # utterances are sorted by length among so many batches: little padding, yet another order each epoch
+_POOL_BATCHES = (
+    50  # utterances are sorted by length among so many batches: little padding, yet another order each epoch
+)
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Dataset:
         if self.recipe.task == "label":
             return _frame_targets(utterance, n_outputs, self.recipe, vocabulary)
         ids = vocabulary.encode(utterance.text)
-        n_needed = len(ids) + sum(a == b for a, b in zip(ids, ids[1:], strict=False))
+        n_needed = ctc_length(ids)
         if self.recipe.task == "transcribe" and n_needed > n_outputs:
             raise CorpusError(
                 f"{utterance.id}: {len(ids)} symbols need {n_needed} frames by CTC, {n_outputs} are left after "
@@ -167,9 +169,7 @@ def looked_ahead(items: Iterator[T]) -> Iterator[T]:
             yield item  # type: ignore[misc]
 
 
-def _frame_targets(
-    utterance: Utterance, n_outputs: int, recipe: Recipe, vocabulary: Vocabulary
-) -> NDArray[np.int64]:
+def _frame_targets(utterance: Utterance, n_outputs: int, recipe: Recipe, vocabulary: Vocabulary) -> NDArray[np.int64]:
     """The label of each output frame: that of the segment its centre lies in."""
     targets = np.full(n_outputs, vocabulary.encode(NO_LABEL)[0], np.int64)
     centres = np.array([recipe.features.frames_to_seconds(t * recipe.model.stride) for t in range(n_outputs)])

@@ -143,7 +143,8 @@ class _Graph:
         elif cell == "rnn":
             attributes["activations"] = [self.settings.activation.capitalize()] * len(directions)
         weights = [
-            self.constant(f"{name}.{what}", np.stack([_gates(d, what, cell) for d in directions])) for what in ("W", "R", "B")
+            self.constant(f"{name}.{what}", np.stack([_gates(d, what, cell) for d in directions]))
+            for what in ("W", "R", "B")
         ]
         y = self.add(cell.upper(), x, *weights, lengths, **attributes)  # (T', directions, B, n_units)
         y = self.add("Transpose", y, perm=[0, 2, 1, 3])
@@ -177,7 +178,9 @@ class _Graph:
 
     def add(self, operator: str, *inputs: str, out: str = "", **attributes: Any) -> str:
         name = out or f"{operator}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=f"node_{len(self.nodes)}", **attributes))
+        self.nodes.append(
+            helper.make_node(operator, list(inputs), [name], name=f"node_{len(self.nodes)}", **attributes)
+        )
         return name
 
     def constant(self, name: str, value: NDArray[Any]) -> str:

@@ -1,5 +1,7 @@
-"""Training: one straight page. What happens at step n depends on the recipe, its seed and n only, never on how often
-the run was stopped, so a resumed run ends bit for bit like an uninterrupted one (on a CPU).
+"""Training: one straight page.
+
+What happens at step n depends on the recipe, its seed and n only, never on how often the run was stopped, so a resumed
+run ends bit for bit like an uninterrupted one (on a CPU).
 
     runs/<recipe>/
       recipe.json         the settings
@@ -282,8 +284,8 @@ def dev_score(network: Network, dataset: Dataset, recipe: Recipe, batch_size: in
 def epoch_line(metrics: dict[str, Any], score: DevScore, recipe: Recipe, n_steps: int, dev: str) -> str:
     """One epoch in one line, with the diagnosis of CTC's start where there is one to make."""
     line = (
-        f"epoch {metrics['epoch']:3d}/{recipe.training.epochs}  step {metrics['step']:6,}  loss {metrics['train_loss']:.4f}  "
-        f"{dev} loss {score.loss:.4f}  {dev} error rate {100 * score.error_rate:6.2f} % "
+        f"epoch {metrics['epoch']:3d}/{recipe.training.epochs}  step {metrics['step']:6,}  "
+        f"loss {metrics['train_loss']:.4f}  {dev} loss {score.loss:.4f}  {dev} error rate {100 * score.error_rate:6.2f} % "
         f"({score.errors:,}/{score.reference_length:,})  {metrics['frames_per_second']:,} frames/s"
     )
     if recipe.task == "transcribe":
@@ -326,8 +328,8 @@ def not_finite(losses: torch.Tensor, ids: tuple[str, ...], step: int, run_dir: P
     """The error that names the utterances whose loss went wrong."""
     bad = [identifier for identifier, loss in zip(ids, losses.tolist(), strict=True) if not math.isfinite(loss)]
     return TrainingError(
-        f"the loss is not finite at step {step + 1}, for {', '.join(bad[:5])}{' …' if len(bad) > 5 else ''}: look at those "
-        f"recordings, or lower training.learning_rate; the last checkpoint is in {run_dir}"
+        f"the loss is not finite at step {step + 1}, for {', '.join(bad[:5])}{' …' if len(bad) > 5 else ''}: "
+        f"look at those recordings, or lower training.learning_rate; the last checkpoint is in {run_dir}"
     )
 
 

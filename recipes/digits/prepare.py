@@ -5,7 +5,7 @@ from pathlib import Path
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError, nearest
 
-TEST_TAKES = range(0, 5)  # the corpus' own split
+TEST_TAKES = range(5)  # the corpus' own split
 DEV_TAKES = range(5, 8)
 
 
@@ -23,7 +23,9 @@ def prepare(corpus_dir: Path, *, held_out: str = "") -> dict[str, list[Utterance
     utterances = [_utterance(file) for file in sorted((folder if folder.is_dir() else corpus_dir).glob("*.wav"))]
     speakers = sorted({str(utterance.speaker) for utterance in utterances})
     if len(utterances) < 100 or len({utterance.text for utterance in utterances}) != 10:
-        raise CorpusError(f"{corpus_dir}: {len(utterances)} recordings named <digit>_<speaker>_<take>.wav, expected 3,000")
+        raise CorpusError(
+            f"{corpus_dir}: {len(utterances)} recordings named <digit>_<speaker>_<take>.wav, expected 3,000"
+        )
     if held_out and held_out not in speakers:
         raise CorpusError(
             f"corpus.held_out = {held_out!r} is no speaker of {', '.join(speakers)}{nearest(held_out, speakers)}"

@@ -60,7 +60,9 @@ def _silence(corpus_dir: Path, split: str, n: int, rng: random.Random) -> list[U
     """`n` seconds of background noise, from the split's own part of the files."""
     files = sorted((corpus_dir / NOISE_FOLDER).glob("*.wav"))
     if not files:
-        raise CorpusError(f"{corpus_dir / NOISE_FOLDER}: holds no noise to make {SILENCE} of; --set corpus.words=all needs none")
+        raise CorpusError(
+            f"{corpus_dir / NOISE_FOLDER}: holds no noise to make {SILENCE} of; --set corpus.words=all needs none"
+        )
     first, last = NOISE_PARTS[split]
     durations = {file: audio_info(file).duration for file in files}
     stretches = []

@@ -18,7 +18,9 @@ def prepare(corpus_dir: Path) -> dict[str, list[Utterance]]:
     folder = corpus_dir / "waves_yesno"
     files = sorted((folder if folder.is_dir() else corpus_dir).glob("*_*_*_*_*_*_*_*.wav"))
     if len(files) != N_RECORDINGS:
-        raise CorpusError(f"{corpus_dir}: {len(files)} recordings named like 0_1_1_0_1_0_0_1.wav, expected {N_RECORDINGS}")
+        raise CorpusError(
+            f"{corpus_dir}: {len(files)} recordings named like 0_1_1_0_1_0_0_1.wav, expected {N_RECORDINGS}"
+        )
     utterances = [
         Utterance(
             id=file.stem,

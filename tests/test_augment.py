@@ -1,0 +1,88 @@
+"""Augmentation: exact where it can be, seeded, and never losing what a target needs."""
+
+import numpy as np
+import pytest
+
+from audiornn.features import FeatureExtractor, FeatureSettings
+from audiornn.settings import AugmentSettings
+from audiornn.train.augment import augment, shift
+
+OFF = AugmentSettings(gain=0, time_shift=0, time_masks=0, band_masks=0)
+
+
+def log_mel_of(gain=1.0, n_samples=8000):
+    rng = np.random.default_rng(0)
+    waveform = (0.05 * gain * rng.standard_normal(n_samples)).astype(np.float32)
+    return FeatureExtractor(FeatureSettings()).log_mel(waveform)
+
+
+def varied(settings, *, seed=0, may_shift=True, may_cut=True, log_mel=None):
+    return augment(
+        log_mel_of() if log_mel is None else log_mel,
+        settings,
+        frame_seconds=0.01,
+        rng=np.random.default_rng(seed),
+        may_shift=may_shift,
+        may_cut=may_cut,
+    )
+
+
+def test_nothing_on_changes_nothing_and_the_source_is_never_written_to():
+    log_mel = log_mel_of()
+    log_mel.setflags(write=False)
+    np.testing.assert_array_equal(varied(OFF, log_mel=log_mel), log_mel)
+    varied(AugmentSettings(), log_mel=log_mel)
+
+
+def test_gain_is_what_the_waveform_would_have_given():
+    settings = AugmentSettings(gain=12, time_shift=0, time_masks=0, band_masks=0)
+    decibels = float(np.random.default_rng(4).uniform(-12, 12))
+    np.testing.assert_allclose(varied(settings, seed=4), log_mel_of(gain=10 ** (decibels / 20)), atol=1e-3)
+
+
+def test_silence_stays_at_the_floor():
+    silence = np.full((50, 40), -100.0, np.float32)
+    assert varied(AugmentSettings(time_masks=0, band_masks=0), log_mel=silence).min() == -100.0
+
+
+@pytest.mark.parametrize("n_frames", [-5, 0, 5])
+def test_a_shift_that_may_not_cut_keeps_every_frame(n_frames):
+    log_mel = log_mel_of()
+    longer = shift(log_mel, n_frames, may_cut=False)
+    assert len(longer) == len(log_mel) + abs(n_frames)
+    first = max(0, n_frames)
+    np.testing.assert_array_equal(longer[first : first + len(log_mel)], log_mel)
+    same_length = shift(log_mel, n_frames, may_cut=True)
+    assert len(same_length) == len(log_mel)
+    if n_frames > 0:
+        np.testing.assert_array_equal(same_length[n_frames:], log_mel[:-n_frames])
+    if n_frames < 0:
+        np.testing.assert_array_equal(same_length[:n_frames], log_mel[-n_frames:])
+
+
+def test_labels_of_frames_are_not_moved_away_from():
+    assert len(varied(AugmentSettings(time_shift=0.5), may_shift=False)) == len(log_mel_of())
+
+
+def test_masks_are_no_wider_than_set_and_hold_the_mean():
+    settings = AugmentSettings(gain=0, time_shift=0, time_masks=1, time_mask_seconds=0.1, band_masks=0)
+    log_mel = log_mel_of()
+    widths = set()
+    for seed in range(50):
+        changed = (varied(settings, seed=seed) != log_mel).any(axis=1)
+        widths.add(int(changed.sum()))
+        np.testing.assert_allclose(
+            varied(settings, seed=seed)[changed], np.broadcast_to(log_mel.mean(axis=0), (changed.sum(), 40)), rtol=1e-6
+        )
+    assert max(widths) == 10
+    assert min(widths) == 0
+
+
+def test_the_same_seed_gives_the_same_and_another_gives_another():
+    np.testing.assert_array_equal(varied(AugmentSettings(), seed=7), varied(AugmentSettings(), seed=7))
+    assert not np.array_equal(varied(AugmentSettings(), seed=7), varied(AugmentSettings(), seed=8))
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 3])
+def test_the_shortest_utterances_survive(n_frames):
+    assert len(varied(AugmentSettings(), log_mel=log_mel_of()[:n_frames])) == n_frames

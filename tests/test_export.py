@@ -1,0 +1,82 @@
+"""What onnxruntime computes from a model file is what torch computes."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from audiornn.features import FeatureSettings
+from audiornn.model_file import ModelCard, open_model_file
+from audiornn.settings import NetworkSettings
+from audiornn.train.export import write_model_file
+from audiornn.vocabulary import Vocabulary
+from tests.test_network import HEADS, LENGTHS, N_FEATURES, N_OUTPUTS, SHAPES, network_of, outputs, padded_batch
+
+
+def card_of(network):
+    return ModelCard(
+        task=network.task,
+        features=FeatureSettings(n_mfcc=N_FEATURES),
+        vocabulary=Vocabulary(tuple("abcd"), "label"),
+        stride=network.settings.stride,
+    )
+
+
+def run(path, features, lengths, task):
+    session, _ = open_model_file(path)
+    log_probs, output_lengths = session.run(None, {"features": features.numpy(), "lengths": lengths.numpy()})
+    return [row if task == "classify" else row[:n] for row, n in zip(log_probs, output_lengths, strict=True)]
+
+
+@pytest.mark.parametrize(("task", "pooling"), HEADS)
+@pytest.mark.parametrize("settings", SHAPES)
+def test_torch_equals_onnxruntime(settings, task, pooling, tmp_path):
+    network = network_of(NetworkSettings(**{**vars(settings), "pooling": pooling}), task)
+    write_model_file(tmp_path / "model.onnx", network, card_of(network))
+    features = padded_batch(filler=5.0)
+    with torch.no_grad():
+        expected = outputs(network, features, LENGTHS)
+    for a, b in zip(run(tmp_path / "model.onnx", features, LENGTHS, task), expected, strict=True):
+        np.testing.assert_allclose(a, b.numpy(), rtol=0, atol=1e-4)
+    # and an utterance alone is the same as in its batch, there too
+    for i, length in enumerate(LENGTHS.tolist()):
+        alone = run(tmp_path / "model.onnx", features[i : i + 1, :length], LENGTHS[i : i + 1], task)[0]
+        np.testing.assert_allclose(alone, expected[i].numpy(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("normalisation", ["global", "utterance", "none"])
+def test_normalisation_is_in_the_graph(normalisation, tmp_path):
+    network = network_of(NetworkSettings(n_units=6), normalisation=normalisation)
+    write_model_file(tmp_path / "model.onnx", network, card_of(network))
+    features = padded_batch(filler=float("nan"))
+    with torch.no_grad():
+        expected = outputs(network, features, LENGTHS)
+    for a, b in zip(run(tmp_path / "model.onnx", features, LENGTHS, "transcribe"), expected, strict=True):
+        np.testing.assert_allclose(a, b.numpy(), rtol=0, atol=1e-4)
+
+
+def test_relu_activation_of_the_vanilla_cell(tmp_path):
+    network = network_of(NetworkSettings(cell="rnn", activation="relu", n_units=6))
+    write_model_file(tmp_path / "model.onnx", network, card_of(network))
+    with torch.no_grad():
+        expected = outputs(network, padded_batch(), LENGTHS)
+    for a, b in zip(run(tmp_path / "model.onnx", padded_batch(), LENGTHS, "transcribe"), expected, strict=True):
+        np.testing.assert_allclose(a, b.numpy(), rtol=0, atol=1e-4)
+
+
+def test_the_card_comes_back_as_it_was(tmp_path):
+    network = network_of(NetworkSettings(n_units=6))
+    card = card_of(network)
+    write_model_file(tmp_path / "model.onnx", network, card)
+    session, found = open_model_file(tmp_path / "model.onnx")
+    assert found == card
+    assert isinstance(session, onnxruntime.InferenceSession)
+    assert session.get_inputs()[0].shape == ["batch", "frames", N_FEATURES]
+    assert session.get_outputs()[0].shape[-1] == N_OUTPUTS
+
+
+def test_the_same_network_gives_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        network = network_of(NetworkSettings(n_units=6))
+        write_model_file(tmp_path / name, network, card_of(network))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

@@ -1,0 +1,142 @@
+"""Padding never leaks, and both directions are those of packed sequences."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from audiornn.settings import NetworkSettings
+from audiornn.train.network import BidirectionalLayer, Network, reverse_within_length
+
+LENGTHS = torch.tensor([7, 1, 12, 5])
+N_FEATURES, N_OUTPUTS = 5, 4
+
+SHAPES = [
+    pytest.param(NetworkSettings(cell=cell, bidirectional=both, n_units=6, n_layers=2, dropout=0.0, **front), id=name)
+    for cell in ("lstm", "gru", "rnn")
+    for both in (True, False)
+    for front in ({}, {"front": "stack", "stride": 3}, {"front": "conv", "stride": 2})
+    for name in [f"{cell}-{'both' if both else 'one'}-{front.get('front', 'none')}"]
+]
+HEADS = [("transcribe", "attention"), ("label", "attention"), *(("classify", p) for p in ("mean", "max", "attention"))]
+
+
+def network_of(settings, task="transcribe", normalisation="global"):
+    torch.manual_seed(3)
+    network = Network(
+        settings, n_features=N_FEATURES, n_outputs=N_OUTPUTS, task=task, normalisation=normalisation
+    ).eval()
+    network.mean.normal_()
+    network.scale.uniform_(0.5, 2.0)
+    return network
+
+
+def padded_batch(seed=0, filler=0.0):
+    torch.manual_seed(seed)
+    features = torch.randn(len(LENGTHS), int(LENGTHS.max()), N_FEATURES)
+    for row, length in zip(features, LENGTHS, strict=True):
+        row[length:] = filler
+    return features
+
+
+def outputs(network, features, lengths):
+    """Real output frames only, an utterance each."""
+    log_probs, output_lengths = network(features, lengths)
+    if network.task == "classify":
+        return list(log_probs)
+    return [row[:n] for row, n in zip(log_probs, output_lengths.tolist(), strict=True)]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_bidirectional_layer_equals_packed_sequences_in_values_and_gradients(cell):
+    torch.manual_seed(0)
+    layer = BidirectionalLayer(NetworkSettings(cell=cell, n_units=6), N_FEATURES)
+    packed = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[cell](N_FEATURES, 6, bidirectional=True)
+    pairs = []
+    for name, parameter in packed.named_parameters():
+        source = layer.backwards if name.endswith("_reverse") else layer.forwards
+        ours = getattr(source, name.removesuffix("_reverse"))
+        parameter.data.copy_(ours.data)
+        pairs.append((ours, parameter))
+    x = padded_batch().transpose(0, 1)
+    ours_in, theirs_in = x.clone().requires_grad_(), x.clone().requires_grad_()
+
+    found = layer(ours_in, LENGTHS)
+    expected, _ = pad_packed_sequence(packed(pack_padded_sequence(theirs_in, LENGTHS, enforce_sorted=False))[0])
+    real = (torch.arange(x.shape[0]).unsqueeze(1) < LENGTHS).unsqueeze(2)
+    torch.testing.assert_close(found * real, expected, rtol=0, atol=1e-5)
+
+    weights = torch.randn_like(expected)
+    (found * real * weights).sum().backward()
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(ours_in.grad, theirs_in.grad, rtol=0, atol=1e-5)
+    for ours, theirs in pairs:
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("task", "pooling"), HEADS)
+@pytest.mark.parametrize("settings", SHAPES)
+def test_alone_equals_padded_equals_any_batch_in_any_order(settings, task, pooling):
+    network = network_of(NetworkSettings(**{**vars(settings), "pooling": pooling}), task)
+    features = padded_batch()
+    together = outputs(network, features, LENGTHS)
+    for i, length in enumerate(LENGTHS.tolist()):
+        alone = outputs(network, features[i : i + 1, :length], LENGTHS[i : i + 1])[0]
+        torch.testing.assert_close(together[i], alone, rtol=0, atol=1e-5)
+    order = torch.tensor([2, 0, 3, 1])
+    for i, reordered in zip(order.tolist(), outputs(network, features[order], LENGTHS[order]), strict=True):
+        torch.testing.assert_close(together[i], reordered, rtol=0, atol=1e-5)
+    longer = torch.cat([features, torch.full((len(LENGTHS), 9, N_FEATURES), 77.0)], dim=1)
+    for a, b in zip(together, outputs(network, longer, LENGTHS), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("filler", [1e3, float("nan"), float("inf")])
+@pytest.mark.parametrize("normalisation", ["global", "utterance", "none"])
+@pytest.mark.parametrize("front", [{}, {"front": "stack", "stride": 3}, {"front": "conv", "stride": 2}])
+def test_what_padding_holds_is_never_read(filler, normalisation, front):
+    network = network_of(NetworkSettings(n_units=6, dropout=0.0, **front), normalisation=normalisation)
+    clean = outputs(network, padded_batch(), LENGTHS)
+    for a, b in zip(clean, outputs(network, padded_batch(filler=filler), LENGTHS), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("task", "pooling"), HEADS)
+def test_padding_gets_no_gradient(task, pooling):
+    network = network_of(NetworkSettings(n_units=6, dropout=0.0, pooling=pooling), task)
+    features = padded_batch().requires_grad_()
+    sum(o.square().sum() for o in outputs(network, features, LENGTHS)).backward()
+    for row, length in zip(features.grad, LENGTHS.tolist(), strict=True):
+        assert (row[length:] == 0).all()
+        assert (row[:length] != 0).any()
+
+
+def test_reversal_is_its_own_inverse_and_leaves_padding_where_it_is():
+    x = torch.arange(12.0).reshape(12, 1, 1).expand(12, len(LENGTHS), 1).contiguous()
+    reversed_x = reverse_within_length(x, LENGTHS)
+    assert reversed_x[:, 0, 0].tolist() == [6, 5, 4, 3, 2, 1, 0, 7, 8, 9, 10, 11]
+    assert torch.equal(reverse_within_length(reversed_x, LENGTHS), x)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 5])
+@pytest.mark.parametrize("front", ["stack", "conv"])
+def test_output_lengths_are_those_the_settings_promise(front, stride):
+    settings = NetworkSettings(n_units=4, n_layers=1, front=front, stride=stride)
+    for n_frames in range(1, 12):
+        log_probs, lengths = network_of(settings)(torch.randn(1, n_frames, N_FEATURES), torch.tensor([n_frames]))
+        assert lengths.tolist() == [settings.output_length(n_frames)] == [log_probs.shape[1]]
+
+
+def test_utterance_normalisation_forgets_level_and_scale():
+    network = network_of(NetworkSettings(n_units=6, dropout=0.0), normalisation="utterance")
+    features = padded_batch()
+    for a, b in zip(outputs(network, features, LENGTHS), outputs(network, features * 3 + 40, LENGTHS), strict=True):
+        if len(a) > 1:  # of a single frame nothing is left after its mean
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-3)
+
+
+def test_outputs_are_log_probabilities():
+    for task, pooling in HEADS:
+        network = network_of(NetworkSettings(n_units=6, pooling=pooling), task)
+        for o in outputs(network, padded_batch(), LENGTHS):
+            torch.testing.assert_close(o.exp().sum(dim=-1), torch.ones(o.shape[:-1]))
