@@ -70,7 +70,12 @@ class AugmentSettings:
     """What is varied, afresh each time an utterance is seen; on log-mel frames, before the cepstra. Zero is off.
 
     Attributes:
+        tempo: share by which it is faster or slower, at most.
+        warp: share by which the bands move up or down, at most: shorter and longer vocal tracts.
         gain: decibels up or down, at most.
+        noise: share of utterances that get noise of a random colour.
+        least_snr: decibels from the noise up to the utterance, at least.
+        most_snr: and at most.
         time_shift: seconds earlier or later, at most; a transcript's audio is lengthened rather than cut.
         time_masks: stretches replaced by the utterance's mean (SpecAugment, Park et al. 2019).
         time_mask_seconds: the longest of them; none is longer than a fifth of the utterance.
@@ -78,7 +83,12 @@ class AugmentSettings:
         band_mask_share: the widest of them, as a share of the bands.
     """
 
+    tempo: float = 0.1
+    warp: float = 0.1
     gain: float = 10.0
+    noise: float = 0.5
+    least_snr: float = 5.0
+    most_snr: float = 30.0
     time_shift: float = 0.1
     time_masks: int = 2
     time_mask_seconds: float = 0.1
@@ -88,6 +98,10 @@ class AugmentSettings:
     def __post_init__(self) -> None:
         _require(
             "augment",
+            tempo=(0 <= self.tempo < 1, self.tempo, "in 0…1"),
+            warp=(0 <= self.warp < 1, self.warp, "in 0…1"),
+            noise=(0 <= self.noise <= 1, self.noise, "in 0…1"),
+            most_snr=(self.least_snr <= self.most_snr, self.most_snr, f"at least least_snr = {self.least_snr}"),
             gain=(self.gain >= 0, self.gain, "at least 0"),
             time_shift=(self.time_shift >= 0, self.time_shift, "at least 0"),
             time_masks=(self.time_masks >= 0, self.time_masks, "at least 0"),

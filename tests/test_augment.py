@@ -1,13 +1,15 @@
 """Augmentation: exact where it can be, seeded, and never losing what a target needs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from audiornn.features import FeatureExtractor, FeatureSettings
 from audiornn.settings import AugmentSettings
-from audiornn.train.augment import augment, shift
+from audiornn.train.augment import add_noise, augment, change_tempo, shift, warp_bands
 
-OFF = AugmentSettings(gain=0, time_shift=0, time_masks=0, band_masks=0)
+OFF = AugmentSettings(tempo=0, warp=0, noise=0, gain=0, time_shift=0, time_masks=0, band_masks=0)
 
 
 def log_mel_of(gain=1.0, n_samples=8000):
@@ -16,13 +18,13 @@ def log_mel_of(gain=1.0, n_samples=8000):
     return FeatureExtractor(FeatureSettings()).log_mel(waveform)
 
 
-def varied(settings, *, seed=0, may_shift=True, may_cut=True, log_mel=None):
+def varied(settings, *, seed=0, may_move=True, may_cut=True, log_mel=None):
     return augment(
         log_mel_of() if log_mel is None else log_mel,
         settings,
         frame_seconds=0.01,
         rng=np.random.default_rng(seed),
-        may_shift=may_shift,
+        may_move=may_move,
         may_cut=may_cut,
     )
 
@@ -35,14 +37,14 @@ def test_nothing_on_changes_nothing_and_the_source_is_never_written_to():
 
 
 def test_gain_is_what_the_waveform_would_have_given():
-    settings = AugmentSettings(gain=12, time_shift=0, time_masks=0, band_masks=0)
+    settings = replace(OFF, gain=12)
     decibels = float(np.random.default_rng(4).uniform(-12, 12))
     np.testing.assert_allclose(varied(settings, seed=4), log_mel_of(gain=10 ** (decibels / 20)), atol=1e-3)
 
 
 def test_silence_stays_at_the_floor():
     silence = np.full((50, 40), -100.0, np.float32)
-    assert varied(AugmentSettings(time_masks=0, band_masks=0), log_mel=silence).min() == -100.0
+    assert varied(replace(OFF, gain=20), log_mel=silence).max() == -100.0
 
 
 @pytest.mark.parametrize("n_frames", [-5, 0, 5])
@@ -61,11 +63,11 @@ def test_a_shift_that_may_not_cut_keeps_every_frame(n_frames):
 
 
 def test_labels_of_frames_are_not_moved_away_from():
-    assert len(varied(AugmentSettings(time_shift=0.5), may_shift=False)) == len(log_mel_of())
+    assert len(varied(AugmentSettings(time_shift=0.5), may_move=False)) == len(log_mel_of())
 
 
 def test_masks_are_no_wider_than_set_and_hold_the_mean():
-    settings = AugmentSettings(gain=0, time_shift=0, time_masks=1, time_mask_seconds=0.1, band_masks=0)
+    settings = replace(OFF, time_masks=1, time_mask_seconds=0.1)
     log_mel = log_mel_of()
     widths = set()
     for seed in range(50):
@@ -85,4 +87,39 @@ def test_the_same_seed_gives_the_same_and_another_gives_another():
 
 @pytest.mark.parametrize("n_frames", [1, 2, 3])
 def test_the_shortest_utterances_survive(n_frames):
-    assert len(varied(AugmentSettings(), log_mel=log_mel_of()[:n_frames])) == n_frames
+    assert len(varied(AugmentSettings(), log_mel=log_mel_of()[:n_frames])) == n_frames  # rounding undoes the tempo
+
+
+def test_tempo_changes_the_length_and_stops_where_the_target_would_not_fit():
+    settings = replace(OFF, tempo=0.2)
+    lengths = {len(varied(settings, seed=seed)) for seed in range(40)}
+    assert min(lengths) < 46 < 56 < max(lengths)
+    assert {len(varied(settings, seed=seed, may_move=False)) for seed in range(10)} == {51}
+    log_mel = log_mel_of()
+    np.testing.assert_allclose(change_tempo(log_mel, len(log_mel)), log_mel, rtol=1e-6)
+    short = augment(
+        log_mel,
+        settings,
+        frame_seconds=0.01,
+        rng=np.random.default_rng(1),
+        may_move=True,
+        may_cut=False,
+        least_frames=50,
+    )
+    assert len(short) >= 50
+
+
+def test_a_warp_moves_a_tone_to_the_band_it_says():
+    log_mel = np.full((10, 40), -60.0, np.float32)
+    log_mel[:, 20] = 0.0
+    assert warp_bands(log_mel, 1.1).argmax(axis=1).tolist() == [22] * 10
+    assert warp_bands(log_mel, 0.9).argmax(axis=1).tolist() == [18] * 10
+    np.testing.assert_allclose(warp_bands(log_mel, 1.0), log_mel)
+
+
+@pytest.mark.parametrize("snr", [0.0, 10.0, 20.0])
+def test_noise_is_as_loud_as_drawn(snr):
+    log_mel = log_mel_of(n_samples=80000)
+    power = 10 ** (log_mel / 10)
+    noise = 10 ** (add_noise(log_mel, snr, np.random.default_rng(0)) / 10) - power
+    assert 10 * np.log10(power.mean() / noise.mean()) == pytest.approx(snr, abs=0.3)

@@ -121,10 +121,16 @@ class Dataset:
                 self.recipe.augment,
                 frame_seconds=self.recipe.features.frame_seconds,
                 rng=rng,
-                may_shift=self.recipe.task != "label",
+                may_move=self.recipe.task != "label",
                 may_cut=self.recipe.task == "classify",
+                least_frames=self._least_frames(index),
             )
         return self.extractor.from_log_mel(log_mel)
+
+    def _least_frames(self, index: int) -> int:
+        """Feature frames that the target needs."""
+        needed = ctc_length(self.targets[index].tolist()) if self.recipe.task == "transcribe" else 1
+        return max(1, needed * self.recipe.model.stride)
 
     def _target(self, utterance: Utterance, n_frames: int, vocabulary: Vocabulary) -> NDArray[np.int64]:
         n_outputs = self.recipe.model.output_length(n_frames)
