@@ -286,7 +286,8 @@ def epoch_line(metrics: dict[str, Any], score: DevScore, recipe: Recipe, n_steps
     line = (
         f"epoch {metrics['epoch']:3d}/{recipe.training.epochs}  step {metrics['step']:6,}  "
         f"loss {metrics['train_loss']:.4f}  {dev} loss {score.loss:.4f}  "
-        f"{dev} error rate {100 * score.error_rate:6.2f} % ({score.errors:,}/{score.reference_length:,})  {metrics['frames_per_second']:,} frames/s"
+        f"{dev} error rate {100 * score.error_rate:6.2f} % ({score.errors:,}/{score.reference_length:,})  "
+        f"{metrics['frames_per_second']:,} frames/s"
     )
     if recipe.task == "transcribe":
         line += f"  blank {100 * score.blank_share:.0f} %"

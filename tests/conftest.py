@@ -1,0 +1,252 @@
+"""A tiny world to test in: every word is a tone of its own pitch, every speaker a detuning of all pitches.
+
+    corpus/strings/<speaker>_<n>_<word>-<word>….wav      one to four words, silence around each
+    corpus/single/<speaker>_<n>_<word>.wav               one word
+
+The times of the words follow from their number, so that a recipe can tell the segments without any annotation file.
+"""
+
+# ruff: noqa: E402
+import os
+
+# Before anything loads numpy or torch: tests compare single-threaded numbers, and share the machine with others.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "tests",
+    max_examples=25,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("tests")
+
+PITCHES = {"do": 440.0, "mi": 800.0, "sol": 1500.0}
+RATE = 8000
+WORD_SECONDS, GAP_SECONDS = 0.12, 0.08
+SPEAKERS = {"ada": 0.97, "bob": 0.99, "cyd": 1.01, "dan": 1.03, "eva": 1.02, "fay": 0.98}
+TRAINING_SPEAKERS = ("ada", "bob", "cyd", "dan")
+TASKS = ("transcribe", "classify", "label")
+
+PREPARE = '''\
+"""Words that are tones: <speaker>_<n>_<word>-<word>….wav."""
+
+from audiornn.corpus.manifest import Segment, Utterance
+
+SPLITS = {"eva": "dev", "fay": "test"}
+
+
+def prepare(corpus_dir, *, kind: str = "strings"):
+    splits = {"train": [], "dev": [], "test": []}
+    for file in sorted((corpus_dir / kind).glob("*.wav")):
+        speaker, _, name = file.stem.split("_")
+        words = name.split("-")
+        starts = [0.08 + 0.2 * i for i in range(len(words))]
+        utterance = Utterance(
+            id=f"{kind}/{file.stem}",
+            audio=file,
+            text=" ".join(words),
+            speaker=speaker,
+            segments=tuple(Segment(start, start + 0.12, word) for start, word in zip(starts, words)),
+        )
+        splits[SPLITS.get(speaker, "train")].append(utterance)
+    return splits
+'''
+
+RECIPE = """\
+task = "{task}"
+licence = "made for a test"
+
+[corpus]
+kind = "{kind}"
+
+[features]
+sample_rate = 8000
+n_fft = 256
+win_length = 200
+hop_length = 80
+n_mels = 20
+n_mfcc = 12
+
+[vocabulary]
+unit = "word"
+
+[model]
+n_layers = 1
+n_units = 16
+dropout = 0.0
+{model}
+
+[augment]
+gain = 3.0
+time_shift = 0.02
+time_masks = 0
+band_masks = 0
+
+[training]
+epochs = {epochs}
+batch_size = 4
+learning_rate = 2e-2
+device = "cpu"
+threads = 1
+"""
+
+
+def spoken(words, *, speaker="ada", rate=RATE, seed=0):
+    """The waveform of a string of words."""
+    gap = round(GAP_SECONDS * rate)
+    time = np.arange(round(WORD_SECONDS * rate)) / rate
+    envelope = np.sin(np.pi * np.arange(len(time)) / len(time)) ** 0.5
+    pieces = [np.zeros(gap)]
+    for word in words:
+        pieces += [0.3 * envelope * np.sin(2 * np.pi * PITCHES[word] * SPEAKERS[speaker] * time), np.zeros(gap)]
+    waveform = np.concatenate(pieces)
+    waveform += 0.003 * np.random.default_rng(seed).standard_normal(len(waveform))
+    return waveform.astype(np.float32)
+
+
+def write_corpus(folder, *, n_train=12, n_held_out=6):
+    """Write the corpus, `n_train` strings and as many single words a training speaker."""
+    rng = np.random.default_rng(7)
+    words = list(PITCHES)
+    for kind in ("strings", "single"):
+        (folder / kind).mkdir(parents=True)
+        for speaker in SPEAKERS:
+            for n in range(n_train if speaker in TRAINING_SPEAKERS else n_held_out):
+                said = [words[n % 3]] if kind == "single" else [words[i] for i in rng.integers(0, 3, 1 + n % 4)]
+                file = folder / kind / f"{speaker}_{n}_{'-'.join(said)}.wav"
+                soundfile.write(file, spoken(said, speaker=speaker, seed=n), RATE)
+    return folder
+
+
+def write_recipe(folder, task="transcribe", *, prepare=PREPARE, toml=None):
+    """Write a recipe folder for the corpus."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "prepare.py").write_text(prepare, encoding="utf-8")
+    if toml is None:
+        toml = RECIPE.format(
+            task=task,
+            kind="single" if task == "classify" else "strings",
+            model='front = "stack"\nstride = 4' if task == "transcribe" else "",
+            epochs={"transcribe": 8, "classify": 3, "label": 3}[task],
+        )
+    (folder / "recipe.toml").write_text(toml, encoding="utf-8")
+    return folder
+
+
+@dataclass(frozen=True)
+class World:
+    """Folders of a corpus, its recipes, what prep made, and what train made."""
+
+    root: Path
+
+    @property
+    def corpus(self):
+        return self.root / "corpus"
+
+    @property
+    def data(self):
+        return self.root / "data"
+
+    @property
+    def runs(self):
+        return self.root / "runs"
+
+    def recipe(self, task):
+        return self.root / "recipes" / f"tones_{task}"
+
+    def recording(self, kind="strings", speaker="fay"):
+        return sorted((self.corpus / kind).glob(f"{speaker}_*.wav"))[-1]
+
+    def copy_to(self, root):
+        """A copy that a test may damage; what was prepared there remembers the folders of the original."""
+        shutil.copytree(self.root, root, dirs_exist_ok=True)
+        return World(root)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Torch on one thread, wherever a test loads it; the environment above holds for a torch loaded later."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """The corpus and a recipe a task; nothing is prepared yet. Shared: do not write to it."""
+    root = tmp_path_factory.mktemp("world")
+    write_corpus(root / "corpus")
+    for task in TASKS:
+        write_recipe(root / "recipes" / f"tones_{task}", task)
+    return World(root)
+
+
+@pytest.fixture(scope="session")
+def prepared(world):
+    """Prepares a task's recipe, once: `prepared("label")`."""
+    from audiornn.corpus.preparation import prepare_corpus
+    from audiornn.recipe import load_recipe
+
+    made = {}
+
+    def prepare(task):
+        if task not in made:
+            made[task] = prepare_corpus(load_recipe(world.recipe(task)), world.corpus, world.data)
+        return made[task]
+
+    return prepare
+
+
+@pytest.fixture(scope="session")
+def model_file(world, prepared):
+    """Trains a task's model, once, and gives its file: `model_file("label")`."""
+    made = {}
+
+    def train(task):
+        if task not in made:
+            pytest.importorskip("torch", reason="training needs torch")
+            from audiornn.train.loop import train as run_training
+
+            ready = prepared(task)
+            made[task] = run_training(
+                ready, ready.recipe, world.runs / f"tones_{task}", report=lambda line: None, show_progress=False
+            )
+        return made[task]
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def recognizer(model_file):
+    """Loads a task's trained model, once: `recognizer("label")`."""
+    from audiornn.listen.recognizer import load_model
+
+    made = {}
+
+    def load(task):
+        if task not in made:
+            made[task] = load_model(model_file(task))
+        return made[task]
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real recordings that lies beside the repository on some machines."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("../shared/data, the real recordings, is not on this machine")
+    return folder

@@ -1,0 +1,285 @@
+"""The feature store: what is there is right, what is missing is computed, and nothing else is touched."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiornn.audio import load_audio
+from audiornn.corpus import feature_store
+from audiornn.corpus.feature_store import FeatureStore, compute_features
+from audiornn.corpus.manifest import Utterance
+from audiornn.errors import CorpusError
+from audiornn.features import FeatureExtractor, FeatureSettings
+
+SETTINGS = FeatureSettings(sample_rate=8000, n_fft=256, win_length=200, hop_length=80, n_mels=20, n_mfcc=12)
+N = 24
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(feature_store, "_SHARD_UTTERANCES", 4)
+
+
+@pytest.fixture
+def utterances(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "wavs").mkdir()
+    made = []
+    for i in range(N):
+        audio = tmp_path / "wavs" / f"{i}.wav"
+        soundfile.write(audio, 0.1 * rng.standard_normal(800 + 160 * i), 8000)
+        made.append(Utterance(str(i), audio))
+    return made
+
+
+def compute(utterances, folder, settings=SETTINGS, n_jobs=1, **keywords):
+    return compute_features(utterances, settings, folder, n_jobs=n_jobs, **keywords)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def states(folder):
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+def test_frames_are_those_of_the_recordings_in_order(tmp_path, utterances):
+    stored = compute(utterances, tmp_path / "store")
+    store = FeatureStore(tmp_path / "store", stored)
+    extractor = FeatureExtractor(SETTINGS)
+    assert len(store) == N
+    assert len(list((tmp_path / "store").glob("*.npy"))) > 2
+    for i, utterance in enumerate(utterances):
+        waveform = load_audio(utterance.audio)
+        np.testing.assert_array_equal(store[i], extractor.log_mel(waveform))
+        assert store.lengths[i] == SETTINGS.n_frames(len(waveform))
+        assert stored[i].duration == len(waveform) / 8000
+        assert not stored[i].problem
+
+
+def test_frames_are_mapped_not_loaded(tmp_path, utterances):
+    frames = FeatureStore(tmp_path / "store", compute(utterances, tmp_path / "store"))[0]
+    assert isinstance(frames, np.memmap)
+    assert not frames.flags.writeable
+
+
+def test_the_index_round_trip(tmp_path, utterances):
+    stored = compute(utterances, tmp_path / "store")
+    FeatureStore(tmp_path / "store", stored[3:9]).save(tmp_path / "dev.npz")
+    opened = FeatureStore.open(tmp_path / "dev.npz", tmp_path / "store")
+    assert opened.lengths.tolist() == [entry.n_frames for entry in stored[3:9]]
+    np.testing.assert_array_equal(opened[0], FeatureStore(tmp_path / "store", stored)[3])
+
+
+def test_an_empty_split_has_an_index_too(tmp_path):
+    FeatureStore(tmp_path, []).save(tmp_path / "dev.npz")
+    assert len(FeatureStore.open(tmp_path / "dev.npz", tmp_path)) == 0
+
+
+def test_a_second_time_nothing_is_touched(tmp_path, utterances):
+    stored = compute(utterances, tmp_path / "store")
+    before = states(tmp_path / "store")
+    assert compute(utterances, tmp_path / "store") == stored
+    assert states(tmp_path / "store") == before
+
+
+def test_names_follow_from_contents_alone(tmp_path, utterances):
+    compute(utterances, tmp_path / "one")
+    compute(list(reversed(utterances)), tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    ("change", "recomputes"),
+    [
+        ({"n_mfcc": 10}, False),
+        ({"kind": "log_mel"}, False),
+        ({"deltas": 2}, False),
+        ({"normalisation": "utterance"}, False),
+        ({"n_mels": 15}, True),
+        ({"hop_length": 100}, True),
+        ({"fmax": 3000.0}, True),
+    ],
+)
+def test_only_settings_of_the_spectrogram_count(tmp_path, utterances, change, recomputes):
+    compute(utterances, tmp_path / "store")
+    before = set(contents(tmp_path / "store"))
+    compute(utterances, tmp_path / "store", FeatureSettings(**{**vars(SETTINGS), **change}))
+    after = set(contents(tmp_path / "store"))
+    assert before.isdisjoint(after) if recomputes else before == after
+
+
+def test_a_changed_recording_recomputes_its_shard_only(tmp_path, utterances):
+    compute(utterances, tmp_path / "store")
+    before = states(tmp_path / "store")
+    soundfile.write(utterances[5].audio, np.zeros(4000), 8000)
+    stored = compute(utterances, tmp_path / "store")
+    after = states(tmp_path / "store")
+    gone = {name for name in before if name not in after}
+    assert len(gone) == 2  # frames and index of one shard, under another name now
+    assert len(after) == len(before)
+    assert {name: state for name, state in before.items() if name not in gone}.items() <= after.items()
+    assert stored[5].n_frames == SETTINGS.n_frames(4000)
+
+
+def test_a_touched_recording_is_read_again(tmp_path, utterances):
+    compute(utterances, tmp_path / "store")
+    before = set(contents(tmp_path / "store"))
+    os.utime(utterances[5].audio, ns=(0, 0))
+    compute(utterances, tmp_path / "store")
+    assert len(before - set(contents(tmp_path / "store"))) == 2
+
+
+def test_a_new_recording_changes_one_shard_only(tmp_path, utterances):
+    compute(utterances[:-1], tmp_path / "store")
+    before = set(contents(tmp_path / "store"))
+    compute(utterances, tmp_path / "store")
+    assert len(before - set(contents(tmp_path / "store"))) <= 2
+
+
+@pytest.mark.parametrize("n_done", [0, 1, 3])
+@pytest.mark.parametrize("place", ["between", "frames", "index"])
+def test_killed_and_gone_on_is_the_same_byte_for_byte(tmp_path, utterances, monkeypatch, n_done, place):
+    compute(utterances, tmp_path / "straight")
+    n_written = 0
+    write = feature_store.write_atomically
+
+    def killed(path):
+        nonlocal n_written
+        if place == "between" or path.suffix == {"frames": ".npy", "index": ".json"}[place]:
+            if n_written == n_done:
+                raise KeyboardInterrupt
+            n_written += 1
+        return write(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(feature_store, "write_atomically", killed)
+        with pytest.raises(KeyboardInterrupt):
+            compute(utterances, tmp_path / "killed")
+    before = states(tmp_path / "killed")
+    compute(utterances, tmp_path / "killed")
+    assert contents(tmp_path / "killed") == contents(tmp_path / "straight")
+    after = states(tmp_path / "killed")
+    whole = [name for name in before if name.endswith(".json")]
+    assert all(after[name] == before[name] for name in whole)  # what was done is not done again
+
+
+def test_what_a_kill_leaves_behind_is_swept_away(tmp_path, utterances):
+    compute(utterances, tmp_path / "store")
+    before = contents(tmp_path / "store")
+    (tmp_path / "store" / ".abc.npy.123.partial").write_bytes(b"half")
+    compute(utterances, tmp_path / "store")
+    assert contents(tmp_path / "store") == before
+
+
+def test_a_shard_without_its_frames_is_computed_again(tmp_path, utterances):
+    stored = compute(utterances, tmp_path / "store")
+    before = contents(tmp_path / "store")
+    (tmp_path / "store" / stored[0].shard).unlink()
+    assert compute(utterances, tmp_path / "store") == stored
+    assert contents(tmp_path / "store") == before
+
+
+def test_workers_are_as_in_process(tmp_path, utterances, monkeypatch):
+    monkeypatch.setattr(feature_store, "_WORTH_WORKERS", 0)
+    utterances[7].audio.write_text("no audio")
+    alone = compute(utterances, tmp_path / "alone")
+    n_done = []
+    several = compute(utterances, tmp_path / "several", n_jobs=2, progress=n_done.append)
+    assert several == alone
+    assert contents(tmp_path / "several") == contents(tmp_path / "alone")
+    assert sum(n_done) == N
+
+
+def test_progress_counts_every_utterance(tmp_path, utterances):
+    for _ in range(2):
+        n_done = []
+        compute(utterances, tmp_path / "store", progress=n_done.append)
+        assert sum(n_done) == N
+
+
+def test_a_stretch_that_occurs_twice_is_computed_once(tmp_path, utterances):
+    stored = compute([utterances[0], utterances[1], utterances[0]], tmp_path / "store")
+    assert stored[0] == stored[2]
+    frames = sum(len(np.load(path)) for path in (tmp_path / "store").glob("*.npy"))
+    assert frames == stored[0].n_frames + stored[1].n_frames
+
+
+def test_stretches_of_a_recording_are_told_apart(tmp_path, utterances):
+    audio = utterances[20].audio
+    parts = [Utterance(str(i), audio, start=0.1 * i, duration=0.1) for i in range(3)]
+    stored = compute(parts, tmp_path / "store")
+    store = FeatureStore(tmp_path / "store", stored)
+    whole = load_audio(audio)
+    for i in range(3):
+        expected = FeatureExtractor(SETTINGS).log_mel(whole[800 * i : 800 * (i + 1)])
+        np.testing.assert_array_equal(store[i], expected)
+
+
+def test_recordings_are_resampled(tmp_path):
+    soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(16000), 16000)
+    (stored,) = compute([Utterance("a", tmp_path / "a.wav")], tmp_path / "store")
+    assert (stored.duration, stored.n_frames) == (1.0, 101)
+
+
+def test_what_cannot_be_used_says_why_and_hinders_nobody(tmp_path, utterances):
+    utterances[3].audio.write_text("no audio at all")
+    utterances[4].audio.unlink()
+    soundfile.write(utterances[5].audio, np.zeros(100), 8000)
+    stored = compute(utterances, tmp_path / "store")
+    problems = {i: entry.problem for i, entry in enumerate(stored) if entry.problem}
+    assert set(problems) == {3, 4, 5}
+    assert "not audio" in problems[3]
+    assert "no such file" in problems[4]
+    assert "100 samples" in problems[5]
+    for i, problem in problems.items():
+        assert str(utterances[i].audio) in problem
+        assert stored[i].n_frames == 0
+    np.testing.assert_array_equal(
+        FeatureStore(tmp_path / "store", stored)[6], FeatureExtractor(SETTINGS).log_mel(load_audio(utterances[6].audio))
+    )
+
+
+def test_a_recording_that_comes_back_is_noticed(tmp_path, utterances):
+    content = utterances[4].audio.read_bytes()
+    utterances[4].audio.unlink()
+    assert compute(utterances, tmp_path / "store")[4].problem
+    utterances[4].audio.write_bytes(content)
+    assert not compute(utterances, tmp_path / "store")[4].problem
+
+
+@pytest.mark.parametrize("damage", ["missing", "text", "cut", "empty"])
+def test_a_damaged_index_says_so(tmp_path, utterances, damage):
+    FeatureStore(tmp_path / "store", compute(utterances, tmp_path / "store")).save(tmp_path / "train.npz")
+    content = (tmp_path / "train.npz").read_bytes()
+    damaged = {"text": b"no index", "cut": content[: len(content) // 2], "empty": b""}
+    if damage == "missing":
+        (tmp_path / "train.npz").unlink()
+    else:
+        (tmp_path / "train.npz").write_bytes(damaged[damage])
+    with pytest.raises(CorpusError, match=r"train\.npz.*audiornn prep"):
+        FeatureStore.open(tmp_path / "train.npz", tmp_path / "store")
+
+
+@pytest.mark.parametrize("damage", ["missing", "text", "cut", "empty"])
+def test_a_damaged_shard_says_so(tmp_path, utterances, damage):
+    stored = compute(utterances, tmp_path / "store")
+    shard = tmp_path / "store" / stored[0].shard
+    content = shard.read_bytes()
+    damaged = {"text": b"no frames", "cut": content[: len(content) // 2], "empty": b""}
+    if damage == "missing":
+        shard.unlink()
+    else:
+        shard.write_bytes(damaged[damage])
+    with pytest.raises(CorpusError, match=rf"{stored[0].shard}.*audiornn prep"):
+        FeatureStore(tmp_path / "store", stored)[0]
+
+
+def test_the_shards_index_is_plain_json(tmp_path, utterances):
+    compute(utterances, tmp_path / "store")
+    rows = [row for path in (tmp_path / "store").glob("*.json") for row in json.loads(path.read_text())]
+    assert len(rows) == N

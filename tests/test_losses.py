@@ -1,0 +1,55 @@
+"""Losses against plain definitions."""
+
+import math
+
+import pytest
+import torch
+
+from audiornn.train.dataset import IGNORED, Batch
+from audiornn.train.losses import utterance_losses
+from tests.reference import ctc_loss
+
+
+def batch_of(targets, target_lengths):
+    return Batch(
+        features=torch.zeros(len(targets), 1, 1),
+        feature_lengths=torch.ones(len(targets), dtype=torch.int64),
+        targets=torch.tensor(targets),
+        target_lengths=torch.tensor(target_lengths),
+        ids=tuple(map(str, range(len(targets)))),
+    )
+
+
+def log_probs_of(*shape):
+    torch.manual_seed(0)
+    return torch.randn(*shape).log_softmax(dim=-1)
+
+
+def test_ctc_sums_over_all_paths():
+    log_probs = log_probs_of(4, 5, 3)
+    targets, lengths, n_frames = [[1, 2], [1, 1], [2, 0], [1, 2]], [2, 2, 1, 2], [5, 3, 4, 2]
+    found = utterance_losses(log_probs, torch.tensor(n_frames), batch_of(targets, lengths), "transcribe")
+    for row, target, length, n, loss in zip(log_probs, targets, lengths, n_frames, found.tolist(), strict=True):
+        assert loss * length == pytest.approx(ctc_loss(row[:n].numpy(), target[:length]), abs=1e-5)
+
+
+def test_an_impossible_target_is_infinite_and_not_hidden():
+    losses = utterance_losses(log_probs_of(1, 2, 3), torch.tensor([2]), batch_of([[1, 1]], [2]), "transcribe")
+    assert math.isinf(losses.item())
+
+
+def test_a_silent_utterance_has_an_empty_target():
+    losses = utterance_losses(log_probs_of(1, 3, 3), torch.tensor([3]), batch_of([[0]], [0]), "transcribe")
+    assert losses.item() == pytest.approx(-log_probs_of(1, 3, 3)[0, :, 0].sum().item(), abs=1e-5)
+
+
+def test_a_class_costs_minus_its_log_probability():
+    log_probs = log_probs_of(2, 4)
+    losses = utterance_losses(log_probs, torch.tensor([5, 7]), batch_of([3, 0], [1, 1]), "classify")
+    assert losses.tolist() == [-log_probs[0, 3].item(), -log_probs[1, 0].item()]
+
+
+def test_frames_are_averaged_over_the_real_ones():
+    log_probs = log_probs_of(1, 4, 3)
+    losses = utterance_losses(log_probs, torch.tensor([2]), batch_of([[2, 1, IGNORED, IGNORED]], [2]), "label")
+    assert losses.item() == pytest.approx(-(log_probs[0, 0, 2] + log_probs[0, 1, 1]).item() / 2)
