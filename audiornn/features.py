@@ -66,7 +66,7 @@ class FeatureSettings:
     win_length: int = 400
     hop_length: int = 160
     n_mels: int = 40
-    n_mfcc: int = 40
+    n_mfcc: int = 20
     fmin: float = 0.0
     fmax: float | None = None
     deltas: int = 0

@@ -31,7 +31,8 @@ settings.register_profile(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-settings.load_profile("tests")
+settings.register_profile("thorough", settings.get_profile("tests"), max_examples=1000, derandomize=False)
+settings.load_profile("tests")  # pytest --hypothesis-profile thorough: many more examples, other ones each time
 
 PITCHES = {"do": 440.0, "mi": 800.0, "sol": 1500.0}
 RATE = 8000

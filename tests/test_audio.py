@@ -362,6 +362,32 @@ def test_damaged_flacs_of_a_real_corpus(shared_data):
         fails(file, file.name, "damaged")
 
 
+@pytest.mark.parametrize(
+    ("suffix", "container", "coding"),
+    [("wav", "WAV", "PCM_16"), ("flac", "FLAC", "PCM_16"), ("sph", "NIST", "PCM_16"), ("ogg", "OGG", "VORBIS")],
+)
+@given(data=st.data())
+def test_damaged_bytes_are_an_audio_error_or_audio(tmp_path_factory, suffix, container, coding, data):
+    """Headers that lie about rates, counts and channels included; never another exception, never nothing at all."""
+    folder = tmp_path_factory.getbasetemp() / "damaged"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"whole.{suffix}"
+    if not path.exists():
+        written(path, tone(0.5), container=container, coding=coding)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, min(len(content), 1100) - 1))
+        content[place] = data.draw(st.sampled_from([0, 1, 127, 128, 255]))
+    (folder / f"damaged.{suffix}").write_bytes(content)
+    try:
+        waveform = load_audio(folder / f"damaged.{suffix}", RATE)
+    except AudioError as error:
+        assert f"damaged.{suffix}" in str(error)  # noqa: PT017 - reading it is right too
+    else:
+        assert len(waveform)
+        assert np.isfinite(waveform).all()
+
+
 def test_blocks_raise_too(tmp_path):
     content = written(tmp_path / "a.flac", tone(3.0), container="FLAC").read_bytes()
     (tmp_path / "cut.flac").write_bytes(content[: len(content) // 2])

@@ -103,6 +103,15 @@ def test_a_cut_file(model_file, tmp_path, share):
     refused(tmp_path / "cut.onnx", "damaged")
 
 
+@pytest.mark.parametrize("found", [b'"licence"', b"log_probs"])
+def test_damaged_text_in_a_file(model_file, tmp_path, capfd, found):
+    content = model_file("classify").read_bytes()
+    assert found in content
+    (tmp_path / "damaged.onnx").write_bytes(content.replace(found, b"\xff" + found[1:]))
+    refused(tmp_path / "damaged.onnx")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_foreign_onnx_file(model_file, tmp_path):
     path = with_metadata(model_file("classify"), tmp_path / "foreign.onnx", {"author": "somebody"})
     refused(path, "not one that audiornn wrote")

@@ -269,6 +269,13 @@ def test_a_bare_word_is_a_word_where_a_word_is_wanted(recipe_of, word):
     assert prepared_with(recipe_of("", ARGUED), f"corpus.held_out={word}")[0] == word.strip("'")
 
 
+def test_a_corpus_key_can_be_remembered(recipe_of):
+    """Whatever TOML makes of a bare value, a date for one, must survive prepared.json."""
+    recipe = load_recipe(recipe_of("", ARGUED), ["corpus.only=2024-01-01"])
+    assert recipe_fingerprint(recipe)
+    assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+
+
 @pytest.mark.parametrize(
     ("toml", "said"),
     [

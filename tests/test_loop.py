@@ -1,0 +1,211 @@
+"""Training: a stopped run ends bit for bit like one that was not, and says clearly what goes wrong."""
+
+import itertools
+import json
+import math
+import os
+import shutil
+import signal
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from audiornn.errors import TrainingError
+from audiornn.settings import TrainingSettings
+from audiornn.train import loop
+from audiornn.train.checkpoint import load_checkpoint
+from audiornn.train.loop import Interrupted, learning_rate, train
+from tests.conftest import TASKS
+
+EPOCHS = 3
+
+
+@pytest.fixture
+def short(prepared):
+    """A task's corpus, and its recipe for a few epochs with all there is of chance: dropout and augmentation."""
+
+    def make(task="transcribe", **training):
+        ready = prepared(task)
+        settings = replace(ready.recipe.training, epochs=EPOCHS, **training)
+        return ready, replace(ready.recipe, training=settings, model=replace(ready.recipe.model, dropout=0.3))
+
+    return make
+
+
+@contextmanager
+def stopping_at(step, monkeypatch):
+    """Ctrl-C arrives while a step is computed."""
+    seen = {"steps": 0}
+
+    def counted(*arguments):
+        seen["steps"] += 1
+        return learning_rate(*arguments)
+
+    @contextmanager
+    def interruptible():
+        yield lambda: seen["steps"] >= step
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "learning_rate", counted)
+        patch.setattr(loop, "interruptible", interruptible)
+        yield
+
+
+def quiet(*arguments, **keywords):
+    return train(*arguments, report=lambda line: None, **keywords)
+
+
+def assert_same_run(a, b):
+    assert (a / "model.onnx").read_bytes() == (b / "model.onnx").read_bytes()
+    (tensors, state), (others, other_state) = (load_checkpoint(run / "last.safetensors") for run in (a, b))
+    assert tensors.keys() == others.keys()
+    assert all(torch.equal(tensors[name], others[name]) for name in tensors)
+    assert {**state, "seconds": 0} == {**other_state, "seconds": 0}
+
+    def metrics(run):
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        return [{k: v for k, v in line.items() if k not in ("seconds", "frames_per_second")} for line in lines]
+
+    assert metrics(a) == metrics(b)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_stopped_and_resumed_ends_bit_for_bit_the_same(task, short, tmp_path, monkeypatch):
+    ready, recipe = short(task)
+    quiet(ready, recipe, tmp_path / "whole")
+    n_batches = -(-len(ready.utterances("train")) // recipe.training.batch_size)
+    # in the middle of an epoch, and at its very end
+    for name, step in (("middle", n_batches + n_batches // 2), ("end", n_batches)):
+        with stopping_at(step, monkeypatch), pytest.raises(Interrupted, match="--resume"):
+            quiet(ready, recipe, tmp_path / name)
+        assert not (tmp_path / name / "model.onnx").exists()
+        torch.manual_seed(99)  # whatever happened in between
+        quiet(ready, recipe, tmp_path / name, resume=True)
+        assert_same_run(tmp_path / "whole", tmp_path / name)
+
+
+def test_killed_and_resumed_ends_bit_for_bit_the_same(short, tmp_path, monkeypatch):
+    ready, recipe = short(checkpoint_steps=5)
+    quiet(ready, recipe, tmp_path / "whole")
+    copies = []
+    save_checkpoint = loop.save_checkpoint
+
+    def save_and_copy(path, *rest):
+        save_checkpoint(path, *rest)
+        copies.append(tmp_path / f"copy{len(copies)}")
+        shutil.copytree(path.parent, copies[-1])  # the disk as a kill right now would leave it
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save_checkpoint", save_and_copy)
+        quiet(ready, recipe, tmp_path / "copied")
+    assert len(copies) > EPOCHS
+    for copy in copies[:: max(1, len(copies) // 6)]:
+        quiet(ready, recipe, copy, resume=True)
+        assert_same_run(tmp_path / "whole", copy)
+
+
+def test_ctrl_c_is_heeded_between_two_steps(short, tmp_path, monkeypatch):
+    ready, recipe = short()
+
+    def rate(step, *rest):
+        if step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return learning_rate(step, *rest)
+
+    monkeypatch.setattr(loop, "learning_rate", rate)
+    with pytest.raises(Interrupted, match="step 5"):
+        quiet(ready, recipe, tmp_path / "run")
+    assert load_checkpoint(tmp_path / "run" / "last.safetensors")[1]["step"] == 5
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_seed_is_the_only_source_of_chance(short, tmp_path):
+    ready, recipe = short()
+    quiet(ready, recipe, tmp_path / "a")
+    torch.manual_seed(1234)
+    np.random.seed(5)
+    quiet(ready, recipe, tmp_path / "b")
+    assert_same_run(tmp_path / "a", tmp_path / "b")
+    quiet(ready, replace(recipe, training=replace(recipe.training, seed=2)), tmp_path / "c")
+    assert (tmp_path / "a" / "model.onnx").read_bytes() != (tmp_path / "c" / "model.onnx").read_bytes()
+
+
+def test_a_loss_that_is_not_finite_names_the_utterances(short, tmp_path, monkeypatch):
+    ready, recipe = short()
+    utterance_losses = loop.utterance_losses
+
+    def one_bad(log_probs, lengths, batch, task):
+        losses = utterance_losses(log_probs, lengths, batch, task)
+        return losses.masked_fill(torch.tensor(["ada_3" in i for i in batch.ids]), math.inf)
+
+    monkeypatch.setattr(loop, "utterance_losses", one_bad)
+    with pytest.raises(TrainingError, match=r"not finite at step \d+, for strings/ada_3_\S+: .*learning_rate"):
+        quiet(ready, recipe, tmp_path / "run")
+
+
+def test_another_preparation_is_not_resumed_on(short, tmp_path, monkeypatch):
+    ready, recipe = short()
+    with stopping_at(3, monkeypatch), pytest.raises(Interrupted):
+        quiet(ready, recipe, tmp_path / "run")
+    with pytest.raises(TrainingError, match="another preparation"):
+        quiet(replace(ready, digests={"train": "other"}), recipe, tmp_path / "run", resume=True)
+
+
+def test_training_stops_early_and_keeps_the_best(short, tmp_path, monkeypatch):
+    ready, recipe = short(patience=2)
+    recipe = replace(recipe, training=replace(recipe.training, epochs=20))
+    rates = iter([5, 3, 9, 9, 9, 9])
+    score = loop.DevScore(0, 10, 1.0, 0.5)
+    monkeypatch.setattr(loop, "dev_score", lambda *_: replace(score, errors=next(rates)))
+    lines = []
+    train(ready, recipe, tmp_path / "run", report=lines.append)
+    assert "stopping" in lines[-1]
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 4
+    assert load_checkpoint(tmp_path / "run" / "best.safetensors")[1]["best"][2] == 1
+
+
+def test_the_log_tells_a_blank_plateau_from_a_broken_start(short):
+    _, recipe = short()
+    stuck = loop.DevScore(100, 100, 3.0, 1.0)
+    metrics = {"epoch": 1, "step": 10, "train_loss": 3.0, "frames_per_second": 1}
+    line = loop.epoch_line(metrics, stuck, recipe, 1000, dev="dev")
+    assert "blank 100 %" in line
+    assert "normal until about step 500" in line
+    assert "still on the blank plateau" in loop.epoch_line({**metrics, "step": 900}, stuck, recipe, 1000, dev="dev")
+    assert "plateau" not in loop.epoch_line(metrics, loop.DevScore(5, 100, 0.1, 0.8), recipe, 1000, dev="dev")
+
+
+def test_every_epoch_is_on_disk_for_people_and_for_tensorboard(short, tmp_path):
+    ready, recipe = short()
+    quiet(ready, recipe, tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert {"train_loss", "dev_loss", "dev_error_rate", "blank_share", "learning_rate"} <= lines[0].keys()
+    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
+
+
+def test_cuda_that_is_not_there_is_one_clear_error(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainingError, match="--device cpu"):
+        loop.choose_device("cuda")
+    assert loop.choose_device("auto").type == "cpu"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
+def test_a_gpu_trains_too(short, tmp_path):
+    ready, recipe = short(device="cuda")
+    assert quiet(ready, recipe, tmp_path / "run").exists()
+
+
+def test_the_learning_rate_rises_then_falls_and_depends_on_the_step_alone():
+    settings = TrainingSettings(learning_rate=1.0, warmup=0.1)
+    rates = [learning_rate(step, 1000, settings) for step in range(1000)]
+    assert rates[0] == 0.01
+    assert rates[99] == rates[100] == 1.0 == max(rates)
+    assert all(a < b for a, b in itertools.pairwise(rates))
+    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert rates[-1] == pytest.approx(0.01, abs=1e-4)
+    assert learning_rate(0, 1, TrainingSettings(warmup=0.0)) > 0
