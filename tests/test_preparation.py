@@ -315,6 +315,17 @@ def test_a_prep_killed_while_writing_is_not_taken_for_whole(corpus, monkeypatch)
     assert whole(open_prepared(corpus.data / "mine"))
 
 
+def test_shards_that_nobody_needs_and_what_a_kill_left_are_swept_away(corpus):
+    folder = corpus.prepare().folder / "features"
+    before = {file.name for file in folder.iterdir()}
+    (folder / ".abc.npy.123.partial").write_bytes(b"half")
+    os.utime(corpus.folder / "b1.wav", ns=(0, 0))
+    corpus.prepare()
+    after = {file.name for file in folder.iterdir()}
+    assert len(after) == len(before) == 2
+    assert before.isdisjoint(after)
+
+
 def test_unreadable_recordings_are_listed(corpus):
     (corpus.folder / "b1.wav").write_text("no audio")
     (corpus.folder / "d1.wav").unlink()

@@ -32,7 +32,7 @@ from audiornn.errors import AudioError, CorpusError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
 from audiornn.files import write_atomically
 
-__all__ = ["FeatureStore", "StoredUtterance", "compute_features"]
+__all__ = ["FeatureStore", "StoredUtterance", "compute_features", "file_state"]
 
 _SHARD_UTTERANCES = 256
 _WORTH_WORKERS = 400  # below this many utterances starting worker processes costs more than it saves
@@ -188,7 +188,7 @@ def _plan(utterances: Sequence[Utterance], settings: FeatureSettings, folder: Pa
         group.sort(key=lambda u: (str(u.audio), u.start, u.duration or 0.0))
         key = hashlib.sha256(salt.encode())
         for utterance in group:
-            key.update(json.dumps([*_stretch(utterance), *_file_state(utterance.audio)]).encode())
+            key.update(json.dumps([*_stretch(utterance), *file_state(utterance.audio)]).encode())
         jobs.append(_ShardJob(tuple(group), settings, folder / f"{key.hexdigest()[:20]}.npy"))
     return jobs
 
@@ -198,7 +198,8 @@ def _spectrogram_settings(settings: FeatureSettings) -> dict[str, Any]:
     return {key: value for key, value in asdict(settings).items() if key not in later}
 
 
-def _file_state(path: Path) -> tuple[int, int]:
+def file_state(path: Path) -> tuple[int, int]:
+    """Size and time of change of a file, in bytes and nanoseconds; −1 of one that is not there."""
     try:
         state = path.stat()
     except OSError:

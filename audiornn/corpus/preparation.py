@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from audiornn import __version__
-from audiornn.corpus.feature_store import FeatureStore, StoredUtterance, compute_features
+from audiornn.corpus.feature_store import FeatureStore, StoredUtterance, compute_features, file_state
 from audiornn.corpus.manifest import SPLITS, Utterance, digest, read_manifest, write_manifest
 from audiornn.errors import CorpusError, SettingsError
 from audiornn.files import write_atomically
@@ -307,15 +307,11 @@ def _fingerprint(recipe: Recipe, corpus_dir: Path, skip_bad: bool) -> str:
     state = hashlib.sha256(f"{__version__} {skip_bad} {recipe_fingerprint(recipe)} {corpus_dir.resolve()}".encode())
     if recipe.folder is not None:
         state.update((recipe.folder / "prepare.py").read_bytes())
-    for parent, folders, _ in os.walk(corpus_dir):
+    for parent, folders, files in os.walk(corpus_dir):
         folders.sort()
-        with os.scandir(parent) as entries:
-            states = {entry.name: entry.stat() for entry in entries if not entry.is_dir()}
-        for name in sorted(states):
-            file_state = states[name]
-            state.update(
-                f"{parent}/{name} {file_state.st_size} {file_state.st_mtime_ns}\n".encode(errors="surrogateescape")
-            )
+        for name in sorted(files):
+            size, changed = file_state(Path(parent, name))
+            state.update(f"{parent}/{name} {size} {changed}\n".encode(errors="surrogateescape"))
     return state.hexdigest()
 
 
