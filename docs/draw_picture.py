@@ -17,6 +17,7 @@ from audiornn.features import FeatureExtractor
 
 
 def main(model_file: str, recording: str) -> None:
+    """Draw."""
     model = audiornn.load_model(model_file)
     card = model.card
     waveform = audiornn.load_audio(recording, card.features.sample_rate)

@@ -101,6 +101,14 @@ class Dataset:
             tuple(self.utterances[int(index)].id for index in indices),
         )
 
+    def frames_to_spare(self) -> float:
+        """Of the tightest transcript: output frames for each that CTC needs; below 1 it would be impossible."""
+        output_length = self.recipe.model.output_length
+        return min(
+            output_length(int(n)) / max(1, ctc_length(target.tolist()))
+            for n, target in zip(self.lengths, self.targets, strict=True)
+        )
+
     def mean_and_deviation(self) -> tuple[Features, Features]:
         """Of each coefficient over all frames of the split, each (n_features,)."""
         n_frames, total, squares = 0, np.zeros(1), np.zeros(1)

@@ -152,6 +152,10 @@ def train(
         f"{settings.epochs} epochs of {n_batches} steps on {device}"
         + (f", going on at step {state['step']:,}" if resume else "")
     )
+    if recipe.task == "transcribe":
+        report(
+            f"CTC: no impossible targets; the tightest has {train_set.frames_to_spare():.1f} frames for each it needs"
+        )
     save()
     with interruptible() as interrupted, scalar_writer(run_dir) as write_scalars:
         while state["step"] < n_steps and not state["finished"]:
