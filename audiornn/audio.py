@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import os
+import re
 import shutil
 import struct
 import sys
@@ -21,7 +24,16 @@ from numpy.typing import NDArray
 
 from audiornn.errors import AudioError
 
-__all__ = ["EXTENSIONS", "AudioInfo", "Waveform", "audio_blocks", "audio_info", "load_audio", "to_waveform"]
+__all__ = [
+    "EXTENSIONS",
+    "AudioInfo",
+    "Waveform",
+    "audio_blocks",
+    "audio_info",
+    "load_audio",
+    "source_name",
+    "to_waveform",
+]
 
 Waveform = NDArray[np.float32]
 AudioSource = str | Path | IO[bytes]
@@ -81,7 +93,10 @@ def load_audio(
         AudioError: missing, empty, truncated or damaged, no audio, not finite, or shorter than `start + duration`.
     """
     blocks = list(audio_blocks(source, sample_rate, channel=channel, start=start, duration=duration))
-    return np.concatenate(blocks) if len(blocks) != 1 else blocks[0]
+    waveform = np.concatenate(blocks) if len(blocks) != 1 else blocks[0]
+    if not len(waveform):
+        raise AudioError(f"{source_name(source)}: too short: less than one sample at {sample_rate:,} Hz")
+    return waveform
 
 
 def audio_blocks(
@@ -134,8 +149,12 @@ def to_waveform(samples: NDArray[Any], sample_rate: int, target_rate: int, *, na
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or not samples.size:
         raise AudioError(f"{name}: expected samples of shape (samples,) or (samples, channels), got {samples.shape}")
+    if sample_rate <= 0:
+        raise AudioError(f"{name}: a sample rate of {sample_rate} Hz is none")
     if np.issubdtype(samples.dtype, np.integer):
-        samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min or -np.iinfo(samples.dtype).max)
+        limits = np.iinfo(samples.dtype)
+        middle = 0 if limits.min else limits.max // 2 + 1  # unsigned PCM is silent in the middle of its range
+        samples = (samples.astype(np.float64) - middle) / (limits.max // 2 + 1 if middle else -float(limits.min))
     waveform = samples.astype(np.float32, copy=False)
     if waveform.ndim == 2:
         waveform = waveform.mean(axis=1)
@@ -164,27 +183,47 @@ class _resampler:  # noqa: N801 - used as a function that remembers
 @contextlib.contextmanager
 def _opened(source: AudioSource) -> Iterator[tuple[Any, str]]:
     """The open sound file, and the name to call it in a message."""
-    name = "standard input" if source == "-" else str(getattr(source, "name", source))
+    name = source_name(source)
     with contextlib.ExitStack() as stack:
         if source == "-":
-            # libsndfile must seek; a file on disk lets it, and keeps memory flat whatever comes.
-            spool = stack.enter_context(tempfile.TemporaryFile())
-            shutil.copyfileobj(sys.stdin.buffer, spool)
-            spool.seek(0)
-            source = spool
-        if isinstance(source, (str, Path)):
+            stream: IO[bytes] = sys.stdin.buffer
+        elif isinstance(source, (str, Path)):
             source = _checked_path(Path(source))
-            stream: IO[bytes] = stack.enter_context(open(source, "rb"))
+            stream = stack.enter_context(open(source, "rb"))
         else:
             stream = source
+        if source == "-" or not _can_seek(stream):
+            # libsndfile must seek; a file on disk lets it, and keeps memory flat whatever comes.
+            spool = stack.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(stream, spool)
+            spool.seek(0)
+            source = stream = spool
         _check_promised_length(stream, name)
         try:
-            file = stack.enter_context(soundfile.SoundFile(str(source) if isinstance(source, Path) else stream))
+            file = stack.enter_context(soundfile.SoundFile(_path_name(source) if isinstance(source, Path) else stream))
         except (soundfile.LibsndfileError, TypeError) as error:
             raise AudioError(f"{name}: not audio that can be read ({_reason(error)}); {_CONTAINERS}") from None
+        if _found_short(file.extra_info):
+            raise AudioError(f"{name}: is truncated: its header promises more than is there; copy or record it again")
         if file.frames == 0:
             raise AudioError(f"{name}: holds no samples; was the recording cut off?")
         yield file, name
+
+
+def source_name(source: AudioSource) -> str:
+    """What to call a recording's source in a message."""
+    if isinstance(source, (str, Path)):
+        return "standard input" if source == "-" else str(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else "the recording"
+
+
+def _path_name(path: Path) -> str | bytes:
+    return str(path) if os.name == "nt" else os.fsencode(path)  # a name may be no Unicode
+
+
+def _can_seek(stream: IO[bytes]) -> bool:
+    return hasattr(stream, "seekable") and stream.seekable()
 
 
 _CONTAINERS = "WAV, FLAC, OGG, Opus, MP3 and NIST SPHERE are"
@@ -196,9 +235,10 @@ def _checked_path(path: Path) -> Path:
     if path.is_dir():
         raise AudioError(f"{path}: is a folder, not a recording")
     try:
-        empty = path.stat().st_size == 0
-        with open(path, "rb"):
-            pass
+        empty = path.is_file() and path.stat().st_size == 0  # a pipe has no size
+        if path.is_file():
+            with open(path, "rb"):
+                pass
     except OSError as error:
         raise AudioError(f"{path}: cannot be opened ({error.strerror or error})") from None
     if empty:
@@ -208,13 +248,15 @@ def _checked_path(path: Path) -> Path:
 
 def _check_promised_length(stream: IO[bytes], name: str) -> None:
     """A WAV or SPHERE file shorter than its header says was cut off; libsndfile would read the rest and say nothing."""
-    if not (hasattr(stream, "seekable") and stream.seekable()):
-        return
     begin = stream.tell()
     head = stream.read(1024)
     size = stream.seek(0, 2) - begin
+    promised = 0
+    if head[:4] == b"RIFF":
+        promised = _wav_length(stream, begin)
+    elif head[:4] == b"NIST":
+        promised = _sphere_length(head)
     stream.seek(begin)
-    promised = _wav_length(head) if head[:4] == b"RIFF" else _sphere_length(head) if head[:4] == b"NIST" else 0
     if not size:
         raise AudioError(f"{name}: is empty")
     if promised > size:
@@ -223,15 +265,30 @@ def _check_promised_length(stream: IO[bytes], name: str) -> None:
         )
 
 
-def _wav_length(head: bytes) -> int:
+#: Programs that cannot seek back write a length near a limit: sox 0x7FFFF000, arecord 0x7FFFFF00, ffmpeg 0xFFFFFFFF.
+_UNKNOWN_LENGTH = 0x7FFF0000
+
+
+def _wav_length(stream: IO[bytes], begin: int) -> int:
     """Bytes up to the end of the data chunk, or 0 where the header does not say (a stream's header)."""
     position = 12
-    while position + 8 <= len(head):
-        identifier, length = struct.unpack_from("<4sI", head, position)
+    while True:
+        stream.seek(begin + position)
+        header = stream.read(8)
+        if len(header) < 8:
+            return 0
+        identifier, length = struct.unpack("<4sI", header)
         if identifier == b"data":
-            return 0 if length in (0, 0xFFFFFFFF, 0x7FFFFFFF) or length >= 0xFFFFFF00 else position + 8 + int(length)
+            return 0 if length >= _UNKNOWN_LENGTH else position + 8 + int(length)
         position += 8 + length + length % 2
-    return 0
+
+
+def _found_short(log: str) -> bool:
+    """Whether libsndfile, which reads what there is and says nothing, noted that there should be more."""
+    for promised, found in re.findall(r"(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", log):
+        if int(found) < int(promised) < _UNKNOWN_LENGTH:
+            return True
+    return "Junk after the last page" in log  # half a page of Ogg
 
 
 def _sphere_length(head: bytes) -> int:
@@ -255,10 +312,12 @@ def _sphere_length(head: bytes) -> int:
 
 def _range(file: Any, name: str, start: float, duration: float | None) -> tuple[int, int]:
     """First sample and number of samples of a stretch given in seconds."""
+    if not math.isfinite(start) or not (duration is None or (math.isfinite(duration) and duration >= 0)):
+        raise AudioError(f"{name}: a start of {start} s and a duration of {duration} s are none")
     first = round(start * file.samplerate)
     available = file.frames - first
     if start < 0 or available <= 0:
-        raise AudioError(f"{name}: starts at {start:g} s lie outside its {file.frames / file.samplerate:.2f} s")
+        raise AudioError(f"{name}: a start at {start:g} s lies outside its {file.frames / file.samplerate:.2f} s")
     if duration is None:
         return first, available
     n_wanted = max(1, round(duration * file.samplerate))

@@ -10,6 +10,7 @@ import argparse
 import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ _INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 done in part, 2 not done."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a file name in no Unicode, an arrow in a Latin-1 log
     parsed = vars(_parser().parse_args(arguments))
     run: Callable[..., int] = parsed.pop("run_verb")
     try:
@@ -161,10 +165,10 @@ def transcribe(files: list[str], model: Path | None, runs: Path, channel: int | 
     from audiornn.errors import AudioError
     from audiornn.listen.formats import to_json, to_text
 
-    recordings = list(_recordings(files))
+    recordings, n_empty = _recordings(files)
     recognizer, path = _load(model, runs)
     several = len(recordings) > 1 or files != recordings
-    n_failed = 0
+    n_failed = n_empty
     for recording in recordings:
         try:
             result = recognizer.transcribe(recording, channel=channel)
@@ -178,9 +182,9 @@ def transcribe(files: list[str], model: Path | None, runs: Path, channel: int | 
         else:
             text = to_text(result)
             print("\n".join(f"{recording}\t{line}" for line in text.split("\n")) if several else text, flush=True)
-    if n_failed and len(recordings) > 1:
-        _say(f"audiornn: {n_failed} of {len(recordings)} recordings could not be read")
-    return 0 if not n_failed else _FAILURE if n_failed == len(recordings) else _PARTIAL_FAILURE
+    if n_failed > n_empty and len(recordings) > 1:
+        _say(f"audiornn: {n_failed - n_empty} of {len(recordings)} recordings could not be read")
+    return 0 if not n_failed else _FAILURE if n_failed == len(recordings) + n_empty else _PARTIAL_FAILURE
 
 
 def info(model: Path | None, runs: Path, output_format: str) -> int:
@@ -330,9 +334,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isdecimal() else 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number, at least 1")
     return value
 
 
@@ -411,14 +415,18 @@ def _new_run(runs: Path, name: str) -> Path:
 
 
 def _empty_run(run: Path) -> Path:
+    if run.is_file():
+        raise TrainingError(f"{run}: is a file; a run is a folder")
     if run.exists() and any(run.iterdir()):
         raise TrainingError(f"{run}: holds a run already; name another folder, or go on with it by --resume")
     return run
 
 
 def _unfinished_run(runs: Path, recipe: str | None) -> Path:
-    name = "*" if recipe is None else f"{Path(recipe).name}*"
-    stopped = [path for path in runs.glob(f"{name}/last.safetensors") if not (path.parent / "model.onnx").exists()]
+    stopped = [path for path in runs.glob("*/last.safetensors") if not (path.parent / "model.onnx").exists()]
+    if recipe is not None:
+        of_recipe = re.compile(rf"{re.escape(Path(recipe).name)}(-\d+)?")
+        stopped = [path for path in stopped if of_recipe.fullmatch(path.parent.name)]
     if not stopped:
         raise TrainingError(f"{runs}: no run was stopped before its end; name one with --run to go on with it")
     run = max(stopped, key=lambda path: path.stat().st_mtime_ns).parent
@@ -474,20 +482,22 @@ def _split_of_model(recognizer: Recognizer, split: str, data: Path) -> Any:
     return prepared.utterances(split)
 
 
-def _recordings(files: list[str]) -> Iterator[str]:
-    """The files given, and for each folder the recordings below it, in order."""
+def _recordings(files: list[str]) -> tuple[list[str], int]:
+    """The files given, and for each folder the recordings below it, in order; and how many folders hold none."""
     from audiornn.audio import EXTENSIONS
-    from audiornn.errors import AudioError
 
+    recordings, n_empty = [], 0
     for file in files:
         path = Path(file)
         if file == "-" or not path.is_dir():
-            yield file
+            recordings.append(file)
             continue
         found = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
         if not found:
-            raise AudioError(f"{file}: the folder holds no recordings")
-        yield from found
+            _say(f"audiornn: {file}: the folder holds no recordings")
+            n_empty += 1
+        recordings += found
+    return recordings, n_empty
 
 
 if __name__ == "__main__":

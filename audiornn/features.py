@@ -228,7 +228,7 @@ class FeatureStream:
     def push(self, samples: Waveform) -> Features:
         """Take samples (samples,), any number; returns the frames now complete, (frames, n_features), maybe none."""
         if len(samples):
-            self._pending.append(np.asarray(samples, np.float32))
+            self._pending.append(np.array(samples, np.float32))  # a copy: callers fill their buffer again
             self._n_pending += len(samples)
             self._n_samples += len(samples)
         available = self._n_pending - self._position - self._settings.n_fft

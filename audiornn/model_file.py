@@ -114,7 +114,24 @@ def open_model_file(path: str | Path, *, threads: int = 1) -> tuple[Any, ModelCa
         raise ModelFileError(
             f"{path}: not a model file, or a damaged one ({reason}); export or copy it again"
         ) from None
-    metadata = session.get_modelmeta().custom_metadata_map
+    try:
+        metadata = session.get_modelmeta().custom_metadata_map
+    except UnicodeDecodeError:
+        raise ModelFileError(f"{path}: its metadata is damaged; export or copy it again") from None
     if METADATA_KEY not in metadata:
         raise ModelFileError(f"{path}: an ONNX model, but not one that audiornn wrote; it says nothing of its features")
-    return session, ModelCard.from_json(metadata[METADATA_KEY], str(path))
+    card = ModelCard.from_json(metadata[METADATA_KEY], str(path))
+    _check_fit(session, card, path)
+    return session, card
+
+
+def _check_fit(session: Any, card: ModelCard, path: Path) -> None:
+    """What the card says must be what the graph takes and gives."""
+    try:
+        takes = {value.name: value.shape for value in session.get_inputs()}
+        gives = {value.name: value.shape for value in session.get_outputs()}
+        fits = takes["features"][-1] == card.features.n_features and gives["log_probs"][-1] == len(card.vocabulary)
+    except (KeyError, IndexError, UnicodeDecodeError):
+        fits = False
+    if not fits or card.task not in ("transcribe", "classify", "label") or card.stride < 1:
+        raise ModelFileError(f"{path}: its graph is not the one its metadata describes; export or copy it again")

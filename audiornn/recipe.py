@@ -11,9 +11,9 @@ The keys of `[corpus]` are the keyword arguments of `prepare`. A `prepare.py` ma
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import inspect
 import json
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -208,6 +208,8 @@ def _override(entry: dict[str, Any], override: str, corpus_arguments: Mapping[st
     if not equals or not section or (dot and not name):
         raise SettingsError(f"--set {override}: expected key=value, such as training.epochs=5")
     value = _parse_value(text.strip())
+    if dot and not isinstance(entry.get(section, {}), dict):
+        raise SettingsError(f"--set {override}: [{section}] of recipe.toml is a table, not {entry[section]!r}")
     if section == "corpus":
         if isinstance(corpus_arguments.get(name), str):
             value = text.strip().strip("\"'")
@@ -233,9 +235,10 @@ def _section_key(section: str, name: str, override: str) -> None:
 def _parse_value(text: str) -> Any:
     tomllib = _tomllib()
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    return value if isinstance(value, (str, bool, int, float, list)) else text  # a date is a word
 
 
 def _corpus_arguments(module: types.ModuleType, file: Path) -> dict[str, Any]:
@@ -279,11 +282,14 @@ def _tomllib() -> Any:
 
 
 def _load_module(file: Path) -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location(f"audiornn_recipe_{file.parent.name}", file)
-    if spec is None or spec.loader is None or not file.is_file():
+    if not file.is_file():
         raise SettingsError(f"{file}: missing; a recipe is a folder with prepare.py and recipe.toml")
-    module = importlib.util.module_from_spec(spec)
-    _call(spec.loader.exec_module, file, module)
+    # Compiled here and not by importlib, which leaves a __pycache__ and may take a stale one.
+    module = types.ModuleType(f"audiornn_recipe_{file.resolve().parent.name}")
+    module.__file__ = str(file)
+    sys.modules[module.__name__] = module  # dataclasses and pickle look there
+    code = _call(compile, file, file.read_bytes(), str(file), "exec", dont_inherit=True)
+    _call(exec, file, code, module.__dict__)
     return module
 
 

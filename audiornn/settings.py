@@ -5,6 +5,7 @@ They stand apart from the code that reads them, so that `prep` can check a whole
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -146,7 +147,7 @@ class TrainingSettings:
             "training",
             epochs=(self.epochs >= 1, self.epochs, "at least 1"),
             batch_size=(self.batch_size >= 1, self.batch_size, "at least 1"),
-            learning_rate=(self.learning_rate > 0, self.learning_rate, "above 0"),
+            learning_rate=(0 < self.learning_rate < math.inf, self.learning_rate, "above 0 and finite"),
             warmup=(0 <= self.warmup < 1, self.warmup, "in 0…1"),
             weight_decay=(self.weight_decay >= 0, self.weight_decay, "at least 0"),
             clip_norm=(self.clip_norm > 0, self.clip_norm, "above 0"),

@@ -63,6 +63,10 @@ class Vocabulary:
         symbols = sorted({symbol for text in texts for symbol in reader.split(text)})
         if not symbols:
             raise CorpusError("no transcript of the training set holds a symbol; are the texts empty?")
+        if BLANK in symbols:
+            raise CorpusError(
+                f"{BLANK} stands in a transcript, but CTC keeps that symbol for itself; spell it otherwise"
+            )
         return cls(tuple(symbols) if unit == "label" else (BLANK, *symbols), unit, lower_case)
 
     def normalise(self, text: str) -> str:
@@ -99,7 +103,7 @@ class Vocabulary:
         return ("" if self.unit == "character" else " ").join(symbols)
 
     def _ids(self) -> dict[str, int]:
-        return {symbol: i for i, symbol in enumerate(self.symbols)}
+        return {symbol: i for i, symbol in enumerate(self.symbols) if symbol != BLANK}
 
 
 def ctc_length(ids: Sequence[int]) -> int:

@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,7 +70,7 @@ def many_clips(report: Report, clips: list[np.ndarray], n_fft: int, rounds: int)
         two_cores["torchaudio, batches of 50, 2 threads"] = on_two_cores
         torch.set_num_threads(1)
     extractor = audiornn_extractor(n_fft)
-    one_core["audiornn"] = partial(extractor.batch, clips)
+    one_core["audiornn, all in one call"] = partial(extractor.batch, clips)
 
     with (
         threadpool_limits(1, "blas"),  # a core each: more threads of BLAS would only get in each other's way
@@ -118,40 +117,40 @@ def same_numbers(report: Report, clips: list[np.ndarray], transforms: list[int])
 
 
 def long_recording(report: Report, minutes: float, rounds: int) -> None:
-    """One long recording, each time in a new process that has seen a short one before."""
-    timings = in_new_processes("long", ("librosa", "torchaudio", "audiornn"), rounds, minutes)
+    """One long recording, each time in a new process, which has seen a short one before and times itself."""
+    commands = children("long", minutes)
+    runs: dict[str, list[dict[str, float]]] = {peer: [] for peer in commands}
+    for _ in range(rounds):
+        for peer, command in commands.items():
+            runs[peer].append(json.loads(run_process(command, threads=1).output.splitlines()[-1]))
+    timings = [
+        Timing(
+            peer,
+            tuple(run["seconds"] for run in own),
+            mebibytes=statistics.median(run["added_mebibytes"] for run in own),
+        )
+        for peer, own in runs.items()
+    ]
     report.table(f"A recording of {minutes:g} minutes, one core", timings, memory="added peak MiB")
 
 
 def from_cold(report: Report, rounds: int) -> None:
-    """The first MFCC of a new process: mostly imports."""
+    """The first MFCCs of a new process: mostly imports."""
+    commands = children("first")
+    report.table(
+        "From the start of a process to its first MFCCs", processes_in_turns(commands, rounds=rounds, threads=1)
+    )
+
+
+def children(work: str, *numbers: float) -> dict[str, list[str]]:
+    """The commands that have each peer do some work in a process of its own, where it can."""
     commands = {}
     for peer in ("librosa", "torchaudio", "audiornn"):
+        command = [sys.executable, __file__, "--child", work, peer, *map(str, numbers)]
         with optional(peer):
-            commands[peer] = [sys.executable, __file__, "--child", "first", peer]
-            run_process(commands[peer], threads=1)
-            continue
-        del commands[peer]
-    report.table("From the start of a process to its first MFCCs", processes_in_turns(commands, rounds=rounds))
-
-
-def in_new_processes(work: str, peers: tuple[str, ...], rounds: int, *numbers: float) -> list[Timing]:
-    """Rounds of children that time themselves, so that their imports do not count."""
-    found: dict[str, list[dict[str, float]]] = {}
-    for _ in range(rounds):
-        for peer in peers:
-            with optional(peer):
-                child = run_process([sys.executable, __file__, "--child", work, peer, *map(str, numbers)], threads=1)
-                found.setdefault(peer, []).append(json.loads(child.output.splitlines()[-1]))
-        peers = tuple(peer for peer in peers if peer in found)
-    return [
-        Timing(
-            peer,
-            tuple(run["seconds"] for run in runs),
-            mebibytes=statistics.median(run["added_mebibytes"] for run in runs),
-        )
-        for peer, runs in found.items()
-    ]
+            run_process(command, threads=1)
+            commands[peer] = command
+    return commands
 
 
 def long_file(peer: str, minutes: float) -> dict[str, float]:
@@ -291,6 +290,4 @@ def make_clips(n_clips: int) -> list[np.ndarray]:
 
 
 if __name__ == "__main__":
-    if not Path(__file__).with_name("measure.py").exists():
-        sys.exit("measure.py belongs beside this file")
     main()

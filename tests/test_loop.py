@@ -205,7 +205,7 @@ def test_the_learning_rate_rises_then_falls_and_depends_on_the_step_alone():
     rates = [learning_rate(step, 1000, settings) for step in range(1000)]
     assert rates[0] == 0.01
     assert rates[99] == rates[100] == 1.0 == max(rates)
-    assert all(a < b for a, b in itertools.pairwise(rates))
-    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert all(a < b for a, b in itertools.pairwise(rates[:100]))
+    assert all(a >= b for a, b in itertools.pairwise(rates[100:]))
     assert rates[-1] == pytest.approx(0.01, abs=1e-4)
     assert learning_rate(0, 1, TrainingSettings(warmup=0.0)) > 0

@@ -14,6 +14,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -30,9 +31,9 @@ from audiornn.audio import load_audio
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import AudioError, CorpusError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
-from audiornn.files import write_atomically
+from audiornn.files import explain_write_error, write_atomically
 
-__all__ = ["FeatureStore", "StoredUtterance", "compute_features", "file_state"]
+__all__ = ["FeatureStore", "StoredUtterance", "compute_features", "file_state", "remove_others"]
 
 _SHARD_UTTERANCES = 256
 _WORTH_WORKERS = 400  # below this many utterances starting worker processes costs more than it saves
@@ -75,11 +76,15 @@ class FeatureStore:
         if entry.shard not in self._shards:
             try:
                 self._shards[entry.shard] = np.load(self._folder / entry.shard, mmap_mode="r")
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, EOFError) as error:
                 raise CorpusError(
                     f"{self._folder / entry.shard}: cannot be read ({error}); run `audiornn prep` again"
                 ) from None
         return self._shards[entry.shard][entry.first : entry.first + entry.n_frames]
+
+    def is_whole(self) -> bool:
+        """Whether every shard is there."""
+        return all((self._folder / shard).is_file() for shard in {entry.shard for entry in self._entries})
 
     def save(self, path: Path) -> None:
         """Write the index that `open` reads."""
@@ -105,7 +110,7 @@ class FeatureStore:
         try:
             with np.load(path) as index:
                 columns = [index[name].tolist() for name in ("shards", "shard", "first", "n_frames", "duration")]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
             raise CorpusError(f"{path}: cannot be read ({error}); run `audiornn prep` again") from None
         shards, *rest = columns
         return cls(folder, [StoredUtterance(shards[s], a, n, d) for s, a, n, d in zip(*rest, strict=True)])
@@ -124,7 +129,7 @@ def compute_features(
     Args:
         utterances: of all splits; one that occurs twice is computed once.
         settings: of the features.
-        folder: where the shards lie; files there that no utterance needs any more are removed.
+        folder: where the shards lie.
         n_jobs: worker processes.
         progress: called with the number of utterances just done.
 
@@ -134,11 +139,14 @@ def compute_features(
     jobs = _plan(utterances, settings, folder)
     missing = []
     for job in jobs:
-        if job.index_file.exists():
+        if job.index_file.exists() and job.file.exists():
             progress(len(job.utterances))
         else:
             missing.append(job)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain_write_error(error, folder) from None
     n_missing = sum(len(job.utterances) for job in missing)
     if n_jobs == 1 or n_missing < _WORTH_WORKERS:
         for job in missing:
@@ -146,7 +154,6 @@ def compute_features(
             progress(len(job.utterances))
     else:
         _compute_in_workers(missing, n_jobs, progress)
-    _remove_others(folder, jobs)
     stored: dict[tuple[str, float, float | None], StoredUtterance] = {}
     for job in jobs:
         rows = json.loads(job.index_file.read_text())
@@ -267,8 +274,9 @@ def _one_blas_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _remove_others(folder: Path, jobs: Sequence[_ShardJob]) -> None:
-    needed = {file.name for job in jobs for file in (job.file, job.index_file)}
+def remove_others(folder: Path, stored: Sequence[StoredUtterance]) -> None:
+    """Remove the shards that no utterance needs any more, and what a kill left behind."""
+    needed = {str(Path(name).with_suffix(suffix)) for name in {s.shard for s in stored} for suffix in (".npy", ".json")}
     for file in folder.iterdir():
         if file.name not in needed:
             file.unlink(missing_ok=True)

@@ -70,7 +70,7 @@ def read_manifest(path: Path) -> list[Utterance]:
         CorpusError: a file that is missing or a line that is no utterance, named with its number.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines() would part at U+2028, too
     except FileNotFoundError:
         raise CorpusError(f"{path}: no such manifest") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -91,7 +91,7 @@ def read_manifest(path: Path) -> list[Utterance]:
 
 def digest(utterances: Sequence[Utterance]) -> str:
     """A fingerprint of who says what in a split, the same wherever the corpus lies."""
-    lines = sorted(f"{u.id}\t{u.text}\t{u.speaker or ''}" for u in utterances)
+    lines = sorted(f"{u.id}\t{u.text}\t{u.speaker or ''}" + "".join(f"\t{s}" for s in u.segments) for u in utterances)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
@@ -119,16 +119,19 @@ def _from_json(entry: dict[str, Any], folder: Path) -> Utterance:
         raise ValueError(f"start is {start}")
     if duration is not None and not (math.isfinite(float(duration)) and float(duration) >= 0):
         raise ValueError(f"duration is {duration}")
-    text = entry.get("text", entry.get("label", entry.get("command", "")))
+    segments = entry.get("segments") or ()
+    text = next((entry[key] for key in ("text", "label", "command") if entry.get(key) is not None), None)
+    if text is None and not segments:
+        raise KeyError("text")
     speaker = entry.get("speaker")
     return Utterance(
-        id=str(entry.get("id", f"{audio}@{start:g}" if start else audio)),
+        id=str(entry.get("id", f"{audio}@{start!r}" if start else audio)),
         audio=folder / audio,
-        text=str(text),
+        text="" if text is None else str(text),
         speaker=None if speaker is None else str(speaker),
         start=start,
         duration=None if duration is None else float(duration),
-        segments=tuple(Segment(float(a), float(b), str(label)) for a, b, label in entry.get("segments", ())),
+        segments=tuple(Segment(float(a), float(b), str(label)) for a, b, label in segments),
     )
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from audiornn import __version__
-from audiornn.corpus.feature_store import FeatureStore, StoredUtterance, compute_features, file_state
-from audiornn.corpus.manifest import SPLITS, Utterance, digest, read_manifest, write_manifest
+from audiornn.corpus.feature_store import FeatureStore, StoredUtterance, compute_features, file_state, remove_others
+from audiornn.corpus.manifest import SPLITS, Segment, Utterance, digest, read_manifest, write_manifest
 from audiornn.errors import CorpusError, SettingsError
 from audiornn.files import write_atomically
 from audiornn.recipe import Recipe, recipe_fingerprint
@@ -108,10 +108,11 @@ def prepare_corpus(
     if not corpus_dir.is_dir():
         raise CorpusError(f"{corpus_dir}: no such corpus folder")
     folder = data_dir / recipe.name
-    fingerprint = _fingerprint(recipe, corpus_dir, skip_bad)
+    fingerprint = _fingerprint(recipe, corpus_dir, data_dir, skip_bad)
     known = _read_json(folder / "prepared.json")
-    if known is not None and known.get("fingerprint") == fingerprint:
-        (folder / "prepared.json").touch()  # the recipe prepared last is what `train` takes
+    if known is not None and known.get("fingerprint") == fingerprint and _is_whole(folder):
+        # Written anew: the recipe prepared last is what `train` takes, and with the overrides given last.
+        _write_json(folder / "prepared.json", {**known, **_recipe_entry(recipe, overrides)})
         return dataclasses.replace(open_prepared(folder), unchanged=True)
 
     splits = _checked_splits(recipe.prepare(corpus_dir), recipe)
@@ -125,7 +126,11 @@ def prepare_corpus(
 
     stored = compute_features(everything, recipe.features, folder / "features", n_jobs=n_jobs, progress=advance)
     found = dict(zip((utterance.id for utterance in everything), stored, strict=True))
-    vocabulary = _vocabulary(recipe, [u for u in splits["train"] if not found[u.id].problem])
+    heard = [u for u in splits["train"] if not found[u.id].problem]
+    if not heard:
+        _report_bad({u.id: p for u in everything if (p := found[u.id].problem)}, len(everything), folder, skip_bad)
+        raise CorpusError(f"split train: none of its {len(splits['train'])} utterances can be used")
+    vocabulary = _vocabulary(recipe, heard)
     bad = {
         u.id: p for u in everything if (p := found[u.id].problem or _target_problem(u, found[u.id], recipe, vocabulary))
     }
@@ -146,17 +151,36 @@ def prepare_corpus(
     entry = {
         "audiornn": __version__,
         "fingerprint": fingerprint,
-        "recipe": recipe.to_json(),
-        "recipe_folder": str(recipe.folder.resolve()) if recipe.folder else "",
-        "overrides": list(overrides),
+        **_recipe_entry(recipe, overrides),
         "vocabulary": dataclasses.asdict(vocabulary),
         "summary": [dataclasses.asdict(row) for row in summary],
         "skipped": len(bad),
         "digests": digests,
     }
-    with write_atomically(folder / "prepared.json") as out:
-        out.write(json.dumps(entry, ensure_ascii=False, indent=1).encode())
+    _write_json(folder / "prepared.json", entry)
+    remove_others(folder / "features", stored)  # only now: a prep that fails leaves the last one whole
     return open_prepared(folder)
+
+
+def _recipe_entry(recipe: Recipe, overrides: Sequence[str]) -> dict[str, Any]:
+    """What `prepared.json` says of the recipe; it may change without any feature changing."""
+    return {
+        "recipe": recipe.to_json(),
+        "recipe_folder": str(recipe.folder.resolve()) if recipe.folder else "",
+        "overrides": list(overrides),
+    }
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether every file that `prepared.json` stands for is there."""
+    try:
+        return all(
+            (folder / f"{split}.jsonl").is_file()
+            and FeatureStore.open(folder / f"{split}.npz", folder / "features").is_whole()
+            for split in SPLITS
+        )
+    except CorpusError:
+        return False
 
 
 def open_prepared(folder: Path) -> Prepared:
@@ -202,12 +226,18 @@ def _checked_splits(splits: Any, recipe: Recipe) -> dict[str, list[Utterance]]:
     where = f"{recipe.folder}/prepare.py"
     if not isinstance(splits, dict) or set(splits) - set(SPLITS):
         raise CorpusError(f"{where}: prepare() must return a dict of {', '.join(SPLITS)}")
-    splits = {split: list(splits.get(split, ())) for split in SPLITS}
+    splits = {split: list(splits.get(split) or ()) for split in SPLITS}
     if not splits["train"]:
         raise CorpusError(f"{where}: the training split is empty; is the corpus folder the right one?")
-    wrong = next((u for split in SPLITS for u in splits[split] if not isinstance(u, Utterance)), None)
-    if wrong is not None:
-        raise CorpusError(f"{where}: prepare() must return Utterances, not {type(wrong).__name__}")
+    for utterance in (u for split in SPLITS for u in splits[split]):
+        if not isinstance(utterance, Utterance):
+            raise CorpusError(f"{where}: prepare() must return Utterances, not {type(utterance).__name__}")
+        for key, kind in (("id", str), ("audio", Path), ("text", str)):
+            if not isinstance(getattr(utterance, key), kind):
+                got = type(getattr(utterance, key)).__name__
+                raise CorpusError(f"{where}: {utterance.id!r}: its {key} must be a {kind.__name__}, not {got}")
+        if not all(isinstance(segment, Segment) for segment in utterance.segments):
+            raise CorpusError(f"{where}: {utterance.id!r}: its segments must be Segments")
     counts = Counter(utterance.id for split in SPLITS for utterance in splits[split])
     twice = [identifier for identifier, count in counts.items() if count > 1]
     if twice:
@@ -222,7 +252,7 @@ def _check_leaks(splits: Mapping[str, Sequence[Utterance]], recipe: Recipe) -> N
     speakers: dict[str, set[str]] = defaultdict(set)
     for split in SPLITS:
         for utterance in splits[split]:
-            places[str(utterance.audio), utterance.start].add(split)
+            places[os.path.realpath(utterance.audio), utterance.start].add(split)
             if utterance.speaker is not None:
                 speakers[utterance.speaker].add(split)
     shared = sorted(f"{audio} ({' and '.join(sorted(s))})" for (audio, _), s in places.items() if len(s) > 1)
@@ -251,7 +281,8 @@ def _target_problem(utterance: Utterance, stored: StoredUtterance, recipe: Recip
     try:
         if recipe.task == "label":
             for segment in utterance.segments:
-                vocabulary.encode(segment.label)
+                if not vocabulary.encode(segment.label):
+                    return f"segment {segment.start:g}–{segment.end:g} s has no label"
                 if not 0 <= segment.start < segment.end <= stored.duration + recipe.features.frame_seconds:
                     return f"segment {segment.start:g}–{segment.end:g} s lies outside its {stored.duration:.2f} s"
             return ""
@@ -302,17 +333,28 @@ def _summary(split: str, utterances: Sequence[Utterance], vocabulary: Vocabulary
     )
 
 
-def _fingerprint(recipe: Recipe, corpus_dir: Path, skip_bad: bool) -> str:
+def _fingerprint(recipe: Recipe, corpus_dir: Path, data_dir: Path, skip_bad: bool) -> str:
     """Changes whenever `prep` would make something else: a setting, the recipe's code, or any file of the corpus."""
     state = hashlib.sha256(f"{__version__} {skip_bad} {recipe_fingerprint(recipe)} {corpus_dir.resolve()}".encode())
     if recipe.folder is not None:
         state.update((recipe.folder / "prepare.py").read_bytes())
-    for parent, folders, files in os.walk(corpus_dir):
+    made, seen = os.path.realpath(data_dir), set()
+    for parent, folders, names in os.walk(corpus_dir, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen or real == made:  # a circle of links, or what prep itself writes
+            folders.clear()
+            continue
+        seen.add(real)
         folders.sort()
-        for name in sorted(files):
-            size, changed = file_state(Path(parent, name))
+        for name in sorted(names):
+            size, changed = file_state(Path(parent, name))  # -1 of a dangling link
             state.update(f"{parent}/{name} {size} {changed}\n".encode(errors="surrogateescape"))
     return state.hexdigest()
+
+
+def _write_json(path: Path, entry: Mapping[str, Any]) -> None:
+    with write_atomically(path) as out:
+        out.write(json.dumps(entry, ensure_ascii=False, indent=1).encode())
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -65,8 +66,12 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Plain types; `accuracy` only where it has a meaning."""
-        entry = asdict(self)
-        return {key: value for key, value in entry.items() if value is not None}
+        entry = {key: value for key, value in asdict(self).items() if value is not None}
+        for rates in (entry, entry.get("characters") or {}):
+            for key in ("error_rate", "rate"):
+                if math.isinf(rates.get(key, 0.0)):
+                    rates[key] = None  # errors where nothing was said: no rate, and JSON knows no infinity
+        return entry
 
     def to_text(self) -> str:
         """A page for people."""
@@ -181,9 +186,11 @@ def _check_references(recognizer: Recognizer, utterances: Sequence[Utterance]) -
     if recognizer.card.task == "classify":
         for utterance in utterances:
             try:
-                recognizer.card.vocabulary.encode(utterance.text)
+                ids = recognizer.card.vocabulary.encode(utterance.text)
             except CorpusError as error:
                 raise CorpusError(f"{utterance.id}: {error}") from None
+            if not ids:
+                raise CorpusError(f"{utterance.id}: has no label to compare with")
 
 
 def _score(recognizer: Recognizer, utterance: Utterance, result: Result) -> tuple[EditCounts, EditCounts | None]:
@@ -205,11 +212,12 @@ def _compare(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCounts:
 def _frame_labels(recognizer: Recognizer, labelled: Utterance | Labelling, result: Labelling) -> list[str]:
     """The label at the centre of every output frame of a recording."""
     step, none = recognizer.card.output_seconds, recognizer.card.vocabulary.symbols[0]
+    normalise = recognizer.card.vocabulary.normalise
     labels = [none] * max(1, round(result.duration / step))
     for segment in labelled.segments:
         for t in range(len(labels)):
             if segment.start <= t * step < segment.end:
-                labels[t] = segment.label
+                labels[t] = normalise(segment.label)
     return labels
 
 

@@ -42,6 +42,8 @@ def label_runs(log_probs: NDArray[np.float32]) -> list[DecodedSymbol]:
     Args:
         log_probs: (frames, symbols), real frames only.
     """
+    if not len(log_probs):
+        return []
     best = log_probs.argmax(axis=1)
     borders = np.flatnonzero(np.diff(best)) + 1
     firsts = [0, *borders.tolist()]

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiornn.audio import load_audio, to_waveform
+from audiornn.audio import load_audio, source_name, to_waveform
 from audiornn.errors import AudioError, ModelFileError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
 from audiornn.listen.decoding import DecodedSymbol, greedy_ctc, label_runs
@@ -118,7 +118,7 @@ class Recognizer:
         """
         sample_rate = self.card.features.sample_rate
         waveform = load_audio(source, sample_rate, channel=channel)
-        return self.transcribe_waveform(waveform, sample_rate, name=str(getattr(source, "name", source)))
+        return self.transcribe_waveform(waveform, sample_rate, name=source_name(source))
 
     def transcribe_waveform(self, samples: NDArray[Any], sample_rate: int, *, name: str = "the waveform") -> Result:
         """Listen to samples in memory, (samples,) or (samples, channels), at any rate in Hz.
@@ -143,7 +143,8 @@ class Recognizer:
         if self.card.task == "classify":
             return self._classification(log_probs, duration)
         if self.card.task == "label":
-            return Labelling(self._timed(label_runs(log_probs), duration), duration)
+            segments = self._timed(label_runs(log_probs), duration)
+            return Labelling((*segments[:-1], replace(segments[-1], end=duration)), duration)
         symbols = greedy_ctc(log_probs)
         text = self.card.vocabulary.normalise(self.card.vocabulary.join(symbol.id for symbol in symbols))
         return Transcript(text, self._words(symbols, duration), duration)
