@@ -171,7 +171,7 @@ def both_agree(report: Report, n_layers: int, n_units: int, *batches: Batch) -> 
         for theirs, ours in packed.beside(own):
             gradient_error = max(gradient_error, largest_difference(theirs.grad, ours.grad))
     report.note(
-        f"{n_layers} × {n_units}, equal weights: outputs differ by {output_error:.0e}, gradients by {gradient_error:.0e}",
+        f"{n_layers} × {n_units}, equal weights: outputs within {output_error:.0e}, gradients {gradient_error:.0e}",
         outputs=output_error,
         gradients=gradient_error,
     )

@@ -92,7 +92,7 @@ def test_frames_are_counted(said):
     ear = Ear("label", ["_none_", "do"], {10: [0, 0, 0, 1, 1, 1, 0, 0, 0, 0]}, unit="label")
     right = [(Segment(0.025, 0.055, "do"),)]
     report = evaluate(ear, said("", segments=right), "test")
-    assert (report.unit, report.errors, report.reference_length, report.accuracy) == ("frames", 0, 9, 1.0)
+    assert (report.unit, report.errors, report.reference_length, report.accuracy) == ("frames", 0, 10, 1.0)
     late = [(Segment(0.035, 0.055, "do"),)]
     report = evaluate(ear, said("", segments=late), "test")
     assert (report.errors, report.confusions) == (1, (("_none_", "do", 1),))

@@ -210,14 +210,16 @@ def _compare(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCounts:
 
 
 def _frame_labels(recognizer: Recognizer, labelled: Utterance | Labelling, result: Labelling) -> list[str]:
-    """The label at the centre of every output frame of a recording."""
-    step, none = recognizer.card.output_seconds, recognizer.card.vocabulary.symbols[0]
-    normalise = recognizer.card.vocabulary.normalise
-    labels = [none] * max(1, round(result.duration / step))
+    """The label at the centre of every output frame of a recording, as many as training counts."""
+    card = recognizer.card
+    n_frames = card.features.n_frames(round(result.duration * card.features.sample_rate))
+    labels = [card.vocabulary.symbols[0]] * -(-n_frames // card.stride)
     for segment in labelled.segments:
+        to_the_end = segment.end >= result.duration
         for t in range(len(labels)):
-            if segment.start <= t * step < segment.end:
-                labels[t] = normalise(segment.label)
+            centre = t * card.output_seconds
+            if segment.start <= centre and (centre < segment.end or to_the_end):
+                labels[t] = card.vocabulary.normalise(segment.label)
     return labels
 
 
