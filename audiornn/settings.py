@@ -127,7 +127,7 @@ class TrainingSettings:
         checkpoint_steps: steps from one safety copy to the next, besides one an epoch.
         seed: of initial weights, order, augmentation and dropout.
         device: "auto" takes CUDA where there is one.
-        threads: of PyTorch on a CPU; 0 leaves it to PyTorch.
+        threads: CPU cores that share a batch; 0 takes all.
     """
 
     epochs: int = 40

@@ -15,9 +15,10 @@ import torch
 
 from audiornn.errors import TrainingError
 from audiornn.settings import TrainingSettings
-from audiornn.train import loop
+from audiornn.train import loop, parallel
 from audiornn.train.checkpoint import load_checkpoint
 from audiornn.train.loop import Interrupted, learning_rate, train
+from audiornn.train.losses import utterance_losses
 from tests.conftest import TASKS
 
 EPOCHS = 3
@@ -135,13 +136,12 @@ def test_the_seed_is_the_only_source_of_chance(short, tmp_path):
 
 def test_a_loss_that_is_not_finite_names_the_utterances(short, tmp_path, monkeypatch):
     ready, recipe = short()
-    utterance_losses = loop.utterance_losses
 
     def one_bad(log_probs, lengths, batch, task):
         losses = utterance_losses(log_probs, lengths, batch, task)
         return losses.masked_fill(torch.tensor(["ada_3" in i for i in batch.ids]), math.inf)
 
-    monkeypatch.setattr(loop, "utterance_losses", one_bad)
+    monkeypatch.setattr(parallel, "utterance_losses", one_bad)
     with pytest.raises(TrainingError, match=r"not finite at step \d+, for strings/ada_3_\S+: .*learning_rate"):
         quiet(ready, recipe, tmp_path / "run")
 

@@ -50,6 +50,17 @@ class Batch:
     def __repr__(self) -> str:
         return f"Batch(features={tuple(self.features.shape)}, targets={tuple(self.targets.shape)})"
 
+    def rows(self, first: int, step: int) -> Batch:
+        """Every `step`-th utterance from `first` on, without the padding that only the others need."""
+        lengths = self.feature_lengths[first::step]
+        return Batch(
+            self.features[first::step, : int(lengths.max())],
+            lengths,
+            self.targets[first::step],
+            self.target_lengths[first::step],
+            self.ids[first::step],
+        )
+
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
         names = ("features", "feature_lengths", "targets", "target_lengths")

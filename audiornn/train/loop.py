@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from audiornn.corpus.preparation import Prepared
 from audiornn.errors import TrainingError
@@ -32,13 +33,14 @@ from audiornn.evaluate.error_rates import EditCounts, count_edits
 from audiornn.files import write_atomically
 from audiornn.listen.decoding import greedy_ctc
 from audiornn.model_file import ModelCard
-from audiornn.recipe import Recipe
+from audiornn.recipe import Recipe, Task
 from audiornn.settings import TrainingSettings
 from audiornn.train.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
-from audiornn.train.dataset import IGNORED, Dataset, batch_order, looked_ahead
+from audiornn.train.dataset import Dataset, batch_order, looked_ahead
 from audiornn.train.export import write_model_file
 from audiornn.train.losses import utterance_losses
 from audiornn.train.network import Network
+from audiornn.train.parallel import Workers, n_workers
 
 __all__ = ["DevScore", "Interrupted", "learning_rate", "train"]
 
@@ -99,8 +101,6 @@ def train(
     """
     settings = recipe.training
     device = choose_device(settings.device)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     train_set = Dataset(prepared, "train", recipe, prepared.vocabulary)
     dev_set = Dataset(prepared, "dev", recipe, prepared.vocabulary)
 
@@ -125,6 +125,7 @@ def train(
     state: dict[str, Any] = {
         "step": 0,
         "digests": dict(prepared.digests),
+        "workers": n_workers(settings.threads, settings.batch_size, device),  # a resumed run sums in the same order
         "best": None,  # [error rate, loss, epoch]
         "loss_sum": 0.0,
         "frames": 0,
@@ -150,6 +151,7 @@ def train(
     report(
         f"{recipe.name}: {len(train_set):,} utterances, {network.n_parameters:,} parameters, "
         f"{settings.epochs} epochs of {n_batches} steps on {device}"
+        + (f", {state['workers']} cores" if device.type == "cpu" else "")
         + (f", going on at step {state['step']:,}" if resume else "")
     )
     if recipe.task == "transcribe":
@@ -157,7 +159,7 @@ def train(
             f"CTC: no impossible targets; the tightest has {train_set.frames_to_spare():.1f} frames for each it needs"
         )
     save()
-    with interruptible() as interrupted, scalar_writer(run_dir) as write_scalars:
+    with Workers(state["workers"]) as workers, interruptible() as interrupted, scalar_writer(run_dir) as write_scalars:
         while state["step"] < n_steps and not state["finished"]:
             epoch, first = divmod(state["step"], n_batches)
             order = batch_order(train_set.lengths, settings.batch_size, seed=settings.seed, epoch=epoch)[first:]
@@ -170,17 +172,13 @@ def train(
             network.train()
             bar = progress_bar(epoch, settings.epochs, n_batches, first, show_progress)
             for step, batch in zip(steps, looked_ahead(batches), strict=True):
-                torch.manual_seed(settings.seed * 1_000_003 + step)  # dropout
                 batch = batch.to(device)
                 for group in optimiser.param_groups:
                     group["lr"] = learning_rate(step, n_steps, settings)
-                log_probs, output_lengths = network(batch.features, batch.feature_lengths)
-                losses = utterance_losses(log_probs, output_lengths, batch, recipe.task)
+                losses = workers.losses_and_gradients(network, batch, recipe.task, settings.seed * 1_000_003 + step)
                 loss = losses.mean()
                 if not torch.isfinite(loss):
                     raise not_finite(losses, batch.ids, step, run_dir)
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
                 torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
                 optimiser.step()
 
@@ -201,7 +199,7 @@ def train(
             bar.close()
             state["seconds"] += time.perf_counter() - started
 
-            score = dev_score(network, dev_set if len(dev_set) else train_set, recipe, settings.batch_size, device)
+            score = dev_score(network, dev_set if len(dev_set) else train_set, settings.batch_size, device, workers)
             # Without a dev set nothing can be chosen: the last weights are kept.
             ranking = [score.error_rate, score.loss, epoch] if len(dev_set) else [0.0, 0.0, epoch]
             if state["best"] is None or ranking[:2] <= state["best"][:2]:
@@ -252,37 +250,43 @@ def train(
     return run_dir / "model.onnx"
 
 
-@torch.no_grad()
-def dev_score(network: Network, dataset: Dataset, recipe: Recipe, batch_size: int, device: torch.device) -> DevScore:
+def dev_score(network: Network, dataset: Dataset, batch_size: int, device: torch.device, workers: Workers) -> DevScore:
     """Loss and errors over a split, no augmentation, no dropout."""
     network.eval()
-    counts: list[EditCounts] = []
-    loss_sum, n_blank, n_frames = 0.0, 0, 0
     by_length = np.argsort(dataset.lengths, kind="stable")
-    for begin in range(0, len(by_length), batch_size):
-        indices = by_length[begin : begin + batch_size]
+    batches = [by_length[begin : begin + batch_size] for begin in range(0, len(by_length), batch_size)]
+    task = dataset.recipe.task
+
+    @torch.no_grad()
+    def score(indices: NDArray[np.int64]) -> tuple[float, list[EditCounts], int, int]:
         batch = dataset.batch(indices).to(device)
         log_probs, output_lengths = network(batch.features, batch.feature_lengths)
-        loss_sum += float(utterance_losses(log_probs, output_lengths, batch, recipe.task).sum())
-        outputs, lengths = log_probs.cpu().numpy(), output_lengths.tolist()
-        for row, length, index in zip(outputs, lengths, indices, strict=True):
-            target = dataset.targets[int(index)]
-            if recipe.task == "classify":
-                counts.append(EditCounts(int(row.argmax() != target[0]), 0, 0, 1))
-            elif recipe.task == "label":
-                wrong = int((row[:length].argmax(axis=1) != target)[target != IGNORED].sum())
-                counts.append(EditCounts(wrong, 0, 0, length))
-            else:
-                found = [str(symbol.id) for symbol in greedy_ctc(row[:length])]
-                counts.append(count_edits([str(i) for i in target], found))
-                n_blank += int((row[:length].argmax(axis=1) == 0).sum())
-                n_frames += length
+        loss = float(utterance_losses(log_probs, output_lengths, batch, task).sum())
+        rows = list(log_probs.cpu().numpy())
+        if task != "classify":
+            rows = [row[:n] for row, n in zip(rows, output_lengths.tolist(), strict=True)]
+        counts = [count_errors(row, dataset.targets[int(i)], task) for row, i in zip(rows, indices, strict=True)]
+        if task != "transcribe":
+            return loss, counts, 0, 0
+        return loss, counts, sum(int((row.argmax(axis=1) == 0).sum()) for row in rows), sum(map(len, rows))
+
+    scores = workers.map(score, batches)
+    counts = [count for _, some, _, _ in scores for count in some]
     return DevScore(
         sum(count.errors for count in counts),
         sum(count.reference_length for count in counts),
-        loss_sum / len(by_length),
-        n_blank / max(1, n_frames),
+        sum(loss for loss, _, _, _ in scores) / len(by_length),
+        sum(n_blank for _, _, n_blank, _ in scores) / max(1, sum(n_frames for _, _, _, n_frames in scores)),
     )
+
+
+def count_errors(log_probs: NDArray[np.float32], target: NDArray[np.int64], task: Task) -> EditCounts:
+    """Errors of one utterance, from (T', V) log-probabilities, or (V,) of a class, against target ids."""
+    if task == "classify":
+        return EditCounts(int(log_probs.argmax() != target[0]), 0, 0, 1)
+    if task == "label":
+        return EditCounts(int((log_probs.argmax(axis=1) != target).sum()), 0, 0, len(target))
+    return count_edits([str(i) for i in target], [str(symbol.id) for symbol in greedy_ctc(log_probs)])
 
 
 def epoch_line(metrics: dict[str, Any], score: DevScore, recipe: Recipe, n_steps: int, dev: str) -> str:

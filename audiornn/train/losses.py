@@ -25,7 +25,8 @@ def utterance_losses(log_probs: Tensor, output_lengths: Tensor, batch: Batch, ta
     if task == "classify":
         return F.nll_loss(log_probs, batch.targets, reduction="none")
     if task == "label":
-        losses = F.nll_loss(log_probs.transpose(1, 2), batch.targets, ignore_index=IGNORED, reduction="none")
+        targets = batch.targets[:, : log_probs.shape[1]]
+        losses = F.nll_loss(log_probs.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")
         return losses.sum(dim=1) / output_lengths
     losses = F.ctc_loss(
         log_probs.transpose(0, 1), batch.targets, output_lengths, batch.target_lengths, blank=0, reduction="none"

@@ -51,17 +51,19 @@ class Network(nn.Module):
             layer = BidirectionalLayer(settings, width) if settings.bidirectional else recurrent_cell(settings, width)
             self.layers.append(layer)
             width = settings.n_units * (2 if settings.bidirectional else 1)
-        self.dropout = nn.Dropout(settings.dropout)
         if task == "classify" and settings.pooling == "attention":
             self.attention = nn.Sequential(nn.Linear(width, width // 2 or 1), nn.Tanh(), nn.Linear(width // 2 or 1, 1))
         self.output = nn.Linear(width, n_outputs)
 
-    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, features: Tensor, lengths: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Log-probabilities of a padded batch.
 
         Args:
             features: (B, T, n_features); what stands beyond an utterance's length is never read.
             lengths: (B,) int64, frames of each, at least 1.
+            generator: what dropout draws from while training.
 
         Returns:
             log_probs: (B, T', n_outputs), T' = ⌈T / stride⌉; for "classify" (B, n_outputs).
@@ -71,9 +73,9 @@ class Network(nn.Module):
         x, lengths = self._front(x, lengths)
         x = x.transpose(0, 1)  # (T', B, width)
         for layer in self.layers:
-            x = self.dropout(x) if layer is not self.layers[0] else x
+            x = self._dropout(x, generator) if layer is not self.layers[0] else x
             x = layer(x, lengths) if isinstance(layer, BidirectionalLayer) else layer(x)[0]
-        x = self.dropout(x)
+        x = self._dropout(x, generator)
         if self.task == "classify":
             x = self._pooled(x, real_frames(lengths, x.shape[0]).T.unsqueeze(2))  # (B, width)
             return F.log_softmax(self.output(x), dim=-1), lengths
@@ -83,6 +85,14 @@ class Network(nn.Module):
     def n_parameters(self) -> int:
         """Trainable parameters."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+    def _dropout(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Dropout that draws from a source of its own, so that parts of a batch may be computed side by side."""
+        rate = self.settings.dropout
+        if not self.training or rate == 0:
+            return x
+        kept = torch.rand(x.shape, device=x.device, generator=generator) >= rate
+        return x * kept / (1 - rate)
 
     def _normalised(self, features: Tensor, mask: Tensor) -> Tensor:
         mask = mask.unsqueeze(2)  # (B, T, 1)

@@ -1,0 +1,99 @@
+"""Training on several CPU cores: each computes the gradients of its own part of a batch.
+
+PyTorch's own threads split every small matrix product of every time step, meet after each, and now and then stall for
+seconds; here each core runs whole utterances on one thread and they meet once a step. Parts and the order of their sum
+are fixed, so a run is the same every time with the same number of workers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from audiornn.recipe import Task
+from audiornn.train.dataset import Batch
+from audiornn.train.losses import utterance_losses
+from audiornn.train.network import Network
+
+__all__ = ["Workers", "n_workers"]
+
+_LEAST_PART = 4  # utterances; smaller parts waste more than another core brings
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def n_workers(threads: int, batch_size: int, device: torch.device) -> int:
+    """How many workers share a batch: `threads`, or one a core where that is 0; one on a GPU."""
+    if device.type != "cpu":
+        return 1
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return threads or max(1, min(n_cores, batch_size // _LEAST_PART))
+
+
+class Workers:
+    """Threads of one core each, for the time of a `with`; PyTorch's own threads rest meanwhile."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self._pool = ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(1,))
+
+    def __enter__(self) -> Workers:
+        self._threads_before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(self._threads_before)
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """Apply a function to all items, results in their order."""
+        return list(self._pool.map(function, items))
+
+    def losses_and_gradients(self, network: Network, batch: Batch, task: Task, seed: int) -> Tensor:
+        """Compute a batch's losses, and put the gradients of their mean into the network's parameters.
+
+        Args:
+            network: in training mode.
+            batch: on the network's device.
+            task: the network's.
+            seed: of dropout.
+
+        Returns:
+            The loss of each utterance, (B,), detached, in the batch's order.
+        """
+        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        n_utterances = len(batch.ids)
+        n_parts = min(self.n, n_utterances)
+
+        def compute(part: int) -> tuple[Tensor, Sequence[Tensor]]:
+            rows = batch.rows(part, n_parts)
+            generator = torch.Generator(rows.features.device).manual_seed(seed * n_parts + part)
+            log_probs, output_lengths = network(rows.features, rows.feature_lengths, generator)
+            losses = utterance_losses(log_probs, output_lengths, rows, task)
+            gradients = torch.autograd.grad(losses.sum() / n_utterances, parameters)
+            return losses.detach(), gradients
+
+        parts = self.map(compute, range(n_parts))
+        losses = torch.empty(n_utterances, device=batch.features.device)
+        for part, (part_losses, _) in enumerate(parts):
+            losses[part::n_parts] = part_losses
+        for parameter, *gradients in zip(parameters, *(gradients for _, gradients in parts), strict=True):
+            _set_gradient(parameter, gradients)
+        return losses
+
+
+def _set_gradient(parameter: nn.Parameter, gradients: Sequence[Tensor]) -> None:
+    total = gradients[0]
+    for gradient in gradients[1:]:
+        total = total + gradient
+    parameter.grad = total

@@ -1,0 +1,87 @@
+"""Workers: the parts of a batch give together what the batch gives, and the same every time."""
+
+import pytest
+import torch
+
+from audiornn.settings import NetworkSettings
+from audiornn.train.dataset import IGNORED, Batch
+from audiornn.train.losses import utterance_losses
+from audiornn.train.network import Network
+from audiornn.train.parallel import Workers, n_workers
+
+TASKS = ("transcribe", "classify", "label")
+
+
+def batch_of(task, n=7):
+    torch.manual_seed(1)
+    lengths = torch.tensor([12, 9, 15, 4, 11, 8, 15][:n])
+    targets = {
+        "transcribe": torch.randint(1, 4, (n, 2)),
+        "classify": torch.randint(0, 4, (n,)),
+        "label": torch.randint(0, 4, (n, 15)),
+    }[task]
+    if task == "label":
+        targets[torch.arange(15) >= lengths.unsqueeze(1)] = IGNORED
+    return Batch(torch.randn(n, 15, 5), lengths, targets, torch.full((n,), 2), tuple(map(str, range(n))))
+
+
+def network_of(task, dropout=0.0):
+    torch.manual_seed(2)
+    return Network(NetworkSettings(n_units=6, dropout=dropout), n_features=5, n_outputs=4, task=task).train()
+
+
+def gradients(network):
+    return [parameter.grad.clone() for parameter in network.parameters()]
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("n", [1, 2, 3, 16])
+def test_parts_sum_to_the_whole(task, n):
+    network, batch = network_of(task), batch_of(task)
+    losses = utterance_losses(*network(batch.features, batch.feature_lengths), batch, task)
+    losses.mean().backward()
+    expected = gradients(network)
+    with Workers(n) as workers:
+        found = workers.losses_and_gradients(network, batch, task, seed=0)
+    torch.testing.assert_close(found, losses.detach(), rtol=1e-5, atol=1e-6)
+    for a, b in zip(gradients(network), expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_dropout_depends_on_the_seed_alone(n):
+    network, batch = network_of("transcribe", dropout=0.5), batch_of("transcribe")
+
+    def run(seed):
+        with Workers(n) as workers:
+            losses = workers.losses_and_gradients(network, batch, "transcribe", seed)
+        return losses, gradients(network)
+
+    (a, first), (b, second), (c, _) = run(1), run(1), run(2)
+    assert torch.equal(a, b)
+    assert all(torch.equal(x, y) for x, y in zip(first, second, strict=True))
+    assert not torch.equal(a, c)
+
+
+def test_dropout_keeps_the_mean_and_rests_outside_training():
+    network = network_of("transcribe", dropout=0.25)
+    x = torch.ones(100, 100, 10)
+    dropped = network._dropout(x, torch.Generator().manual_seed(0))
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.01)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
+    assert network.eval()._dropout(x, None) is x
+
+
+def test_errors_come_through_and_torch_gets_its_threads_back():
+    before = torch.get_num_threads()
+    with pytest.raises(RuntimeError), Workers(2) as workers:
+        workers.losses_and_gradients(network_of("transcribe"), batch_of("classify"), "transcribe", seed=0)
+    assert torch.get_num_threads() == before
+
+
+def test_how_many_workers():
+    cpu = torch.device("cpu")
+    assert n_workers(3, 32, cpu) == 3
+    assert n_workers(0, 3, cpu) == 1
+    assert 1 <= n_workers(0, 64, cpu) <= 16
+    assert n_workers(0, 64, torch.device("cuda")) == 1
