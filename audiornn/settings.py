@@ -73,6 +73,7 @@ class AugmentSettings:
     Attributes:
         tempo: share by which it is faster or slower, at most.
         warp: share by which the bands move up or down, at most: shorter and longer vocal tracts.
+        channel: decibels by which a smooth curve over the bands, another microphone's, departs from level, at most.
         gain: decibels up or down, at most.
         noise: share of utterances that get noise of a random colour.
         least_snr: decibels from the noise up to the utterance, at least.
@@ -86,6 +87,7 @@ class AugmentSettings:
 
     tempo: float = 0.1
     warp: float = 0.1
+    channel: float = 0.0
     gain: float = 10.0
     noise: float = 0.5
     least_snr: float = 5.0
@@ -101,6 +103,7 @@ class AugmentSettings:
             "augment",
             tempo=(0 <= self.tempo < 1, self.tempo, "in 0…1"),
             warp=(0 <= self.warp < 1, self.warp, "in 0…1"),
+            channel=(self.channel >= 0, self.channel, "at least 0"),
             noise=(0 <= self.noise <= 1, self.noise, "in 0…1"),
             most_snr=(self.least_snr <= self.most_snr, self.most_snr, f"at least least_snr = {self.least_snr}"),
             gain=(self.gain >= 0, self.gain, "at least 0"),

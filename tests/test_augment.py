@@ -123,3 +123,11 @@ def test_noise_is_as_loud_as_drawn(snr):
     power = 10 ** (log_mel / 10)
     noise = 10 ** (add_noise(log_mel, snr, np.random.default_rng(0)) / 10) - power
     assert 10 * np.log10(power.mean() / noise.mean()) == pytest.approx(snr, abs=0.3)
+
+
+def test_a_channel_bends_the_spectrum_the_same_way_in_every_frame_and_no_further_than_set():
+    log_mel = log_mel_of()
+    curves = [varied(replace(OFF, channel=12.0), seed=seed) - log_mel for seed in range(20)]
+    assert all(np.ptp(curve, axis=0).max() < 1e-4 for curve in curves)
+    assert 6 < max(np.abs(curve).max() for curve in curves) <= 12.0
+    assert max(np.abs(np.diff(curve[0])).max() for curve in curves) < 2.0, "smooth"

@@ -14,6 +14,7 @@ from audiornn.settings import AugmentSettings
 __all__ = ["add_noise", "augment", "change_tempo", "mask", "shift", "warp_bands"]
 
 _FLOOR = np.float32(LOG_MEL_FLOOR)
+_NOISE_COLOUR = 15.0  # dB
 
 
 def augment(
@@ -43,7 +44,9 @@ def augment(
         varied = change_tempo(varied, max(least_frames, round(len(varied) / factor)))
     if settings.warp:
         varied = warp_bands(varied, 1 + rng.uniform(-settings.warp, settings.warp))
-    gain = np.float32(rng.uniform(-settings.gain, settings.gain))
+    gain: Features = np.float32(rng.uniform(-settings.gain, settings.gain))
+    if settings.channel:
+        gain = gain + _smooth_curve(varied.shape[1], settings.channel, rng).astype(np.float32)
     varied = np.where(varied > _FLOOR, np.maximum(varied + gain, _FLOOR), _FLOOR)  # digital silence stays silent
     if rng.random() < settings.noise:
         varied = add_noise(varied, rng.uniform(settings.least_snr, settings.most_snr), rng)
@@ -60,6 +63,13 @@ def augment(
     return varied
 
 
+def _smooth_curve(n_mels: int, decibels: float, rng: np.random.Generator) -> np.ndarray:
+    """A tilt and a slow wave over the bands, (n_mels,), each half of `decibels` from its middle at most."""
+    place = np.linspace(-0.5, 0.5, n_mels)
+    wave = np.cos(np.pi * (rng.uniform(0, 4) * place + rng.uniform(0, 2)))
+    return rng.uniform(-decibels, decibels) * place + rng.uniform(0, decibels / 2) * wave
+
+
 def change_tempo(log_mel: Features, n_frames: int) -> Features:
     """The utterance in `n_frames` frames, interpolated; its pitch stays."""
     return _resampled(log_mel, np.linspace(0, len(log_mel) - 1, n_frames))
@@ -74,9 +84,7 @@ def warp_bands(log_mel: Features, factor: float) -> Features:
 def add_noise(log_mel: Features, snr: float, rng: np.random.Generator) -> Features:
     """Add steady noise of a random colour, its mean power `snr` dB below the utterance's."""
     n_frames, n_mels = log_mel.shape
-    tilt = rng.uniform(-15, 15)  # dB from the lowest band to the highest
-    bump = rng.uniform(0, 10) * np.cos(np.pi * (rng.uniform(0, 4) * np.linspace(0, 1, n_mels) + rng.uniform(0, 2)))
-    colour = np.power(10, (tilt * np.linspace(-0.5, 0.5, n_mels) + bump) / 10)
+    colour = np.power(10, _smooth_curve(n_mels, _NOISE_COLOUR, rng) / 10)
     # The power of noise in a band scatters from frame to frame, less where the band is wide.
     scatter = rng.gamma(3.0, 1 / 3.0, (n_frames, n_mels))
     power = np.power(10, log_mel / 10, dtype=np.float32)
