@@ -22,6 +22,7 @@ from audiornn.settings import NetworkSettings
 from audiornn.train.dataset import Batch, batch_order
 from audiornn.train.losses import utterance_losses
 from audiornn.train.network import BidirectionalLayer, Network
+from audiornn.train.parallel import Workers
 
 N_FEATURES, N_SYMBOLS, BATCH_SIZE, FRAMES_A_SECOND = 40, 30, 32, 100
 N_UTTERANCES = 50 * BATCH_SIZE  # one of the pools that `batch_order` sorts by length
@@ -126,9 +127,11 @@ def race(
     packed, own = networks(n_layers, n_units)
     contenders: dict[str, Callable[[], None]] = {}
     work: dict[str, float] = {}
+    threads = torch.get_num_threads()
 
     def enter(name: str, network: nn.Module, batches: list[Batch]) -> None:
-        contenders[name] = partial(train, network, torch.optim.AdamW(network.parameters(), lr=1e-3), batches)
+        step = one_step if isinstance(network, PackedNetwork) else partial(shared_step, threads)
+        contenders[name] = partial(train, step, network, torch.optim.AdamW(network.parameters(), lr=1e-3), batches)
         work[name] = sum(int(batch.feature_lengths.sum()) for batch in batches)
 
     enter("packed sequences, random batches", packed, random_batches)
@@ -137,23 +140,40 @@ def race(
         enter("audiornn's network, random batches", own, random_batches)
     enter("audiornn", own, buckets)
     timings = in_turns(contenders, rounds=rounds, work=work)
-    threads = torch.get_num_threads()
     title = f"LSTM {n_layers} × {n_units}, bidirectional, {threads} thread{'s' if threads > 1 else ''}"
     report.table(title, timings, unit="frames")
 
 
-def train(network: nn.Module, optimiser: torch.optim.Optimizer, batches: list[Batch]) -> None:
+def train(
+    step: Callable[[nn.Module, Batch], Tensor],
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batches: list[Batch],
+) -> None:
     """One step a batch, as `audiornn.train.loop` takes it."""
     network.train()
     for batch in batches:
-        log_probs, lengths = network(batch.features, batch.feature_lengths)
-        loss = utterance_losses(log_probs, lengths, batch, "transcribe").mean()
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = step(network, batch)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         if not np.isfinite(loss.item()):
             sys.exit(f"training: the loss became {loss.item()}")
+
+
+def one_step(network: nn.Module, batch: Batch) -> Tensor:
+    """The usual way: PyTorch's own threads."""
+    log_probs, lengths = network(batch.features, batch.feature_lengths)
+    loss = utterance_losses(log_probs, lengths, batch, "transcribe").mean()
+    loss.backward()
+    return loss
+
+
+def shared_step(n_threads: int, network: nn.Module, batch: Batch) -> Tensor:
+    """audiornn's: each core takes its part of the batch."""
+    assert isinstance(network, Network)
+    with Workers(n_threads) as workers:
+        return workers.losses_and_gradients(network, batch, "transcribe", seed=0).mean()
 
 
 def both_agree(report: Report, n_layers: int, n_units: int, *batches: Batch) -> None:

@@ -199,8 +199,8 @@ def test_whole_batch_and_stream_are_the_same(settings, n_samples, cuts, seed):
     whole = extractor(waveform)
     other = random_waveform(777, seed)
     batch = extractor.batch([other, waveform, other])
-    np.testing.assert_array_equal(batch[1], whole)
-    np.testing.assert_array_equal(batch[0], batch[2])
+    close(batch[1], whole)
+    close(batch[0], batch[2])
     pushed = streamed(extractor, pieces_of(waveform, cuts))
     assert pushed.shape == whole.shape
     close(pushed, whole)
