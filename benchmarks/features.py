@@ -131,7 +131,7 @@ def long_recording(report: Report, minutes: float, rounds: int) -> None:
         )
         for peer, own in runs.items()
     ]
-    report.table(f"A recording of {minutes:g} minutes, one core", timings, memory="added peak MiB")
+    report.table(f"A recording of {minutes:g} minutes (audiornn: two threads)", timings, memory="added peak MiB")
 
 
 def from_cold(report: Report, rounds: int) -> None:

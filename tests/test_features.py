@@ -8,6 +8,7 @@ import scipy.fft
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from audiornn import features as features_module
 from audiornn.errors import AudioError, SettingsError
 from audiornn.features import FeatureExtractor, FeatureSettings, append_deltas, dct_matrix, mel_filters
 
@@ -389,3 +390,11 @@ def test_a_stream_without_a_sample_is_an_error():
 def test_librosa_has_no_stream():
     with pytest.raises(SettingsError, match="engine"):
         FeatureExtractor(FeatureSettings(engine="librosa")).stream()
+
+
+def test_a_long_recording_in_two_threads_is_the_same_as_in_one(monkeypatch):
+    extractor = FeatureExtractor(SMALL)
+    waveform = random_waveform(40_000, 3)
+    one = extractor(waveform)
+    monkeypatch.setattr(features_module, "_LONG_FRAMES", 100)
+    close(extractor(waveform), one)
