@@ -88,8 +88,9 @@ def test_stopped_and_resumed_ends_bit_for_bit_the_same(task, short, tmp_path, mo
         assert_same_run(tmp_path / "whole", tmp_path / name)
 
 
-def test_killed_and_resumed_ends_bit_for_bit_the_same(short, tmp_path, monkeypatch):
-    ready, recipe = short(checkpoint_steps=5)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_killed_and_resumed_ends_bit_for_bit_the_same(threads, short, tmp_path, monkeypatch):
+    ready, recipe = short(checkpoint_steps=5, threads=threads)
     quiet(ready, recipe, tmp_path / "whole")
     copies = []
     save_checkpoint = loop.save_checkpoint

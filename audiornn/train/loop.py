@@ -1,7 +1,8 @@
 """Training: one straight page.
 
-What happens at step n depends on the recipe, its seed and n only, never on how often the run was stopped, so a resumed
-run ends bit for bit like an uninterrupted one (on a CPU).
+What happens at step n depends on the recipe, its seed, n, and the number of cores that share a batch (which the
+checkpoint remembers), never on how often the run was stopped: a resumed run ends bit for bit like an uninterrupted one
+(on a CPU).
 
     runs/<recipe>/
       recipe.json         the settings
