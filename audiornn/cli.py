@@ -73,14 +73,15 @@ def prep(recipe: str, corpus: Path | None, data: Path, jobs: int | None, skip_ba
         _say(f"{recipe}: no such folder here; taking the recipe that comes with audiornn")
     loaded = load_recipe(folder, overrides)
     n_jobs = jobs or os.cpu_count() or 1
+    if corpus is None and loaded.corpus_dir:
+        corpus = folder / loaded.corpus_dir
     if corpus is None:
         if not loaded.makes_corpus:
             raise SettingsError(
                 f"recipe {loaded.name} needs its corpus: name its folder with --corpus DIR; "
                 f"where to get it stands in {folder}/README.md"
             )
-        corpus = data / loaded.name / "corpus"
-        loaded.obtain(corpus, jobs=n_jobs)
+        corpus = loaded.obtain(data / loaded.name / "corpus", jobs=n_jobs)
     with _progress("features", "utterance") as progress:
         prepared = prepare_corpus(
             loaded, corpus, data, overrides=overrides, n_jobs=n_jobs, skip_bad=skip_bad, progress=progress

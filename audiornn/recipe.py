@@ -5,7 +5,8 @@
       recipe.toml    task, licence, [corpus], [features], [vocabulary], [model], [augment], [training]
 
 The keys of `[corpus]` are the keyword arguments of `prepare`. A `prepare.py` may also define
-`obtain(corpus_dir, *, jobs)`, which makes or fetches the corpus where the user has none.
+`obtain(corpus_dir, *, jobs, **corpus)`, which makes the corpus in `corpus_dir` where the user has none, or
+fetches it and returns its folder; it gets those keys of `[corpus]` that it names, and may name some of its own.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class Recipe:
         task: what the network gives.
         licence: of the recordings; the model file carries it.
         shared_speakers: whether a speaker may stand in two splits, as some official splits have it.
-        corpus: keyword arguments of `prepare`.
+        corpus_dir: where the recordings lie if `--corpus` does not say; relative to the recipe's folder.
+        corpus: keyword arguments of `prepare` and `obtain`.
         folder: where it was read; None for a recipe rebuilt from a run.
     """
 
@@ -57,6 +59,7 @@ class Recipe:
     task: Task = "transcribe"
     licence: str = ""
     shared_speakers: bool = False
+    corpus_dir: str = ""
     corpus: Mapping[str, Any] = field(default_factory=dict)
     features: FeatureSettings = field(default_factory=FeatureSettings)
     vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
@@ -87,16 +90,30 @@ class Recipe:
         Raises:
             CorpusError: whatever `prepare` raises, with the line it came from.
         """
-        return _call(self._function("prepare"), self._prepare_file, corpus_dir, **self.corpus)
+        return _call(self._function("prepare"), self._prepare_file, corpus_dir, **self._arguments("prepare"))
 
     @property
     def makes_corpus(self) -> bool:
         """Whether the recipe can make or fetch its corpus itself."""
         return self._function("obtain", optional=True) is not None
 
-    def obtain(self, corpus_dir: Path, *, jobs: int) -> None:
-        """Make or fetch the corpus into `corpus_dir`; quick where all is there."""
-        _call(self._function("obtain"), self._prepare_file, corpus_dir, jobs=jobs)
+    def obtain(self, corpus_dir: Path, *, jobs: int) -> Path:
+        """Make or fetch the corpus; quick where all is there.
+
+        Args:
+            corpus_dir: a folder of the recipe's own, for what it makes itself; what it fetches lies in the cache.
+            jobs: processes it may use.
+
+        Returns:
+            The folder that `prepare` takes.
+        """
+        made = _call(self._function("obtain"), self._prepare_file, corpus_dir, jobs=jobs, **self._arguments("obtain"))
+        return corpus_dir if made is None else Path(made)
+
+    def _arguments(self, function: str) -> dict[str, Any]:
+        """The keys of `[corpus]` that a function of `prepare.py` takes."""
+        names = inspect.signature(self._function(function)).parameters
+        return {key: value for key, value in self.corpus.items() if key in names}
 
     @property
     def _prepare_file(self) -> Path:
@@ -242,12 +259,12 @@ def _parse_value(text: str) -> Any:
 
 
 def _corpus_arguments(module: types.ModuleType, file: Path) -> dict[str, Any]:
-    """The keyword arguments of `prepare` with their defaults."""
-    prepare = getattr(module, "prepare", None)
-    if not callable(prepare):
+    """The keyword arguments of `prepare` and of `obtain` with their defaults."""
+    if not callable(getattr(module, "prepare", None)):
         raise SettingsError(f"{file}: defines no function prepare(corpus_dir)")
-    arguments = list(inspect.signature(prepare).parameters.values())[1:]
-    return {argument.name: argument.default for argument in arguments}
+    functions = filter(callable, (getattr(module, name, None) for name in ("obtain", "prepare")))
+    arguments = [a for function in functions for a in list(inspect.signature(function).parameters.values())[1:]]
+    return {argument.name: argument.default for argument in arguments if argument.name != "jobs"}
 
 
 def _check_corpus(given: Any, accepted: Mapping[str, Any], where: str) -> None:
@@ -314,7 +331,7 @@ def _call(function: Callable[..., Any], file: Path, *arguments: Any, **keywords:
 def recipe_fingerprint(recipe: Recipe) -> str:
     """The part of a recipe that decides what `prep` makes, as one string."""
     parts = recipe.to_json()
-    for section in ("augment", "training", "licence"):
+    for section in ("augment", "training", "licence", "corpus_dir"):
         del parts[section]
     parts["model"] = recipe.model.stride  # it decides which utterances CTC can learn
     return json.dumps(parts, sort_keys=True)
