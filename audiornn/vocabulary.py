@@ -2,48 +2,68 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
 from audiornn.errors import CorpusError, SettingsError, nearest
+from audiornn.text import apply_rules
 
 __all__ = ["BLANK", "Vocabulary", "VocabularySettings", "ctc_length"]
 
 #: The CTC blank, always id 0 of a vocabulary that has one.
 BLANK = "<blank>"
 
-Unit = Literal["character", "word", "label"]
+Unit = Literal["character", "word", "phone", "label"]
 
 
 @dataclass(frozen=True)
 class VocabularySettings:
-    """How transcripts become symbols.
+    """How transcripts become symbols. Unicode NFC and single spaces always; the rest as the recipe says.
 
     Attributes:
-        unit: "character" or "word"; a task that assigns labels always takes each whole text as one.
+        unit: "character", "word", or "phone"; a task that assigns labels always takes each whole text as one.
         lower_case: whether transcripts are lower-cased first.
+        punctuation: "remove" takes out marks of punctuation, but not those in a word (it's), in a number (3.5), or read
+            aloud (%); labels keep theirs.
+        language: a BCP 47 tag such as "tr", where lower case depends on it.
+        lexicon: for unit "phone" the file of pronunciations, relative to the recipe's folder or to the corpus.
     """
 
-    unit: Literal["character", "word"] = "character"
+    unit: Literal["character", "word", "phone"] = "character"
     lower_case: bool = False
+    punctuation: Literal["keep", "remove"] = "keep"
+    language: str = ""
+    lexicon: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.unit == "phone") != bool(self.lexicon):
+            raise SettingsError(
+                "vocabulary.unit = 'phone' and vocabulary.lexicon = 'FILE' go together: phones come from a lexicon"
+            )
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Symbols in the order of their ids.
+    """Symbols in the order of their ids, and the rules that make symbols of a text.
 
     Attributes:
         symbols: unique and sorted, so that ids do not change from run to run; `BLANK` first where CTC needs it.
-        unit: what a symbol is: a character, a word, or the label of a whole recording or segment.
+        unit: what a symbol is: a character, a word, a phone, or the label of a whole recording or segment.
         lower_case: whether texts are lower-cased before they are encoded.
+        punctuation: whether marks of punctuation are kept or removed.
+        language: whose rules of case.
+        lexicon: phones of each word, for unit "phone".
     """
 
     symbols: tuple[str, ...]
     unit: Unit
     lower_case: bool = False
+    punctuation: str = "keep"
+    language: str = ""
+    lexicon: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(set(self.symbols)) != len(self.symbols):
@@ -53,13 +73,22 @@ class Vocabulary:
         return len(self.symbols)
 
     @classmethod
-    def build(cls, texts: Iterable[str], *, unit: Unit, lower_case: bool = False) -> Vocabulary:
+    def build(
+        cls,
+        texts: Iterable[str],
+        *,
+        unit: Unit,
+        lower_case: bool = False,
+        punctuation: str = "keep",
+        language: str = "",
+        lexicon: Mapping[str, str] | None = None,
+    ) -> Vocabulary:
         """The vocabulary of a training set's texts.
 
         Raises:
-            CorpusError: no text holds any symbol.
+            CorpusError: no text holds any symbol, or a word is missing in the lexicon.
         """
-        reader = cls((), unit, lower_case)
+        reader = cls((), unit, lower_case, punctuation, language, lexicon or {})
         symbols = sorted({symbol for text in texts for symbol in reader.split(text)})
         if not symbols:
             raise CorpusError("no transcript of the training set holds a symbol; are the texts empty?")
@@ -67,19 +96,29 @@ class Vocabulary:
             raise CorpusError(
                 f"{BLANK} stands in a transcript, but CTC keeps that symbol for itself; spell it otherwise"
             )
-        return cls(tuple(symbols) if unit == "label" else (BLANK, *symbols), unit, lower_case)
+        return replace(reader, symbols=tuple(symbols) if unit == "label" else (BLANK, *symbols))
 
     def normalise(self, text: str) -> str:
-        """The text as it is compared and encoded: Unicode NFC, single spaces, lower case if so set."""
-        text = " ".join(unicodedata.normalize("NFC", text).split())
-        return text.lower() if self.lower_case else text
+        """The text by the vocabulary's rules; labels keep their punctuation, which is part of their name."""
+        punctuation = "keep" if self.unit == "label" else self.punctuation
+        return apply_rules(text, lower_case=self.lower_case, punctuation=punctuation, language=self.language)
 
     def split(self, text: str) -> Sequence[str]:
-        """The symbols of a text."""
+        """The symbols of a text.
+
+        Raises:
+            CorpusError: a word that the lexicon lacks.
+        """
         text = self.normalise(text)
         if self.unit == "label":
             return [text] if text else []
+        if self.unit == "phone":
+            return [phone for word in text.split() for phone in self._pronunciation(word).split()]
         return text.split() if self.unit == "word" else list(text)
+
+    def reference(self, text: str) -> str:
+        """What a perfect listener would give for a text: the text by the rules, or its phones."""
+        return " ".join(self.split(text)) if self.unit == "phone" else self.normalise(text)
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text's symbols.
@@ -87,9 +126,8 @@ class Vocabulary:
         Raises:
             CorpusError: a symbol the vocabulary lacks, named with the nearest it has.
         """
-        ids = self._ids()
         try:
-            return [ids[symbol] for symbol in self.split(text)]
+            return [self._ids[symbol] for symbol in self.split(text)]
         except KeyError as error:
             unknown = error.args[0]
             raise CorpusError(
@@ -102,6 +140,15 @@ class Vocabulary:
         symbols = [self.symbols[i] for i in ids if self.symbols[i] != BLANK]
         return ("" if self.unit == "character" else " ").join(symbols)
 
+    def _pronunciation(self, word: str) -> str:
+        try:
+            return self.lexicon[word]
+        except KeyError:
+            raise CorpusError(
+                f"the word {word!r} is not in the lexicon{nearest(word, self.lexicon)}; add a line with its phones"
+            ) from None
+
+    @cached_property
     def _ids(self) -> dict[str, int]:
         return {symbol: i for i, symbol in enumerate(self.symbols) if symbol != BLANK}
 

@@ -15,6 +15,7 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.errors import AudioError, CorpusError
 from audiornn.evaluate.error_rates import EditCounts, ErrorRate, costliest, count_edits, error_rate, wilson_interval
 from audiornn.listen.recognizer import Classification, Labelling, Recognizer, Result, Transcript
+from audiornn.model_file import ModelCard
 
 __all__ = ["Report", "SpeakerRow", "evaluate"]
 
@@ -37,7 +38,7 @@ class Report:
     Attributes:
         task: the model's.
         split: the split's name, or the manifest's.
-        unit: what is counted: words, characters, labels, or frames.
+        unit: what is counted: words, phones, recordings, or frames.
         utterances: how many were listened to.
         errors: substitutions, deletions and insertions; for labels, wrong ones.
         reference_length: units in the references.
@@ -167,7 +168,7 @@ def evaluate(
     return Report(
         task=task,
         split=split,
-        unit={"transcribe": "words", "classify": "recordings", "label": "frames"}[task],
+        unit=_unit(recognizer.card),
         utterances=len(heard),
         errors=total.errors,
         reference_length=total.reference_length,
@@ -179,6 +180,12 @@ def evaluate(
         speakers=_speakers([(utterance, count) for utterance, count, _ in scored]),
         unreadable=unreadable,
     )
+
+
+def _unit(card: ModelCard) -> str:
+    if card.task == "transcribe":
+        return "phones" if card.vocabulary.unit == "phone" else "words"
+    return {"classify": "recordings", "label": "frames"}[card.task]
 
 
 def _check_references(recognizer: Recognizer, utterances: Sequence[Utterance]) -> None:
@@ -199,7 +206,9 @@ def _score(recognizer: Recognizer, utterance: Utterance, result: Result) -> tupl
     if isinstance(result, Classification):
         return _compare([normalise(utterance.text)], [result.label]), None
     if isinstance(result, Transcript):
-        reference, hypothesis = normalise(utterance.text), result.text
+        reference, hypothesis = recognizer.card.vocabulary.reference(utterance.text), result.text
+        if recognizer.card.vocabulary.unit == "phone":
+            return count_edits(reference.split(), hypothesis.split()), None
         return count_edits(reference.split(), hypothesis.split()), count_edits(list(reference), list(hypothesis))
     return _compare(_frame_labels(recognizer, utterance, result), _frame_labels(recognizer, result, result)), None
 

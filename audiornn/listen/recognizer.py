@@ -146,7 +146,7 @@ class Recognizer:
             segments = self._timed(label_runs(log_probs), duration)
             return Labelling((*segments[:-1], replace(segments[-1], end=duration)), duration)
         symbols = greedy_ctc(log_probs)
-        text = self.card.vocabulary.normalise(self.card.vocabulary.join(symbol.id for symbol in symbols))
+        text = " ".join(self.card.vocabulary.join(symbol.id for symbol in symbols).split())
         return Transcript(text, self._words(symbols, duration), duration)
 
     def log_probs(self, features: Features) -> NDArray[np.float32]:
