@@ -13,7 +13,7 @@ import shutil
 import struct
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -37,6 +37,7 @@ __all__ = [
 
 Waveform = NDArray[np.float32]
 AudioSource = str | Path | IO[bytes]
+Observer = Callable[[NDArray[np.float32], int], None]
 
 #: The suffixes that a folder is searched for.
 EXTENSIONS = frozenset(
@@ -76,6 +77,7 @@ def load_audio(
     channel: int | None = None,
     start: float = 0.0,
     duration: float | None = None,
+    observe: Observer | None = None,
 ) -> Waveform:
     """Read a recording, or a part of one.
 
@@ -85,6 +87,7 @@ def load_audio(
         channel: the channel to take, from 1; None mixes all of them down.
         start: where to begin, in seconds.
         duration: how much to read, in seconds; None reads to the end.
+        observe: called with each block as it was recorded, (samples, channels), and its rate in Hz.
 
     Returns:
         float32 samples in −1…1, shape (samples,).
@@ -92,7 +95,7 @@ def load_audio(
     Raises:
         AudioError: missing, empty, truncated or damaged, no audio, not finite, or shorter than `start + duration`.
     """
-    blocks = list(audio_blocks(source, sample_rate, channel=channel, start=start, duration=duration))
+    blocks = list(audio_blocks(source, sample_rate, channel=channel, start=start, duration=duration, observe=observe))
     waveform = np.concatenate(blocks) if len(blocks) != 1 else blocks[0]
     if not len(waveform):
         raise AudioError(f"{source_name(source)}: too short: less than one sample at {sample_rate:,} Hz")
@@ -107,6 +110,7 @@ def audio_blocks(
     start: float = 0.0,
     duration: float | None = None,
     block_seconds: float = 10.0,
+    observe: Observer | None = None,
 ) -> Iterator[Waveform]:
     """Read a recording block by block; memory does not grow with its length.
 
@@ -129,6 +133,8 @@ def audio_blocks(
             waveform = samples.mean(axis=1) if channel is None else samples[:, channel - 1]
             if not np.isfinite(waveform).all():
                 raise AudioError(f"{name}: holds samples that are not finite (NaN or infinity); write the file anew")
+            if observe is not None:
+                observe(samples, file.samplerate)
             yield to_rate(waveform, n_read >= n_wanted)
         if n_read < n_wanted:
             raise _truncated(file, name, first + n_read)

@@ -224,6 +224,60 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
     return 0
 
 
+def new(
+    name: str,
+    source: Path,
+    recipes: Path,
+    other: Path | None,
+    layout: str,
+    text: str,
+    audio: str,
+    speaker: str,
+    task: str,
+    encoding: str,
+    skip_bad: bool,
+    output_format: str,
+) -> int:
+    """`audiornn new`: a recipe for recordings of one's own."""
+    from audiornn.corpus.layouts.survey import named
+    from audiornn.corpus.new_recipe import write_recipe
+
+    made = write_recipe(
+        name,
+        source,
+        recipes=recipes,
+        layout=layout,
+        text=text,
+        audio=audio,
+        speaker=speaker,
+        task=task,
+        encoding=encoding,
+        skip_bad=skip_bad,
+        other=other,
+    )
+    if output_format == "json":
+        print(json.dumps(made.to_json(), ensure_ascii=False))
+        return 0
+    print(f"{made.folder}: a recipe to {made.collection.task} {source} (layout {made.collection.layout})")
+    left_out: dict[str, list[str]] = {}
+    for file, why in made.collection.left_out:
+        left_out.setdefault(why, []).append(file)
+    for title, lines in (
+        ("understood", made.understood),
+        ("guessed", made.guessed),
+        ("left out", [f"{len(files):,} × {why}: {named(files, 3)}" for why, files in left_out.items()]),
+        ("know", made.warnings),
+    ):
+        if lines:
+            print("\n".join([f"\n{title}", *(f"  {line}" for line in lines)]))
+    kind = "labels" if made.collection.task == "classify" else "texts"
+    print(f"\n{'split':6} {'utterances':>10} {'speakers':>9} {kind:>7}")
+    for split, row in made.counts().items():
+        print(f"{split:6} {row['utterances']:10,} {row['speakers']:9,} {row['labels']:7,}")
+    print("\nnext\n" + "\n".join(f"  {command}" for command in made.commands))
+    return 0
+
+
 def demo(data: Path, runs: Path) -> int:
     """`audiornn demo`: the whole road on speech it synthesises itself."""
     from audiornn.corpus.preparation import open_prepared
@@ -329,6 +383,36 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("model", nargs="?", type=Path, metavar="MODEL", help="a model file or a run (the one trained last)")
     places(p, "runs", "format")
 
+    p = verb(new, "write a recipe for recordings of your own: folders of words, a table, transcripts, …")
+    p.add_argument("name", metavar="NAME", help="of the recipe: letters, digits, - and _")
+    p.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the recordings' folder, or a list of them",
+    )
+    p.add_argument("--recipes", type=Path, default=Path("recipes"), metavar="DIR", help="where recipes lie (recipes)")
+    p.add_argument("--other", type=Path, metavar="DIR", help="recordings in which none of the labels is said")
+    p.add_argument(
+        "--layout",
+        default="auto",
+        metavar="NAME",
+        help="auto, or: folders, names, table, transcripts, kaldi, lhotse, cmu, huggingface",
+    )
+    p.add_argument(
+        "--label", "--text", dest="text", default="", metavar="WHERE", help="a column, folder:N, or '…(?P<text>…)…'"
+    )
+    p.add_argument("--audio", default="", metavar="COLUMN", help="the column of paths")
+    p.add_argument(
+        "--speaker", default="auto", metavar="WHERE", help="none, folder, folder:N, column:NAME or '…(?P<speaker>…)…'"
+    )
+    p.add_argument("--task", choices=("auto", "classify", "transcribe"), default="auto", help="labels or words (auto)")
+    p.add_argument("--encoding", default="", metavar="NAME", help="of tables and transcripts, if not UTF-8")
+    p.add_argument("--skip-bad", action="store_true", help="leave out, and count, lines whose recording is missing")
+    places(p, "format")
+
     p = verb(demo, "the whole road on speech it synthesises itself: prep, train, evaluate, transcribe")
     places(p, "data", "runs")
     return parser
@@ -366,10 +450,14 @@ def _print_summary(prepared: Prepared) -> None:
     print(f"{'split':6} {'utterances':>10} {'hours':>8} {'speakers':>9} {'labels':>7}")
     for row in prepared.summary:
         print(f"{row.split:6} {row.utterances:10,} {row.hours:8.3f} {row.speakers:9,} {row.labels:7,}")
+    if prepared.text_changes:
+        changes = ", ".join(f"{what} in {n:,}" for what, n in prepared.text_changes.items())
+        print(f"texts changed by the rules of [vocabulary]: {changes}")
+    print(prepared.audit)
     if prepared.skipped:
         print(f"{prepared.skipped} bad utterances left out; {prepared.folder}/bad.txt names them")
     state = "nothing has changed" if prepared.unchanged else "prepared"
-    print(f"{prepared.folder}: {state}; `audiornn train` comes next")
+    print(f"{prepared.folder}: {state}, audit.html shows and plays what is odd; `audiornn train` comes next")
 
 
 def _recipe_to_train(prepared: Prepared, overrides: list[str]) -> Recipe:

@@ -7,6 +7,8 @@
 The keys of `[corpus]` are the keyword arguments of `prepare`. A `prepare.py` may also define
 `obtain(corpus_dir, *, jobs, **corpus)`, which makes the corpus in `corpus_dir` where the user has none, or
 fetches it and returns its folder; it gets those keys of `[corpus]` that it names, and may name some of its own.
+A `prepare` that must write recordings of its own (strings pasted from a corpus' words) names `made_dir`, a folder of
+the recipe's under `data/` that is its to fill, and `jobs`, the processes it may use; the corpus is never written to.
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ _SECTIONS: dict[str, type[Any]] = {
     "augment": AugmentSettings,
     "training": TrainingSettings,
 }
+
+#: What a recipe's functions are given by the command, never by `[corpus]`.
+_NOT_SETTINGS = ("jobs", "made_dir")
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,21 @@ class Recipe:
         top = dict(entry)
         return _build(top.pop("name"), top, where="recipe.json", folder=None)
 
-    def prepare(self, corpus_dir: Path) -> dict[str, list[Any]]:
+    def prepare(self, corpus_dir: Path, *, made_dir: Path | None = None, jobs: int = 1) -> dict[str, list[Any]]:
         """Run the recipe's `prepare` on a corpus: lists of `Utterance` by split.
+
+        Args:
+            corpus_dir: the corpus.
+            made_dir: for recordings that `prepare` makes itself, if it names this argument.
+            jobs: processes it may use, if it names this argument.
 
         Raises:
             CorpusError: whatever `prepare` raises, with the line it came from.
         """
-        return _call(self._function("prepare"), self._prepare_file, corpus_dir, **self._arguments("prepare"))
+        function = self._function("prepare")
+        offered = {"made_dir": made_dir, "jobs": jobs}
+        named = {key: value for key, value in offered.items() if key in inspect.signature(function).parameters}
+        return _call(function, self._prepare_file, corpus_dir, **self._arguments("prepare"), **named)
 
     @property
     def makes_corpus(self) -> bool:
@@ -264,7 +277,7 @@ def _corpus_arguments(module: types.ModuleType, file: Path) -> dict[str, Any]:
         raise SettingsError(f"{file}: defines no function prepare(corpus_dir)")
     functions = filter(callable, (getattr(module, name, None) for name in ("obtain", "prepare")))
     arguments = [a for function in functions for a in list(inspect.signature(function).parameters.values())[1:]]
-    return {argument.name: argument.default for argument in arguments if argument.name != "jobs"}
+    return {argument.name: argument.default for argument in arguments if argument.name not in _NOT_SETTINGS}
 
 
 def _check_corpus(given: Any, accepted: Mapping[str, Any], where: str) -> None:

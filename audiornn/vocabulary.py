@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Literal
 
 from audiornn.errors import CorpusError, SettingsError, nearest
-from audiornn.text import apply_rules
+from audiornn.text import apply_rules, text_changes
 
 __all__ = ["BLANK", "Vocabulary", "VocabularySettings", "ctc_length"]
 
@@ -102,6 +102,11 @@ class Vocabulary:
         """The text by the vocabulary's rules; labels keep their punctuation, which is part of their name."""
         punctuation = "keep" if self.unit == "label" else self.punctuation
         return apply_rules(text, lower_case=self.lower_case, punctuation=punctuation, language=self.language)
+
+    def changes(self, text: str) -> set[str]:
+        """What `normalise` changes in a text: some of `text.CHANGES`."""
+        punctuation = "keep" if self.unit == "label" else self.punctuation
+        return text_changes(text, lower_case=self.lower_case, punctuation=punctuation, language=self.language)
 
     def split(self, text: str) -> Sequence[str]:
         """The symbols of a text.

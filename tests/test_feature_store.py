@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from audiornn.audio import load_audio
 from audiornn.corpus import feature_store
-from audiornn.corpus.feature_store import FeatureStore, compute_features
+from audiornn.corpus.feature_store import FeatureStore, StoredUtterance, compute_features
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError
 from audiornn.features import FeatureExtractor, FeatureSettings
+from audiornn.vocabulary import ctc_length
 
 SETTINGS = FeatureSettings(sample_rate=8000, n_fft=256, win_length=200, hop_length=80, n_mels=20, n_mfcc=12)
 N = 24
@@ -40,6 +43,12 @@ def compute(utterances, folder, settings=SETTINGS, n_jobs=1, **keywords):
     return compute_features(utterances, settings, folder, n_jobs=n_jobs, **keywords)
 
 
+def store_of(folder, stored, targets=None):
+    """The store that opens from the index of what was stored."""
+    FeatureStore.save(folder.with_suffix(".npz"), stored, targets or [[]] * len(stored))
+    return FeatureStore.open(folder.with_suffix(".npz"), folder)
+
+
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -54,7 +63,7 @@ def states(folder):
 
 def test_frames_are_those_of_the_recordings_in_order(tmp_path, utterances):
     stored = compute(utterances, tmp_path / "store")
-    store = FeatureStore(tmp_path / "store", stored)
+    store = store_of(tmp_path / "store", stored)
     extractor = FeatureExtractor(SETTINGS)
     assert len(store) == N
     assert len(list((tmp_path / "store").glob("*.npy"))) > 2
@@ -67,21 +76,30 @@ def test_frames_are_those_of_the_recordings_in_order(tmp_path, utterances):
 
 
 def test_frames_are_mapped_not_loaded(tmp_path, utterances):
-    frames = FeatureStore(tmp_path / "store", compute(utterances, tmp_path / "store"))[0]
+    frames = store_of(tmp_path / "store", compute(utterances, tmp_path / "store"))[0]
     assert isinstance(frames, np.memmap)
     assert not frames.flags.writeable
 
 
 def test_the_index_round_trip(tmp_path, utterances):
     stored = compute(utterances, tmp_path / "store")
-    FeatureStore(tmp_path / "store", stored[3:9]).save(tmp_path / "dev.npz")
-    opened = FeatureStore.open(tmp_path / "dev.npz", tmp_path / "store")
+    targets = [[1, 2], [], [3, 3, 3], [4], [4, 4], []]
+    opened = store_of(tmp_path / "store", stored[3:9], targets)
     assert opened.lengths.tolist() == [entry.n_frames for entry in stored[3:9]]
-    np.testing.assert_array_equal(opened[0], FeatureStore(tmp_path / "store", stored)[3])
+    assert [opened.targets(i).tolist() for i in range(6)] == targets
+    assert opened.target_lengths().tolist() == [2, 0, 3, 1, 2, 0]
+    assert opened.ctc_lengths().tolist() == [ctc_length(ids) for ids in targets]
+    np.testing.assert_array_equal(opened[0], store_of(tmp_path / "store", stored)[3])
+
+
+@given(st.lists(st.lists(st.integers(1, 3), max_size=5), min_size=1, max_size=8))
+def test_frames_that_ctc_needs(tmp_path, targets):
+    entries = [StoredUtterance("a.npy", i, 0, 1, 1.0) for i in range(len(targets))]
+    assert store_of(tmp_path / "store", entries, targets).ctc_lengths().tolist() == [ctc_length(ids) for ids in targets]
 
 
 def test_an_empty_split_has_an_index_too(tmp_path):
-    FeatureStore(tmp_path, []).save(tmp_path / "dev.npz")
+    FeatureStore.save(tmp_path / "dev.npz", [], [])
     assert len(FeatureStore.open(tmp_path / "dev.npz", tmp_path)) == 0
 
 
@@ -139,7 +157,7 @@ def test_a_new_recording_changes_one_shard_only(tmp_path, utterances):
 
 
 @pytest.mark.parametrize("n_done", [0, 1, 3])
-@pytest.mark.parametrize("place", ["between", "frames", "index"])
+@pytest.mark.parametrize("place", ["between", "frames", "measures", "index"])
 def test_killed_and_gone_on_is_the_same_byte_for_byte(tmp_path, utterances, monkeypatch, n_done, place):
     compute(utterances, tmp_path / "straight")
     n_written = 0
@@ -147,7 +165,7 @@ def test_killed_and_gone_on_is_the_same_byte_for_byte(tmp_path, utterances, monk
 
     def killed(path):
         nonlocal n_written
-        if place == "between" or path.suffix == {"frames": ".npy", "index": ".json"}[place]:
+        if place == "between" or path.suffix == {"frames": ".npy", "measures": ".npz", "index": ".json"}[place]:
             if n_written == n_done:
                 raise KeyboardInterrupt
             n_written += 1
@@ -202,7 +220,7 @@ def test_stretches_of_a_recording_are_told_apart(tmp_path, utterances):
     audio = utterances[20].audio
     parts = [Utterance(str(i), audio, start=0.1 * i, duration=0.1) for i in range(3)]
     stored = compute(parts, tmp_path / "store")
-    store = FeatureStore(tmp_path / "store", stored)
+    store = store_of(tmp_path / "store", stored)
     whole = load_audio(audio)
     for i in range(3):
         expected = FeatureExtractor(SETTINGS).log_mel(whole[800 * i : 800 * (i + 1)])
@@ -229,7 +247,7 @@ def test_what_cannot_be_used_says_why_and_hinders_nobody(tmp_path, utterances):
         assert str(utterances[i].audio) in problem
         assert stored[i].n_frames == 0
     np.testing.assert_array_equal(
-        FeatureStore(tmp_path / "store", stored)[6], FeatureExtractor(SETTINGS).log_mel(load_audio(utterances[6].audio))
+        store_of(tmp_path / "store", stored)[6], FeatureExtractor(SETTINGS).log_mel(load_audio(utterances[6].audio))
     )
 
 
@@ -243,7 +261,7 @@ def test_a_recording_that_comes_back_is_noticed(tmp_path, utterances):
 
 @pytest.mark.parametrize("damage", ["missing", "text", "cut", "empty"])
 def test_a_damaged_index_says_so(tmp_path, utterances, damage):
-    FeatureStore(tmp_path / "store", compute(utterances, tmp_path / "store")).save(tmp_path / "train.npz")
+    FeatureStore.save(tmp_path / "train.npz", compute(utterances, tmp_path / "store"), [[]] * N)
     content = (tmp_path / "train.npz").read_bytes()
     damaged = {"text": b"no index", "cut": content[: len(content) // 2], "empty": b""}
     if damage == "missing":
@@ -264,8 +282,9 @@ def test_a_damaged_shard_says_so(tmp_path, utterances, damage):
         shard.unlink()
     else:
         shard.write_bytes(damaged[damage])
+    opened = store_of(tmp_path / "store", stored)
     with pytest.raises(CorpusError, match=rf"{stored[0].shard}.*audiornn prep"):
-        FeatureStore(tmp_path / "store", stored)[0]
+        opened[0]
 
 
 def test_the_shards_index_is_plain_json(tmp_path, utterances):

@@ -1,6 +1,7 @@
 """The manifest: what is written is read; what others write is read too; what is wrong is named with its line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,11 +39,11 @@ def one(tmp_path, entry):
 @given(st.lists(utterances, max_size=5))
 def test_round_trip(tmp_path_factory, written):
     folder = tmp_path_factory.getbasetemp() / "manifest"
-    written = [Utterance(**{**vars(u), "audio": folder / u.audio}) for u in written]
+    written = [replace(u, audio=folder / u.audio) for u in written]
     write_manifest(folder / "m.jsonl", written)
     read = read_manifest(folder / "m.jsonl")
-    assert [Utterance(**{**vars(u), "audio": u.audio.resolve()}) for u in read] == [
-        Utterance(**{**vars(u), "audio": u.audio.resolve()}) for u in written
+    assert [replace(u, audio=u.audio.resolve()) for u in read] == [
+        replace(u, audio=u.audio.resolve()) for u in written
     ]
 
 
@@ -176,7 +177,7 @@ def test_the_digest_knows_who_says_what_but_not_where():
     there = [Utterance("b", Path("/y/b.wav"), "two", None, duration=3.0), Utterance("a", Path("a.wav"), "one", "ada")]
     assert digest(here) == digest(there)
     for change in ({"text": "three"}, {"speaker": "bob"}, {"id": "c"}):
-        assert digest([Utterance(**{**vars(here[0]), **change}), here[1]]) != digest(here)
+        assert digest([replace(here[0], **change), here[1]]) != digest(here)
     assert digest(here[:1]) != digest(here)
 
 

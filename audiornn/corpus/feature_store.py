@@ -5,7 +5,8 @@ the spectrogram and, of each utterance, the file, its size and time of change, a
 is right; one that is missing is computed; a killed run goes on where it was; and a change recomputes what it touched.
 
 Kept are log-mel frames, not MFCCs: augmentation masks bands and changes levels there, and the cosine transform that
-follows costs next to nothing.
+follows costs next to nothing. Beside them lies what the audit wants to know of the recordings, measured in the same
+reading.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import multiprocessing
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -29,22 +30,25 @@ from numpy.typing import NDArray
 
 from audiornn.audio import load_audio
 from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.measure import MEASURES, Measured, Meter
 from audiornn.errors import AudioError, CorpusError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
 from audiornn.files import explain_write_error, write_atomically
 
-__all__ = ["FeatureStore", "StoredUtterance", "compute_features", "file_state", "remove_others"]
+__all__ = ["FeatureStore", "StoredUtterance", "compute_features", "file_state", "read_measures", "remove_others"]
 
 _SHARD_UTTERANCES = 256
+_SUFFIXES = (".npy", ".npz", ".json")
 _WORTH_WORKERS = 400  # below this many utterances starting worker processes costs more than it saves
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredUtterance:
     """Where an utterance's frames are, or why there are none.
 
     Attributes:
         shard: file name in the store's folder.
+        place: the utterance's number in the shard.
         first: the utterance's first frame in the shard.
         n_frames: how many it has.
         duration: seconds of audio.
@@ -52,6 +56,7 @@ class StoredUtterance:
     """
 
     shard: str
+    place: int
     first: int
     n_frames: int
     duration: float
@@ -59,45 +64,69 @@ class StoredUtterance:
 
 
 class FeatureStore:
-    """The frames of one split, in its manifest's order."""
+    """The frames of one split, in its manifest's order, with the ids of its targets."""
 
-    def __init__(self, folder: Path, entries: Sequence[StoredUtterance]) -> None:
+    def __init__(self, folder: Path, index: Mapping[str, NDArray[Any]]) -> None:
         self._folder = folder
-        self._entries = entries
-        self._shards: dict[str, Features] = {}
-        self.lengths: NDArray[np.int64] = np.array([entry.n_frames for entry in entries], np.int64)
+        self._names = [str(name) for name in index["shards"]]
+        self._shard, self._first = index["shard"], index["first"]
+        self._targets, self._ends = index["targets"], index["ends"]
+        self._shards: dict[int, Features] = {}
+        self.lengths: NDArray[np.int64] = index["n_frames"]
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.lengths)
 
     def __getitem__(self, index: int) -> Features:
         """Log-mel frames of an utterance, (frames, n_mels), as a view into its shard."""
-        entry = self._entries[index]
-        if entry.shard not in self._shards:
+        number = int(self._shard[index])
+        if number not in self._shards:
+            file = self._folder / self._names[number]
             try:
-                self._shards[entry.shard] = np.load(self._folder / entry.shard, mmap_mode="r")
+                self._shards[number] = np.load(file, mmap_mode="r")
             except (OSError, ValueError, EOFError) as error:
-                raise CorpusError(
-                    f"{self._folder / entry.shard}: cannot be read ({error}); run `audiornn prep` again"
-                ) from None
-        return self._shards[entry.shard][entry.first : entry.first + entry.n_frames]
+                raise CorpusError(f"{file}: cannot be read ({error}); run `audiornn prep` again") from None
+        first = int(self._first[index])
+        return self._shards[number][first : first + int(self.lengths[index])]
+
+    def targets(self, index: int) -> NDArray[np.int64]:
+        """Ids of an utterance's symbols, (symbols,); empty where the targets are frames."""
+        begin = int(self._ends[index - 1]) if index else 0
+        return self._targets[begin : int(self._ends[index])].astype(np.int64)
+
+    def target_lengths(self) -> NDArray[np.int64]:
+        """Symbols an utterance, (utterances,)."""
+        return np.diff(self._ends, prepend=0)
+
+    def ctc_lengths(self) -> NDArray[np.int64]:
+        """Frames that CTC needs for each utterance: `vocabulary.ctc_length` of all at once, (utterances,)."""
+        repeats = np.concatenate([[0], np.cumsum(self._targets[1:] == self._targets[:-1])])
+        begins = np.concatenate([[0], self._ends[:-1]]).astype(np.int64)
+        within = np.where(
+            self._ends > begins,
+            repeats[np.maximum(self._ends - 1, 0)] - repeats[np.minimum(begins, max(0, len(repeats) - 1))],
+            0,
+        )
+        return self.target_lengths() + within
 
     def is_whole(self) -> bool:
         """Whether every shard is there."""
-        return all((self._folder / shard).is_file() for shard in {entry.shard for entry in self._entries})
+        return all((self._folder / name).is_file() for name in self._names)
 
-    def save(self, path: Path) -> None:
-        """Write the index that `open` reads."""
-        names = sorted({entry.shard for entry in self._entries})
+    @staticmethod
+    def save(path: Path, entries: Sequence[StoredUtterance], targets: Sequence[Sequence[int]]) -> None:
+        """Write the index that `open` reads: of utterances in their manifest's order, with the ids of their targets."""
+        names = sorted({entry.shard for entry in entries})
         number = {name: i for i, name in enumerate(names)}
         with write_atomically(path) as out:
             np.savez(
                 out,
-                shards=np.array(names),
-                shard=np.array([number[entry.shard] for entry in self._entries], np.int32),
-                first=np.array([entry.first for entry in self._entries], np.int64),
-                n_frames=self.lengths,
-                duration=np.array([entry.duration for entry in self._entries]),
+                shards=np.array(names, np.str_),
+                shard=np.array([number[entry.shard] for entry in entries], np.int32),
+                first=np.array([entry.first for entry in entries], np.int64),
+                n_frames=np.array([entry.n_frames for entry in entries], np.int64),
+                targets=np.fromiter((i for ids in targets for i in ids), np.int32),
+                ends=np.cumsum(np.fromiter((len(ids) for ids in targets), np.int64, len(targets))),
             )
 
     @classmethod
@@ -107,13 +136,12 @@ class FeatureStore:
         Raises:
             CorpusError: the index is missing or damaged.
         """
+        names = ("shards", "shard", "first", "n_frames", "targets", "ends")
         try:
             with np.load(path) as index:
-                columns = [index[name].tolist() for name in ("shards", "shard", "first", "n_frames", "duration")]
+                return cls(folder, {name: index[name] for name in names})
         except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
             raise CorpusError(f"{path}: cannot be read ({error}); run `audiornn prep` again") from None
-        shards, *rest = columns
-        return cls(folder, [StoredUtterance(shards[s], a, n, d) for s, a, n, d in zip(*rest, strict=True)])
 
 
 def compute_features(
@@ -139,7 +167,7 @@ def compute_features(
     jobs = _plan(utterances, settings, folder)
     missing = []
     for job in jobs:
-        if job.index_file.exists() and job.file.exists():
+        if job.index_file.exists() and job.file.exists() and job.measures_file.exists():
             progress(len(job.utterances))
         else:
             missing.append(job)
@@ -158,9 +186,32 @@ def compute_features(
     for job in jobs:
         rows = json.loads(job.index_file.read_text())
         stored.update(
-            zip(map(_stretch, job.utterances), (StoredUtterance(job.file.name, *row) for row in rows), strict=True)
+            zip(
+                map(_stretch, job.utterances),
+                (StoredUtterance(job.file.name, place, *row) for place, row in enumerate(rows)),
+                strict=True,
+            )
         )
     return [stored[_stretch(utterance)] for utterance in utterances]
+
+
+def read_measures(folder: Path, stored: Sequence[StoredUtterance]) -> Measured:
+    """What was measured of the recordings while their features were computed."""
+    in_shard: dict[str, list[int]] = {}
+    for i, entry in enumerate(stored):
+        in_shard.setdefault(entry.shard, []).append(i)
+    rows = np.zeros(len(stored), MEASURES)
+    keys, owners = [np.empty((0, 2), np.uint32)], [np.empty(0, np.int64)]
+    for shard, members in in_shard.items():
+        with np.load((folder / shard).with_suffix(".npz")) as file:
+            measures, shard_keys, ends = file["measures"], file["keys"], file["ends"]
+        for i in members:
+            place = stored[i].place
+            rows[i] = measures[place]
+            own = shard_keys[ends[place - 1] if place else 0 : ends[place]]
+            keys.append(own)
+            owners.append(np.full(len(own), i, np.int64))
+    return Measured(rows, np.concatenate(keys), np.concatenate(owners))
 
 
 @dataclass(frozen=True)
@@ -171,8 +222,13 @@ class _ShardJob:
 
     @property
     def index_file(self) -> Path:
-        """Written after the frames: where it stands the shard is whole."""
+        """Written last: where it stands the shard is whole."""
         return self.file.with_suffix(".json")
+
+    @property
+    def measures_file(self) -> Path:
+        """What was measured of the recordings."""
+        return self.file.with_suffix(".npz")
 
 
 def _stretch(utterance: Utterance) -> tuple[str, float, float | None]:
@@ -216,29 +272,41 @@ def file_state(path: Path) -> tuple[int, int]:
 
 def _compute_shard(job: _ShardJob) -> None:
     extractor = FeatureExtractor(job.settings)
-    frames, rows, first = [], [], 0
+    frames, rows, measures, keys, first = [], [], [], [], 0
     for utterance in job.utterances:
-        log_mel, duration, problem = _log_mel(utterance, extractor)
-        rows.append([first, len(log_mel), duration, problem])
+        log_mel, meter, problem = _log_mel(utterance, extractor)
+        measured, fingerprint = meter.finish()
+        rows.append([first, len(log_mel), float(measured["duration"]), problem])
         frames.append(log_mel)
+        measures.append(measured)
+        keys.append(fingerprint)
         first += len(log_mel)
     with write_atomically(job.file) as out:
         np.save(out, np.concatenate(frames))
+    with write_atomically(job.measures_file) as out:
+        ends = np.cumsum([len(fingerprint) for fingerprint in keys])
+        np.savez(out, measures=np.array(measures, MEASURES), keys=np.concatenate(keys), ends=ends)
     with write_atomically(job.index_file) as out:
         out.write(json.dumps(rows).encode())
 
 
-def _log_mel(utterance: Utterance, extractor: FeatureExtractor) -> tuple[Features, float, str]:
-    settings = extractor.settings
+def _log_mel(utterance: Utterance, extractor: FeatureExtractor) -> tuple[Features, Meter, str]:
+    settings, meter = extractor.settings, Meter()
     try:
-        waveform = load_audio(utterance.audio, settings.sample_rate, start=utterance.start, duration=utterance.duration)
+        waveform = load_audio(
+            utterance.audio,
+            settings.sample_rate,
+            start=utterance.start,
+            duration=utterance.duration,
+            observe=meter.add,
+        )
         if len(waveform) < settings.win_length:
             raise AudioError(
                 f"{utterance.audio}: {len(waveform)} samples are less than one window of {settings.win_length}"
             )
-        return extractor.log_mel(waveform), len(waveform) / settings.sample_rate, ""
+        return extractor.log_mel(waveform), meter, ""
     except AudioError as error:
-        return np.empty((0, settings.n_mels), np.float32), 0.0, str(error)
+        return np.empty((0, settings.n_mels), np.float32), Meter(), str(error)
 
 
 def _compute_in_workers(jobs: Sequence[_ShardJob], n_jobs: int, progress: Callable[[int], None]) -> None:
@@ -276,7 +344,7 @@ def _one_blas_thread() -> Iterator[None]:
 
 def remove_others(folder: Path, stored: Sequence[StoredUtterance]) -> None:
     """Remove the shards that no utterance needs any more, and what a kill left behind."""
-    needed = {str(Path(name).with_suffix(suffix)) for name in {s.shard for s in stored} for suffix in (".npy", ".json")}
+    needed = {str(Path(name).with_suffix(suffix)) for name in {s.shard for s in stored} for suffix in _SUFFIXES}
     for file in folder.iterdir():
         if file.name not in needed:
             file.unlink(missing_ok=True)

@@ -9,21 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import mmap
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from audiornn.errors import CorpusError
 from audiornn.files import write_atomically
 
-__all__ = ["SPLITS", "Segment", "Utterance", "digest", "read_manifest", "write_manifest"]
+__all__ = ["SPLITS", "Manifest", "Segment", "Utterance", "digest", "read_manifest", "write_manifest"]
 
 SPLITS = ("train", "dev", "test")
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Segment:
     """A labelled stretch of a recording; `start` and `end` in seconds from the utterance's own start."""
 
@@ -32,7 +36,7 @@ class Segment:
     label: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """One line of a manifest: a recording, or a part of one, and what is said in it.
 
@@ -87,6 +91,46 @@ def read_manifest(path: Path) -> list[Utterance]:
                     'at least "audio_filepath" and "text"'
                 ) from None
     return utterances
+
+
+class Manifest(Sequence[Utterance]):
+    """The utterances of a manifest that `prep` wrote, each read when it is asked for.
+
+    A million lines take a second to open and eight megabytes: only where each begins is kept in memory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._folder = path, path.resolve().parent
+        try:
+            with open(path, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                self._bytes: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+        except FileNotFoundError:
+            raise CorpusError(f"{path}: no such manifest; run `audiornn prep` again") from None
+        ends = np.flatnonzero(np.frombuffer(self._bytes, np.uint8) == ord("\n"))
+        self._ends: NDArray[np.int64] = ends.astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, index: int) -> Utterance: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Utterance]: ...
+    def __getitem__(self, index: int | slice) -> Utterance | list[Utterance]:
+        """An utterance, or a list of them."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index %= len(self)
+        begin = int(self._ends[index - 1]) + 1 if index else 0
+        try:
+            return _from_json(json.loads(self._bytes[begin : int(self._ends[index])]), self._folder)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CorpusError(
+                f"{self._path}, line {index + 1}: not an utterance ({_explain(error)}); run `audiornn prep` again"
+            ) from None
 
 
 def digest(utterances: Sequence[Utterance]) -> str:

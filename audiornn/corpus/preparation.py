@@ -4,6 +4,8 @@ data/<recipe>/
   train.jsonl  dev.jsonl  test.jsonl      manifests
   train.npz    dev.npz    test.npz        where each utterance's frames are
   features/                               shards of frames
+  made/                                   recordings that the recipe makes out of the corpus, if it does
+  audit.json  audit.html                  what would spoil a result, to read and to hear
   prepared.json                           the settings, the vocabulary, the summary; written last
 """
 
@@ -13,17 +15,26 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from audiornn import __version__
-from audiornn.corpus.feature_store import FeatureStore, StoredUtterance, compute_features, file_state, remove_others
-from audiornn.corpus.manifest import SPLITS, Segment, Utterance, digest, read_manifest, write_manifest
+from audiornn.corpus.audit import Audit, Corpus, audit, write_audit
+from audiornn.corpus.feature_store import (
+    FeatureStore,
+    StoredUtterance,
+    compute_features,
+    file_state,
+    read_measures,
+    remove_others,
+)
+from audiornn.corpus.manifest import SPLITS, Manifest, Segment, Utterance, digest, write_manifest
 from audiornn.errors import CorpusError, SettingsError
 from audiornn.files import write_atomically
+from audiornn.lexicon import read_lexicon
 from audiornn.recipe import Recipe, recipe_fingerprint
 from audiornn.vocabulary import Vocabulary, ctc_length
 
@@ -32,7 +43,7 @@ __all__ = ["NO_LABEL", "Prepared", "SplitSummary", "last_prepared", "open_prepar
 #: The label of frames that no segment covers.
 NO_LABEL = "_none_"
 
-_LISTED = 20  # bad utterances named in a message; bad.txt names them all
+_LISTED = 20  # cases of an error in a message; bad.txt names them all
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,8 @@ class Prepared:
         vocabulary: of the training split.
         summary: a row a split.
         skipped: how many bad utterances `--skip-bad` left out.
+        text_changes: how many texts the rules of `[vocabulary]` changed, by what they changed.
+        audit: the audit's table, as text.
         digests: a fingerprint of who says what, a split.
         unchanged: whether this `prep` found nothing to do.
     """
@@ -69,12 +82,14 @@ class Prepared:
     vocabulary: Vocabulary
     summary: tuple[SplitSummary, ...]
     skipped: int
+    text_changes: Mapping[str, int]
+    audit: str
     digests: Mapping[str, str]
     unchanged: bool = False
 
-    def utterances(self, split: str) -> list[Utterance]:
-        """The manifest of a split."""
-        return read_manifest(self.folder / f"{split}.jsonl")
+    def utterances(self, split: str) -> Sequence[Utterance]:
+        """The manifest of a split, read line by line as it is asked for."""
+        return Manifest(self.folder / f"{split}.jsonl")
 
     def features(self, split: str) -> FeatureStore:
         """The log-mel frames of a split, in its manifest's order."""
@@ -115,7 +130,7 @@ def prepare_corpus(
         _write_json(folder / "prepared.json", {**known, **_recipe_entry(recipe, overrides)})
         return dataclasses.replace(open_prepared(folder), unchanged=True)
 
-    splits = _checked_splits(recipe.prepare(corpus_dir), recipe)
+    splits = _checked_splits(recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs), recipe)
     everything = [utterance for split in SPLITS for utterance in splits[split]]
     n_done = 0
 
@@ -126,35 +141,55 @@ def prepare_corpus(
 
     stored = compute_features(everything, recipe.features, folder / "features", n_jobs=n_jobs, progress=advance)
     found = dict(zip((utterance.id for utterance in everything), stored, strict=True))
-    heard = [u for u in splits["train"] if not found[u.id].problem]
-    if not heard:
-        _report_bad({u.id: p for u in everything if (p := found[u.id].problem)}, len(everything), folder, skip_bad)
-        raise CorpusError(f"split train: none of its {len(splits['train'])} utterances can be used")
-    vocabulary = _vocabulary(recipe, heard)
-    bad = {
-        u.id: p for u in everything if (p := found[u.id].problem or _target_problem(u, found[u.id], recipe, vocabulary))
-    }
-    _report_bad(bad, len(everything), folder, skip_bad)
+    lexicon = _lexicon(recipe, corpus_dir)
+    # For the report by all of train: a recording that cannot be read must not make its words unknown to the others.
+    vocabulary = _vocabulary(recipe, splits["train"], lexicon)
+    problems = _problems(everything, found, recipe, vocabulary)
+    corpus = Corpus(
+        splits={s: [_with_duration(u, found[u.id]) for u in splits[s]] for s in SPLITS},
+        measured=read_measures(folder / "features", stored),
+        problems=problems,
+        task=recipe.task,
+        symbols=lambda text: [] if recipe.vocabulary.unit == "phone" else vocabulary.split(text),
+        sample_rate=recipe.features.sample_rate,
+        shared_speakers=recipe.shared_speakers,
+    )
+    report = audit(corpus)
+    write_audit(report, corpus, folder)
+    dropped = report.dropped
+    _report_bad(report, dropped, len(everything), folder, skip_bad)
+    if dropped:
+        kept = [utterance for utterance in splits["train"] if utterance.id not in dropped]
+        if not kept:
+            raise CorpusError(f"split train: none of its {len(splits['train'])} utterances can be used")
+        vocabulary = _vocabulary(recipe, kept, lexicon)
+        left = [utterance for utterance in everything if utterance.id not in dropped]
+        dropped |= _problems(left, found, recipe, vocabulary)  # what only the dropped ones could have taught
+        _write_bad(dropped, folder)
 
     (folder / "prepared.json").unlink(missing_ok=True)  # from here to the end the folder is not whole
     summary, digests = [], {}
+    changes: Counter[str] = Counter()
     for split in SPLITS:
-        good = [
-            dataclasses.replace(u, duration=round(found[u.id].duration, 6)) for u in splits[split] if u.id not in bad
-        ]
+        good = [utterance for utterance in corpus.splits[split] if utterance.id not in dropped]
         if not good and splits[split]:
             raise CorpusError(f"split {split}: none of its {len(splits[split])} utterances can be used")
         write_manifest(folder / f"{split}.jsonl", good)
-        FeatureStore(folder / "features", [found[u.id] for u in good]).save(folder / f"{split}.npz")
+        targets = [[] if recipe.task == "label" else vocabulary.encode(u.text) for u in good]
+        FeatureStore.save(folder / f"{split}.npz", [found[u.id] for u in good], targets)
         summary.append(_summary(split, good, vocabulary, recipe))
         digests[split] = digest(good)
+        for utterance in good:
+            changes.update(vocabulary.changes(utterance.text))
     entry = {
         "audiornn": __version__,
         "fingerprint": fingerprint,
         **_recipe_entry(recipe, overrides),
         "vocabulary": dataclasses.asdict(vocabulary),
         "summary": [dataclasses.asdict(row) for row in summary],
-        "skipped": len(bad),
+        "skipped": len(dropped),
+        "text_changes": dict(changes.most_common()),
+        "audit": report.to_text(),
         "digests": digests,
     }
     _write_json(folder / "prepared.json", entry)
@@ -201,6 +236,8 @@ def open_prepared(folder: Path) -> Prepared:
             vocabulary=Vocabulary(tuple(entry["vocabulary"].pop("symbols")), **entry["vocabulary"]),
             summary=tuple(SplitSummary(**row) for row in entry["summary"]),
             skipped=entry["skipped"],
+            text_changes=entry["text_changes"],
+            audit=entry["audit"],
             digests=entry["digests"],
         )
     except (KeyError, TypeError, SettingsError) as error:
@@ -242,38 +279,52 @@ def _checked_splits(splits: Any, recipe: Recipe) -> dict[str, list[Utterance]]:
     twice = [identifier for identifier, count in counts.items() if count > 1]
     if twice:
         raise CorpusError(f"{where}: {len(twice)} utterance ids occur more than once, the first is {twice[0]!r}")
-    _check_leaks(splits, recipe)
     return splits
 
 
-def _check_leaks(splits: Mapping[str, Sequence[Utterance]], recipe: Recipe) -> None:
-    """The same recording in two splits is never right; the same speaker only where the recipe says so."""
-    places: dict[tuple[str, float], set[str]] = defaultdict(set)
-    speakers: dict[str, set[str]] = defaultdict(set)
-    for split in SPLITS:
-        for utterance in splits[split]:
-            places[os.path.realpath(utterance.audio), utterance.start].add(split)
-            if utterance.speaker is not None:
-                speakers[utterance.speaker].add(split)
-    shared = sorted(f"{audio} ({' and '.join(sorted(s))})" for (audio, _), s in places.items() if len(s) > 1)
-    if shared:
-        raise CorpusError(f"{len(shared)} recordings stand in more than one split, the first is {shared[0]}")
-    leaking = sorted(f"{name} ({' and '.join(sorted(s))})" for name, s in speakers.items() if len(s) > 1)
-    if leaking and not recipe.shared_speakers:
+def _lexicon(recipe: Recipe, corpus_dir: Path) -> dict[str, str]:
+    """The recipe's lexicon, in its own folder or in the corpus, by the rules that its texts are written by."""
+    if not recipe.vocabulary.lexicon:
+        return {}
+    places = [folder / recipe.vocabulary.lexicon for folder in (recipe.folder, corpus_dir) if folder is not None]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
         raise CorpusError(
-            f"{len(leaking)} speakers stand in more than one split, the first is {leaking[0]}: the test would not show "
-            "how strangers fare; split by speaker, or write shared_speakers = true into recipe.toml if that is meant"
+            f"vocabulary.lexicon = {recipe.vocabulary.lexicon!r} is no file of the recipe's folder, nor of {corpus_dir}"
         )
+    rules = Vocabulary((), "word", recipe.vocabulary.lower_case, language=recipe.vocabulary.language)
+    return {rules.normalise(word): phones for word, phones in read_lexicon(path).items()}
 
 
-def _vocabulary(recipe: Recipe, utterances: Sequence[Utterance]) -> Vocabulary:
+def _vocabulary(recipe: Recipe, utterances: Sequence[Utterance], lexicon: Mapping[str, str]) -> Vocabulary:
     settings = recipe.vocabulary
     if recipe.task == "label":
         labels = {segment.label for utterance in utterances for segment in utterance.segments}
-        found = Vocabulary.build(labels, unit="label", lower_case=settings.lower_case)
+        found = Vocabulary.build(labels, unit="label", lower_case=settings.lower_case, language=settings.language)
         return dataclasses.replace(found, symbols=(NO_LABEL, *(s for s in found.symbols if s != NO_LABEL)))
-    unit = "label" if recipe.task == "classify" else settings.unit
-    return Vocabulary.build((u.text for u in utterances), unit=unit, lower_case=settings.lower_case)
+    return Vocabulary.build(
+        (u.text for u in utterances),
+        unit="label" if recipe.task == "classify" else settings.unit,
+        lower_case=settings.lower_case,
+        punctuation=settings.punctuation,
+        language=settings.language,
+        lexicon=lexicon,
+    )
+
+
+def _problems(
+    utterances: Sequence[Utterance], found: Mapping[str, StoredUtterance], recipe: Recipe, vocabulary: Vocabulary
+) -> dict[str, str]:
+    """Why utterances cannot be used, by id."""
+    return {
+        u.id: problem
+        for u in utterances
+        if (problem := found[u.id].problem or _target_problem(u, found[u.id], recipe, vocabulary))
+    }
+
+
+def _with_duration(utterance: Utterance, stored: StoredUtterance) -> Utterance:
+    return utterance if stored.problem else dataclasses.replace(utterance, duration=round(stored.duration, 6))
 
 
 def _target_problem(utterance: Utterance, stored: StoredUtterance, recipe: Recipe, vocabulary: Vocabulary) -> str:
@@ -301,29 +352,30 @@ def _target_problem(utterance: Utterance, stored: StoredUtterance, recipe: Recip
     return ""
 
 
-def _report_bad(bad: Mapping[str, str], n_all: int, folder: Path, skip_bad: bool) -> None:
+def _report_bad(report: Audit, dropped: Mapping[str, str], n_all: int, folder: Path, skip_bad: bool) -> None:
+    _write_bad(dropped, folder)
+    if dropped and not skip_bad:
+        raise CorpusError(
+            f"{len(dropped)} of {n_all} utterances cannot be used; mend them, or leave them out with --skip-bad "
+            f"({folder / 'bad.txt'} names them all, {folder / 'audit.html'} shows them):\n"
+            + dataclasses.replace(report, findings=report.errors, figures={}).to_text(cases=_LISTED)
+        )
+
+
+def _write_bad(dropped: Mapping[str, str], folder: Path) -> None:
     bad_file = folder / "bad.txt"
-    if not bad:
+    if not dropped:
         bad_file.unlink(missing_ok=True)
         return
-    lines = [f"{identifier}: {problem}" for identifier, problem in bad.items()]
     with write_atomically(bad_file) as out:
-        out.write(("\n".join(lines) + "\n").encode())
-    if not skip_bad:
-        listed = [f"  {line}" for line in lines[:_LISTED]]
-        if len(lines) > _LISTED:
-            listed.append(f"  … and {len(lines) - _LISTED} more, see {bad_file}")
-        raise CorpusError(
-            f"{len(bad)} of {n_all} utterances cannot be used; mend them, or leave them out with --skip-bad:\n"
-            + "\n".join(listed)
-        )
+        out.write("".join(f"{identifier}: {problem}\n" for identifier, problem in dropped.items()).encode())
 
 
 def _summary(split: str, utterances: Sequence[Utterance], vocabulary: Vocabulary, recipe: Recipe) -> SplitSummary:
     if recipe.task == "label":
         labels = {segment.label for utterance in utterances for segment in utterance.segments}
     else:
-        labels = {symbol for utterance in utterances for symbol in vocabulary.split(utterance.text)}
+        labels = {symbol for text in {u.text for u in utterances} for symbol in vocabulary.split(text)}
     return SplitSummary(
         split=split,
         utterances=len(utterances),
@@ -337,7 +389,9 @@ def _fingerprint(recipe: Recipe, corpus_dir: Path, data_dir: Path, skip_bad: boo
     """Changes whenever `prep` would make something else: a setting, the recipe's code, or any file of the corpus."""
     state = hashlib.sha256(f"{__version__} {skip_bad} {recipe_fingerprint(recipe)} {corpus_dir.resolve()}".encode())
     if recipe.folder is not None:
-        state.update((recipe.folder / "prepare.py").read_bytes())
+        for file in (recipe.folder / "prepare.py", recipe.folder / recipe.vocabulary.lexicon):
+            if file.is_file():
+                state.update(file.read_bytes())
     made, seen = os.path.realpath(data_dir), set()
     for parent, folders, names in os.walk(corpus_dir, followlinks=True):
         real = os.path.realpath(parent)

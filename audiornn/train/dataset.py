@@ -18,7 +18,7 @@ from audiornn.errors import CorpusError
 from audiornn.features import FeatureExtractor, Features
 from audiornn.recipe import Recipe
 from audiornn.train.augment import augment
-from audiornn.vocabulary import Vocabulary, ctc_length
+from audiornn.vocabulary import Vocabulary
 
 __all__ = ["IGNORED", "Batch", "Dataset", "batch_order", "looked_ahead"]
 
@@ -82,7 +82,10 @@ class Dataset:
             raise CorpusError(f"{prepared.folder}: {split} has features of other utterances; run `audiornn prep` again")
         self.lengths = self.store.lengths
         self.extractor = FeatureExtractor(recipe.features)
-        self.targets = [self._target(u, int(n), vocabulary) for u, n in zip(self.utterances, self.lengths, strict=True)]
+        self._vocabulary = vocabulary
+        self._output_lengths = -(-self.lengths // recipe.model.stride)
+        self._needed = self.store.ctc_lengths() if recipe.task == "transcribe" else np.ones_like(self.lengths)
+        self._check_ctc()
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -94,7 +97,7 @@ class Dataset:
         padded = np.zeros((len(features), int(lengths.max()), features[0].shape[1]), np.float32)
         for row, f in zip(padded, features, strict=True):
             row[: len(f)] = f
-        targets = [self.targets[int(index)] for index in indices]
+        targets = [self.target(int(index)) for index in indices]
         target_lengths = np.array([len(target) for target in targets], np.int64)
         if self.recipe.task == "classify":
             stacked = np.concatenate(targets)
@@ -114,11 +117,7 @@ class Dataset:
 
     def frames_to_spare(self) -> float:
         """Of the tightest transcript: output frames for each that CTC needs; below 1 it would be impossible."""
-        output_length = self.recipe.model.output_length
-        return min(
-            output_length(int(n)) / max(1, ctc_length(target.tolist()))
-            for n, target in zip(self.lengths, self.targets, strict=True)
-        )
+        return float((self._output_lengths / np.maximum(1, self._needed)).min())
 
     def mean_and_deviation(self) -> tuple[Features, Features]:
         """Of each coefficient over all frames of the split, each (n_features,)."""
@@ -148,21 +147,24 @@ class Dataset:
 
     def _least_frames(self, index: int) -> int:
         """Feature frames that the target needs."""
-        needed = ctc_length(self.targets[index].tolist()) if self.recipe.task == "transcribe" else 1
-        return max(1, needed * self.recipe.model.stride)
+        return max(1, int(self._needed[index]) * self.recipe.model.stride)
 
-    def _target(self, utterance: Utterance, n_frames: int, vocabulary: Vocabulary) -> NDArray[np.int64]:
-        n_outputs = self.recipe.model.output_length(n_frames)
-        if self.recipe.task == "label":
-            return _frame_targets(utterance, n_outputs, self.recipe, vocabulary)
-        ids = vocabulary.encode(utterance.text)
-        n_needed = ctc_length(ids)
-        if self.recipe.task == "transcribe" and n_needed > n_outputs:
+    def _check_ctc(self) -> None:
+        short = np.flatnonzero(self._needed > self._output_lengths)
+        if self.recipe.task == "transcribe" and len(short):
+            index = int(short[0])
             raise CorpusError(
-                f"{utterance.id}: {len(ids)} symbols need {n_needed} frames by CTC, {n_outputs} are left after "
-                f"model.stride = {self.recipe.model.stride}; lower it, or run prep with it and --skip-bad"
+                f"{self.utterances[index].id}: {self.store.target_lengths()[index]} symbols need {self._needed[index]} "
+                f"frames by CTC, {self._output_lengths[index]} are left after model.stride = "
+                f"{self.recipe.model.stride}; lower it, or run prep with it and --skip-bad"
             )
-        return np.array(ids, np.int64)
+
+    def target(self, index: int) -> NDArray[np.int64]:
+        """Ids of an utterance: its symbols, its class, or the label of each output frame."""
+        if self.recipe.task == "label":
+            n_outputs = int(self._output_lengths[index])
+            return _frame_targets(self.utterances[index], n_outputs, self.recipe, self._vocabulary)
+        return self.store.targets(index)
 
 
 def batch_order(lengths: NDArray[np.int64], batch_size: int, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:

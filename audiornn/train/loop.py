@@ -266,7 +266,7 @@ def dev_score(network: Network, dataset: Dataset, batch_size: int, device: torch
         rows = list(log_probs.cpu().numpy())
         if task != "classify":
             rows = [row[:n] for row, n in zip(rows, output_lengths.tolist(), strict=True)]
-        counts = [count_errors(row, dataset.targets[int(i)], task) for row, i in zip(rows, indices, strict=True)]
+        counts = [count_errors(row, dataset.target(int(i)), task) for row, i in zip(rows, indices, strict=True)]
         if task != "transcribe":
             return loss, counts, 0, 0
         return loss, counts, sum(int((row.argmax(axis=1) == 0).sum()) for row in rows), sum(map(len, rows))

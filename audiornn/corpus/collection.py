@@ -1,0 +1,250 @@
+"""A user's own recordings as they lie there: what they are, what was guessed, and how to change each guess.
+
+    collection = read_collection(Path("my recordings"))
+    splits = split(collection)                          # audiornn.corpus.splitting
+
+Nothing is decoded, and nothing is printed: `audiornn new` shows what stands in a `Collection`.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from audiornn.audio import AudioInfo
+from audiornn.corpus.layouts import LAYOUTS, Choices, Entry, Reading, Survey, read_layout
+from audiornn.corpus.layouts.huggingface import sample_headers, write_audio
+from audiornn.corpus.layouts.survey import named
+from audiornn.corpus.manifest import SPLITS, Utterance
+from audiornn.corpus.speakers import find_speakers
+from audiornn.errors import CorpusError, SettingsError, nearest
+
+__all__ = ["LAYOUTS", "Collection", "embedded_headers", "read_collection", "written_out"]
+
+_MOST_LABEL_WORDS = 3  # a label is a word or a short command; a longer text that repeats is a prompt
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Recordings with their labels or transcripts.
+
+    Attributes:
+        folder: that the ids are relative to.
+        layout: the name of the layout that was read.
+        task: classify where each text is one of few labels, else transcribe.
+        utterances: in the order of the source.
+        splits: train, dev or test by utterance id, where the source says; those that it lacks are still to be drawn.
+        understood: lines that say what was read.
+        guessed: lines that say what was guessed, each with how to change it.
+        left_out: files and lines that are not used, and why.
+        settings: arguments of `read_collection` that write the guesses down.
+        embedded: the audio lies inside the source's own files, and its paths are where `written_out` would have it.
+    """
+
+    folder: Path
+    layout: str
+    task: Literal["classify", "transcribe"]
+    utterances: tuple[Utterance, ...]
+    splits: Mapping[str, str] = field(default_factory=dict)
+    understood: tuple[str, ...] = ()
+    guessed: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    embedded: bool = False
+
+    @property
+    def labels(self) -> Counter[str]:
+        """Utterances by text."""
+        return Counter(utterance.text for utterance in self.utterances)
+
+    @property
+    def shared_speakers(self) -> tuple[str, ...]:
+        """Speakers that the source's own splits share."""
+        splits: dict[str, set[str]] = defaultdict(set)
+        for utterance in self.utterances:
+            if utterance.speaker is not None and utterance.id in self.splits:
+                splits[utterance.speaker].add(self.splits[utterance.id])
+        return tuple(sorted(speaker for speaker, found in splits.items() if len(found) > 1))
+
+
+def written_out(
+    collection: Collection, source: Path, folder: Path | None, *, text: str = "", audio: str = ""
+) -> Collection:
+    """The collection with the audio that lay inside its source's files as files below `folder`; those there stay.
+
+    Args:
+        collection: of `read_collection`.
+        source: what it was read from.
+        folder: to write to.
+        text: the column, as `read_collection` was given it.
+        audio: likewise.
+
+    Raises:
+        CorpusError: no folder is given, or the source cannot be read.
+        AudiornnError: the disk is full or read-only.
+    """
+    if not collection.embedded:
+        return collection
+    if folder is None:
+        raise CorpusError(f"{source}: its audio is written out by `audiornn prep`, which gives the folder for it")
+    survey = Survey(collection.folder, None if source.is_dir() else source)
+    write_audio(survey, Choices(text, audio), folder)
+    moved = (replace(u, audio=folder / u.audio.relative_to(collection.folder)) for u in collection.utterances)
+    return replace(collection, utterances=tuple(moved), embedded=False)
+
+
+def embedded_headers(
+    collection: Collection, source: Path, n: int, *, text: str = "", audio: str = ""
+) -> list[tuple[Utterance, AudioInfo]]:
+    """The first utterances whose audio lies inside the source's files, with the audio's header; arguments as above."""
+    survey = Survey(collection.folder, None if source.is_dir() else source)
+    headers = sample_headers(survey, Choices(text, audio), n)
+    by_path = {survey.key(u.audio): u for u in collection.utterances}
+    return [(by_path[key], header) for key, header in headers.items() if key in by_path]
+
+
+def read_collection(
+    source: Path,
+    *,
+    layout: str = "auto",
+    text: str = "",
+    audio: str = "",
+    speaker: str = "auto",
+    task: str = "auto",
+    encoding: str = "",
+    skip_bad: bool = False,
+) -> Collection:
+    """Understand a folder of recordings, or a list of them.
+
+    Args:
+        source: the folder; or a table, a manifest, or a file of rows.
+        layout: one of `LAYOUTS`, or "auto".
+        text: the column of texts or labels; `folder:N`; or a regular expression with a group `text`.
+        audio: the column of paths.
+        speaker: auto, none, folder, folder:N, column:NAME, or a regular expression with a group `speaker`.
+        task: classify, transcribe, or "auto".
+        encoding: of tables and transcripts; empty is UTF-8, or what a byte-order mark says.
+        skip_bad: leave out lines whose audio is missing.
+
+    Raises:
+        CorpusError: nothing is there, nothing is labelled, a line is wrong, or its audio is missing.
+        SettingsError: an argument that is none of those above.
+    """
+    if task not in ("auto", "classify", "transcribe"):
+        raise SettingsError(
+            f"task {task!r} must be auto, classify or transcribe{nearest(task, ['classify', 'transcribe'])}"
+        )
+    if not source.exists():
+        raise CorpusError(f"{source}: no such folder or file")
+    folder = source if source.is_dir() else source.parent
+    survey = Survey(folder, None if source.is_dir() else source)
+    found, reading = read_layout(survey, layout, Choices(text, audio, speaker, encoding, skip_bad))
+    entries = _without_repeats(reading)
+    chosen = _task(entries, reading) if task == "auto" else task
+    labels = [entry.text for entry in entries] if chosen == "classify" else []
+    keys = [survey.key(entry.audio) for entry in entries]
+    speakers = find_speakers(keys, labels, [entry.speaker for entry in entries], speaker)
+    utterances = tuple(
+        Utterance(identifier, entry.audio, entry.text, name, entry.start, entry.duration)
+        for identifier, entry, name in zip(_ids(entries, keys), entries, speakers.names, strict=True)
+    )
+    settings = {key: value for key, value in reading.settings.items() if key != "label_column"}
+    if speakers.rule not in ("", speaker):
+        settings["speaker"] = speakers.rule
+    splits, split_lines = _splits(utterances, entries)
+    return Collection(
+        folder=folder,
+        layout=found,
+        task=chosen,  # type: ignore[arg-type]
+        utterances=utterances,
+        splits=splits,
+        understood=tuple(filter(None, (*reading.understood, speakers.understood, *split_lines))),
+        guessed=tuple(filter(None, (*reading.guessed, _task_line(chosen, entries, reading, task), speakers.guessed))),
+        left_out=tuple(reading.left_out),
+        settings=settings,
+        embedded=reading.embedded,
+    )
+
+
+def _without_repeats(reading: Reading) -> list[Entry]:
+    """Entries, each stretch of a recording once.
+
+    Raises:
+        CorpusError: the same stretch has two texts, or stands in two splits.
+    """
+    first: dict[tuple[str, float, float | None], Entry] = {}
+    for entry in reading.entries:
+        place = (
+            os.path.realpath(entry.audio) if not reading.embedded else str(entry.audio),
+            entry.start,
+            entry.duration,
+        )
+        before = first.setdefault(place, entry)
+        if before is entry:
+            continue
+        if before.text != entry.text:
+            raise CorpusError(
+                f"{before.where} and {entry.where}: the same recording ({entry.audio.name}) with two texts, "
+                f"{before.text[:60]!r} and {entry.text[:60]!r}; delete the wrong one"
+            )
+        if before.split != entry.split:
+            raise CorpusError(
+                f"{before.where} and {entry.where}: the same recording ({entry.audio.name}) in {before.split} and "
+                f"{entry.split}; delete one"
+            )
+        reading.left_out.append((entry.where, f"the same as {before.where}"))
+    return list(first.values())
+
+
+def _ids(entries: Sequence[Entry], keys: Sequence[str]) -> list[str]:
+    """Unique ids: the source's own, or the relative path without its extension, and with what parts it from others."""
+    stems = [entry.id or posixpath.splitext(key)[0] for entry, key in zip(entries, keys, strict=True)]
+    files: dict[str, set[str]] = defaultdict(set)
+    for stem, key in zip(stems, keys, strict=True):
+        files[stem].add(key)
+    ids = []
+    for stem, key, entry in zip(stems, keys, entries, strict=True):
+        own = (key if not entry.id else f"{entry.id} {key}") if len(files[stem]) > 1 else stem
+        ids.append(own if entry.id or not (entry.start or entry.duration) else f"{own}@{entry.start:g}")
+    counts, seen = Counter(ids), Counter[str]()
+    for i, identifier in enumerate(ids):
+        if counts[identifier] > 1:
+            seen[identifier] += 1
+            ids[i] = f"{identifier}#{seen[identifier]}"
+    return ids
+
+
+def _task(entries: Sequence[Entry], reading: Reading) -> str:
+    """Classify where the layout says so, or where each text is one of few short ones that repeat."""
+    if reading.task:
+        return reading.task
+    counts = Counter(entry.text for entry in entries)
+    n = len(entries)
+    if "label_column" in reading.settings and len(counts) <= n / 2:
+        return "classify"
+    is_short = sum(len(text.split()) for text in counts) <= _MOST_LABEL_WORDS * len(counts)
+    return "classify" if is_short and (len(counts) <= n / 3 or len(counts) == 1) else "transcribe"
+
+
+def _task_line(task: str, entries: Sequence[Entry], reading: Reading, asked: str) -> str:
+    if asked != "auto" or reading.task:
+        return ""
+    counts = Counter(entry.text for entry in entries)
+    if task == "classify":
+        few = f"{len(counts):,} texts ({named(text for text, _ in counts.most_common())})"
+        return f"classify: {len(entries):,} recordings have {few}, so each is a label; --task transcribe changes it"
+    return f"transcribe: {len(counts):,} different texts; --task classify takes each for a label"
+
+
+def _splits(utterances: Sequence[Utterance], entries: Sequence[Entry]) -> tuple[dict[str, str], list[str]]:
+    found = {u.id: entry.split for u, entry in zip(utterances, entries, strict=True)}
+    counts = Counter(split for split in found.values() if split)
+    if "train" not in counts or len(counts) < 2:
+        return {}, []
+    line = "splits, as the source has them: " + ", ".join(f"{s} {counts[s]:,}" for s in SPLITS if s in counts)
+    return {identifier: split or "train" for identifier, split in found.items() if split != ""}, [line]

@@ -1,0 +1,94 @@
+"""The layouts in which strangers keep their recordings: a reader each, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from audiornn.corpus.layouts import folders, huggingface, kaldi, lhotse, table, transcripts
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey
+from audiornn.errors import CorpusError, SettingsError, nearest
+
+__all__ = ["LAYOUTS", "Choices", "Entry", "Reading", "Survey", "read_layout"]
+
+
+class Reader(Protocol):
+    """Reads a layout; gives None where the folder has another and nobody asked for this one."""
+
+    def __call__(self, survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None: ...
+
+
+#: The particular before the general: a Kaldi folder holds tables, and a table lies above folders.
+LAYOUTS: dict[str, Reader] = {
+    "huggingface": huggingface.read,
+    "lhotse": lhotse.read,
+    "kaldi": kaldi.read,
+    "cmu": transcripts.read_cmu,
+    "table": table.read,
+    "transcripts": transcripts.read,
+    "folders": folders.read,
+    "names": folders.read_names,
+}
+
+
+def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Reading]:
+    """Read a folder in the layout asked for, or in the first that fits.
+
+    Returns:
+        The layout's name, and what was read.
+
+    Raises:
+        SettingsError: there is no layout of that name.
+        CorpusError: nothing is labelled, or what is there contradicts itself.
+    """
+    if layout != "auto":
+        if layout not in LAYOUTS:
+            raise SettingsError(
+                f"layout {layout!r} is none of auto, {', '.join(LAYOUTS)}{nearest(layout, [*LAYOUTS, 'auto'])}"
+            )
+        reading = LAYOUTS[layout](survey, choices)
+        assert reading is not None, "a reader that is asked for reads, or raises"
+        return layout, _with_notes(reading, survey)
+    if survey.only is not None:
+        return _read_file(survey, choices)
+    for name, reader in _candidates(choices).items():
+        survey.how.clear()  # what the readers before it tried
+        reading = reader(survey, choices, forced=False)
+        if reading is not None:
+            return name, _with_notes(reading, survey)
+    if survey.complaints and survey.audio:  # a table that cannot be read says more than "one label"
+        raise CorpusError("; ".join(survey.complaints[:2]))
+    reading = folders.read(survey, choices)
+    assert reading is not None
+    return "folders", _with_notes(reading, survey)
+
+
+def _candidates(choices: Choices) -> dict[str, Reader]:
+    """The layouts that a choice already made leaves open."""
+    if choices.text.startswith("folder"):
+        return {"folders": folders.read}
+    if "(?P<text>" in choices.text:
+        return {"names": folders.read_names}
+    return LAYOUTS
+
+
+def _read_file(survey: Survey, choices: Choices) -> tuple[str, Reading]:
+    """A list that the user named."""
+    assert survey.only is not None
+    if huggingface.is_dataset(survey):
+        name = "huggingface"
+    elif (
+        any(word in survey.only.name for word in ("cuts", "supervisions", "recordings"))
+        and ".jsonl" in survey.only.name
+    ):
+        name = "lhotse"
+    else:
+        name = "table"
+    reading = LAYOUTS[name](survey, choices)
+    assert reading is not None
+    return name, _with_notes(reading, survey)
+
+
+def _with_notes(reading: Reading, survey: Survey) -> Reading:
+    reading.understood += [f"{n:,} recordings lie {how}" for how, n in survey.how.items()]
+    reading.left_out += survey.unusable
+    return reading

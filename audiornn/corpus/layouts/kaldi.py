@@ -1,0 +1,179 @@
+"""Kaldi's data folders: `wav.scp`, `text`, `utt2spk` and `segments`. No command in them is ever run."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from audiornn.audio import audio_info
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, read_text, split_in_name
+from audiornn.errors import AudioError, CorpusError
+
+__all__ = ["audio_of_command", "read"]
+
+#: Effects that change what is where in the audio, or what it is.
+_CHANGES = {"speed", "tempo", "trim", "reverb", "pitch", "reverse", "pad", "wav-reverberate"}
+
+
+def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None:
+    """A data folder, or a folder of several, whose names (train, dev, test) are the splits.
+
+    Raises:
+        CorpusError: forced and there is none; a file is missing; an entry is an archive, or a command whose audio is
+            not plain; recordings are missing.
+    """
+    folders = [path.parent for key, path in survey.others.items() if key.rpartition("/")[2] == "wav.scp"]
+    folders = [folder for folder in folders if forced or (folder / "text").is_file()]
+    if not folders:
+        if forced:
+            raise CorpusError(f"{survey.folder}: holds no wav.scp")
+        return None
+    splits = {folder: split_in_name(folder.name) for folder in folders}
+    named = set(splits.values()) - {None}
+    if "train" in named and len(named) >= 2:  # data/train beside data/train_sp, data/local …
+        folders = [folder for folder in folders if splits[folder]]
+    else:
+        splits = dict.fromkeys(folders)
+    reading = Reading()
+    missing: list[tuple[str, str]] = []
+    n_lines, n_commands = 0, 0
+    for folder in folders:
+        texts, speakers, segments = _data_folder(folder, choices)
+        recordings: dict[str, Path] = {}
+        absent: set[str] = set()
+        n_lines += len(texts)
+        for number, (name, source) in _pairs(folder / "wav.scp", choices):
+            where = f"{survey.key(folder / 'wav.scp')}, line {number}"
+            n_lines += 1
+            audio, is_command = _audio_of(source, survey, folder, f"{folder / 'wav.scp'}, line {number}")
+            n_commands += is_command
+            if audio is None:
+                missing.append((where, source))
+                absent.add(name)
+            else:
+                recordings[name] = audio
+        utterances = segments or {name: (name, 0.0, None) for name in recordings}
+        for name, text in texts.items():
+            where = f"{survey.key(folder / 'text')}: {name}"
+            recording, start, duration = utterances.get(name, (name, 0.0, None))
+            if recording not in recordings:
+                if recording not in absent:  # which is said already
+                    missing.append((where, recording))
+            elif not text:
+                reading.left_out.append((name, "its text is empty"))
+            else:
+                speaker = speakers.get(name)
+                # Without real speakers Kaldi's scripts write every utterance as its own.
+                reading.entries.append(
+                    Entry(
+                        recordings[recording],
+                        text,
+                        speaker if speaker != name else None,
+                        start,
+                        duration,
+                        splits[folder],
+                        name,
+                        where,
+                    )
+                )
+        reading.left_out += [(name, "text has no line for it") for name in utterances if name not in texts]
+    missing_audio(missing, n_lines, choices, reading)
+    names = ", ".join(survey.key(folder) for folder in folders)
+    reading.understood.append(f"Kaldi data folder{'s' * (len(folders) > 1)}: {names}")
+    if n_commands:
+        reading.understood.append(
+            f"{n_commands:,} entries of wav.scp are commands: nothing is run, their audio is read"
+        )
+    reading.left_out += survey.unlabelled((e.audio for e in reading.entries), "wav.scp and text do not name it")
+    if not reading.entries:
+        raise CorpusError(f"{folders[0]}: no line of text belongs to a recording of wav.scp or to a segment")
+    return reading
+
+
+def _data_folder(
+    folder: Path, choices: Choices
+) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[str, float, float | None]]]:
+    """Texts, speakers and segments by utterance."""
+    if not (folder / "text").is_file():
+        raise CorpusError(f"{folder}: has a wav.scp but no file `text` with the transcripts")
+    texts = dict(pair for _, pair in _pairs(folder / "text", choices))
+    speakers: dict[str, str] = {}
+    if (folder / "utt2spk").is_file():
+        speakers = dict(pair for _, pair in _pairs(folder / "utt2spk", choices))
+    elif (folder / "spk2utt").is_file():
+        for _, (speaker, names) in _pairs(folder / "spk2utt", choices):
+            speakers |= dict.fromkeys(names.split(), speaker)
+    segments: dict[str, tuple[str, float, float | None]] = {}
+    if (folder / "segments").is_file():
+        for number, (name, rest) in _pairs(folder / "segments", choices):
+            try:
+                recording, start, end = rest.split()[:3]
+                times = float(start), float(end)
+            except ValueError:
+                raise CorpusError(
+                    f"{folder / 'segments'}, line {number}: not `utterance recording start end`: {name} {rest}"
+                ) from None
+            if not 0 <= times[0] < times[1] and times[1] >= 0:
+                raise CorpusError(f"{folder / 'segments'}, line {number}: {start} to {end} s is no stretch of time")
+            # An end of -1 is the recording's.
+            segments[name] = (recording, times[0], round(times[1] - times[0], 6) if times[1] >= 0 else None)
+    return texts, speakers, segments
+
+
+def _pairs(path: Path, choices: Choices) -> list[tuple[int, tuple[str, str]]]:
+    lines = enumerate(read_text(path, choices.encoding).split("\n"), start=1)
+    parted = ((number, line.split(maxsplit=1)) for number, line in lines if line.strip())
+    return [(number, (parts[0], parts[1].strip() if len(parts) > 1 else "")) for number, parts in parted]
+
+
+def _audio_of(source: str, survey: Survey, folder: Path, place: str) -> tuple[Path | None, bool]:
+    """The recording that an entry of wav.scp stands for, and whether it is a command."""
+    if source.endswith("|"):
+        return audio_of_command(source[:-1], survey, folder, place), True
+    path, colon, offset = source.rpartition(":")
+    if (colon and offset.isdigit() and path.endswith(".ark")) or source.endswith(".ark"):
+        raise CorpusError(f"{place}: {source} lies in a Kaldi archive, which is not read; write it out as WAV or FLAC")
+    return _resolve(source, survey, folder), False
+
+
+def _resolve(name: str, survey: Survey, folder: Path) -> Path | None:
+    """Kaldi's relative paths start wherever its script ran: the data folder, or some folder above it."""
+    for base in (folder, *list(folder.resolve().parents)[:3]):
+        if (base / name).is_file():
+            return base / name
+    return survey.resolve(name, folder)
+
+
+def audio_of_command(command: str, survey: Survey, folder: Path, place: str) -> Path:
+    """The one recording that a command reads, e.g. `sph2pipe -f wav a.sph`; the command is not run.
+
+    Raises:
+        CorpusError: it names no or several recordings that exist, or changes what it reads.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = command.split()
+    changes = _CHANGES & {Path(word).name for word in words}
+    if changes:
+        raise CorpusError(
+            f"{place}: the command changes its audio ({', '.join(sorted(changes))}); write the result out"
+        )
+    found = {path for word in words[1:] if "." in word and (path := _resolve(word, survey, folder)) is not None}
+    if len(found) != 1:
+        what = "no recording that is there" if not found else f"{len(found)} recordings"
+        raise CorpusError(
+            f"{place}: is a command, which is not run, and it names {what} ({command.strip()[:80]}); "
+            "write its output as a file and name that"
+        )
+    audio = found.pop()
+    if "-c" in words and _n_channels(audio) > 1:
+        raise CorpusError(f"{place}: takes one channel of {audio}, which is not done here; write it out as a file")
+    return audio
+
+
+def _n_channels(audio: Path) -> int:
+    try:
+        return audio_info(audio).n_channels
+    except AudioError:
+        return 1  # prep names it

@@ -1,0 +1,350 @@
+"""What lies in a folder of recordings: the audio, the lists beside it, and where a name in a list is on the disk."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote
+
+from audiornn.audio import EXTENSIONS
+from audiornn.errors import CorpusError
+
+__all__ = ["Choices", "Entry", "Reading", "Survey", "missing_audio", "named", "read_text", "split_in_name"]
+
+#: Recordings that libsndfile does not read; they are named, and never taken for anything else.
+FOREIGN = frozenset({".m4a", ".aac", ".wma", ".amr", ".mp4", ".webm", ".3gp", ".mka", ".raw", ".pcm"})
+#: Folders in which the audio of a table often lies.
+AUDIO_FOLDERS = ("clips", "wavs", "wav", "audio", "recordings", "data", "flac", "mp3", "sph")
+
+_IGNORED = {"thumbs.db", "desktop.ini", "__macosx", "__pycache__", "lost+found"}
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "tr": "train",
+    "dev": "dev",
+    "devel": "dev",
+    "development": "dev",
+    "val": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+    "testing": "test",
+    "tst": "test",
+    "evaluation": "test",
+    "eval": "test",
+}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user says of a source that would otherwise be found or guessed; empty is "find it".
+
+    Attributes:
+        text: the column of texts or labels, `folder:N`, or a regular expression with a group `text`.
+        audio: the column of paths.
+        speaker: auto, none, folder, folder:N, column:NAME, or a regular expression with a group `speaker`.
+        encoding: of its tables and transcripts.
+        skip_bad: leave out lines whose audio is missing.
+    """
+
+    text: str = ""
+    audio: str = ""
+    speaker: str = "auto"
+    encoding: str = ""
+    skip_bad: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One labelled recording, or stretch of one, as a source names it.
+
+    Attributes:
+        audio: the recording.
+        text: what is said, or its label.
+        speaker: None where the source does not say.
+        start: in seconds.
+        duration: in seconds; None is to the end.
+        split: train, dev or test; None where the source does not say, and "" where it means others only.
+        id: the source's own name of it; empty where it has none.
+        where: the list and line that name it.
+    """
+
+    audio: Path
+    text: str
+    speaker: str | None = None
+    start: float = 0.0
+    duration: float | None = None
+    split: str | None = None
+    id: str = ""
+    where: str = ""
+
+
+@dataclass
+class Reading:
+    """What a layout's reader found.
+
+    Attributes:
+        entries: the labelled recordings.
+        task: classify or transcribe where the layout itself says so; None leaves it to the texts.
+        understood: lines that say what was read.
+        guessed: lines that say what was guessed, each with how to change it.
+        left_out: files and stretches that are not used, and why.
+        settings: choices worth writing down, so that a guess does not change when recordings are added.
+        embedded: the audio lies inside the source's own files and must be written out first.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    task: Literal["classify", "transcribe"] | None = None
+    understood: list[str] = field(default_factory=list)
+    guessed: list[str] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    embedded: bool = False
+
+
+class Survey:
+    """A folder's files, walked once; links are followed, and circles of links end."""
+
+    def __init__(self, folder: Path, only: Path | None = None) -> None:
+        self.folder = folder
+        self.only = only
+        self.how: Counter[str] = Counter()  # how names were resolved that are not on the disk as they are written
+        self.complaints: list[str] = []  # of lists that look like tables and are none
+
+    @cached_property
+    def _walked(self) -> tuple[dict[str, Path], dict[str, Path], list[tuple[str, str]]]:
+        audio: dict[str, Path] = {}
+        others: dict[str, Path] = {}
+        unusable: list[tuple[str, str]] = []
+        for parent, name in _walk(self.folder):
+            path = Path(parent, name)
+            relative = path.relative_to(self.folder).as_posix()
+            key = nfc(relative)
+            suffix = path.suffix.lower()
+            if suffix not in EXTENSIONS and suffix not in FOREIGN:
+                others[key] = path
+            elif not _is_unicode(relative):
+                unusable.append((ascii(relative)[1:-1], "its name is not UTF-8; rename it"))
+            elif suffix in FOREIGN:
+                unusable.append((key, f"{suffix} is not read; convert it: ffmpeg -i {name} {path.stem}.flac"))
+            elif not path.exists():
+                unusable.append((key, "a link to nowhere"))
+            else:
+                audio[key] = path
+        return audio, others, unusable
+
+    @property
+    def audio(self) -> dict[str, Path]:
+        """Every recording below the folder, by its path relative to it (composed Unicode, `/`), in order."""
+        return self._walked[0]
+
+    @property
+    def others(self) -> dict[str, Path]:
+        """Every other file, likewise."""
+        return self._walked[1]
+
+    @property
+    def unusable(self) -> list[tuple[str, str]]:
+        """Recordings in a container or under a name that cannot be used, and why."""
+        return self._walked[2]
+
+    def lists(self, *endings: str) -> dict[str, Path]:
+        """Files whose names end so: the one that the user named, or all below the folder."""
+        if self.only is not None:
+            return {self.only.name: self.only} if self.only.name.lower().endswith(endings) else {}
+        return {key: path for key, path in self.others.items() if key.lower().endswith(endings)}
+
+    def key(self, path: Path) -> str:
+        """A path as this survey names it: relative to the folder, composed Unicode, `/`."""
+        try:
+            return nfc(path.relative_to(self.folder).as_posix())
+        except ValueError:
+            return nfc(Path(os.path.relpath(path, self.folder)).as_posix())
+
+    def resolve(self, name: str, base: Path | None = None) -> Path | None:
+        """The recording that a list means by `name`, or None.
+
+        Tried in turn: the name as it stands, from the list's folder and from folders that usually hold audio; the same
+        with another extension, or one added; and a single recording anywhere below the folder whose path ends so.
+        Whatever was needed beyond the name as it stands is counted in `how`.
+
+        Args:
+            name: absolute or relative, with or without an extension.
+            base: the folder that relative names start from; the surveyed folder where it is None.
+        """
+        name = name.strip().strip('"')
+        if name.startswith("file://"):
+            name = unquote(name[len("file://") :])
+        if not name or "\0" in name:
+            return None
+        return self._resolve(name, base) or (
+            self._resolve(name.replace("\\", "/"), base) if "\\" in name and os.sep == "/" else None
+        )
+
+    def _resolve(self, name: str, base: Path | None) -> Path | None:
+        base = base or self.folder
+        try:
+            direct = base / name
+            if direct.is_file() and (direct.suffix.lower() in EXTENSIONS or (direct.is_absolute() and "." in name)):
+                key = self.key(Path(os.path.normpath(direct)))
+                return self.audio.get(key, direct)
+        except OSError:  # a text of hundreds of characters is no file name
+            return None
+        if not Path(name).is_absolute():
+            below = self.key(base)
+            places = dict.fromkeys((below, *(f"{below}/{f}" for f in AUDIO_FOLDERS), "", *AUDIO_FOLDERS))
+            keys = [nfc(posixpath.normpath(posixpath.join(place, name))) for place in places]
+            for key in keys:
+                if key in self.audio:
+                    return self.audio[key]
+            for key in keys:
+                if found := self._by_stem.get(_stem(key)):
+                    if _stem(key) != key:
+                        self.how["with another extension than the list says"] += 1
+                    return found[0]
+        return self._elsewhere(name)
+
+    def _elsewhere(self, name: str) -> Path | None:
+        """The one recording whose path ends like the name: the corpus was moved, or its folders renamed."""
+        wanted = _stem(nfc(name)).casefold().split("/")
+        found = self._by_last_part.get(wanted[-1], [])
+        for n in range(1, len(wanted) + 1):
+            if len(found) <= 1:
+                break
+            found = [key for key in found if _stem(key).casefold().split("/")[-n:] == wanted[-n:]]
+        if len({_stem(key) for key in found}) != 1:
+            return None
+        self.how["in another folder than the list says"] += 1
+        return self.audio[found[0]]
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = defaultdict(list)
+        for key, path in self.audio.items():
+            found[_stem(key)].append(path)
+        return found
+
+    @cached_property
+    def _by_last_part(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for key in self.audio:
+            found[posixpath.basename(_stem(key)).casefold()].append(key)
+        return found
+
+    def unlabelled(self, used: Iterable[Path], why: str) -> list[tuple[str, str]]:
+        """The recordings below the folder that no entry uses."""
+        taken = {self.key(path) for path in used}
+        return [(key, why) for key in self.audio if key not in taken]
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, str]]:
+    """Folder and name of every file, in order, without what systems and editors leave behind."""
+    seen = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not _is_ignored(name))
+        yield from ((parent, name) for name in sorted(names) if not _is_ignored(name))
+
+
+def _is_ignored(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _IGNORED
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def nfc(name: str) -> str:
+    """Composed Unicode: a Mac writes é as two characters on the disk, and a table as one."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _stem(key: str) -> str:
+    stem, suffix = posixpath.splitext(key)
+    return stem if suffix.lower() in EXTENSIONS or suffix.lower() in FOREIGN else key
+
+
+def split_in_name(name: str) -> str | None:
+    """The split that a file's or folder's name speaks of (`train_manifest.json`, `dev-clean`), or None."""
+    found = {_SPLITS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in _SPLITS}
+    return found.pop() if len(found) == 1 else None
+
+
+def read_text(path: Path, encoding: str = "") -> str:
+    r"""A text file, UTF-8 or what its byte-order mark says; lines end with `\n`.
+
+    Raises:
+        CorpusError: it cannot be read, or is in another encoding; the first bad line is named.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if not encoding:
+        marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+        encoding = next((code for mark, code in marks.items() if raw.startswith(mark)), "utf-8")
+    try:
+        text = raw.decode(encoding)
+    except LookupError:
+        raise CorpusError(
+            f"{path}: no such encoding: {encoding!r}; utf-8, utf-16, latin-1 and cp1252 are some"
+        ) from None
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise CorpusError(
+            f"{path}, line {line}: is not {encoding.upper()} (byte 0x{raw[error.start]:02X}); save it as UTF-8, or "
+            "name its encoding, which may be --encoding cp1252 or latin-1"
+        ) from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise CorpusError(f"{path}, line {line}: holds zero bytes; if it is UTF-16, say --encoding utf-16")
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def missing_audio(missing: list[tuple[str, str]], n_all: int, choices: Choices, reading: Reading) -> None:
+    """Name the lines whose audio is not there.
+
+    Args:
+        missing: the place that names the recording, and the recording.
+        n_all: lines in all.
+        choices: whether they are left out.
+        reading: gets what is left out.
+
+    Raises:
+        CorpusError: there are some, and nobody asked to leave them out; or all are missing.
+    """
+    if not missing:
+        return
+    if choices.skip_bad and len(missing) < n_all:
+        reading.left_out += [(where, f"its audio is missing: {name}") for where, name in missing]
+        return
+    listed = "; ".join(f"{where}: {name}" for where, name in missing[:3])
+    more = f"; and {len(missing) - 3} more" if len(missing) > 3 else ""
+    remedy = (
+        "is the folder complete, and the right one?"
+        if len(missing) == n_all
+        else "add them, or leave these lines out with --skip-bad"
+    )
+    raise CorpusError(f"the audio of {len(missing):,} of {n_all:,} lines is missing ({listed}{more}); {remedy}")
+
+
+def named(names: Iterable[str], n: int = 6) -> str:
+    """A few names of many, for one line."""
+    names = list(names)
+    return ", ".join(names[:n]) + (f", … ({len(names):,} in all)" if len(names) > n else "")

@@ -1,0 +1,462 @@
+"""Tables: TSV, CSV and JSON lines that name recordings and what is said in them (LJSpeech, Common Voice, NeMo, …)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from audiornn.corpus.layouts.survey import (
+    Choices,
+    Entry,
+    Reading,
+    Survey,
+    missing_audio,
+    named,
+    read_text,
+    split_in_name,
+)
+from audiornn.errors import CorpusError, nearest
+
+__all__ = ["LABEL_COLUMNS", "Table", "fits", "parse_table", "read"]
+
+AUDIO_COLUMNS = (
+    "audio_filepath", "path", "file", "filename", "file_name", "filepath", "file_path", "audio", "audio_path",
+    "audio_file", "audio_name", "wav", "wav_path", "wav_file", "wavfile", "wav_filename", "recording", "clip", "id",
+)  # fmt: skip
+LABEL_COLUMNS = (
+    "label", "labels", "class", "class_name", "category", "word", "command", "keyword", "intent", "target",
+)  # fmt: skip
+TEXT_COLUMNS = (
+    "text", "transcript", "transcription", "sentence", "normalized_text", "normalised_text", "raw_transcription",
+    *LABEL_COLUMNS, "phrase", "prompt", "utterance",
+)  # fmt: skip
+SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id", "spk", "spk_id", "spkid", "user", "user_id", "participant")
+START_COLUMNS = ("start", "offset", "begin", "start_time", "onset", "tmin")
+END_COLUMNS = ("end", "stop", "end_time", "tmax")
+SPLIT_COLUMNS = ("split", "set", "subset", "partition", "fold")
+
+_ENDINGS = (".tsv", ".csv", ".jsonl", ".ndjson", ".json", ".txt")
+_DELIMITERS = "\t|;,"
+_LOOKED_AT = 20  # rows from which the audio's column is found
+_MANY = 50  # more .txt or .json files than this are one a recording, no tables
+_SET_ASIDE = ("invalidated", "other", "reported", "unvalidated")  # Common Voice: not fit to learn from
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text, each with its line number.
+
+    Attributes:
+        path: the file.
+        columns: the header, or "1", "2", … where there is none.
+        rows: line number and cells; a JSON line lacks none, it has empty cells.
+        headed: whether there was a header.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+    headed: bool
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which column (by its position) holds what; None is none."""
+
+    audio: int
+    text: int
+    speaker: int | None
+    start: int | None
+    end: int | None
+    duration: int | None
+    split: int | None
+    guessed: tuple[str, ...] = ()
+
+
+def parse_table(path: Path, encoding: str = "") -> Table:
+    """Read a table; JSON by its look, else the delimiter is found: tab, pipe, semicolon or comma.
+
+    Raises:
+        CorpusError: not text, no JSON, or rows that do not fit the header.
+    """
+    text = read_text(path, encoding)
+    if text.lstrip()[:1] in ("{", "["):
+        return _parse_json(path, text)
+    lines = [line for line in text.split("\n") if line.strip()]
+    if not lines:
+        raise CorpusError(f"{path}: the table is empty")
+    delimiter = _delimiter(lines)
+    quoted = delimiter in ",;"
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        skipinitialspace=quoted,
+    )
+    csv.field_size_limit(1 << 24)
+    rows: list[tuple[int, list[str]]] = []
+    before = 0
+    try:
+        for cells in reader:
+            if reader.line_num - before > 20:
+                raise CorpusError(f"{path}, line {before + 1}: a quotation mark opens here that never closes")
+            if any(cell.strip() for cell in cells):
+                rows.append((before + 1, [_clean(cell, quoted) for cell in cells]))
+            before = reader.line_num
+    except csv.Error as error:
+        raise CorpusError(f"{path}, line {reader.line_num}: cannot be read as a table ({error})") from None
+    known = {*AUDIO_COLUMNS, *TEXT_COLUMNS, *SPEAKER_COLUMNS, *SPLIT_COLUMNS}
+    header = rows[0][1]
+    if sum(_plain(cell) in known for cell in header) >= min(2, len(header)):
+        return Table(path, tuple(header), _fitted(path, header, rows[1:], delimiter), True)
+    columns = [str(i) for i in range(1, max(len(cells) for _, cells in rows[:_LOOKED_AT]) + 1)]
+    return Table(path, tuple(columns), _fitted(path, columns, rows, delimiter), False)
+
+
+def _clean(cell: str, quoted: bool) -> str:
+    cell = cell.strip()
+    # Tab-separated files carry quotation marks as they are, but a spreadsheet wraps a cell that holds one.
+    if not quoted and len(cell) >= 2 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1].replace('""', ""):
+        return cell[1:-1].replace('""', '"')
+    return cell
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    def fit(delimiter: str) -> tuple[float, int]:
+        counts = [line.count(delimiter) for line in lines[:50]]
+        return sum(count == counts[0] for count in counts) / len(counts) if counts[0] else 0.0, counts[0]
+
+    if "\t" in lines[0]:
+        return "\t"
+    return max(_DELIMITERS, key=fit)
+
+
+def _fitted(
+    path: Path, columns: Sequence[str], rows: Sequence[tuple[int, list[str]]], delimiter: str
+) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """Rows as long as the header: short ones lack empty cells, a long one has its delimiter in the last column."""
+    n, fitted = len(columns), []
+    for line, cells in rows:
+        if len(cells) > n > 1:
+            if any(cells[n:]) and _plain(columns[-1]) not in (*TEXT_COLUMNS, str(n)):
+                raise CorpusError(
+                    f"{path}, line {line}: has {len(cells)} cells, the header has {n} ({named(columns)}); put a text "
+                    f"that holds {delimiter!r} in quotation marks"
+                )
+            space = " " if delimiter == "," else ""
+            cells = [*cells[: n - 1], f"{delimiter}{space}".join(cells[n - 1 :]).rstrip(delimiter + " ")]
+        fitted.append((line, tuple(cells[:n]) + ("",) * (n - len(cells))))
+    return tuple(fitted)
+
+
+def _parse_json(path: Path, text: str) -> Table:
+    numbered: list[tuple[int, Any]] = []
+    if text.lstrip().startswith("[") or (path.suffix.lower() == ".json" and not _is_json(text.lstrip().split("\n")[0])):
+        try:
+            whole = json.loads(text)
+        except ValueError as error:
+            raise CorpusError(f"{path}: is not JSON ({error})") from None
+        if isinstance(whole, dict):  # {"data": [{…}, …]}
+            whole = next((value for value in whole.values() if isinstance(value, list)), [whole])
+        numbered = list(enumerate(whole, start=1))
+    else:
+        for line, content in enumerate(text.split("\n"), start=1):
+            if content.strip():
+                try:
+                    numbered.append((line, json.loads(content)))
+                except ValueError as error:
+                    raise CorpusError(f"{path}, line {line}: is not JSON ({error})") from None
+    for line, entry in numbered:
+        if not isinstance(entry, dict):
+            raise CorpusError(f"{path}, line {line}: is no JSON object, each line must be one")
+    columns = tuple(dict.fromkeys(key for _, entry in numbered for key in entry))
+    rows = tuple((line, tuple(_cell(entry.get(key)) for key in columns)) for line, entry in numbered)
+    return Table(path, columns, rows, True)
+
+
+def _is_json(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, dict):
+        return _cell(value.get("path"))
+    return "" if value is None or isinstance(value, list) else str(value)
+
+
+def _plain(column: str) -> str:
+    return re.sub(r"[\s\-]+", "_", column.strip().lower())
+
+
+def fits(table: Table, survey: Survey, choices: Choices) -> Roles | str:
+    """Which column holds what, or why this is no table of recordings."""
+    plain = [_plain(column) for column in table.columns]
+    if not table.rows:
+        return "holds no rows"
+    if choices.audio and choices.audio not in table.columns:
+        return f"has no column {choices.audio!r}{nearest(choices.audio, table.columns)}"
+    if choices.audio:
+        audio: int | None = table.columns.index(choices.audio)
+    else:
+        audio = _audio_column(table, survey, plain)
+    if audio is None:
+        return "has no column of paths of recordings that are there; name it with --audio COLUMN"
+    text, guessed = _text_column(table, plain, audio, choices)
+    if text is None:
+        return guessed
+    speaker = _first(plain, SPEAKER_COLUMNS)
+    if choices.speaker.startswith("column:"):
+        name = choices.speaker.removeprefix("column:")
+        if name not in table.columns:
+            return f"has no column {name!r}{nearest(name, table.columns)}"
+        speaker = table.columns.index(name)
+    end = _first(plain, END_COLUMNS)
+    if end is None and "onset" in plain and "offset" in plain:
+        end = plain.index("offset")
+    return Roles(
+        audio=audio,
+        text=text,
+        speaker=speaker if speaker not in (audio, text) or choices.speaker.startswith("column:") else None,
+        start=plain.index("onset") if "onset" in plain else _first(plain, START_COLUMNS),
+        end=end,
+        duration=_first(plain, ("duration", "length", "dur")),
+        split=_first(plain, SPLIT_COLUMNS),
+        guessed=(guessed,) if guessed else (),
+    )
+
+
+def _first(plain: Sequence[str], known: Sequence[str]) -> int | None:
+    return next((plain.index(name) for name in known if name in plain), None)
+
+
+def _audio_column(table: Table, survey: Survey, plain: Sequence[str]) -> int | None:
+    """By its content, and among several by its name; by its name alone where nothing is there."""
+    rows = table.rows[:: max(1, len(table.rows) // _LOOKED_AT)][:_LOOKED_AT]
+    rank = {name: i for i, name in enumerate(AUDIO_COLUMNS)}
+    found = []
+    for i, name in enumerate(plain):
+        n = sum(survey.resolve(cells[i], table.path.parent) is not None for _, cells in rows if cells[i])
+        if n and (name in rank or 2 * n >= len(rows)):
+            found.append((rank.get(name, len(rank)), -n, i))
+    if found:
+        return min(found)[2]
+    return _first(plain, [name for name in AUDIO_COLUMNS if name != "id"]) if table.headed else None
+
+
+def _text_column(table: Table, plain: Sequence[str], audio: int, choices: Choices) -> tuple[int | None, str]:
+    """The text's column and what was guessed about it, or None and why there is none."""
+    others = [i for i in range(len(plain)) if i != audio]
+    if choices.text:
+        if choices.text in table.columns:
+            return table.columns.index(choices.text), ""
+        return None, f"has no column {choices.text!r}{nearest(choices.text, table.columns)}"
+    if table.headed:
+        found = [i for name in TEXT_COLUMNS for i in others if plain[i] == name]
+        if found:
+            chosen, rest = repr(table.columns[found[0]]), named(repr(table.columns[i]) for i in found[1:])
+            return found[0], f"the text is column {chosen}, not {rest}; --label NAME takes another" if rest else ""
+        if len(others) == 1:
+            return others[0], f"the text is column {table.columns[others[0]]!r}"
+        return None, f"has no column of texts or labels (it has {named(table.columns)}); name it with --label COLUMN"
+    if not others:
+        return None, "has one column only; a table needs one of recordings and one of texts"
+    first = [cells for _, cells in table.rows[:_LOOKED_AT]]
+    if len(plain) == 3 and audio == 0 and all(cells[2] for cells in first) and any(" " in cells[1] for cells in first):
+        return 2, "no header: the text is column 3, as in LJSpeech; --label 2 takes the text before normalisation"
+    text = max(others, key=lambda i: (sum(len(cells[i]) for _, cells in table.rows[:_LOOKED_AT]), -i))
+    return text, f"no header: the audio is column {audio + 1}, the text column {text + 1}; --label N takes another"
+
+
+def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None:
+    """The tables of a folder, or the one that the user named.
+
+    Args:
+        survey: the folder.
+        choices: columns and encoding.
+        forced: whether the user asked for this layout; otherwise None where no table fits, or where tables name less
+            than half of the recordings.
+
+    Raises:
+        CorpusError: forced and there is none, or a line is wrong.
+    """
+    found, complaints = _find(survey, choices)
+    if not found and (forced or survey.only):
+        why = "; ".join(complaints[:3]) or f"{survey.folder}: holds no table (.tsv, .csv, .jsonl)"
+        raise CorpusError(why)
+    if not found:
+        survey.complaints += complaints  # told if no other layout fits either
+        return None
+    survey.how.clear()
+    reading = Reading()
+    taken = _with_splits(found, survey, reading)
+    missing: list[tuple[str, str]] = []
+    for path, (table, roles) in taken.items():
+        _read_rows(table, roles, _split_of(path, survey), survey, choices, reading, missing)
+    n_rows = sum(len(table.rows) for table, _ in taken.values())
+    covered = {survey.key(entry.audio) for entry in reading.entries}
+    if not forced and survey.only is None and 2 * len(covered) < len(survey.audio):
+        return None
+    if not reading.entries and not missing:
+        raise CorpusError(f"{next(iter(taken))}: no line has both a recording and a text")
+    missing_audio(missing, n_rows, choices, reading)
+    reading.left_out += survey.unlabelled(
+        (e.audio for e in reading.entries), "no line of a table that is read names it"
+    )
+    return reading
+
+
+def _find(survey: Survey, choices: Choices) -> tuple[dict[Path, tuple[Table, Roles]], list[str]]:
+    """The tables that name recordings, and why the others do not."""
+    found, complaints = {}, []
+    stems = {posixpath.splitext(key)[0] for key in survey.audio}
+    lists = survey.lists(*_ENDINGS)
+    for ending in (".txt", ".json"):
+        of_kind = [key for key in lists if key.lower().endswith(ending)]
+        if survey.only is None and len(of_kind) > _MANY:
+            lists = {key: path for key, path in lists.items() if key not in of_kind}
+    if survey.only is not None and not lists:
+        lists = {survey.only.name: survey.only}
+    for key, path in lists.items():
+        if survey.only is None and (posixpath.splitext(key)[0] in stems or path.stem.lower() in ("readme", "license")):
+            continue
+        try:
+            table = _headed(parse_table(path, choices.encoding), survey)
+        except CorpusError as error:
+            complaints.append(str(error))
+            continue
+        roles = fits(table, survey, choices)
+        if isinstance(roles, str):
+            complaints.append(f"{path}: {roles}; its columns are {named(map(repr, table.columns))}")
+        else:
+            found[path] = (table, roles)
+    return found, complaints
+
+
+def _headed(table: Table, survey: Survey) -> Table:
+    """The table with its first row as header, where that holds words of no known column and names no recording."""
+    if table.headed or len(table.rows) < 2:
+        return table
+    header = table.rows[0][1]
+    audio = _audio_column(table, survey, table.columns)
+    is_named = audio is not None and survey.resolve(header[audio], table.path.parent) is not None
+    # A name of a recording that is missing has a digit or an extension, a column's name hardly ever.
+    if audio is None or is_named or not all(re.fullmatch(r"[^\W\d][^\d./\\]*", cell) for cell in header):
+        return table
+    return replace(table, columns=header, rows=table.rows[1:], headed=True)
+
+
+def _split_of(path: Path, survey: Survey) -> str | None:
+    below = survey.key(path).split("/")
+    return split_in_name(path.stem) or next((s for part in below[:-1] if (s := split_in_name(part))), None)
+
+
+def _with_splits(
+    found: dict[Path, tuple[Table, Roles]], survey: Survey, reading: Reading
+) -> dict[Path, tuple[Table, Roles]]:
+    """The tables that are read: those named after splits, if these are at least two; else all fit to learn from."""
+    split = {path: _split_of(path, survey) for path in found}
+    if len({s for s in split.values() if s}) >= 2 and "train" in split.values():
+        taken = {path: found[path] for path, s in split.items() if s}
+    else:
+        aside = {path for path in found if path.stem.lower() in _SET_ASIDE}
+        taken = {path: found[path] for path in found if path not in aside or len(aside) == len(found)}
+    rest = [path.name for path in found if path not in taken]
+    names = named(f"{survey.key(path)} ({len(table.rows):,} lines)" for path, (table, _) in taken.items())
+    reading.understood.append(f"table {names}" if len(taken) == 1 else f"tables {names}")
+    if rest:
+        reading.understood.append(f"not read beside {'them' if len(taken) > 1 else 'it'}: {named(rest)}")
+    for table, roles in list(taken.values())[:1]:
+        used = {
+            what: table.columns[i]
+            for what in ("audio", "text", "speaker", "start", "end", "split")
+            if (i := getattr(roles, what)) is not None
+        }
+        columns = ", ".join(f"{what} = {name!r}" for what, name in used.items())
+        reading.understood.append(f"columns: {columns}")
+        reading.guessed += roles.guessed
+        if _plain(table.columns[roles.text]) in LABEL_COLUMNS:
+            reading.settings["label_column"] = table.columns[roles.text]
+    return taken
+
+
+def _read_rows(
+    table: Table,
+    roles: Roles,
+    split: str | None,
+    survey: Survey,
+    choices: Choices,
+    reading: Reading,
+    missing: list[tuple[str, str]],
+) -> None:
+    splits = _split_column(table, roles)
+    # A duration is a stretch only where a start says so, or in a NeMo manifest; else it may be in any unit.
+    timed = roles.start is not None or _plain(table.columns[roles.audio]) == "audio_filepath"
+    name = survey.key(table.path)
+    for line, cells in table.rows:
+        where = f"{name}, line {line}"
+        if not cells[roles.audio] or not cells[roles.text]:
+            reading.left_out.append((where, "names no recording" if cells[roles.text] else "its text is empty"))
+            continue
+        audio = survey.resolve(cells[roles.audio], table.path.parent)
+        if audio is None:
+            missing.append((where, cells[roles.audio]))
+            continue
+        start, duration = _times(cells, roles, timed, where)
+        speaker = cells[roles.speaker] if roles.speaker is not None else ""
+        reading.entries.append(
+            Entry(
+                audio=audio,
+                text=cells[roles.text],
+                speaker=speaker or None,
+                start=start,
+                duration=duration,
+                split=splits.get(line, split),
+                where=where,
+            )
+        )
+
+
+def _split_column(table: Table, roles: Roles) -> dict[int, str]:
+    """Splits by line; empty unless every value of the column names one."""
+    if roles.split is None:
+        return {}
+    found = {line: split_in_name(cells[roles.split]) for line, cells in table.rows if cells[roles.split]}
+    known = {line: split for line, split in found.items() if split}
+    return known if len(known) == len(found) else {}
+
+
+def _times(cells: Sequence[str], roles: Roles, timed: bool, where: str) -> tuple[float, float | None]:
+    """Start and duration of a row in seconds."""
+
+    def seconds(i: int | None) -> float | None:
+        if i is None or not cells[i]:
+            return None
+        try:
+            value = float(cells[i].replace(",", "."))
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or value < 0:
+            raise CorpusError(f"{where}: {cells[i]!r} is no time in seconds")
+        return value
+
+    start = seconds(roles.start)
+    end = seconds(roles.end) if start is not None else None
+    duration = seconds(roles.duration) if timed else None
+    if start is not None and end is not None:
+        if end <= start:
+            raise CorpusError(f"{where}: ends at {end:g} s, before it starts at {start:g} s")
+        duration = round(end - start, 6)
+    return start or 0.0, duration or None

@@ -1,0 +1,239 @@
+"""What the audit knows of a recording: levels, clipping, silence, bandwidth, channels, and a fingerprint.
+
+Measured once, while `prep` reads the recording for its features, and in blocks, so that an hour costs no more memory
+than ten seconds do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["MEASURES", "Measured", "Meter"]
+
+#: A row an utterance. Levels are decibels relative to full scale (dBFS), times seconds.
+MEASURES = np.dtype(
+    [
+        ("sample_rate", np.int32),  # Hz, the recording's own
+        ("n_channels", np.int16),
+        ("duration", np.float64),
+        ("peak", np.float32),  # of any channel, 1 is full scale
+        ("level", np.float32),  # of its louder frames: the 95th percentile
+        ("noise", np.float32),  # of its quieter frames: the 10th percentile
+        ("dc", np.float32),  # mean sample, of the channel where it is largest
+        ("flat_peaks", np.int32),  # runs of three or more samples at the highest or lowest value: clipping
+        ("leading", np.float32),  # before the first loud frame
+        ("trailing", np.float32),  # after the last
+        ("first_level", np.float32),  # of the first 20 ms
+        ("last_level", np.float32),
+        ("dropout", np.float32),  # longest run of one value between two loud frames: lost packets
+        ("bandwidth", np.float32),  # Hz up to which there is anything; half the rate where there is no cliff
+        ("channel_gap", np.float32),  # decibels from the loudest channel down to the quietest
+        ("channel_correlation", np.float32),  # of the first two: −1 cancels when mixed down; 1 where there is one
+        ("identity", np.uint64),  # a hash of the samples, whatever the container; 0 of silence
+    ]
+)
+
+_FRAMES_A_SECOND = 100
+_SILENCE = -95.0  # dBFS: digital silence, and the rounding noise of 16 bits
+_LOUD_RANGE = 25.0  # a frame is loud from so far below the loudest ones
+_EDGE_SECONDS = 0.02
+_BANDS = 64  # of equal width, for the spectrum's cliff
+_CLIFF = 20.0  # decibels by which the mean spectrum falls within six bands
+_FLOOR_CLIFF = 6.0  # and that of the quiet frames with it
+_KEY_BANDS = 12  # of a fingerprint: eleven differences
+_KEY_RANGE = (200.0, 3600.0)  # Hz: what telephone speech has, too
+_KEY_SMOOTHING = 7  # frames, so that half a hop's shift changes little
+_KEY_STEP = 6  # frames between the two halves of a key
+_BLOCK = 3000  # frames whose spectra are in memory at once
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A corpus as measured.
+
+    Attributes:
+        rows: an array of `MEASURES`, a row an utterance; all zero where the recording could not be read.
+        keys: fingerprints of all, (keys, 2): key and frame.
+        owners: index of the utterance of each key, (keys,).
+    """
+
+    rows: NDArray[Any]
+    keys: NDArray[np.uint32]
+    owners: NDArray[np.int64]
+
+
+class Meter:
+    """Measures a recording that is pushed to it in blocks."""
+
+    def __init__(self) -> None:
+        self._rate = 0
+        self._n_samples = 0
+        self._levels: list[NDArray[np.float32]] = []
+        self._key_power: list[NDArray[np.float32]] = []
+        self._spectra: list[NDArray[np.float32]] = []
+        self._peaks: list[tuple[float, int]] = []
+        self._sums = np.zeros(1)
+        self._squares = np.zeros(1)
+        self._cross = 0.0
+        self._hash = hashlib.blake2b(digest_size=8)
+        self._runs: list[tuple[int, int]] = []  # (first sample, length) of constant stretches
+
+    def add(self, block: NDArray[np.float32], sample_rate: int) -> None:
+        """Measure the next samples, (samples, channels)."""
+        if not self._rate:
+            self._rate = sample_rate
+            self._sums, self._squares = np.zeros(block.shape[1]), np.zeros(block.shape[1])
+        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+        self._sums += block.sum(axis=0, dtype=np.float64)
+        self._squares += np.einsum("tc,tc->c", block, block, dtype=np.float64)
+        if block.shape[1] > 1:
+            self._cross += float(np.dot(block[:, 0].astype(np.float64), block[:, 1]))
+        self._peaks.append(_flat_peaks(block))
+        self._hash.update(np.rint(mono * 32767).astype("<i2").tobytes())
+        self._runs += [(self._n_samples + first, length) for first, length in _constant_runs(mono, sample_rate // 50)]
+        hop = max(1, sample_rate // _FRAMES_A_SECOND)
+        whole = mono[: len(mono) // hop * hop].reshape(-1, hop)
+        if len(whole):
+            self._levels.append(_decibels(np.einsum("th,th->t", whole, whole) / hop))
+            for begin in range(0, len(mono), _BLOCK * hop):
+                self._add_spectra(mono[begin : begin + _BLOCK * hop], hop)
+        self._n_samples += len(block)
+
+    def finish(self) -> tuple[NDArray[Any], NDArray[np.uint32]]:
+        """The row of `MEASURES`, shape (), and the fingerprint: (keys, 2) of key and frame, 100 frames a second."""
+        row = np.zeros((), MEASURES)
+        if not self._n_samples:
+            return row, np.empty((0, 2), np.uint32)
+        rate, n = self._rate, self._n_samples
+        levels = np.concatenate(self._levels) if self._levels else np.array([_SILENCE - 5], np.float32)
+        sounding = levels[levels > _SILENCE]
+        level, noise = np.percentile(sounding, [95, 10]) if len(sounding) else (_SILENCE - 5, _SILENCE - 5)
+        loud = np.flatnonzero(levels > max(level - _LOUD_RANGE, (level + noise) / 2, _SILENCE))
+        row["sample_rate"], row["n_channels"], row["duration"] = rate, len(self._sums), self._n_samples / rate
+        row["peak"] = max(peak for peak, _ in self._peaks)
+        row["flat_peaks"] = sum(runs for peak, runs in self._peaks if peak >= 0.98 * row["peak"])
+        row["level"], row["noise"] = level, noise
+        row["dc"] = self._sums[np.abs(self._sums).argmax()] / n
+        row["leading"] = loud[0] / _FRAMES_A_SECOND if len(loud) else row["duration"]
+        row["trailing"] = (len(levels) - 1 - loud[-1]) / _FRAMES_A_SECOND if len(loud) else row["duration"]
+        n_edge = round(_EDGE_SECONDS * _FRAMES_A_SECOND)
+        row["first_level"], row["last_level"] = levels[:n_edge].mean(), levels[-n_edge:].mean()
+        row["dropout"] = self._dropout(loud, max(1, rate // _FRAMES_A_SECOND)) / rate
+        row["bandwidth"] = self._bandwidth()
+        powers = self._squares / n
+        row["channel_gap"] = _decibels(powers.max()) - _decibels(powers.min())
+        row["channel_correlation"] = 1.0
+        if len(powers) > 1:
+            row["channel_correlation"] = self._cross / max(1e-12, float(np.sqrt(self._squares[0] * self._squares[1])))
+        silent = not len(sounding)
+        row["identity"] = 0 if silent else int.from_bytes(self._hash.digest(), "little")
+        return row, np.empty((0, 2), np.uint32) if silent else self._keys()
+
+    def _add_spectra(self, mono: NDArray[np.float32], hop: int) -> None:
+        window, to_bands, to_key_bands = _transform(self._rate)
+        if len(mono) < len(window):
+            mono = np.concatenate([mono, np.zeros(len(window) - len(mono), np.float32)])
+        frames = np.lib.stride_tricks.sliding_window_view(mono, len(window))[::hop]
+        spectra = np.fft.rfft(frames * window)
+        power = (np.square(spectra.real) + np.square(spectra.imag)).astype(np.float32)
+        self._key_power.append(power @ to_key_bands)
+        self._spectra.append(np.column_stack([power.mean(axis=0) @ to_bands, _floor(power @ to_bands)]))
+
+    def _dropout(self, loud: NDArray[np.intp], hop: int) -> int:
+        """Samples of the longest constant stretch that begins and ends among loud frames."""
+        # A pause is quiet before and after, too; a lost packet begins and ends in the middle of sound.
+        loud_frames = set(loud.tolist())
+        longest = 0
+        for first, length in self._runs:
+            before, after = first // hop, (first + length) // hop
+            if {before - 1, before} & loud_frames and {after, after + 1} & loud_frames:
+                longest = max(longest, length)
+        return longest
+
+    def _bandwidth(self) -> float:
+        """Where the spectrum falls off a cliff that no voice makes, in its quiet frames too; else half the rate."""
+        nyquist = self._rate / 2
+        if not self._spectra:
+            return nyquist
+        mean, floor = 10 * np.log10(np.mean(self._spectra, axis=0).T + 1e-20)
+        steepest, bandwidth = _CLIFF, nyquist
+        for edge in range(_BANDS // 4, _BANDS - 6):  # the last bands belong to the recorder's own filter
+            below, above = slice(edge - 3, edge), slice(edge + 3, _BANDS - 3)
+            cliff = mean[below].min() - mean[above].max()
+            if cliff > steepest and floor[below].mean() - floor[above].mean() > _FLOOR_CLIFF:
+                steepest, bandwidth = cliff, edge * nyquist / _BANDS
+        return float(bandwidth)
+
+    def _keys(self) -> NDArray[np.uint32]:
+        """Signs of the differences between bands and frames (Haitsma and Kalker 2002), two frames to a key."""
+        power = np.concatenate(self._key_power)
+        if len(power) < _KEY_SMOOTHING + _KEY_STEP + 2:
+            return np.empty((0, 2), np.uint32)
+        sums = np.cumsum(np.vstack([np.zeros((1, _KEY_BANDS), np.float64), power.astype(np.float64)]), axis=0)
+        smooth = np.log(sums[_KEY_SMOOTHING:] - sums[:-_KEY_SMOOTHING] + 1e-12)
+        change = np.diff(np.diff(smooth, axis=1), axis=0)
+        bits = ((change > 0) @ (1 << np.arange(_KEY_BANDS - 1))).astype(np.uint32)
+        loudness = np.log(power.sum(axis=1) + 1e-12)
+        n_keys = len(bits) - _KEY_STEP
+        centre = loudness[_KEY_SMOOTHING // 2 :][:n_keys]
+        heard = np.flatnonzero(centre > loudness.max() - np.log(10) * 2.5)
+        keys = (bits[:n_keys] << np.uint32(_KEY_BANDS - 1)) | bits[_KEY_STEP:]
+        return np.column_stack([keys[heard], heard.astype(np.uint32)]).astype(np.uint32)
+
+
+@lru_cache(maxsize=8)
+def _transform(rate: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """The window, and the matrices from FFT bins to bands and to the fingerprint's bands."""
+    n_fft = 1 << int(np.ceil(np.log2(0.025 * rate)))
+    frequencies = np.fft.rfftfreq(n_fft, 1 / rate)
+    band = np.minimum((frequencies / (rate / 2) * _BANDS).astype(int), _BANDS - 1)
+    to_bands = np.zeros((len(frequencies), _BANDS), np.float32)
+    to_bands[np.arange(len(frequencies)), band] = 1
+    to_bands /= np.maximum(1, to_bands.sum(axis=0))
+    edges = np.geomspace(*_KEY_RANGE, _KEY_BANDS + 1)
+    to_keys = np.array([(frequencies >= a) & (frequencies < b) for a, b in pairwise(edges)])
+    window = np.hanning(n_fft).astype(np.float32) / np.float32(n_fft / 4)
+    return window, to_bands, to_keys.T.astype(np.float32)
+
+
+def _floor(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The quiet frames' spectrum: each band's first quintile, of the frames that are no digital silence."""
+    sounding = power[power.sum(axis=1) > 10 ** (_SILENCE / 10)]
+    if not len(sounding):
+        return np.zeros(power.shape[1], np.float32)
+    k = len(sounding) // 5
+    quiet: NDArray[np.float32] = np.partition(sounding, k, axis=0)[k]
+    return quiet
+
+
+def _decibels(power: Any) -> Any:
+    return 10 * np.log10(np.maximum(power, 1e-10))
+
+
+def _flat_peaks(block: NDArray[np.float32]) -> tuple[float, int]:
+    """The highest absolute sample, and how many runs of three or more lie at the highest or the lowest value."""
+    peak, runs = 0.0, 0
+    for samples in block.T:
+        high, low = float(samples.max()), float(samples.min())
+        peak = max(peak, high, -low)
+        for value in (high, low):
+            if abs(value) > 0.05:
+                at = np.flatnonzero(np.abs(samples - value) < 2e-4 * abs(value))
+                if len(at) >= 3:
+                    runs += int(np.count_nonzero((at[2:] - at[:-2] == 2) & np.append(at[3:] - at[:-3] != 3, True)))
+    return peak, runs
+
+
+def _constant_runs(mono: NDArray[np.float32], least: int) -> list[tuple[int, int]]:
+    """(first, length) of stretches of at least `least` equal samples."""
+    changes = np.flatnonzero(np.diff(mono)) + 1
+    edges = np.concatenate([[0], changes, [len(mono)]])
+    lengths = np.diff(edges)
+    return [(int(edges[i]), int(lengths[i])) for i in np.flatnonzero(lengths >= max(2, least))]

@@ -1,0 +1,405 @@
+"""`audiornn new`: a recipe for a user's own recordings, that `prep` and `train` run as it is.
+
+What was guessed stands in its recipe.toml, each with the reason, so that all of it is changed there or by `--set`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from audiornn.audio import EXTENSIONS, AudioInfo, audio_info
+from audiornn.corpus.collection import LAYOUTS, Collection, embedded_headers, read_collection
+from audiornn.corpus.contrast import N_CONTRASTS, OTHER, cut_background, other_recordings
+from audiornn.corpus.layouts.folders import is_background
+from audiornn.corpus.layouts.survey import named
+from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.recipe_settings import Setting, heard_seconds, model_settings, unlearnable
+from audiornn.corpus.splitting import Division, divide
+from audiornn.errors import AudioError, SettingsError
+from audiornn.files import write_atomically
+
+__all__ = ["NewRecipe", "write_recipe"]
+
+_HEADERS = 200  # recordings whose header is read
+_LONG = 2.0  # background this many times as long as the words is cut
+
+
+@dataclass(frozen=True)
+class NewRecipe:
+    """What `new` wrote, and why.
+
+    Attributes:
+        folder: the recipe's.
+        collection: what was read.
+        splits: utterances by split, with those that the recipe makes of them.
+        understood: lines that say what was read.
+        guessed: lines that say what was guessed, each with how to change it.
+        warnings: lines that say what the model will not be good at, and the remedy.
+        commands: what to run next.
+    """
+
+    folder: Path
+    collection: Collection
+    splits: Mapping[str, Sequence[Utterance]]
+    understood: tuple[str, ...]
+    guessed: tuple[str, ...]
+    warnings: tuple[str, ...]
+    commands: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """What the command line prints, as plain types."""
+        return {
+            "recipe": str(self.folder),
+            "source": str(self.collection.folder),
+            "layout": self.collection.layout,
+            "task": self.collection.task,
+            "understood": list(self.understood),
+            "guessed": list(self.guessed),
+            "warnings": list(self.warnings),
+            "left_out": [{"file": file, "why": why} for file, why in self.collection.left_out],
+            "splits": self.counts(),
+            "next": list(self.commands),
+        }
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Utterances, speakers and labels (or different transcripts) by split."""
+        return {
+            name: {
+                "utterances": len(utterances),
+                "speakers": len({u.speaker for u in utterances} - {None}),
+                "labels": len({u.text for u in utterances}),
+            }
+            for name, utterances in self.splits.items()
+        }
+
+
+def write_recipe(
+    name: str,
+    source: Path,
+    *,
+    recipes: Path = Path("recipes"),
+    layout: str = "auto",
+    text: str = "",
+    audio: str = "",
+    speaker: str = "auto",
+    task: str = "auto",
+    encoding: str = "",
+    skip_bad: bool = False,
+    other: Path | None = None,
+) -> NewRecipe:
+    """Write `recipes/NAME` for a folder of recordings, or for a table of them.
+
+    Args:
+        name: letters, digits, - and _.
+        source: as of `read_collection`, and the arguments up to `skip_bad`, too.
+        recipes: the folder of recipes.
+        layout: one of `LAYOUTS`, or "auto".
+        text: the column of texts or labels; `folder:N`; or a regular expression with a group `text`.
+        audio: the column of paths.
+        speaker: auto, none, folder, folder:N, column:NAME, or a regular expression with a group `speaker`.
+        task: classify, transcribe, or "auto".
+        encoding: of tables and transcripts.
+        skip_bad: leave out lines whose audio is missing.
+        other: recordings in which none of the labels is said.
+
+    Raises:
+        SettingsError: the name will not do, or is taken; arguments that contradict each other.
+        CorpusError: as of `read_collection`.
+    """
+    folder = recipes / _checked_name(name, recipes)
+    asked = {"layout": layout, "text": text, "audio": audio, "speaker": speaker, "encoding": encoding}
+    collection = read_collection(source, task=task, skip_bad=skip_bad, **asked)
+    division = divide(collection)
+    is_lonely = collection.task == "classify" and len(collection.labels) == 1
+    if other is not None and collection.task != "classify":
+        raise SettingsError("--other is for recordings with labels; here each has a transcript")
+    headers = _headers(collection, source, text, audio)
+    corpus = _corpus_settings(collection, source, asked, skip_bad)
+    splits, contrast_settings, warnings = _with_others(collection, division, headers, other, is_lonely, source)
+    task_settings, guessed = model_settings(collection, splits, headers)
+    top = [
+        Setting("", "task", collection.task),
+        Setting("", "licence", "", "of the recordings; the model file carries it"),
+        Setting("", "corpus_dir", str(collection.folder.resolve())),
+    ]
+    if division.shared_speakers:
+        top.append(Setting("", "shared_speakers", True, "the splits share speakers; strangers may fare worse"))
+    settings = [*top, *corpus, *contrast_settings, *task_settings]
+    warnings += unlearnable(splits, settings)
+    prep = f"audiornn prep {folder.as_posix()}"
+    if any("--skip-bad" in line for line in warnings):
+        prep += " --skip-bad"
+    made = NewRecipe(
+        folder=folder,
+        collection=collection,
+        splits=splits,
+        understood=(*collection.understood, *division.lines),
+        guessed=(*collection.guessed, *_stretch_line(contrast_settings), *guessed),
+        warnings=tuple(warnings),
+        commands=(prep, "audiornn train", "audiornn evaluate"),
+    )
+    _write(made, settings, source, "contrast" if is_lonely and not other else "other" if other else "")
+    return made
+
+
+def _checked_name(name: str, recipes: Path) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_\-]*", name):
+        meant = re.sub(r"[^A-Za-z0-9_\-]+", "_", Path(name).name).strip("_-") or "my_words"
+        raise SettingsError(
+            f"{name!r}: a recipe's name is of letters, digits, - and _ only, for instance {meant!r}; "
+            "the folder of recipes is named with --recipes, that of the recordings with --from"
+        )
+    if (recipes / name).exists():
+        raise SettingsError(f"{recipes / name}: is there already; choose another name, or delete it first")
+    return name
+
+
+def _headers(collection: Collection, source: Path, text: str, audio: str) -> list[tuple[Utterance, AudioInfo]]:
+    """Headers of some utterances, spread over all, and rather of those that are not background."""
+    if collection.embedded:
+        return embedded_headers(collection, source, _HEADERS, text=text, audio=audio)
+    all_of_them = collection.utterances
+    found = []
+    for i in range(min(_HEADERS, len(all_of_them))):
+        utterance = all_of_them[i * len(all_of_them) // min(_HEADERS, len(all_of_them))]
+        try:
+            found.append((utterance, audio_info(utterance.audio)))
+        except AudioError:
+            continue  # prep names it
+    return found
+
+
+def _corpus_settings(collection: Collection, source: Path, asked: Mapping[str, str], skip_bad: bool) -> list[Setting]:
+    """The arguments of `prepare` that write down what was guessed or asked for."""
+    found: dict[str, tuple[Any, str]] = {"layout": (collection.layout, "guessed; README.md names the others")}
+    if not source.is_dir():
+        found["list_file"] = (source.name, "of all below corpus_dir only what it lists")
+    for key, value in asked.items():
+        if value not in ("", "auto"):
+            found[key] = (value, "as asked for")
+    reasons = {"text": "where the label stands", "speaker": "none, folder:N, column:NAME or a regular expression"}
+    for key, value in collection.settings.items():
+        found.setdefault(key, (value, f"guessed: {reasons[key]}"))
+    if skip_bad:
+        found["skip_bad"] = (True, "some lines name recordings that are not there")
+    return [Setting("corpus", key, value, reason) for key, (value, reason) in found.items()]
+
+
+def _with_others(
+    collection: Collection,
+    division: Division,
+    headers: Sequence[tuple[Utterance, AudioInfo]],
+    other: Path | None,
+    is_lonely: bool,
+    source: Path,
+) -> tuple[dict[str, list[Utterance]], list[Setting], list[str]]:
+    """The splits with what the labels are told from; the settings for it, and what to say of it."""
+    splits = {name: list(utterances) for name, utterances in division.splits.items()}
+    if collection.task != "classify":
+        return splits, [], []
+    words = [heard_seconds(u, header) for u, header in headers if is_lonely or not is_background(u.text)]
+    seconds = round(median(words), 2) if words else 1.0
+    if other is not None:
+        splits = other_recordings(splits, other, seconds)
+        where = Setting("corpus", "other", str(other.resolve()), f"recordings that become {OTHER}")
+        return splits, [where, Setting("corpus", "stretch", seconds, "seconds, as long as a labelled recording")], []
+    if is_lonely:
+        label = next(iter(collection.labels))
+        made = {
+            name: own + [replace(u, text=OTHER) for u in own for _ in range(N_CONTRASTS)]
+            for name, own in splits.items()
+        }
+        return made, [], [_lonely_line(collection, label, source)]
+    long = [heard_seconds(u, header) for u, header in headers if is_background(u.text)]
+    if not any(length >= _LONG * seconds for length in long):
+        return splits, [], []
+    reason = "seconds: longer recordings of what is not meant are cut so, or their length would tell them"
+    return cut_background(splits, seconds), [Setting("corpus", "stretch", seconds, reason)], []
+
+
+def _stretch_line(settings: Sequence[Setting]) -> list[str]:
+    seconds = next((setting.value for setting in settings if setting.key == "stretch"), None)
+    if seconds is None:
+        return []
+    return [
+        f"longer recordings of what is not meant are cut into stretches of {seconds} s, as long as the words are; "
+        "corpus.stretch changes it, 0 leaves them whole"
+    ]
+
+
+def _lonely_line(collection: Collection, label: str, source: Path) -> str:
+    parent = source.resolve().parent
+    beside = sorted(p.name for p in parent.iterdir() if p.is_dir() and p != source.resolve() and _holds_audio(p))
+    hint = f", or give the parent folder, which holds {named(beside, 3)}, too: --from {parent}" if beside else ""
+    return (
+        f"one label only, {label!r}: as {OTHER}, prep makes recordings of yours played backwards, in shuffled pieces "
+        f"and as noise; the model will take much other speech for {label!r}. Better is other speech by other people: "
+        f"--other DIR{hint}"
+    )
+
+
+def _holds_audio(folder: Path) -> bool:
+    """A look at the first files only: the parent may be a whole disk."""
+    files = itertools.islice(itertools.chain(folder.glob("*"), folder.glob("*/*")), 500)
+    return not folder.name.startswith(".") and any(file.suffix.lower() in EXTENSIONS for file in files)
+
+
+def _write(made: NewRecipe, settings: Sequence[Setting], source: Path, others: str) -> None:
+    """The three files; recipe.toml last, which makes the folder a recipe."""
+    for name, content in (
+        ("README.md", _readme(made, source)),
+        ("prepare.py", _prepare(made, others)),
+        ("recipe.toml", _toml(settings)),
+    ):
+        with write_atomically(made.folder / name) as out:
+            out.write(content.encode())
+
+
+def _toml(settings: Sequence[Setting]) -> str:
+    lines: list[str] = []
+    for section in dict.fromkeys(setting.section for setting in settings):
+        lines += ["", f"[{section}]"] if section else []
+        for setting in settings:
+            if setting.section == section:
+                reason = f"  # {' '.join(setting.reason.split())}" if setting.reason else ""
+                lines.append(f"{setting.key} = {_toml_value(setting.value)}{reason}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, str) and "\\" in value and "'" not in value and value.isprintable():
+        return f"'{value}'"  # a regular expression reads better as it is
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+#: Keyword arguments of a written `prepare`: type and default, and what they are.
+_ARGUMENTS = {
+    "list_file": ('str = ""', "the one list below `corpus_dir` that is read; empty: the folder."),
+    "layout": (
+        'str = "auto"',
+        "how the recordings lie there: auto, or a name of `audiornn.corpus.collection.LAYOUTS`.",
+    ),
+    "text": ('str = ""', "the column of texts or labels, folder:N, or a regular expression with a group `text`."),
+    "audio": ('str = ""', "the column of paths."),
+    "speaker": ('str = "auto"', "auto, none, folder:N, column:NAME, or a regular expression with a group `speaker`."),
+    "encoding": ('str = ""', "of tables and transcripts, where they are not UTF-8."),
+    "skip_bad": ("bool = False", "leave out lines whose recording is missing."),
+    "other": ("str", "a folder of recordings in which no label is said."),
+    "stretch": ("float = 0.0", "seconds to which long recordings of what is not meant are cut; 0 leaves them whole."),
+    "dev": ("float = 0.1", "share for dev, where the source has none."),
+    "test": ("float = 0.1", "share for test, likewise."),
+    "seed": ("int = 1", "another seed draws other splits."),
+    "made_dir": ("Path | None = None", "where the recordings that are made are written."),
+    "jobs": ("int = 1", "of them at a time."),
+}
+_ALWAYS = ("list_file", "layout", "text", "audio", "speaker", "encoding", "skip_bad", "dev", "test", "seed")
+
+
+def _prepare(made: NewRecipe, others: str) -> str:
+    """prepare.py: a call of the package with what recipe.toml may set."""
+    is_embedded, is_classified = made.collection.embedded, made.collection.task == "classify"
+    names = set(_ALWAYS)
+    steps = ["splits = split(collection, dev=dev, test=test, seed=seed)"]
+    imports = ["from audiornn.corpus.manifest import Utterance", "from audiornn.corpus.splitting import split"]
+    reader = "read_collection"
+    if is_embedded:
+        reader += ", written_out"
+        names.add("made_dir")
+        steps.insert(
+            0, "collection = written_out(collection, corpus_dir / list_file, made_dir, text=text, audio=audio)"
+        )
+    if others == "contrast":
+        imports.insert(0, "from audiornn.corpus.contrast import contrast")
+        steps.append("return contrast(splits, made_dir, jobs=jobs)")
+        names |= {"made_dir", "jobs"}
+    elif others == "other":
+        imports.insert(0, "from audiornn.corpus.contrast import other_recordings")
+        steps.append("return other_recordings(splits, Path(other), stretch, dev=dev, test=test, seed=seed)")
+        names |= {"other", "stretch"}
+    elif is_classified:
+        imports.insert(0, "from audiornn.corpus.contrast import cut_background")
+        steps.append("return cut_background(splits, stretch)")
+        names.add("stretch")
+    else:
+        steps[-1] = steps[-1].replace("splits =", "return")
+    imports.insert(0, f"from audiornn.corpus.collection import {reader}")
+    arguments = [name for name in _ARGUMENTS if name in names]
+    read = ["list_file", "dev", "test", "seed", "other", "stretch", "made_dir", "jobs"]
+    lines = [
+        f'"""{_title(made)}: written by `audiornn new`, and yours to change."""',
+        "",
+        "from pathlib import Path",
+        "",
+        *imports,
+        "",
+        "",
+        "def prepare(",
+        "    corpus_dir: Path,",
+        "    *,",
+        *(f"    {name}: {_ARGUMENTS[name][0]}," for name in arguments),
+        ") -> dict[str, list[Utterance]]:",
+        '    """Read the recordings and split them.',
+        "",
+        "    Args:",
+        "        corpus_dir: where they lie.",
+        *(f"        {name}: {_ARGUMENTS[name][1]}" for name in arguments),
+        '    """',
+        "    collection = read_collection(",
+        "        corpus_dir / list_file,",
+        f'        task="{made.collection.task}",',
+        *(f"        {name}={name}," for name in arguments if name not in read),
+        "    )",
+        *(f"    {step}" for step in steps),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _title(made: NewRecipe) -> str:
+    collection = made.collection
+    if collection.task == "classify":
+        n = len(collection.labels)
+        return f"{len(collection.utterances):,} recordings of {f'{n:,} labels' if n > 1 else 'one label'}"
+    return f"{len(collection.utterances):,} recordings and their transcripts"
+
+
+def _readme(made: NewRecipe, source: Path) -> str:
+    def listed(lines: Iterable[str]) -> list[str]:
+        return [f"- {line}" for line in lines]
+
+    collection = made.collection
+    left_out = Counter(why.partition(":")[0] for _, why in collection.left_out)
+    parts = [
+        f"# {made.folder.name}",
+        "",
+        f"{_title(made)}, from `{source.resolve()}`.",
+        "",
+        *(f"    {command}" for command in made.commands),
+        "",
+        "## Understood",
+        "",
+        *listed([f"layout `{collection.layout}`", *made.understood]),
+        "",
+        "## Guessed",
+        "",
+        "The options are those of `audiornn new`. In `[corpus]` of recipe.toml they are `layout`, `text` (--label),",
+        "`audio`, `speaker`, `encoding`; `--set corpus.speaker=none` changes one for a single `prep`. The layouts are",
+        f"{', '.join(LAYOUTS)}; `auto` finds out.",
+        "",
+        *listed(made.guessed),
+    ]
+    if made.warnings:
+        parts += ["", "## Know", "", *listed(made.warnings)]
+    if left_out:
+        parts += ["", "## Left out", ""]
+        for why, n in left_out.most_common():
+            files = [file for file, reason in collection.left_out if reason.partition(":")[0] == why]
+            parts.append(f"- {n:,} × {why}: {named(files)}")
+    return "\n".join(parts) + "\n"

@@ -1,0 +1,208 @@
+"""Which settings suit a corpus: sample rate, symbols, network and training, each with its reason.
+
+They are guesses from counts and headers, good enough to start with; none has been tuned on the corpus.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from audiornn.audio import AudioInfo
+from audiornn.corpus.collection import Collection
+from audiornn.corpus.layouts.survey import named
+from audiornn.corpus.manifest import SPLITS, Utterance
+from audiornn.features import FeatureSettings
+from audiornn.settings import TrainingSettings
+from audiornn.text import apply_rules, removed_marks
+from audiornn.vocabulary import Vocabulary, ctc_length
+
+__all__ = ["Setting", "heard_seconds", "model_settings", "unlearnable"]
+
+_STEPS = 3000  # a training of this many steps is enough for most and over in minutes
+_FEW = 150  # utterances, below which CTC needs help to leave its blank plateau
+_MARGIN = 1.25  # frames that CTC should have for each it needs: augmentation makes an utterance a tenth faster
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A line of recipe.toml: `key = value  # reason`; `section` is empty for those at the top."""
+
+    section: str
+    key: str
+    value: str | int | float | bool
+    reason: str = ""
+
+
+def heard_seconds(utterance: Utterance, header: AudioInfo) -> float:
+    """The length of an utterance, by its own word or its recording's header."""
+    return utterance.duration or max(0.0, header.duration - utterance.start)
+
+
+def model_settings(
+    collection: Collection, splits: Mapping[str, Sequence[Utterance]], headers: Sequence[tuple[Utterance, AudioInfo]]
+) -> tuple[list[Setting], list[str]]:
+    """Everything from features to training, and lines on what was guessed of it."""
+    rate, guessed = _sample_rate([header for _, header in headers])
+    n_train = len(splits["train"])
+    settings = _feature_settings(rate, log_mel=collection.task == "classify" or n_train >= _FEW)
+    if collection.task == "classify":
+        settings += [
+            Setting("model", "front", "conv", "an output every 20 ms: half the time to train, and no worse"),
+            Setting("model", "stride", 2),
+        ]
+        return settings + _classifier_training(n_train), guessed
+    texts = [u.text for u in collection.utterances]
+    vocabulary, line = _vocabulary_settings(texts)
+    rules = {setting.key: setting.value for setting in vocabulary}
+    stride, fits = _stride(headers, rules, rate)
+    settings += [*vocabulary, *_transcriber(n_train, stride, str(rules["unit"])), *_transcriber_training(n_train)]
+    guessed.append(line)
+    if not fits:
+        guessed.append(
+            "some texts are too long for their audio to be learnt by CTC; prep names them, --skip-bad leaves them out"
+        )
+    return settings, guessed
+
+
+def _sample_rate(headers: Sequence[AudioInfo]) -> tuple[int, list[str]]:
+    """The commonest, within what speech needs; and a line where they differ."""
+    counts = Counter(header.sample_rate for header in headers)
+    if not counts:
+        return 16000, ["no header of the recordings looked at can be read; prep will say of each why"]
+    rate = min(16000, max(8000, counts.most_common(1)[0][0]))
+    if len(counts) == 1:
+        return rate, []
+    shares = ", ".join(f"{r:,} Hz: {100 * n / len(headers):.0f} %" for r, n in counts.most_common(4))
+    return rate, [f"sample rates differ ({shares}); all become {rate:,} Hz, features.sample_rate changes it"]
+
+
+def _feature_settings(rate: int, *, log_mel: bool) -> list[Setting]:
+    settings = []
+    if log_mel:
+        settings.append(Setting("features", "kind", "log_mel", "better than MFCCs wherever both were tried"))
+    if rate != FeatureSettings().sample_rate:
+        window = round(0.025 * rate)
+        settings += [
+            Setting("features", "sample_rate", rate, "as most of the recordings; 25 ms every 10 ms"),
+            Setting("features", "n_fft", 1 << (window - 1).bit_length()),
+            Setting("features", "win_length", window),
+            Setting("features", "hop_length", round(0.01 * rate)),
+        ]
+    return settings
+
+
+def _vocabulary_settings(texts: Sequence[str]) -> tuple[list[Setting], str]:
+    """Unit, case and punctuation, from the texts; and a line on them."""
+    has_marks = any(removed_marks(text) for text in texts)
+    is_mixed = any(not text.isupper() and not text.islower() for text in texts if any(map(str.isalpha, text))) or (
+        len({text.isupper() for text in texts if text.isupper() or text.islower()}) > 1
+    )
+    rules = {"lower_case": is_mixed or has_marks, "punctuation": "remove" if has_marks else "keep"}
+    words = Counter(
+        word
+        for text in texts
+        for word in apply_rules(
+            text, lower_case=bool(rules["lower_case"]), punctuation=str(rules["punctuation"])
+        ).split()
+    )
+    few = 0 < len(words) <= 100 and sum(words.values()) >= 5 * len(words)
+    reason = f"{len(words):,} different words" + (", each often" if few else "; too many to learn each as one")
+    settings = [Setting("vocabulary", "unit", "word" if few else "character", reason)]
+    if rules["lower_case"]:
+        settings.append(Setting("vocabulary", "lower_case", True, "the texts mix cases" if is_mixed else ""))
+    if has_marks:
+        marks = named(sorted({repr(mark) for text in texts for mark in removed_marks(text)}))
+        settings.append(Setting("vocabulary", "punctuation", "remove", f"the texts hold {marks}; none of it is heard"))
+    changed = [setting.key for setting in settings[1:]]
+    rest = f", {' and '.join(changed)} set: the model writes so" if changed else ""
+    return settings, f"symbols are {settings[0].value}s ({reason}){rest}; [vocabulary] of recipe.toml changes it"
+
+
+def _stride(headers: Sequence[tuple[Utterance, AudioInfo]], rules: Mapping[str, Any], rate: int) -> tuple[int, bool]:
+    """Frames to an output: as many as CTC can spare for the densest of the texts; and whether it can learn them."""
+    vocabulary = Vocabulary((), rules["unit"], bool(rules.get("lower_case")), str(rules.get("punctuation", "keep")))
+    spare = []
+    for utterance, header in headers:
+        symbols = vocabulary.split(utterance.text)
+        ids = {symbol: i for i, symbol in enumerate(dict.fromkeys(symbols))}
+        needed = ctc_length([ids[symbol] for symbol in symbols])
+        if needed:
+            spare.append(100 * heard_seconds(utterance, header) / (needed * _MARGIN))
+    most = 3 if rules["unit"] == "word" else 2
+    spare.sort()
+    least = spare[len(spare) // 50] if spare else float(most)  # one in fifty may be a wrong transcript
+    return max(1, min(most, int(least))), not spare or spare[0] >= 1 / _MARGIN
+
+
+def _transcriber(n_train: int, stride: int, unit: str) -> list[Setting]:
+    few = n_train < _FEW
+    settings = []
+    if few:
+        settings += [Setting("model", "n_layers", 1, f"{n_train} utterances"), Setting("model", "n_units", 64)]
+    elif unit == "character":
+        settings += [
+            Setting("model", "n_layers", 3, "spelling needs more than single words"),
+            Setting("model", "n_units", 160),
+        ]
+    if stride > 1:
+        front = "stack" if few else "conv"
+        reason = f"{10 * stride} ms an output: enough for these texts, and CTC starts sooner"
+        settings += [Setting("model", "front", front, reason), Setting("model", "stride", stride)]
+    if few:
+        settings += [
+            Setting(
+                "augment", "noise", 0.0, "with noise or masks on, so few utterances leave CTC on its blank plateau"
+            ),
+            Setting("augment", "time_masks", 0),
+            Setting("augment", "band_masks", 0),
+        ]
+    return settings
+
+
+def _transcriber_training(n_train: int) -> list[Setting]:
+    batch_size = 6 if n_train < _FEW else 16 if n_train < 4000 else 32 if n_train < 30000 else 64
+    settings = _training(n_train, batch_size, _STEPS, most=100)
+    epochs = next((s.value for s in settings if s.key == "epochs"), TrainingSettings().epochs)
+    if n_train < _FEW:
+        settings.append(Setting("training", "learning_rate", 5e-3, "a small network"))
+    if isinstance(epochs, int) and epochs > TrainingSettings().patience:
+        settings.append(Setting("training", "patience", epochs, "CTC may stand still for long before it starts"))
+    return settings
+
+
+def _classifier_training(n_train: int) -> list[Setting]:
+    batch_size = 8 if n_train < 200 else 16 if n_train < 1000 else 32 if n_train < 5000 else 64
+    return _training(n_train, batch_size, _STEPS, most=60)
+
+
+def _training(n_train: int, batch_size: int, n_steps: int, most: int) -> list[Setting]:
+    """Epochs for about so many steps, within limits."""
+    a_pass = -(-n_train // batch_size)
+    epochs = max(10, min(most, round(n_steps / a_pass)))
+    settings = []
+    if epochs != TrainingSettings().epochs:
+        settings.append(Setting("training", "epochs", epochs, f"of {a_pass:,} steps each: {epochs * a_pass:,} in all"))
+    if batch_size != TrainingSettings().batch_size:
+        settings.append(Setting("training", "batch_size", batch_size, f"{n_train:,} utterances to learn from"))
+    return settings
+
+
+def unlearnable(splits: Mapping[str, Sequence[Utterance]], settings: Iterable[Setting]) -> list[str]:
+    """Whether dev or test hold symbols that train lacks, which prep takes for mistakes."""
+    chosen = {setting.key: setting.value for setting in settings}
+    unit = "label" if chosen["task"] == "classify" else str(chosen["unit"])
+    vocabulary = Vocabulary((), unit, bool(chosen.get("lower_case")), str(chosen.get("punctuation", "keep")))  # type: ignore[arg-type]
+    known = {symbol for u in splits["train"] for symbol in vocabulary.split(u.text)}
+    lines = []
+    for name in SPLITS[1:]:
+        strange = Counter(s for u in splits[name] for s in set(vocabulary.split(u.text)) - known)
+        n = sum(not set(vocabulary.split(u.text)) <= known for u in splits[name])
+        if strange:
+            lines.append(
+                f"{n:,} utterances of {name} hold {unit}s that train lacks ({named(map(repr, strange))}): "
+                "prep leaves them out with --skip-bad"
+            )
+    return lines

@@ -1,0 +1,239 @@
+"""Train, dev and test: the source's own, else by speaker, else by recording; the same every time.
+
+What is drawn is drawn by a hash of a speaker's or recording's name, so that recordings added later move few others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from audiornn.corpus.collection import Collection
+from audiornn.corpus.manifest import SPLITS, Utterance
+from audiornn.errors import SettingsError
+
+__all__ = ["Division", "divide", "split"]
+
+_LEAST_SPEAKERS = 3  # one a split
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What is drawn: shares by split, what train must not lack by utterance id, whether texts are classes, the seed."""
+
+    wanted: Mapping[str, float]
+    symbols: Mapping[str, frozenset[str]]
+    classes: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class Division:
+    """Splits and how they came about.
+
+    Attributes:
+        splits: utterances by split.
+        shared_speakers: whether a speaker stands in two of them.
+        lines: what was done, a sentence each.
+    """
+
+    splits: Mapping[str, list[Utterance]]
+    shared_speakers: bool
+    lines: tuple[str, ...]
+
+
+def split(collection: Collection, *, dev: float = 0.1, test: float = 0.1, seed: int = 1) -> dict[str, list[Utterance]]:
+    """The splits that a recipe's `prepare` returns; see `divide`."""
+    return dict(divide(collection, dev=dev, test=test, seed=seed).splits)
+
+
+def divide(collection: Collection, *, dev: float = 0.1, test: float = 0.1, seed: int = 1) -> Division:
+    """Split a collection: as its source does, else by speaker, else by recording.
+
+    A source that lacks dev or test gets it from its train. By speaker, none stands in two splits, and train keeps every
+    class where that can be; with fewer than three speakers they are shared. By recording, every class with three
+    recordings stands in every split; stretches of one recording stay together.
+
+    Args:
+        collection: what was read.
+        dev: share of the utterances, about.
+        test: likewise.
+        seed: another seed draws others.
+
+    Raises:
+        SettingsError: shares that leave nothing to train on.
+    """
+    for name, share in (("dev", dev), ("test", test)):
+        if not 0 <= share < 1:
+            raise SettingsError(f"corpus.{name} = {share} must be a share in 0…1")
+    if dev + test > 0.8:
+        raise SettingsError(f"corpus.dev + corpus.test = {dev + test:g} leave too little to train on")
+    given = collection.splits
+    taken = {u.id: s for u in collection.utterances if (s := given.get(u.id))}
+    wanted = {"dev": dev, "test": test}
+    lines: list[str] = []
+    if given:
+        wanted = {name: share for name, share in wanted.items() if name not in taken.values()}
+        if wanted:
+            lines.append(f"{' and '.join(wanted)}: the source has none, taken from its train")
+    rest = [u for u in collection.utterances if given.get(u.id) == "train" or not given]
+    wanted = {name: share for name, share in wanted.items() if share > 0}
+    classes = collection.task == "classify"
+    rules = _Rules(wanted, _symbols(rest, classes), classes, seed)
+    drawn, shared = _draw(rest, rules, lines, blocked=_elsewhere(collection))
+    taken |= drawn
+    undrawn = [u for u in collection.utterances if given and u.id not in given]
+    if undrawn:  # what the source's lists do not speak of
+        shares = {"dev": dev, "test": test}
+        shares = {name: share for name, share in shares.items() if share > 0}
+        taken |= _by_recording(undrawn, replace(rules, wanted=shares, symbols=_symbols(undrawn, classes)))
+    splits = {name: [u for u in collection.utterances if taken[u.id] == name] for name in SPLITS}
+    if collection.shared_speakers:
+        shared = True
+        lines.append(
+            f"the source's splits share {len(collection.shared_speakers):,} speakers: the test will not show how "
+            "strangers fare"
+        )
+    return Division(splits, shared, tuple(lines))
+
+
+def _elsewhere(collection: Collection) -> set[str]:
+    """Speakers that the source has in dev or test; drawing from the others keeps them there."""
+    return {
+        u.speaker
+        for u in collection.utterances
+        if u.speaker is not None and collection.splits.get(u.id) in ("dev", "test")
+    }
+
+
+def _symbols(utterances: Sequence[Utterance], classes: bool) -> dict[str, frozenset[str]]:
+    """What train must not lack, by utterance id: labels; or characters, and words where they are few."""
+    if classes:
+        return {u.id: frozenset((u.text,)) for u in utterances}
+    words = Counter(word for u in utterances for word in u.text.lower().split())
+    few = len(words) <= 200
+    return {u.id: frozenset((*u.text, *(u.text.lower().split() if few else ()))) - {" "} for u in utterances}
+
+
+def _draw(
+    utterances: Sequence[Utterance], rules: _Rules, lines: list[str], blocked: set[str]
+) -> tuple[dict[str, str], bool]:
+    """A split for each utterance; whether a speaker stands in two."""
+    speakers = {u.speaker for u in utterances if u.speaker is not None} - blocked
+    if not rules.wanted:
+        return {u.id: "train" for u in utterances}, False
+    known = [u for u in utterances if u.speaker is not None]
+    if len(speakers) < _LEAST_SPEAKERS - (2 - len(rules.wanted)) or 2 * len(known) < len(utterances):
+        lines.append(_by_recording_line(len(speakers)))
+        drawn = _by_recording(utterances, rules)
+        where: dict[str, set[str]] = defaultdict(set)
+        for u in known:
+            where[str(u.speaker)].add(drawn[u.id])
+        return drawn, any(len(found) > 1 for found in where.values())
+    drawn = _by_speaker([u for u in known if u.speaker not in blocked], rules)
+    drawn |= {u.id: "train" for u in known if u.speaker in blocked}
+    drawn |= _by_recording([u for u in utterances if u.speaker is None], rules)
+    lines.append(f"split by speaker: none of the {len(speakers):,} stands in two splits")
+    if len(speakers) < 6:
+        lines.append(f"{len(speakers)} speakers are few: the test says how one or two strangers fare, not all")
+    return drawn, False
+
+
+def _by_recording_line(n_speakers: int) -> str:
+    if not n_speakers:
+        return "split by recording: nobody knows who speaks, so the test may not show how strangers fare"
+    which = "one speaker" if n_speakers == 1 else f"{n_speakers} speakers"
+    return f"split by recording, with {which} too few to hold any out: the test will not show how strangers fare"
+
+
+def _position(name: str, seed: int) -> float:
+    """Where a name lies in 0…1; evenly spread, and the same on every machine."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8], "big") / 2**64
+
+
+def _by_recording(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, str]:
+    """By the recordings' hashes alone, but for the few that are moved to give every split its least."""
+    stretches: dict[str, list[Utterance]] = defaultdict(list)
+    for u in utterances:
+        stretches[os.path.realpath(u.audio)].append(u)
+    strata: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    for audio, own in stretches.items():
+        # The id, not the path: the split is the same wherever the corpus lies.
+        label = Counter(u.text for u in own).most_common(1)[0][0] if rules.classes else ""
+        strata[label].append((_position(min(u.id for u in own).partition("@")[0], rules.seed), audio))
+    drawn: dict[str, str] = {}
+    for members in strata.values():
+        drawn |= _stratum(sorted(members), rules.wanted)
+    left = Counter(
+        s for audio, own in stretches.items() if drawn[audio] == "train" for u in own for s in rules.symbols[u.id]
+    )
+    for audio, own in sorted(stretches.items(), key=lambda item: item[1][0].id):
+        held = {s for u in own for s in rules.symbols[u.id]}
+        if drawn[audio] != "train" and not all(left[s] for s in held):  # a listener cannot know what it never heard
+            drawn[audio] = "train"
+            left.update(held)
+    return {u.id: drawn[audio] for audio, own in stretches.items() for u in own}
+
+
+def _stratum(members: Sequence[tuple[float, str]], wanted: Mapping[str, float]) -> dict[str, str]:
+    n = len(members)
+    drawn: dict[str, str] = {}
+    first = 0.0
+    for name, share in wanted.items():
+        drawn |= {audio: name for position, audio in members if first <= position < first + share}
+        first += share
+    drawn |= {audio: "train" for _, audio in members if audio not in drawn}
+    counts = Counter(drawn.values())
+    if n <= len(wanted):
+        return dict.fromkeys(drawn, "train")
+    for name, share in {**wanted, "train": 1 - first}.items():
+        least = max(1, int(share * n * 0.6))
+        for _, audio in members:  # in the order of their hashes: one more recording moves one other at most
+            if counts[name] >= least:
+                break
+            source = drawn[audio]
+            if source != name and counts[source] > max(1, int({**wanted, "train": 1 - first}[source] * n * 0.6)):
+                counts[source] -= 1
+                counts[name] += 1
+                drawn[audio] = name
+    return drawn
+
+
+def _by_speaker(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, str]:
+    """Speakers in the order of their hashes, into each split while that brings it nearer to its share."""
+    own: dict[str, list[Utterance]] = defaultdict(list)
+    for u in utterances:
+        own[str(u.speaker)].append(u)
+    said = {name: Counter(s for u in us for s in rules.symbols[u.id]) for name, us in own.items()}
+    order = sorted(own, key=lambda name: (_position(name, rules.seed), name))
+    train = dict.fromkeys(order)  # in order
+    left = Counter(s for u in utterances for s in rules.symbols[u.id])  # what train still has of each
+    where: dict[str, str] = {}
+
+    def spares(name: str) -> bool:
+        return all(left[text] > count for text, count in said[name].items())
+
+    def take(name: str, split: str) -> None:
+        where[name] = split
+        left.subtract(said[name])
+        del train[name]
+
+    for i, (split, share) in enumerate(rules.wanted.items(), start=1):
+        n_least = len(rules.wanted) - i + 1  # speakers that train and the splits to come must have
+        target, n = share * len(utterances), 0
+        for name in list(train):
+            if abs(n + len(own[name]) - target) < abs(n - target) and spares(name) and len(train) > n_least:
+                take(name, split)
+                n += len(own[name])
+        if not n:  # each says too much, or a class of its own: the one that train misses least
+            take(min(train, key=lambda name: (not spares(name), len(own[name]))), split)
+        for text in sorted(left) if rules.classes else ():  # a split without a class says nothing of it
+            if any(said[name][text] for name in where if where[name] == split):
+                continue
+            can = [name for name in train if said[name][text] and spares(name)]
+            if len(can) > n_least:
+                take(min(can, key=lambda name: len(own[name])), split)
+    return {u.id: where.get(str(u.speaker), "train") for u in utterances}
