@@ -90,6 +90,24 @@ def prep(recipe: str, corpus: Path | None, data: Path, jobs: int | None, skip_ba
     return 0
 
 
+def audit(source: Path, output: Path | None, data: Path, jobs: int | None, output_format: str) -> int:
+    """`audiornn audit`: what would spoil a result, in recordings that no recipe knows yet."""
+    from audiornn.corpus.audit import audit_source, write_audit
+
+    with _progress("listening", "recording") as progress:
+        report, corpus, left_out = audit_source(source, n_jobs=jobs or os.cpu_count() or 1, progress=progress)
+    folder = output or data / f"audit_{source.resolve().stem or 'recordings'}"
+    write_audit(report, corpus, folder)
+    for file, why in left_out:
+        _say(f"audiornn: {file}: not audited: {why}")
+    if output_format == "json":
+        print(json.dumps({"source": str(source), **report.to_json()}, ensure_ascii=False))
+    else:
+        print(report.to_text())
+        print(f"{folder}: audit.html shows and plays what is odd, audit.json has all figures")
+    return _PARTIAL_FAILURE if report.errors else 0
+
+
 def train(
     recipe: str | None,
     data: Path,
@@ -356,6 +374,12 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--jobs", type=_count, metavar="N", help="worker processes (one a core)")
     p.add_argument("--skip-bad", action="store_true", help="leave out, and count, utterances that cannot be used")
     places(p, "data", "set")
+
+    p = verb(audit, "look for what would spoil a result: leaks, copies, levels, labels")
+    p.add_argument("source", type=Path, metavar="DIR|MANIFEST", help="recordings, a list of them, or a prepared folder")
+    p.add_argument("--output", type=Path, metavar="DIR", help="where the report goes (data/audit_NAME)")
+    p.add_argument("--jobs", type=_count, metavar="N", help="worker processes (one a core)")
+    places(p, "data", "format")
 
     p = verb(train, "train the network of a prepared recipe and write its model file")
     p.add_argument("recipe", nargs="?", metavar="RECIPE", help="which (the one prepared last)")

@@ -88,14 +88,14 @@ def test_the_index_round_trip(tmp_path, utterances):
     assert opened.lengths.tolist() == [entry.n_frames for entry in stored[3:9]]
     assert [opened.targets(i).tolist() for i in range(6)] == targets
     assert opened.target_lengths().tolist() == [2, 0, 3, 1, 2, 0]
-    assert opened.ctc_lengths().tolist() == [ctc_length(ids) for ids in targets]
+    assert opened.ctc_lengths.tolist() == [ctc_length(ids) for ids in targets]
     np.testing.assert_array_equal(opened[0], store_of(tmp_path / "store", stored)[3])
 
 
 @given(st.lists(st.lists(st.integers(1, 3), max_size=5), min_size=1, max_size=8))
 def test_frames_that_ctc_needs(tmp_path, targets):
     entries = [StoredUtterance("a.npy", i, 0, 1, 1.0) for i in range(len(targets))]
-    assert store_of(tmp_path / "store", entries, targets).ctc_lengths().tolist() == [ctc_length(ids) for ids in targets]
+    assert store_of(tmp_path / "store", entries, targets).ctc_lengths.tolist() == [ctc_length(ids) for ids in targets]
 
 
 def test_an_empty_split_has_an_index_too(tmp_path):

@@ -14,18 +14,21 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audiornn.corpus.collection import read_collection
 from audiornn.corpus.duplicates import Duplicate, find_duplicates
-from audiornn.corpus.manifest import SPLITS, Utterance
-from audiornn.corpus.measure import Measured
+from audiornn.corpus.manifest import SPLITS, Utterance, read_manifest
+from audiornn.corpus.measure import Measured, measure_recordings
 from audiornn.files import write_atomically
+from audiornn.vocabulary import Vocabulary
 
-__all__ = ["Audit", "Case", "Corpus", "Finding", "audit", "write_audit"]
+__all__ = ["Audit", "Case", "Corpus", "Finding", "audit", "audit_source", "write_audit"]
 
 Severity = Literal["error", "warning"]
 
@@ -182,6 +185,72 @@ def audit(corpus: Corpus) -> Audit:
     return Audit(tuple(findings), everything.figures())
 
 
+def audit_source(
+    source: Path, *, n_jobs: int, progress: Callable[[int, int], None] = lambda n_done, n_all: None
+) -> tuple[Audit, Corpus, tuple[tuple[str, str], ...]]:
+    """Audit what lies somewhere: a folder of recordings, a list of them, or a folder that `prep` made.
+
+    Args:
+        source: the folder or list.
+        n_jobs: worker processes.
+        progress: called with recordings done and recordings in all.
+
+    Returns:
+        The report, what was audited, and the files that no label names, each with the reason.
+
+    Raises:
+        CorpusError: there is nothing to audit, or a list cannot be read.
+    """
+    splits, task, left_out = _source_splits(source)
+    everything = [u for split in SPLITS for u in splits.get(split, ())]
+    n_done = 0
+
+    def advance(n: int) -> None:
+        nonlocal n_done
+        n_done += n
+        progress(n_done, len(everything))
+
+    measured, problems = measure_recordings(everything, n_jobs=n_jobs, progress=advance)
+    vocabulary = Vocabulary((), "label" if task == "classify" else "character")
+    for utterance, row in zip(everything, measured.rows, strict=True):
+        if utterance.id not in problems and (problem := _target_problem(utterance, row, task, vocabulary)):
+            problems[utterance.id] = problem
+    corpus = Corpus(splits, measured, problems, task, vocabulary.split)
+    return audit(corpus), corpus, left_out
+
+
+def _source_splits(
+    source: Path,
+) -> tuple[dict[str, list[Utterance]], str, tuple[tuple[str, str], ...]]:
+    if source.is_dir() and (source / "train.jsonl").is_file():
+        splits = {s: read_manifest(file) for s in SPLITS if (file := source / f"{s}.jsonl").is_file()}
+        texts = {u.text for utterances in splits.values() for u in utterances}
+        n = sum(map(len, splits.values()))
+        segments = any(u.segments for utterances in splits.values() for u in utterances)
+        few = len(texts) <= max(2, n // 10)
+        return splits, "label" if segments and few and texts == {""} else "classify" if few else "transcribe", ()
+    collection = read_collection(source)
+    splits = {split: [] for split in SPLITS}
+    for utterance in collection.utterances:
+        splits[collection.splits.get(utterance.id, "train")].append(utterance)
+    return splits, collection.task, collection.left_out
+
+
+def _target_problem(utterance: Utterance, row: Any, task: str, vocabulary: Vocabulary) -> str:
+    """Why no network could learn an utterance, by the shortest frames in use: 10 ms."""
+    if task == "label":
+        return ""
+    symbols = vocabulary.split(utterance.text)
+    if task == "classify":
+        return "" if symbols else "its label is empty"
+    needed = len(symbols) + sum(a == b for a, b in pairwise(symbols))
+    frames = int(row["duration"] * 100) + 1
+    return (
+        f"{len(symbols)} letters in {float(row['duration']):.2f} s: CTC needs {needed} frames, {frames} are there"
+        * (needed > frames)
+    )
+
+
 def write_audit(report: Audit, corpus: Corpus, folder: Path) -> None:
     """Keep a report as `audit.json` and as the page `audit.html`, with plots and players for the odd ones.
 
@@ -331,7 +400,7 @@ def _same_audio(all_: _Everything) -> Iterator[Finding]:
     alike = find_duplicates(all_.utterances, identities, measured.keys, measured.owners)
     pairs = overlaps + [d for d in alike if (d.first, d.second) not in told]
     leaks = [d for d in pairs if all_.splits[d.first] != all_.splits[d.second]]
-    within = [d for d in pairs if all_.splits[d.first] == all_.splits[d.second] and _is_copy(all_, d)]
+    within = _once([d for d in pairs if all_.splits[d.first] == all_.splits[d.second] and _is_copy(all_, d)])
     if leaks:
         cases, dropped = [], []
         for d in leaks:
@@ -363,8 +432,17 @@ def _same_audio(all_: _Everything) -> Iterator[Finding]:
     ):
         if found:
             cases_ = tuple(all_.case(d.second, _alike(all_, d, d.first)) for d in found)
-            n = len({d.second for d in found})
-            yield Finding(kind, "warning", f"{n:,} of {len(all_.utterances):,} utterances {what}", remedy, cases_)
+            share = f"{len(found):,} of {len(all_.utterances):,} utterances"
+            yield Finding(kind, "warning", f"{share} {what}", remedy, cases_)
+
+
+def _once(pairs: Sequence[Duplicate]) -> list[Duplicate]:
+    """Of a group of copies each but the first once, with the one it is most like."""
+    best: dict[int, Duplicate] = {}
+    for d in pairs:
+        if d.second not in best or d.similarity > best[d.second].similarity:
+            best[d.second] = d
+    return [best[second] for second in sorted(best)]
 
 
 def _is_copy(all_: _Everything, d: Duplicate) -> bool:

@@ -13,14 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +26,11 @@ from numpy.typing import NDArray
 from audiornn.audio import load_audio
 from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.measure import MEASURES, Measured, Meter
+from audiornn.corpus.workers import run_in_workers
 from audiornn.errors import AudioError, CorpusError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
 from audiornn.files import explain_write_error, write_atomically
+from audiornn.vocabulary import ctc_length
 
 __all__ = ["FeatureStore", "StoredUtterance", "compute_features", "file_state", "read_measures", "remove_others"]
 
@@ -73,6 +70,8 @@ class FeatureStore:
         self._targets, self._ends = index["targets"], index["ends"]
         self._shards: dict[int, Features] = {}
         self.lengths: NDArray[np.int64] = index["n_frames"]
+        #: Frames that CTC needs for each utterance's target, (utterances,).
+        self.ctc_lengths: NDArray[np.int64] = index["ctc_lengths"]
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -98,17 +97,6 @@ class FeatureStore:
         """Symbols an utterance, (utterances,)."""
         return np.diff(self._ends, prepend=0)
 
-    def ctc_lengths(self) -> NDArray[np.int64]:
-        """Frames that CTC needs for each utterance: `vocabulary.ctc_length` of all at once, (utterances,)."""
-        repeats = np.concatenate([[0], np.cumsum(self._targets[1:] == self._targets[:-1])])
-        begins = np.concatenate([[0], self._ends[:-1]]).astype(np.int64)
-        within = np.where(
-            self._ends > begins,
-            repeats[np.maximum(self._ends - 1, 0)] - repeats[np.minimum(begins, max(0, len(repeats) - 1))],
-            0,
-        )
-        return self.target_lengths() + within
-
     def is_whole(self) -> bool:
         """Whether every shard is there."""
         return all((self._folder / name).is_file() for name in self._names)
@@ -125,8 +113,9 @@ class FeatureStore:
                 shard=np.array([number[entry.shard] for entry in entries], np.int32),
                 first=np.array([entry.first for entry in entries], np.int64),
                 n_frames=np.array([entry.n_frames for entry in entries], np.int64),
-                targets=np.fromiter((i for ids in targets for i in ids), np.int32),
+                targets=_smallest(np.fromiter((i for ids in targets for i in ids), np.int32)),
                 ends=np.cumsum(np.fromiter((len(ids) for ids in targets), np.int64, len(targets))),
+                ctc_lengths=np.fromiter(map(ctc_length, targets), np.int64, len(targets)),
             )
 
     @classmethod
@@ -136,12 +125,17 @@ class FeatureStore:
         Raises:
             CorpusError: the index is missing or damaged.
         """
-        names = ("shards", "shard", "first", "n_frames", "targets", "ends")
+        names = ("shards", "shard", "first", "n_frames", "targets", "ends", "ctc_lengths")
         try:
             with np.load(path) as index:
                 return cls(folder, {name: index[name] for name in names})
         except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
             raise CorpusError(f"{path}: cannot be read ({error}); run `audiornn prep` again") from None
+
+
+def _smallest(ids: NDArray[np.int32]) -> NDArray[Any]:
+    """Sixty million symbols are sixty megabytes, not four times that."""
+    return ids.astype(np.min_scalar_type(int(ids.max()))) if len(ids) else ids
 
 
 def compute_features(
@@ -176,12 +170,8 @@ def compute_features(
     except OSError as error:
         raise explain_write_error(error, folder) from None
     n_missing = sum(len(job.utterances) for job in missing)
-    if n_jobs == 1 or n_missing < _WORTH_WORKERS:
-        for job in missing:
-            _compute_shard(job)
-            progress(len(job.utterances))
-    else:
-        _compute_in_workers(missing, n_jobs, progress)
+    for i, _ in run_in_workers(_compute_shard, missing, 1 if n_missing < _WORTH_WORKERS else n_jobs):
+        progress(len(missing[i].utterances))
     stored: dict[tuple[str, float, float | None], StoredUtterance] = {}
     for job in jobs:
         rows = json.loads(job.index_file.read_text())
@@ -205,12 +195,13 @@ def read_measures(folder: Path, stored: Sequence[StoredUtterance]) -> Measured:
     for shard, members in in_shard.items():
         with np.load((folder / shard).with_suffix(".npz")) as file:
             measures, shard_keys, ends = file["measures"], file["keys"], file["ends"]
-        for i in members:
-            place = stored[i].place
-            rows[i] = measures[place]
-            own = shard_keys[ends[place - 1] if place else 0 : ends[place]]
-            keys.append(own)
-            owners.append(np.full(len(own), i, np.int64))
+        places = np.array([stored[i].place for i in members])
+        rows[members] = measures[places]
+        owner = np.full(len(measures), -1, np.int64)
+        owner[places] = members
+        owner = np.repeat(owner, np.diff(ends, prepend=0))
+        keys.append(shard_keys[owner >= 0])
+        owners.append(owner[owner >= 0])
     return Measured(rows, np.concatenate(keys), np.concatenate(owners))
 
 
@@ -307,39 +298,6 @@ def _log_mel(utterance: Utterance, extractor: FeatureExtractor) -> tuple[Feature
         return extractor.log_mel(waveform), meter, ""
     except AudioError as error:
         return np.empty((0, settings.n_mels), np.float32), Meter(), str(error)
-
-
-def _compute_in_workers(jobs: Sequence[_ShardJob], n_jobs: int, progress: Callable[[int], None]) -> None:
-    with _one_blas_thread(), ProcessPoolExecutor(n_jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(_compute_shard, job): job for job in jobs}
-        try:
-            for done in as_completed(running):
-                done.result()
-                progress(len(running[done].utterances))
-        except BrokenProcessPool:
-            raise CorpusError(
-                "a worker process died (out of memory, or killed); run the same command again to go on, "
-                "with --jobs 1 if it recurs"
-            ) from None
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Workers share the cores already; the variables are read when a worker loads numpy."""
-    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def remove_others(folder: Path, stored: Sequence[StoredUtterance]) -> None:

@@ -26,6 +26,8 @@ __all__ = ["SPLITS", "Manifest", "Segment", "Utterance", "digest", "read_manifes
 
 SPLITS = ("train", "dev", "test")
 
+_BLOCK = 1 << 24  # bytes searched for line ends at once
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class Segment:
@@ -107,8 +109,11 @@ class Manifest(Sequence[Utterance]):
                 self._bytes: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
         except FileNotFoundError:
             raise CorpusError(f"{path}: no such manifest; run `audiornn prep` again") from None
-        ends = np.flatnonzero(np.frombuffer(self._bytes, np.uint8) == ord("\n"))
-        self._ends: NDArray[np.int64] = ends.astype(np.int64)
+        ends = [np.empty(0, np.int64)]
+        for begin in range(0, len(self._bytes), _BLOCK):
+            block = np.frombuffer(self._bytes[begin : begin + _BLOCK], np.uint8)
+            ends.append(np.flatnonzero(block == ord("\n")) + begin)
+        self._ends: NDArray[np.int64] = np.concatenate(ends)
 
     def __len__(self) -> int:
         return len(self._ends)

@@ -7,6 +7,7 @@ than ten seconds do.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -15,7 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MEASURES", "Measured", "Meter"]
+from audiornn.audio import audio_blocks
+from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.workers import run_in_workers
+from audiornn.errors import AudioError
+
+__all__ = ["MEASURES", "Measured", "Meter", "measure_recordings"]
 
 #: A row an utterance. Levels are decibels relative to full scale (dBFS), times seconds.
 MEASURES = np.dtype(
@@ -45,6 +51,8 @@ _SILENCE = -95.0  # dBFS: digital silence, and the rounding noise of 16 bits
 _LOUD_RANGE = 25.0  # a frame is loud from so far below the loudest ones
 _EDGE_SECONDS = 0.02
 _BANDS = 64  # of equal width, for the spectrum's cliff
+_BATCH = 64  # recordings a job of a worker
+
 _CLIFF = 20.0  # decibels by which the mean spectrum falls within six bands
 _FLOOR_CLIFF = 6.0  # and that of the quiet frames with it
 _KEY_BANDS = 12  # of a fingerprint: eleven differences
@@ -237,3 +245,48 @@ def _constant_runs(mono: NDArray[np.float32], least: int) -> list[tuple[int, int
     edges = np.concatenate([[0], changes, [len(mono)]])
     lengths = np.diff(edges)
     return [(int(edges[i]), int(lengths[i])) for i in np.flatnonzero(lengths >= max(2, least))]
+
+
+def measure_recordings(
+    utterances: Sequence[Utterance], *, n_jobs: int, progress: Callable[[int], None] = lambda n_done: None
+) -> tuple[Measured, dict[str, str]]:
+    """Measure recordings that no features are wanted of.
+
+    Args:
+        utterances: of a corpus.
+        n_jobs: worker processes.
+        progress: called with the number of recordings just done.
+
+    Returns:
+        What was measured, and by utterance id why a recording cannot be read.
+    """
+    batches = [utterances[i : i + _BATCH] for i in range(0, len(utterances), _BATCH)]
+    rows = np.zeros(len(utterances), MEASURES)
+    keys: list[NDArray[np.uint32]] = [np.empty((0, 2), np.uint32)] * len(utterances)
+    problems = {}
+    for i, measured in run_in_workers(_measure, batches, n_jobs if len(batches) > 4 else 1):
+        for place, (utterance, (row, fingerprint, problem)) in enumerate(
+            zip(batches[i], measured, strict=True), start=_BATCH * i
+        ):
+            rows[place], keys[place] = row, fingerprint
+            if problem:
+                problems[utterance.id] = problem
+        progress(len(measured))
+    owners = np.repeat(np.arange(len(keys)), [len(k) for k in keys])
+    return Measured(rows, np.concatenate([np.empty((0, 2), np.uint32), *keys]), owners), problems
+
+
+def _measure(batch: Sequence[Utterance]) -> list[tuple[NDArray[Any], NDArray[np.uint32], str]]:
+    measured = []
+    for utterance in batch:
+        meter, problem = Meter(), ""
+        try:
+            blocks = audio_blocks(
+                utterance.audio, start=utterance.start, duration=utterance.duration, observe=meter.add
+            )
+            for _ in blocks:
+                pass
+        except AudioError as error:
+            meter, problem = Meter(), str(error)
+        measured.append((*meter.finish(), problem))
+    return measured

@@ -84,7 +84,7 @@ class Dataset:
         self.extractor = FeatureExtractor(recipe.features)
         self._vocabulary = vocabulary
         self._output_lengths = -(-self.lengths // recipe.model.stride)
-        self._needed = self.store.ctc_lengths() if recipe.task == "transcribe" else np.ones_like(self.lengths)
+        self._needed = self.store.ctc_lengths if recipe.task == "transcribe" else np.ones_like(self.lengths)
         self._check_ctc()
 
     def __len__(self) -> int:
