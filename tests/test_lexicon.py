@@ -1,0 +1,70 @@
+"""Pronunciations: read from the files people have, and used as the units of a vocabulary."""
+
+import pytest
+
+from audiornn.corpus.preparation import open_prepared, prepare_corpus
+from audiornn.errors import CorpusError, SettingsError
+from audiornn.lexicon import read_lexicon
+from audiornn.recipe import load_recipe
+from audiornn.vocabulary import BLANK, Vocabulary, VocabularySettings
+
+LEXICON = {"do": "D OW", "mi": "M IY", "sol": "S OW L"}
+
+
+def test_sphinx_kaldi_and_cmudict(tmp_path):
+    file = tmp_path / "a.dic"
+    file.write_text(";;; a comment\n# another\n\nA                    AH\nA(2)\tEY\nAND  AE1 N D\r\nSO 0.7 S OW\n")
+    assert read_lexicon(file) == {"A": "AH", "AND": "AE1 N D", "SO": "S OW"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"a AH\nlonely\n", "line 2: 'lonely' has no phones"), (b"", "no word"), (b"caf\xe9 K AE\n", "UTF-8")],
+)
+def test_what_is_no_lexicon(tmp_path, content, said):
+    (tmp_path / "a.dic").write_bytes(content)
+    with pytest.raises(CorpusError, match=said):
+        read_lexicon(tmp_path / "a.dic")
+    with pytest.raises(CorpusError, match="cannot be read"):
+        read_lexicon(tmp_path / "b.dic")
+
+
+def test_phones_are_the_symbols():
+    vocabulary = Vocabulary.build(["do mi", "sol"], unit="phone", lexicon=LEXICON)
+    assert vocabulary.symbols == (BLANK, "D", "IY", "L", "M", "OW", "S")
+    assert vocabulary.join(vocabulary.encode("sol do")) == vocabulary.reference("sol do") == "S OW L D OW"
+    with pytest.raises(CorpusError, match=r"'soll' is not in the lexicon; did you mean 'sol'\?"):
+        vocabulary.encode("soll")
+
+
+def test_phones_and_a_lexicon_go_together():
+    for settings in ({"unit": "phone"}, {"lexicon": "a.dic"}):
+        with pytest.raises(SettingsError, match="go together"):
+            VocabularySettings(**settings)
+
+
+@pytest.mark.parametrize("place", ["recipe", "corpus"])
+def test_a_corpus_in_phones_is_learnt_and_scored_in_phones(world, tmp_path, place):
+    pytest.importorskip("torch", reason="training needs torch")
+    from audiornn.evaluate.report import evaluate
+    from audiornn.listen.recognizer import load_model
+    from audiornn.train.loop import train
+
+    copy = world.copy_to(tmp_path / "world")
+    folder = copy.corpus if place == "corpus" else copy.recipe("transcribe")
+    (folder / "tones.dic").write_text("".join(f"{word.upper()} {phones}\n" for word, phones in LEXICON.items()))
+    changes = ["vocabulary.unit=phone", "vocabulary.lexicon=tones.dic", "vocabulary.lower_case=true"]
+    recipe = load_recipe(copy.recipe("transcribe"), [*changes, "training.epochs=1"])
+    prepared = prepare_corpus(recipe, copy.corpus, tmp_path / "data")
+    assert open_prepared(prepared.folder).vocabulary.lexicon == LEXICON
+    model = train(prepared, recipe, tmp_path / "run", report=lambda line: None, show_progress=False)
+    report = evaluate(load_model(model), prepared.utterances("test"), "test")
+    said = sum(len(LEXICON[word].split()) for u in prepared.utterances("test") for word in u.text.split())
+    assert (report.unit, report.reference_length) == ("phones", said)
+    assert "phone error rate" in report.to_text()
+
+
+def test_a_lexicon_that_is_not_there(world, tmp_path):
+    recipe = load_recipe(world.recipe("transcribe"), ["vocabulary.unit=phone", "vocabulary.lexicon=none.dic"])
+    with pytest.raises(CorpusError, match=r"'none\.dic' is no file of the recipe's folder, nor of"):
+        prepare_corpus(recipe, world.corpus, tmp_path / "data")
