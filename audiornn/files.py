@@ -11,7 +11,7 @@ from typing import IO
 
 from audiornn.errors import AudiornnError
 
-__all__ = ["explain_write_error", "write_atomically"]
+__all__ = ["explain_write_error", "remove_partials", "write_atomically"]
 
 
 @contextlib.contextmanager
@@ -34,6 +34,13 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise explain_write_error(error, path) from error
     finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what `write_atomically` had begun in a folder when its process was killed."""
+    for partial in folder.glob(".*.partial"):
         with contextlib.suppress(OSError):
             partial.unlink()
 

@@ -19,7 +19,7 @@ from audiornn.errors import AudioError
 __all__ = ["Duplicate", "find_duplicates"]
 
 _MOST_KEYS = 20_000_000  # of a corpus in memory; larger ones keep a share of the keys, chosen by the key itself
-_MOST_HOLDERS = 12  # a key that more utterances have is a steady vowel or a hum, and tells nothing
+_MOST_HOLDERS = 12  # of a key that more utterances have, a steady vowel's, only neighbours are paired
 _LEAST_SHARED = 2  # keys at one shift that make a candidate
 _MOST_CANDIDATES = 3000
 _RATE = 8000  # Hz, of the comparison
@@ -105,11 +105,12 @@ def _candidates(
         keys, owners = keys[kept], owners[kept]
     order = np.lexsort((owners, keys[:, 0]))
     key, frame, owner = keys[order, 0], keys[order, 1].astype(np.int64), owners[order]
+    common = np.unique(key[_MOST_HOLDERS:][key[_MOST_HOLDERS:] == key[:-_MOST_HOLDERS]])
     pairs = []
     for step in range(1, _MOST_HOLDERS):
         same = np.flatnonzero((key[step:] == key[:-step]) & (owner[step:] != owner[:-step]))
-        common = np.flatnonzero(key[_MOST_HOLDERS:] == key[:-_MOST_HOLDERS])
-        same = same[~np.isin(key[same], key[common])]
+        if step > 1:
+            same = same[~np.isin(key[same], common)]
         a, b = owner[same], owner[same + step]
         shift = frame[same + step] - frame[same]
         turned = a > b

@@ -33,7 +33,7 @@ from audiornn.corpus.feature_store import (
 )
 from audiornn.corpus.manifest import SPLITS, Manifest, Segment, Utterance, digest, write_manifest
 from audiornn.errors import CorpusError, SettingsError
-from audiornn.files import write_atomically
+from audiornn.files import remove_partials, write_atomically
 from audiornn.lexicon import read_lexicon
 from audiornn.recipe import Recipe, recipe_fingerprint
 from audiornn.vocabulary import Vocabulary, ctc_length
@@ -194,6 +194,7 @@ def prepare_corpus(
     }
     _write_json(folder / "prepared.json", entry)
     remove_others(folder / "features", stored)  # only now: a prep that fails leaves the last one whole
+    remove_partials(folder)
     return open_prepared(folder)
 
 

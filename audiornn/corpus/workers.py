@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import TypeVar
 
 from audiornn.errors import CorpusError
@@ -30,7 +32,8 @@ def run_in_workers(function: Callable[[Job], Result], jobs: Sequence[Job], n_job
         for i, job in enumerate(jobs):
             yield i, function(job)
         return
-    with _one_blas_thread(), ProcessPoolExecutor(n_jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with _one_blas_thread(), ProcessPoolExecutor(n_jobs, mp_context=spawn, initializer=_die_with_parent) as pool:
         running = {pool.submit(function, job): i for i, job in enumerate(jobs)}
         try:
             for done in as_completed(running):
@@ -43,6 +46,13 @@ def run_in_workers(function: Callable[[Job], Result], jobs: Sequence[Job], n_job
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _die_with_parent() -> None:
+    """A worker whose parent was killed would wait for its next job for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
 
 
 @contextmanager
