@@ -29,7 +29,7 @@ ALLOWED = {
 BASE = {"numpy", "soundfile"}
 WORLD = {
     "ground": (BASE, {"soxr", "onnxruntime", "librosa", "tomli"}),
-    "corpus": (BASE, {"espeakng_loader", "pyarrow", "tqdm"}),
+    "corpus": (BASE, {"espeakng_loader", "matplotlib", "pyarrow", "tqdm"}),
     "listen": ({"numpy", "onnxruntime"}, set()),
     "evaluate": ({"numpy"}, {"jiwer"}),
     "train": ({"numpy", "torch", "onnx", "safetensors"}, {"tqdm"}),

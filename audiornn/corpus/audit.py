@@ -55,12 +55,13 @@ _OWN_NATURE = 0.5  # of a label's recordings: noise is the nature of a class "no
 
 @dataclass(frozen=True)
 class Case:
-    """One utterance of a finding: where it is, and the figure that speaks against it."""
+    """One utterance of a finding: where it is, the figure that speaks against it, and of a pair the other's id."""
 
     id: str
     audio: str
     split: str
     figure: str
+    other: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Corpus:
         symbols: the symbols of a text, by the recipe's rules.
         sample_rate: Hz, of the features; 0 where no recipe says.
         shared_speakers: whether the recipe allows a speaker in two splits.
+        made_dir: where the recipe's own makings lie, whose sound is as it was made.
     """
 
     splits: Mapping[str, Sequence[Utterance]]
@@ -116,6 +118,7 @@ class Corpus:
     symbols: Callable[[str], Sequence[str]] = list
     sample_rate: int = 0
     shared_speakers: bool = False
+    made_dir: Path | None = None
 
     @property
     def utterances(self) -> list[Utterance]:
@@ -274,16 +277,17 @@ class _Everything:
         self.splits = corpus.split_names
         self.rows = corpus.measured.rows
         self.heard = self.rows["duration"] > 0
+        self.made = np.array([corpus.made_dir in u.audio.parents for u in self.utterances], bool)
         self.sounding = self.heard & (self.rows["identity"] != 0)
         self.texts = [_text(u, corpus.task) for u in self.utterances]
 
-    def case(self, i: int, figure: str) -> Case:
+    def case(self, i: int, figure: str, other: str = "") -> Case:
         utterance = self.utterances[i]
-        return Case(utterance.id, str(utterance.audio), self.splits[i], figure)
+        return Case(utterance.id, str(utterance.audio), self.splits[i], figure, other)
 
     def select(self, flags: NDArray[np.bool_], *, by_label: bool = True) -> list[int]:
         """Indices where a flag is set, but for labels in whose nature it lies."""
-        chosen = np.flatnonzero(flags & self.heard)
+        chosen = np.flatnonzero(flags & self.heard & ~self.made)
         if by_label and self.corpus.task == "classify" and len(chosen):
             of_label, flagged = Counter(self.texts), Counter(self.texts[i] for i in chosen)
             natural = {t for t, n in flagged.items() if n > _OWN_NATURE * of_label[t]} if len(of_label) > 1 else set()
@@ -405,7 +409,7 @@ def _same_audio(all_: _Everything) -> Iterator[Finding]:
         cases, dropped = [], []
         for d in leaks:
             kept, lost = sorted((d.first, d.second), key=lambda i: -SPLITS.index(all_.splits[i]))
-            cases.append(all_.case(lost, _alike(all_, d, kept)))
+            cases.append(all_.case(lost, _alike(all_, d, kept), all_.utterances[kept].id))
             dropped.append(all_.utterances[lost].id)
         yield Finding(
             "audio leak",
@@ -431,7 +435,7 @@ def _same_audio(all_: _Everything) -> Iterator[Finding]:
         ),
     ):
         if found:
-            cases_ = tuple(all_.case(d.second, _alike(all_, d, d.first)) for d in found)
+            cases_ = tuple(all_.case(d.second, _alike(all_, d, d.first), all_.utterances[d.first].id) for d in found)
             share = f"{len(found):,} of {len(all_.utterances):,} utterances"
             yield Finding(kind, "warning", f"{share} {what}", remedy, cases_)
 
@@ -448,6 +452,8 @@ def _once(pairs: Sequence[Duplicate]) -> list[Duplicate]:
 def _is_copy(all_: _Everything, d: Duplicate) -> bool:
     """Within a split, stretches of one file may overlap: windows over a noise. Copies are more."""
     a, b = all_.utterances[d.first], all_.utterances[d.second]
+    if all_.made[d.first] or all_.made[d.second]:
+        return False
     return a.audio != b.audio or (a.start, a.duration) == (b.start, b.duration)
 
 

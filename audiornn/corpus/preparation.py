@@ -153,6 +153,7 @@ def prepare_corpus(
         symbols=lambda text: [] if recipe.vocabulary.unit == "phone" else vocabulary.split(text),
         sample_rate=recipe.features.sample_rate,
         shared_speakers=recipe.shared_speakers,
+        made_dir=folder / "made",
     )
     report = audit(corpus)
     write_audit(report, corpus, folder)
