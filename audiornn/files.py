@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from audiornn.errors import AudiornnError
 
-__all__ = ["explain_write_error", "remove_partials", "write_atomically"]
+__all__ = ["encode_json", "explain_write_error", "remove_partials", "write_atomically"]
 
 
 @contextlib.contextmanager
@@ -36,6 +37,14 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+def encode_json(entry: Any, *, indent: int | None = None) -> bytes:
+    """JSON as people read it, in UTF-8; a file name that is no Unicode is escaped, and reads back as it was."""
+    try:
+        return json.dumps(entry, ensure_ascii=False, indent=indent).encode()
+    except UnicodeEncodeError:
+        return json.dumps(entry, indent=indent).encode()
 
 
 def remove_partials(folder: Path) -> None:

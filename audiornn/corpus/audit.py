@@ -6,7 +6,6 @@ frames than symbols); `--skip-bad` leaves those out and counts them. Warnings ar
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import unicodedata
@@ -25,7 +24,7 @@ from audiornn.corpus.collection import read_collection
 from audiornn.corpus.duplicates import Duplicate, find_duplicates
 from audiornn.corpus.manifest import SPLITS, Utterance, read_manifest
 from audiornn.corpus.measure import Measured, measure_recordings
-from audiornn.files import write_atomically
+from audiornn.files import encode_json, write_atomically
 from audiornn.vocabulary import Vocabulary
 
 __all__ = ["Audit", "Case", "Corpus", "Finding", "audit", "audit_source", "write_audit"]
@@ -261,7 +260,7 @@ def write_audit(report: Audit, corpus: Corpus, folder: Path) -> None:
         AudiornnError: the folder cannot be written.
     """
     with write_atomically(folder / "audit.json") as out:
-        out.write(json.dumps(report.to_json(), ensure_ascii=False, indent=1).encode())
+        out.write(encode_json(report.to_json(), indent=1))
     from audiornn.corpus.audit_page import audit_page
 
     with write_atomically(folder / "audit.html") as out:
@@ -277,7 +276,8 @@ class _Everything:
         self.splits = corpus.split_names
         self.rows = corpus.measured.rows
         self.heard = self.rows["duration"] > 0
-        self.made = np.array([corpus.made_dir in u.audio.parents for u in self.utterances], bool)
+        made = f"{corpus.made_dir}{os.sep}"
+        self.made = np.array([str(u.audio).startswith(made) for u in self.utterances], bool)
         self.sounding = self.heard & (self.rows["identity"] != 0)
         self.texts = [_text(u, corpus.task) for u in self.utterances]
 

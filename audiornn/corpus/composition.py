@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import io
 import math
-import multiprocessing
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +24,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audiornn.audio import Waveform, load_audio
-from audiornn.corpus.synthesis import _start_worker
+from audiornn.corpus.workers import run_in_workers
 from audiornn.errors import AudiornnError
 from audiornn.files import write_atomically
 
@@ -209,6 +206,7 @@ def compose(job: Composition) -> Waveform:
     at = round(job.before * rate)
     for word, gap in zip(job.words, (*job.gaps, job.after), strict=True):
         waveform = load_audio(word.audio, rate)
+        waveform = waveform - waveform.mean()  # a constant offset would be a step at the joint
         begin, end = speech_bounds(waveform, rate)
         waveform = waveform * np.float32(10 ** ((_LOUDNESS + word.level) / 20) / _rms(waveform[begin:end]))
         placed.append(_Placed(waveform, begin, end, at))
@@ -241,7 +239,7 @@ def speech_bounds(waveform: Waveform, sample_rate: int) -> tuple[int, int]:
     hop = max(1, sample_rate // 100)
     starts = np.arange(0, len(waveform), hop)
     ends = np.minimum(starts + hop * 5 // 2, len(waveform))
-    plain, active_plain = _activity(waveform - waveform.mean(), starts, ends)
+    plain, active_plain = _activity(waveform, starts, ends)
     _, active_differences = _activity(np.diff(waveform, prepend=waveform[:1]), starts, ends)
     active = np.flatnonzero(active_plain | active_differences)
     if not len(active):
@@ -282,20 +280,11 @@ def compose_files(jobs: Sequence[Composition], n_jobs: int = 1) -> int:
         raise ValueError("two jobs would write the same file")
     missing = [job for job in jobs if not job.path.exists()]
     n_processes = min(n_jobs, len(missing) // _WORTH_A_PROCESS)
-    if n_processes <= 1:
-        _with_bar(map(_write, missing), len(missing))
-        return len(missing)
-    with ProcessPoolExecutor(n_processes, multiprocessing.get_context("spawn"), initializer=_start_worker) as pool:
-        try:
-            _with_bar(pool.map(_write, missing, chunksize=16), len(missing))
-        except BrokenProcessPool:
-            raise AudiornnError(
-                "a process that composed was killed (out of memory?); run the same command again to go on"
-            ) from None
+    _with_bar(run_in_workers(_write, missing, n_processes, chunk=16), len(missing))
     return len(missing)
 
 
-def _with_bar(done: Iterator[None], n: int) -> None:
+def _with_bar(done: Iterator[tuple[int, None]], n: int) -> None:
     if n:
         from tqdm import tqdm  # listening does without
 

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,9 @@ OTHER = "_other_"
 
 _PIECE_SECONDS = (0.1, 0.3)
 _FADE_SECONDS = 0.01
+_SHORTEST_SECONDS = 0.03
+_MOST_ENERGY = 0.2  # of a recording's, in one of its pieces
+_TRIES = 100  # permutations
 _MOST = 5  # times as many stretches as recordings of the most frequent other label: more would only drown it
 
 Splits = Mapping[str, Sequence[Utterance]]
@@ -100,18 +104,16 @@ def _backwards(waveform: Waveform, rate: int, draw: np.random.Generator) -> Wave
 
 
 def _shuffled(waveform: Waveform, rate: int, draw: np.random.Generator) -> Waveform:
-    """Pieces of 0.1 to 0.3 s in another order, each faded into the next; about as long as the whole."""
+    """Pieces in another order, none after the one it followed, each faded into the next; about as long as the whole."""
     fade = max(1, round(_FADE_SECONDS * rate))
-    pieces, start = [], 0
-    while start < len(waveform):
-        end = start + round(float(draw.uniform(*_PIECE_SECONDS)) * rate)
-        if len(waveform) - end < _PIECE_SECONDS[0] * rate:
-            end = len(waveform)
-        pieces.append(waveform[start : end + fade])  # the fade is what two neighbours share
-        start = end
-    order = draw.permutation(len(pieces))
-    if len(pieces) > 1 and np.all(order == np.arange(len(pieces))):
-        order = order[::-1]
+    bounds = _cuts(waveform, rate, draw)
+    pieces = [waveform[a : b + fade] for a, b in pairwise(bounds)]  # the fade is what two neighbours share
+    order = list(range(len(pieces)))[::-1]
+    for _ in range(_TRIES):
+        drawn = draw.permutation(len(pieces)).tolist()
+        if all(b != a + 1 for a, b in pairwise(drawn)):
+            order = drawn
+            break
     shuffled = pieces[order[0]].copy()
     for i in order[1:]:
         piece = pieces[i]
@@ -120,6 +122,27 @@ def _shuffled(waveform: Waveform, rate: int, draw: np.random.Generator) -> Wavef
         shuffled[-n:] = shuffled[-n:] * (1 - rise) + piece[:n] * rise
         shuffled = np.concatenate([shuffled, piece[n:]])
     return shuffled
+
+
+def _cuts(waveform: Waveform, rate: int, draw: np.random.Generator) -> list[int]:
+    """Where to cut: every 0.1 to 0.3 s, and again where a piece holds so much of the sound that it is still it."""
+    low, high = (round(seconds * rate) for seconds in _PIECE_SECONDS)
+    bounds = [0]
+    while len(waveform) - bounds[-1] > high:
+        bounds.append(bounds[-1] + max(1, round(float(draw.uniform(low, high)))))
+    bounds.append(len(waveform))
+    energy = np.concatenate([[0.0], np.cumsum(np.square(waveform, dtype=np.float64))])
+    shortest = _SHORTEST_SECONDS * rate
+    while True:
+        halves = []
+        for a, b in pairwise(bounds):
+            middle = int(np.searchsorted(energy, (energy[a] + energy[b]) / 2))
+            is_much = energy[b] - energy[a] > _MOST_ENERGY * energy[-1]
+            if is_much and min(middle - a, b - middle) >= shortest:
+                halves.append(middle)
+        if not halves:
+            return bounds
+        bounds = sorted([*bounds, *halves])
 
 
 def _noise(waveform: Waveform, rate: int, draw: np.random.Generator) -> Waveform:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiornn.errors import CorpusError
-from audiornn.files import write_atomically
+from audiornn.files import encode_json, write_atomically
 
 __all__ = ["SPLITS", "Manifest", "Segment", "Utterance", "digest", "read_manifest", "write_manifest"]
 
@@ -66,7 +66,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
     folder = path.resolve().parent
     with write_atomically(path) as out:
         for utterance in utterances:
-            out.write((json.dumps(_to_json(utterance, folder), ensure_ascii=False) + "\n").encode())
+            out.write(encode_json(_to_json(utterance, folder)) + b"\n")
 
 
 def read_manifest(path: Path) -> list[Utterance]:
@@ -141,7 +141,7 @@ class Manifest(Sequence[Utterance]):
 def digest(utterances: Sequence[Utterance]) -> str:
     """A fingerprint of who says what in a split, the same wherever the corpus lies."""
     lines = sorted(f"{u.id}\t{u.text}\t{u.speaker or ''}" + "".join(f"\t{s}" for s in u.segments) for u in utterances)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def _to_json(utterance: Utterance, folder: Path) -> dict[str, Any]:

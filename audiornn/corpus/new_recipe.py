@@ -18,6 +18,7 @@ from typing import Any
 from audiornn.audio import EXTENSIONS, AudioInfo, audio_info
 from audiornn.corpus.collection import LAYOUTS, Collection, embedded_headers, read_collection
 from audiornn.corpus.contrast import N_CONTRASTS, OTHER, cut_background, other_recordings
+from audiornn.corpus.copies import MOST
 from audiornn.corpus.layouts.folders import is_background
 from audiornn.corpus.layouts.survey import named
 from audiornn.corpus.manifest import Utterance
@@ -43,6 +44,7 @@ class NewRecipe:
         understood: lines that say what was read.
         guessed: lines that say what was guessed, each with how to change it.
         warnings: lines that say what the model will not be good at, and the remedy.
+        by_recording: whether the splits are drawn by recording, so that `prep` looks for copies first.
         commands: what to run next.
     """
 
@@ -52,6 +54,7 @@ class NewRecipe:
     understood: tuple[str, ...]
     guessed: tuple[str, ...]
     warnings: tuple[str, ...]
+    by_recording: bool
     commands: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -118,6 +121,8 @@ def write_recipe(
     asked = {"layout": layout, "text": text, "audio": audio, "speaker": speaker, "encoding": encoding}
     collection = read_collection(source, task=task, skip_bad=skip_bad, **asked)
     division = divide(collection)
+    by_recording = division.by_recording and len(collection.utterances) <= MOST
+    lines = ["prep looks for copies and keeps them in one split, so its counts may differ"] if by_recording else []
     is_lonely = collection.task == "classify" and len(collection.labels) == 1
     if other is not None and collection.task != "classify":
         raise SettingsError("--other is for recordings with labels; here each has a transcript")
@@ -141,9 +146,10 @@ def write_recipe(
         folder=folder,
         collection=collection,
         splits=splits,
-        understood=(*collection.understood, *division.lines),
+        understood=(*collection.understood, *division.lines, *lines),
         guessed=(*collection.guessed, *_stretch_line(contrast_settings), *guessed),
         warnings=tuple(warnings),
+        by_recording=by_recording,
         commands=(prep, "audiornn train", "audiornn evaluate"),
     )
     _write(made, settings, source, "contrast" if is_lonely and not other else "other" if other else "")
@@ -298,7 +304,7 @@ _ARGUMENTS = {
     "test": ("float = 0.1", "share for test, likewise."),
     "seed": ("int = 1", "another seed draws other splits."),
     "made_dir": ("Path | None = None", "where the recordings that are made are written."),
-    "jobs": ("int = 1", "of them at a time."),
+    "jobs": ("int = 1", "recordings read or made at a time."),
 }
 _ALWAYS = ("list_file", "layout", "text", "audio", "speaker", "encoding", "skip_bad", "dev", "test", "seed")
 
@@ -310,6 +316,13 @@ def _prepare(made: NewRecipe, others: str) -> str:
     steps = ["splits = split(collection, dev=dev, test=test, seed=seed)"]
     imports = ["from audiornn.corpus.manifest import Utterance", "from audiornn.corpus.splitting import split"]
     reader = "read_collection"
+    if made.by_recording:
+        imports.append("from audiornn.corpus.copies import find_copies")
+        steps = [
+            "copies = find_copies(collection, jobs=jobs)  # they stay in one split",
+            "splits = split(collection, dev=dev, test=test, seed=seed, together=copies)",
+        ]
+        names.add("jobs")
     if is_embedded:
         reader += ", written_out"
         names.add("made_dir")
@@ -317,20 +330,20 @@ def _prepare(made: NewRecipe, others: str) -> str:
             0, "collection = written_out(collection, corpus_dir / list_file, made_dir, text=text, audio=audio)"
         )
     if others == "contrast":
-        imports.insert(0, "from audiornn.corpus.contrast import contrast")
+        imports.append("from audiornn.corpus.contrast import contrast")
         steps.append("return contrast(splits, made_dir, jobs=jobs)")
         names |= {"made_dir", "jobs"}
     elif others == "other":
-        imports.insert(0, "from audiornn.corpus.contrast import other_recordings")
+        imports.append("from audiornn.corpus.contrast import other_recordings")
         steps.append("return other_recordings(splits, Path(other), stretch, dev=dev, test=test, seed=seed)")
         names |= {"other", "stretch"}
     elif is_classified:
-        imports.insert(0, "from audiornn.corpus.contrast import cut_background")
+        imports.append("from audiornn.corpus.contrast import cut_background")
         steps.append("return cut_background(splits, stretch)")
         names.add("stretch")
     else:
         steps[-1] = steps[-1].replace("splits =", "return")
-    imports.insert(0, f"from audiornn.corpus.collection import {reader}")
+    imports.append(f"from audiornn.corpus.collection import {reader}")
     arguments = [name for name in _ARGUMENTS if name in names]
     read = ["list_file", "dev", "test", "seed", "other", "stretch", "made_dir", "jobs"]
     lines = [
@@ -338,7 +351,7 @@ def _prepare(made: NewRecipe, others: str) -> str:
         "",
         "from pathlib import Path",
         "",
-        *imports,
+        *sorted(imports),
         "",
         "",
         "def prepare(",

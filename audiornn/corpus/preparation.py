@@ -33,7 +33,7 @@ from audiornn.corpus.feature_store import (
 )
 from audiornn.corpus.manifest import SPLITS, Manifest, Segment, Utterance, digest, write_manifest
 from audiornn.errors import CorpusError, SettingsError
-from audiornn.files import remove_partials, write_atomically
+from audiornn.files import encode_json, remove_partials, write_atomically
 from audiornn.lexicon import read_lexicon
 from audiornn.recipe import Recipe, recipe_fingerprint
 from audiornn.vocabulary import Vocabulary, ctc_length
@@ -370,7 +370,9 @@ def _write_bad(dropped: Mapping[str, str], folder: Path) -> None:
         bad_file.unlink(missing_ok=True)
         return
     with write_atomically(bad_file) as out:
-        out.write("".join(f"{identifier}: {problem}\n" for identifier, problem in dropped.items()).encode())
+        out.write(
+            "".join(f"{identifier}: {problem}\n" for identifier, problem in dropped.items()).encode(errors="replace")
+        )
 
 
 def _summary(split: str, utterances: Sequence[Utterance], vocabulary: Vocabulary, recipe: Recipe) -> SplitSummary:
@@ -410,7 +412,7 @@ def _fingerprint(recipe: Recipe, corpus_dir: Path, data_dir: Path, skip_bad: boo
 
 def _write_json(path: Path, entry: Mapping[str, Any]) -> None:
     with write_atomically(path) as out:
-        out.write(json.dumps(entry, ensure_ascii=False, indent=1).encode())
+        out.write(encode_json(entry, indent=1))
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

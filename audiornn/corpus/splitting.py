@@ -18,16 +18,22 @@ from audiornn.errors import SettingsError
 __all__ = ["Division", "divide", "split"]
 
 _LEAST_SPEAKERS = 3  # one a split
+_FEW_ALONE = 0.05  # of all, drawn by recording: not worth a search for copies
+_MOST_COPIES = 0.03  # of a label's recordings; where more are copies of one, they are for training
 
 
 @dataclass(frozen=True)
 class _Rules:
-    """What is drawn: shares by split, what train must not lack by utterance id, whether texts are classes, the seed."""
+    """What is drawn: shares by split, what train must not lack by utterance id, whether texts are classes, the seed.
+
+    And which utterances are copies: a common name by id.
+    """
 
     wanted: Mapping[str, float]
     symbols: Mapping[str, frozenset[str]]
     classes: bool
     seed: int
+    together: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -37,31 +43,48 @@ class Division:
     Attributes:
         splits: utterances by split.
         shared_speakers: whether a speaker stands in two of them.
+        by_recording: whether more than a few recordings were drawn one by one, so that copies of each other may part.
         lines: what was done, a sentence each.
     """
 
     splits: Mapping[str, list[Utterance]]
     shared_speakers: bool
+    by_recording: bool
     lines: tuple[str, ...]
 
 
-def split(collection: Collection, *, dev: float = 0.1, test: float = 0.1, seed: int = 1) -> dict[str, list[Utterance]]:
+def split(
+    collection: Collection,
+    *,
+    dev: float = 0.1,
+    test: float = 0.1,
+    seed: int = 1,
+    together: Mapping[str, str] | None = None,
+) -> dict[str, list[Utterance]]:
     """The splits that a recipe's `prepare` returns; see `divide`."""
-    return dict(divide(collection, dev=dev, test=test, seed=seed).splits)
+    return dict(divide(collection, dev=dev, test=test, seed=seed, together=together).splits)
 
 
-def divide(collection: Collection, *, dev: float = 0.1, test: float = 0.1, seed: int = 1) -> Division:
+def divide(
+    collection: Collection,
+    *,
+    dev: float = 0.1,
+    test: float = 0.1,
+    seed: int = 1,
+    together: Mapping[str, str] | None = None,
+) -> Division:
     """Split a collection: as its source does, else by speaker, else by recording.
 
     A source that lacks dev or test gets it from its train. By speaker, none stands in two splits, and train keeps every
     class where that can be; with fewer than three speakers they are shared. By recording, every class with three
-    recordings stands in every split; stretches of one recording stay together.
+    recordings stands in every split; stretches of one recording, and copies, stay together.
 
     Args:
         collection: what was read.
         dev: share of the utterances, about.
         test: likewise.
         seed: another seed draws others.
+        together: a name by utterance id, for those that stay together where recordings are drawn: `find_copies`.
 
     Raises:
         SettingsError: shares that leave nothing to train on.
@@ -82,8 +105,8 @@ def divide(collection: Collection, *, dev: float = 0.1, test: float = 0.1, seed:
     rest = [u for u in collection.utterances if given.get(u.id) == "train" or not given]
     wanted = {name: share for name, share in wanted.items() if share > 0}
     classes = collection.task == "classify"
-    rules = _Rules(wanted, _symbols(rest, classes), classes, seed)
-    drawn, shared = _draw(rest, rules, lines, blocked=_elsewhere(collection))
+    rules = _Rules(wanted, _symbols(rest, classes), classes, seed, together or {})
+    drawn, shared, n_alone = _draw(rest, rules, lines, blocked=_elsewhere(collection))
     taken |= drawn
     undrawn = [u for u in collection.utterances if given and u.id not in given]
     if undrawn:  # what the source's lists do not speak of
@@ -97,7 +120,7 @@ def divide(collection: Collection, *, dev: float = 0.1, test: float = 0.1, seed:
             f"the source's splits share {len(collection.shared_speakers):,} speakers: the test will not show how "
             "strangers fare"
         )
-    return Division(splits, shared, tuple(lines))
+    return Division(splits, shared, n_alone + len(undrawn) > _FEW_ALONE * len(taken), tuple(lines))
 
 
 def _elsewhere(collection: Collection) -> set[str]:
@@ -120,11 +143,11 @@ def _symbols(utterances: Sequence[Utterance], classes: bool) -> dict[str, frozen
 
 def _draw(
     utterances: Sequence[Utterance], rules: _Rules, lines: list[str], blocked: set[str]
-) -> tuple[dict[str, str], bool]:
-    """A split for each utterance; whether a speaker stands in two."""
+) -> tuple[dict[str, str], bool, int]:
+    """A split for each utterance; whether a speaker stands in two, and how many were drawn by recording."""
     speakers = {u.speaker for u in utterances if u.speaker is not None} - blocked
     if not rules.wanted:
-        return {u.id: "train" for u in utterances}, False
+        return {u.id: "train" for u in utterances}, False, 0
     known = [u for u in utterances if u.speaker is not None]
     if len(speakers) < _LEAST_SPEAKERS - (2 - len(rules.wanted)) or 2 * len(known) < len(utterances):
         lines.append(_by_recording_line(len(speakers)))
@@ -132,14 +155,14 @@ def _draw(
         where: dict[str, set[str]] = defaultdict(set)
         for u in known:
             where[str(u.speaker)].add(drawn[u.id])
-        return drawn, any(len(found) > 1 for found in where.values())
+        return drawn, any(len(found) > 1 for found in where.values()), len(utterances)
     drawn = _by_speaker([u for u in known if u.speaker not in blocked], rules)
     drawn |= {u.id: "train" for u in known if u.speaker in blocked}
     drawn |= _by_recording([u for u in utterances if u.speaker is None], rules)
     lines.append(f"split by speaker: none of the {len(speakers):,} stands in two splits")
     if len(speakers) < 6:
         lines.append(f"{len(speakers)} speakers are few: the test says how one or two strangers fare, not all")
-    return drawn, False
+    return drawn, False, len(utterances) - len(known)
 
 
 def _by_recording_line(n_speakers: int) -> str:
@@ -158,13 +181,17 @@ def _by_recording(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, s
     """By the recordings' hashes alone, but for the few that are moved to give every split its least."""
     stretches: dict[str, list[Utterance]] = defaultdict(list)
     for u in utterances:
-        stretches[os.path.realpath(u.audio)].append(u)
+        stretches[rules.together.get(u.id, os.path.realpath(u.audio))].append(u)
+    n_of_label = Counter(u.text if rules.classes else "" for u in utterances)
     strata: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    drawn: dict[str, str] = {}
     for audio, own in stretches.items():
         # The id, not the path: the split is the same wherever the corpus lies.
         label = Counter(u.text for u in own).most_common(1)[0][0] if rules.classes else ""
+        if len({os.path.realpath(u.audio) for u in own}) > max(3, _MOST_COPIES * n_of_label[label]):
+            drawn[audio] = "train"  # a test of copies of one recording tells little
+            continue
         strata[label].append((_position(min(u.id for u in own).partition("@")[0], rules.seed), audio))
-    drawn: dict[str, str] = {}
     for members in strata.values():
         drawn |= _stratum(sorted(members), rules.wanted)
     left = Counter(

@@ -13,15 +13,12 @@ import ctypes
 import functools
 import importlib
 import io
-import multiprocessing
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +28,7 @@ import numpy as np
 import soundfile
 
 from audiornn.audio import Waveform, to_waveform
+from audiornn.corpus.workers import run_in_workers
 from audiornn.errors import AudiornnError, nearest
 from audiornn.files import write_atomically
 
@@ -191,21 +189,9 @@ def synthesise_files(jobs: Sequence[SynthesisJob], n_jobs: int = 1) -> int:
     from tqdm import tqdm
 
     n_processes = min(n_jobs, len(missing) // _WORTH_A_PROCESS)
-    with contextlib.ExitStack() as stack:
-        if n_processes > 1:
-            pool = stack.enter_context(
-                ProcessPoolExecutor(n_processes, multiprocessing.get_context("spawn"), initializer=_start_worker)
-            )
-            done: Iterator[None] = pool.map(_write, missing, chunksize=16)
-        else:
-            done = map(_write, missing)
-        try:
-            for _ in tqdm(done, "synthesising", total=len(missing), unit="file", disable=None, leave=False):
-                pass
-        except BrokenProcessPool:
-            raise AudiornnError(
-                "a process that synthesised was killed (out of memory?); run the same command again to go on"
-            ) from None
+    done = run_in_workers(_write, missing, n_processes, chunk=16)
+    for _ in tqdm(done, "synthesising", total=len(missing), unit="file", disable=None, leave=False):
+        pass
     # What a call that was killed left half written; another call's files at work are younger.
     for folder in {job.path.parent for job in missing}:
         for partial in folder.glob(".*.partial"):
@@ -224,19 +210,6 @@ def _write(job: SynthesisJob) -> None:
     soundfile.write(encoded, render(job), job.sample_rate, format=container, subtype="PCM_16")
     with write_atomically(job.path) as out:
         out.write(encoded.getbuffer())
-
-
-def _start_worker() -> None:
-    # The parent alone answers Ctrl-C; and when it is killed, its workers would wait for it for ever.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _noise(colour: str, n_samples: int, seed: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

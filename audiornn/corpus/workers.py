@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing.connection import wait
 from typing import TypeVar
 
 from audiornn.errors import CorpusError
@@ -20,24 +20,32 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-def run_in_workers(function: Callable[[Job], Result], jobs: Sequence[Job], n_jobs: int) -> Iterator[tuple[int, Result]]:
+def run_in_workers(
+    function: Callable[[Job], Result], jobs: Sequence[Job], n_jobs: int, *, chunk: int = 1
+) -> Iterator[tuple[int, Result]]:
     """Run a function of a module on each job; yields (index of the job, result) as they are done, in any order.
 
-    One process: in this one, which spares starting another.
+    Args:
+        function: found by its name in the workers, which import its module anew.
+        jobs: what it is called with.
+        n_jobs: processes; with one all is done in this one, which spares starting another.
+        chunk: jobs sent at a time; small ones are not worth a message each.
 
     Raises:
         CorpusError: a worker died.
     """
-    if n_jobs == 1 or len(jobs) < 2:
+    if n_jobs <= 1 or len(jobs) < 2:
         for i, job in enumerate(jobs):
             yield i, function(job)
         return
     spawn = multiprocessing.get_context("spawn")
-    with _one_blas_thread(), ProcessPoolExecutor(n_jobs, mp_context=spawn, initializer=_die_with_parent) as pool:
-        running = {pool.submit(function, job): i for i, job in enumerate(jobs)}
+    with _one_blas_thread(), ProcessPoolExecutor(n_jobs, mp_context=spawn, initializer=_start_worker) as pool:
+        running = {
+            pool.submit(_run_all, function, jobs[first : first + chunk]): first for first in range(0, len(jobs), chunk)
+        }
         try:
             for done in as_completed(running):
-                yield running[done], done.result()
+                yield from enumerate(done.result(), start=running[done])
         except BrokenProcessPool:
             raise CorpusError(
                 "a worker process died (out of memory, or killed); run the same command again to go on, "
@@ -48,11 +56,21 @@ def run_in_workers(function: Callable[[Job], Result], jobs: Sequence[Job], n_job
             raise
 
 
-def _die_with_parent() -> None:
-    """A worker whose parent was killed would wait for its next job for ever."""
+def _run_all(function: Callable[[Job], Result], jobs: Sequence[Job]) -> list[Result]:
+    return [function(job) for job in jobs]
+
+
+def _start_worker() -> None:
+    # The parent alone answers Ctrl-C; and when it is killed, its workers would wait for their next job for ever.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager
