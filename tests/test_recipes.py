@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -14,10 +15,10 @@ from audiornn.recipe import load_recipe, packaged_recipes
 DIGITS = range(10)
 
 
-def write(path, *, rate=8000, seconds=0.5):
+def write(path, *, rate=8000, seconds=0.5, **container):
     path.parent.mkdir(parents=True, exist_ok=True)
-    noise = 0.01 * np.random.default_rng(len(path.name)).standard_normal(round(rate * seconds))
-    soundfile.write(path, noise, rate)
+    noise = 0.01 * np.random.default_rng(zlib.crc32(str(path).encode())).standard_normal(round(rate * seconds))
+    soundfile.write(path, noise, rate, **container)
 
 
 def recipe(name, *overrides):
@@ -57,6 +58,54 @@ def speech_commands(tmp_path_factory):
         (folder / name).write_text("\n".join(entries))
     for noise in ("pink_noise", "white_noise"):
         write(folder / "_background_noise_" / f"{noise}.wav", rate=16000, seconds=20.0)
+    return folder
+
+
+AN4_TEXTS = ("YES", "ENTER FIVE", "U M N Y H SIX", "ONE TWO THREE", "FOUR OH FIVE")
+
+
+@pytest.fixture(scope="session")
+def an4(tmp_path_factory):
+    """Nineteen training and two test speakers; half of the transcripts as the lists of another release have them."""
+    folder = tmp_path_factory.mktemp("an4")
+    speakers = {"train": [f"m{n:02d}" for n in range(19)], "test": ["fxx", "fyy"]}
+    for split, wav in (("train", "an4_clstk"), ("test", "an4test_clstk")):
+        ids, transcripts = [], []
+        for speaker in speakers[split]:
+            for take, text in enumerate(AN4_TEXTS):
+                name = f"an{take}-{speaker}-b"
+                ids.append(f"{wav}/{speaker}/{name}")
+                transcripts.append(f"<s> {text} </s> ({name})" if take % 2 else f"{text} ({name})")
+                file = folder / "wav" / wav / speaker / f"{name}.sph"
+                write(file, rate=16000, seconds=1.0, format="NIST", subtype="PCM_16")
+        (folder / "etc").mkdir(exist_ok=True)
+        (folder / "etc" / f"an4_{split}.fileids").write_text("\n".join(ids) + "\n")
+        (folder / "etc" / f"an4_{split}.transcription").write_text("\n".join(transcripts) + "\n")
+    return folder
+
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+@pytest.fixture(scope="session")
+def four_corpora(an4, digits, speech_commands, tmp_path_factory):
+    """The folders side by side, some under their recipe's name; the strings as FLAC and as WAV."""
+    folder = tmp_path_factory.mktemp("four_corpora")
+    (folder / "an4").symlink_to(an4)
+    (folder / "digits").symlink_to(digits)
+    commands = shutil.copytree(speech_commands, folder / "speech_commands")
+    for word in WORDS:
+        for n in range(10):  # the lists say of 6 and 7 that they are for dev, of 8 and 9 for test
+            write(commands / word / f"{n:08x}_nohash_0.wav", rate=16000, seconds=1.0)
+    for name, held_out in (("validation_list.txt", (6, 7)), ("testing_list.txt", (8, 9))):
+        with (commands / name).open("a") as out:
+            out.writelines(f"\n{word}/{n:08x}_nohash_0.wav" for word in WORDS for n in held_out)
+    strings = folder / "connected_digits"
+    for speaker, kind in (("s1", "wav"), ("s2", "flac")):
+        for take in range(3):
+            write(strings / speaker / f"{take}.{kind}", rate=16000, seconds=2.0)
+    rows = [f"{speaker}/{take}.flac\t{speaker}\tZERO  NINE FIVE" for speaker in ("s1", "s2") for take in range(3)]
+    (strings / "transcripts.tsv").write_text("audio\tspeaker\ttranscript\n" + "\n".join(rows) + "\n")
     return folder
 
 
@@ -103,11 +152,121 @@ def test_speechcommands_every_word(speech_commands):
     assert sum(map(len, splits.values())) == 130
 
 
+def test_an4(an4, tmp_path):
+    splits = recipe("an4").prepare(an4)
+    assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 85, "dev": 10, "test": 10}
+    speakers = {split: {u.speaker for u in utterances} for split, utterances in splits.items()}
+    assert speakers["dev"] == {"m04", "m13"}, "each ninth"
+    assert speakers["test"] == {"fxx", "fyy"}
+    assert not speakers["train"] & speakers["dev"]
+    assert [u.text for u in splits["test"][:5]] == list(AN4_TEXTS)
+    assert splits["test"][0].id == "an4test_clstk/fxx/an0-fxx-b"
+    assert soundfile.info(splits["test"][0].audio).format == "NIST"
+    (tmp_path / "an4").symlink_to(an4)
+    above = recipe("an4").prepare(tmp_path)
+    assert [(u.id, u.text) for u in above["train"]] == [(u.id, u.text) for u in splits["train"]]
+
+
+def test_an4_by_words(an4, tmp_path):
+    from audiornn.corpus.preparation import prepare_corpus
+
+    by_word = prepare_corpus(recipe("an4", "vocabulary.unit=word"), an4, tmp_path)
+    assert set(by_word.vocabulary.symbols) >= {"ENTER", "FIVE", "U", "OH"}
+
+
+def test_an4_transcripts_that_are_none_are_said(an4, tmp_path):
+    corpus = shutil.copytree(an4, tmp_path / "corpus")
+    file = corpus / "etc" / "an4_test.transcription"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:3], "YES an3-fxx-b", *lines[4:]]))
+    with pytest.raises(CorpusError, match=r"an4_test\.transcription, line 4"):
+        recipe("an4").prepare(corpus)
+    file.write_text("\n".join(lines[:-1]))
+    with pytest.raises(CorpusError, match=r"10 utterances .* 9, and not the same ones"):
+        recipe("an4").prepare(corpus)
+
+
+def connected_digits(corpus, made, *overrides):
+    few = ("corpus.strings=20", "corpus.dev_strings=8", "corpus.held_out=ben")
+    return recipe("connected_digits", *few, *overrides).prepare(corpus, made_dir=made)
+
+
+def test_connected_digits(four_corpora, tmp_path):
+    splits = connected_digits(four_corpora, tmp_path / "made")
+    said = {"train": 19, "dev": 2}  # AN4's ONE TWO THREE; its OH is left out
+    assert len(splits["train"]) == 20 + said["train"]
+    assert len(splits["dev"]) == 8 + said["dev"]
+    assert [(u.id, u.text, u.audio.suffix) for u in splits["test"][2:4]] == [
+        ("s1/2", "ZERO NINE FIVE", ".wav"),
+        ("s2/0", "ZERO NINE FIVE", ".flac"),
+    ]
+    for utterances in splits.values():
+        assert all(u.audio.is_file() and set(u.text.split()) <= {word.upper() for word in WORDS} for u in utterances)
+    speakers = {split: {u.speaker for u in utterances} for split, utterances in splits.items()}
+    assert "fsdd/ann" in speakers["train"]
+    assert {name for name in speakers["train"] if name.startswith("speech_commands")} <= {
+        f"speech_commands/{n:08x}" for n in range(6)
+    }
+    assert {name for name in speakers["dev"] if not name.startswith("an4")} <= {
+        "fsdd/ben",
+        "speech_commands/00000006",
+        "speech_commands/00000007",
+    }
+    assert not speakers["train"] & speakers["dev"]
+
+
+def test_connected_digits_writes_only_where_it_may_and_the_same_again(four_corpora, tmp_path):
+    made = tmp_path / "made"
+    before = sorted(four_corpora.rglob("*"))
+    splits = connected_digits(four_corpora, made)
+    first = {u.audio: (u.audio.stat().st_mtime_ns, u.audio.read_bytes()) for u in splits["train"][:20]}
+    lost = splits["train"][0].audio
+    lost.unlink()
+    assert connected_digits(four_corpora, made) == splits
+    assert lost.read_bytes() == first[lost][1]
+    assert all(audio.stat().st_mtime_ns == time for audio, (time, _) in first.items() if audio != lost)
+    assert sorted(four_corpora.rglob("*")) == before
+    other = connected_digits(four_corpora, made, "corpus.strings=10")
+    assert len(list(made.iterdir())) == 1, "what an older plan made is dropped"
+    assert all(u.audio.is_file() for u in other["train"])
+
+
+def test_connected_digits_is_prepared_by_the_command(four_corpora, tmp_path):
+    from audiornn.corpus.preparation import prepare_corpus
+
+    loaded = recipe("connected_digits", "corpus.strings=10", "corpus.dev_strings=2", "corpus.held_out=ben")
+    ready = prepare_corpus(loaded, four_corpora, tmp_path / "data")
+    assert [row.utterances for row in ready.summary] == [29, 4, 6]
+    assert ready.utterances("train")[0].audio.resolve().is_relative_to((tmp_path / "data").resolve())
+    assert prepare_corpus(loaded, four_corpora, tmp_path / "data").unchanged
+
+
+def test_connected_digits_names_what_is_missing(four_corpora, tmp_path):
+    with pytest.raises(CorpusError, match=r"speech_commands or speechcommands, none fsdd or digits, none an4"):
+        connected_digits(tmp_path, tmp_path / "made")
+    with pytest.raises(CorpusError, match="made_dir"):
+        recipe("connected_digits").prepare(four_corpora)
+    corpus = shutil.copytree(four_corpora, tmp_path / "corpus", symlinks=True)
+    (corpus / "connected_digits" / "s2" / "1.flac").unlink()
+    with pytest.raises(CorpusError, match=r"1 of the 6 recordings in transcripts\.tsv are missing, .* s2/1"):
+        connected_digits(corpus, tmp_path / "made")
+    table = corpus / "connected_digits" / "transcripts.tsv"
+    table.write_text(table.read_text().replace("NINE", "NIEN"))
+    with pytest.raises(CorpusError, match=r"'NIEN' of s1/0\.flac"):
+        connected_digits(corpus, tmp_path / "made")
+    shutil.rmtree(corpus / "connected_digits")
+    with pytest.raises(CorpusError, match="holds no folder connected_digits; this recipe"):
+        connected_digits(corpus, tmp_path / "made")
+
+
 @pytest.mark.parametrize(
     ("name", "remove", "message"),
     [
         ("yesno", "waves_yesno/0_0_0_0_0_0_0_0.wav", "59 recordings"),
         ("digits", "recordings", "0 recordings"),
+        ("an4", "etc", "holds no etc/"),
+        ("an4", "etc/an4_test.fileids", "an4_test.fileids: missing"),
+        ("an4", "wav/an4_clstk/m03/an2-m03-b.sph", "1 of the 95 recordings listed for train are missing"),
         ("speechcommands", "testing_list.txt", "testing_list.txt: missing"),
         ("speechcommands", "go/00000009_nohash_0.wav", "1 of the 26 recordings listed for test are missing"),
         ("speechcommands", "_background_noise_", "holds no noise"),
@@ -134,6 +293,7 @@ def test_names_that_are_not_the_corpus_are_said(digits, tmp_path):
     [
         ("yesno", "yesno", {"train": 30, "dev": 0, "test": 30}),
         ("digits", "fsdd", {"train": 2520, "dev": 180, "test": 300}),
+        ("an4", "an4", {"train": 848, "dev": 100, "test": 130}),
         ("speechcommands", "speech_commands", {"train": 4372, "dev": 675, "test": 610}),
     ],
 )
@@ -142,3 +302,12 @@ def test_on_the_real_corpus(name, corpus, expected, shared_data):
     subprocess.run([sys.executable, shared_data / "unpack", corpus, corpora], check=True, stdout=subprocess.DEVNULL)
     splits = recipe(name).prepare(corpora / corpus)
     assert {split: len(utterances) for split, utterances in splits.items()} == expected
+
+
+def test_connected_digits_on_the_real_corpora(shared_data, tmp_path):
+    corpora = packaged_recipes().parent / "build" / "corpora"
+    for corpus in ("an4", "fsdd", "speech_commands", "connected_digits"):
+        subprocess.run([sys.executable, shared_data / "unpack", corpus, corpora], check=True, stdout=subprocess.DEVNULL)
+    few = recipe("connected_digits", "corpus.strings=20", "corpus.dev_strings=10")
+    splits = few.prepare(corpora, made_dir=tmp_path)
+    assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 157, "dev": 28, "test": 77}

@@ -141,7 +141,7 @@ def _transcriber(n_train: int, stride: int, unit: str) -> list[Setting]:
     few = n_train < _FEW
     settings = []
     if few:
-        settings += [Setting("model", "n_layers", 1, f"{n_train} utterances"), Setting("model", "n_units", 64)]
+        settings.append(Setting("model", "n_units", 64, f"{n_train} utterances"))
     elif unit == "character":
         settings += [
             Setting("model", "n_layers", 3, "spelling needs more than single words"),

@@ -5,9 +5,11 @@ Warden 2018, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recogniti
 
 import math
 import random
+import re
 from pathlib import Path
 
 from audiornn.audio import audio_info
+from audiornn.corpus.download import Archive, fetch
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError
 
@@ -20,19 +22,75 @@ SEED = 59185  # which recordings stand for _unknown_ never changes
 NOISE_PARTS = {"train": (0.0, 0.8), "dev": (0.8, 0.9), "test": (0.9, 1.0)}  # of each noise file
 
 
-def prepare(corpus_dir: Path, *, words: str = "commands") -> dict[str, list[Utterance]]:
+_HOST = "https://storage.googleapis.com/download.tensorflow.org/data"
+_OTHER_HOST = "http://download.tensorflow.org/data"
+
+
+def _archive(name: str, checksum: str = "", size: int = 0) -> Archive:
+    return Archive(name, f"{_HOST}/{name}.tar.gz", checksum, size, mirrors=(f"{_OTHER_HOST}/{name}.tar.gz",))
+
+
+# Checksums: torchaudio 2.11 (datasets/speechcommands.py) for the two versions, and tensorflow_datasets
+# (url_checksums/speech_commands.txt) for the test set of 0.02. Nobody publishes one for the test set of 0.01.
+ARCHIVES = {
+    "0.01": _archive(
+        "speech_commands_v0.01",
+        "sha256:743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d",
+        1_489_096_277,
+    ),
+    "0.02": _archive(
+        "speech_commands_v0.02",
+        "sha256:af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+        2_428_923_189,
+    ),
+}
+TEST_ARCHIVES = {
+    "0.01": _archive("speech_commands_test_set_v0.01"),
+    "0.02": _archive(
+        "speech_commands_test_set_v0.02",
+        "sha256:cc2a00c1147c2254e9be3fa0f779d8c17421dc349b86366567a8edfa9acd51df",
+        112_563_277,
+    ),
+}
+N_TEST_RECORDINGS = {"0.01": 3081, "0.02": 4890}
+
+
+def obtain(corpus_dir: Path, *, jobs: int, words: str = "commands", version: str = "0.02", test: str = "lists") -> Path:
+    """Fetch a version of the corpus into the cache, and its official test set where that is asked for.
+
+    Returns:
+        The folder of the corpus; the test set lies beside it.
+    """
+    _check_choices(words, version, test)
+    if test == "official":
+        folder = fetch(TEST_ARCHIVES[version])
+        found = len(list(folder.glob("*/*.wav")))
+        if found != N_TEST_RECORDINGS[version]:
+            raise CorpusError(
+                f"{folder}: {found} recordings, expected {N_TEST_RECORDINGS[version]}; delete this folder and try again"
+            )
+    return fetch(ARCHIVES[version])
+
+
+def prepare(
+    corpus_dir: Path, *, words: str = "commands", version: str = "0.02", test: str = "lists"
+) -> dict[str, list[Utterance]]:
     """The twelve labels of the paper, or every word.
 
     Args:
         corpus_dir: v0.01 or v0.02, or any subset with its layout and lists.
         words: "commands" for the ten commands, `_unknown_` (other words) and `_silence_` (stretches of the background
             noise), each a tenth as many as the commands; "all" for every word as its own label.
+        version: "0.01" or "0.02": which one to fetch, and whose official test set to look for.
+        test: "lists" for the recordings of `testing_list.txt`; "official" for the test set published by itself, a
+            folder a label, in `speech_commands_test_set_v<version>` beside `corpus_dir`.
 
-    `dev` is `validation_list.txt`, `test` is `testing_list.txt`, `train` all else. Noise is split in time, so that no
-    second of it serves two splits.
+    `dev` is `validation_list.txt`, `train` all that is in neither list. Noise is split in time, so that no second of it
+    serves two splits.
+
+    Expected output of prep, version 0.02, test = "official": 4,890 test utterances.
     """
-    if words not in ("commands", "all"):
-        raise CorpusError(f"corpus.words = {words!r} must be 'commands' or 'all'")
+    _check_choices(words, version, test)
     listed = {"dev": _listed(corpus_dir / "validation_list.txt"), "test": _listed(corpus_dir / "testing_list.txt")}
     splits: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
     for file in sorted(corpus_dir.glob("*/*.wav")):
@@ -44,8 +102,45 @@ def prepare(corpus_dir: Path, *, words: str = "commands") -> dict[str, list[Utte
     _check(splits, listed, corpus_dir)
     if words == "all":
         return splits
+    official = _official_test(corpus_dir, version, splits) if test == "official" else None
     rng = random.Random(SEED)
-    return {split: _twelve_labels(utterances, corpus_dir, split, rng) for split, utterances in splits.items()}
+    labelled = {split: _twelve_labels(utterances, corpus_dir, split, rng) for split, utterances in splits.items()}
+    return labelled if official is None else {**labelled, "test": official}
+
+
+def _check_choices(words: str, version: str, test: str) -> None:
+    for key, value, known in (
+        ("words", words, ("commands", "all")),
+        ("version", version, tuple(ARCHIVES)),
+        ("test", test, ("lists", "official")),
+    ):
+        if value not in known:
+            raise CorpusError(f"corpus.{key} = {value!r} must be {known[0]!r} or {known[1]!r}")
+    if test == "official" and words == "all":
+        raise CorpusError('corpus.test = "official" has the twelve labels only; corpus.words must be "commands"')
+
+
+def _official_test(corpus_dir: Path, version: str, splits: dict[str, list[Utterance]]) -> list[Utterance]:
+    """The test set published by itself; nobody who speaks in it may be heard in training or dev."""
+    folder = corpus_dir.resolve().parent / TEST_ARCHIVES[version].name
+    found = []
+    for label in (*COMMANDS, UNKNOWN, SILENCE):
+        files = sorted((folder / label).glob("*.wav"))
+        if not files:
+            raise CorpusError(
+                f"{folder / label}: no recordings; the official test set belongs beside {corpus_dir}, "
+                f"from {TEST_ARCHIVES[version].url}"
+            )
+        for file in files:  # go/<speaker>_nohash_0.wav, _unknown_/<word>_<speaker>_nohash_0.wav, _silence_/<n>.wav
+            speaker = re.search(r"([0-9a-f]{8})_nohash_", file.name)
+            found.append(Utterance(f"official/{label}/{file.stem}", file, label, speaker[1] if speaker else None))
+    heard = {u.speaker for split in ("train", "dev") for u in splits[split]}
+    if leaks := sorted({str(u.speaker) for u in found if u.speaker in heard}):
+        raise CorpusError(
+            f"{folder}: {len(leaks)} of its speakers are not in testing_list.txt but in training or dev, the first is "
+            f"{leaks[0]}; is it the test set of the version in {corpus_dir}? (corpus.version = {version!r})"
+        )
+    return found
 
 
 def _twelve_labels(utterances: list[Utterance], corpus_dir: Path, split: str, rng: random.Random) -> list[Utterance]:

@@ -2,10 +2,31 @@
 
 from pathlib import Path
 
+from audiornn.corpus.download import Archive, fetch
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError
 
 N_RECORDINGS = 60
+
+ARCHIVE = Archive(
+    name="yesno",
+    url="https://www.openslr.org/resources/1/waves_yesno.tar.gz",
+    checksum="sha256:c3f49e0cca421f96b75b41640749167b52118f232498667ca7a5f9416aef8e73",  # torchaudio 2.11
+    mirrors=(
+        "https://us.openslr.org/resources/1/waves_yesno.tar.gz",
+        "https://openslr.elda.org/resources/1/waves_yesno.tar.gz",
+    ),
+    root="waves_yesno",
+)
+
+
+def obtain(corpus_dir: Path, *, jobs: int) -> Path:
+    """Fetch the corpus from OpenSLR into the cache.
+
+    Returns:
+        The folder of the recordings.
+    """
+    return fetch(ARCHIVE)
 
 
 def prepare(corpus_dir: Path) -> dict[str, list[Utterance]]:

@@ -1,0 +1,193 @@
+"""Strings of digits: pasted from recordings of single ones to learn from, really said in one breath to be tested on.
+
+The corpora lie side by side in one folder: Speech Commands and FSDD give the words, AN4 the strings of digits its
+speakers happened to say, `connected_digits` the test.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from audiornn.corpus.composition import VERSION, Composition, Word, compose_files, plan_strings
+from audiornn.corpus.manifest import Utterance
+from audiornn.errors import CorpusError
+from audiornn.files import write_atomically
+from audiornn.recipe import Recipe, load_recipe, packaged_recipes
+
+DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
+
+#: Each corpus' folder may have its own name or its recipe's.
+FOLDERS = {
+    "speech_commands": ("speech_commands", "speechcommands"),
+    "fsdd": ("fsdd", "digits"),
+    "an4": ("an4",),
+    "connected_digits": ("connected_digits",),
+}
+SAMPLE_RATE = 8000  # FSDD's, which has most recordings of most digits: no source shall be told by its bandwidth
+
+
+def prepare(
+    corpus_dir: Path,
+    *,
+    strings: int = 4000,
+    dev_strings: int = 120,
+    fsdd_share: float = 0.6,
+    held_out: str = "nicolas",
+    made_dir: Path | None = None,
+    jobs: int = 1,
+) -> dict[str, list[Utterance]]:
+    """Strings of 3 to 7 digits: pasted ones to learn from, real ones to be tested on.
+
+    Args:
+        corpus_dir: holds the four corpora's folders.
+        strings: how many are pasted for training.
+        dev_strings: how many for dev, one half from FSDD.
+        fsdd_share: of those for training, how many from FSDD.
+        held_out: FSDD's speaker who is kept for dev.
+        made_dir: gets what is pasted.
+        jobs: processes that paste.
+
+    Train: words of Speech Commands' training speakers and of FSDD's other five, pasted, and the strings of digits among
+    AN4's training utterances as they are (without those that say OH, which the test never does). Dev: pasted strings of
+    Speech Commands' validation speakers and of `held_out`, and AN4's test speakers' own. No speaker is in two splits.
+
+    Expected output of prep: 4,137 train, 138 dev, 77 test utterances, 10 labels.
+    """
+    if made_dir is None:
+        raise CorpusError("connected_digits: its strings must be written somewhere; call prepare with a made_dir")
+    if strings < 1 or dev_strings < 0 or not 0 <= fsdd_share <= 1:
+        raise CorpusError(
+            f"corpus.strings = {strings} must be at least 1, corpus.dev_strings = {dev_strings} not below 0, "
+            f"corpus.fsdd_share = {fsdd_share} in 0…1"
+        )
+    folders = _folders(corpus_dir)
+    test = _read_strings(folders["connected_digits"])
+    commands = _recipe("speechcommands", "corpus.words=all").prepare(folders["speech_commands"])
+    fsdd = _recipe("digits", f"corpus.held_out={held_out}").prepare(folders["fsdd"])
+    an4 = _recipe("an4").prepare(folders["an4"])
+    words = {
+        "train/fsdd": fsdd["train"] + fsdd["dev"],  # that recipe's own dev takes are of its training speakers
+        "train/speech_commands": commands["train"],
+        "dev/fsdd": fsdd["test"],
+        "dev/speech_commands": commands["dev"],
+    }
+    n_fsdd, n_dev_fsdd = round(strings * fsdd_share), dev_strings // 2
+    n_strings = dict(zip(words, (n_fsdd, strings - n_fsdd, n_dev_fsdd, dev_strings - n_dev_fsdd), strict=True))
+    noises = sorted((folders["speech_commands"] / "_background_noise_").glob("*.wav"))
+    planned = [
+        job
+        for part, utterances in words.items()
+        if n_strings[part]
+        for job in plan_strings(
+            _by_speaker(utterances, part.split("/")[1]),
+            n_strings[part],
+            folder=Path(part),
+            name=f"connected_digits, {part}",
+            sample_rate=SAMPLE_RATE,
+            noises=noises,
+        )
+    ]
+    pasted = _paste(planned, corpus_dir, made_dir, jobs)
+    return {
+        "train": [u for u in pasted if u.id.startswith("train/")] + _said(an4["train"] + an4["dev"]),
+        "dev": [u for u in pasted if u.id.startswith("dev/")] + _said(an4["test"]),
+        "test": test,
+    }
+
+
+def _folders(corpus_dir: Path) -> dict[str, Path]:
+    """Where each corpus lies."""
+    found = {}
+    for corpus, names in FOLDERS.items():
+        folder = next((corpus_dir / name for name in names if (corpus_dir / name).is_dir()), None)
+        if folder is not None:
+            found[corpus] = folder
+    if missing := [" or ".join(names) for corpus, names in FOLDERS.items() if corpus not in found]:
+        raise CorpusError(
+            f"{corpus_dir}: holds no folder {', none '.join(missing)}; this recipe takes the folder in which "
+            f"{', '.join(FOLDERS)} lie side by side"
+        )
+    return found
+
+
+def _recipe(name: str, *overrides: str) -> Recipe:
+    """A corpus' own recipe, which knows its layout and its splits."""
+    return load_recipe(packaged_recipes() / name, overrides)
+
+
+def _by_speaker(utterances: Iterable[Utterance], corpus: str) -> dict[str, list[Word]]:
+    """The recordings of single digits, whether their text is a word or a figure."""
+    words = defaultdict(list)
+    for utterance in utterances:
+        text = DIGITS[int(utterance.text)] if utterance.text.isdigit() else utterance.text.upper()
+        if text in DIGITS:
+            words[f"{corpus}/{utterance.speaker}"].append(Word(utterance.audio, text))
+    return words
+
+
+def _said(utterances: Iterable[Utterance]) -> list[Utterance]:
+    """AN4's utterances that are nothing but digits."""
+    return [
+        dataclasses.replace(u, id=f"an4/{u.id}", speaker=f"an4/{u.speaker}")
+        for u in utterances
+        if set(u.text.split()) <= set(DIGITS) and " " in u.text
+    ]
+
+
+def _read_strings(folder: Path) -> list[Utterance]:
+    """The test: a table of audio, speaker and transcript beside the recordings."""
+    table = folder / "transcripts.tsv"
+    try:
+        rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
+        named = [(Path(row["audio"]), row["speaker"], " ".join(row["transcript"].split())) for row in rows]
+    except OSError:
+        raise CorpusError(f"{table}: missing; is this the folder of connected_digits?") from None
+    except (KeyError, AttributeError):
+        raise CorpusError(f"{table}: not a table of audio, speaker and transcript") from None
+    utterances, missing = [], []
+    for audio, speaker, transcript in named:
+        if unknown := set(transcript.split()) - set(DIGITS):
+            raise CorpusError(f"{table}: {min(unknown)!r} of {audio} is none of {', '.join(DIGITS)}")
+        file = next((f for end in (".wav", ".flac") if (f := folder / audio.with_suffix(end)).is_file()), None)
+        if file is None:
+            missing.append(audio)
+        else:
+            utterances.append(Utterance(audio.with_suffix("").as_posix(), file, transcript, speaker))
+    if missing or not utterances:
+        raise CorpusError(
+            f"{folder}: {len(missing)} of the {len(named)} recordings in transcripts.tsv are missing"
+            + (f", the first is {missing[0]}" if missing else "")
+        )
+    return utterances
+
+
+def _paste(planned: Sequence[Composition], corpus_dir: Path, made_dir: Path, jobs: int) -> list[Utterance]:
+    """Write what is planned into a folder of its own, named after the plan, and drop the one of an older plan."""
+    lines = "".join(json.dumps(_entry(job, corpus_dir)) + "\n" for job in planned)
+    folder = made_dir / hashlib.sha256(f"{VERSION}\n{lines}".encode()).hexdigest()[:12]
+    located = [dataclasses.replace(job, path=folder / job.path) for job in planned]
+    compose_files(located, jobs)
+    with write_atomically(folder / "corpus.jsonl") as out:
+        out.write(lines.encode())
+    for other in made_dir.iterdir():
+        if other.is_dir() and other != folder:
+            shutil.rmtree(other)
+    return [
+        Utterance(made.with_suffix("").as_posix(), job.path, job.text, job.speaker)
+        for made, job in zip((job.path for job in planned), located, strict=True)
+    ]
+
+
+def _entry(job: Composition, corpus_dir: Path) -> dict[str, object]:
+    """A string's line of the index: a manifest's keys, and all it is made of, the same wherever the corpus lies."""
+    made = vars(job) | {
+        "words": [(w.audio.relative_to(corpus_dir).as_posix(), w.audio.stat().st_size, w.level) for w in job.words],
+        "noise": job.noise and job.noise.relative_to(corpus_dir).as_posix(),
+    }
+    del made["path"]
+    return {"audio_filepath": job.path.as_posix(), "text": job.text, **made}

@@ -1,0 +1,931 @@
+"""Strangers' folders, in miniature: every layout, and what may be wrong with it."""
+
+import gzip
+import io
+import json
+import os
+import unicodedata
+import zlib
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiornn.corpus.collection import LAYOUTS, Collection, read_collection, written_out
+from audiornn.corpus.copies import find_copies
+from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.splitting import divide, split
+from audiornn.errors import AudiornnError, CorpusError, SettingsError
+
+
+@lru_cache
+def sound(container="WAV", rate=8000, seconds=0.1, channels=1, seed=0):
+    content = io.BytesIO()
+    samples = 0.1 * np.random.default_rng(seed).standard_normal((round(seconds * rate), channels))
+    soundfile.write(content, samples, rate, format=container)
+    return content.getvalue()
+
+
+def record(folder, *names, **kind):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        seed = zlib.crc32(name.encode())  # no two recordings are copies
+        path.write_bytes(sound("FLAC" if path.suffix == ".flac" else "WAV", seed=seed, **kind))
+    return folder
+
+
+def write(path, text, encoding="utf-8"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def texts(collection):
+    return {u.id: u.text for u in collection.utterances}
+
+
+def said(collection):
+    return "\n".join((*collection.understood, *collection.guessed))
+
+
+# ----- folders
+
+
+def test_a_folder_a_label(tmp_path):
+    record(tmp_path, *(f"{word}/{i}.wav" for word in ("yes", "no") for i in range(4)))
+    (tmp_path / "README.md").write_text("about")
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    record(tmp_path, "__MACOSX/yes/0.wav", "yes/._0.wav")
+    collection = read_collection(tmp_path)
+    assert (collection.layout, collection.task) == ("folders", "classify")
+    assert collection.labels == {"yes": 4, "no": 4}
+    assert collection.left_out == ()
+    assert "a folder a label" in said(collection)
+    assert all(u.speaker is None for u in collection.utterances)
+
+
+def test_speech_commands_lists_and_speakers(tmp_path):
+    names = [f"{word}/{speaker}_nohash_{i}.wav" for word in ("up", "go") for speaker in "abcdef" for i in range(2)]
+    record(tmp_path, *names, "_background_noise_/hum.wav", "_background_noise_/rain.wav", "_background_noise_/pink.wav")
+    write(tmp_path / "validation_list.txt", "".join(f"{n}\n" for n in names if "/e_" in n))
+    write(tmp_path / "testing_list.txt", "".join(f"{n}\n" for n in names if "/f_" in n))
+    collection = read_collection(tmp_path)
+    splits = split(collection)
+    assert {u.speaker for u in splits["dev"]} == {"e", None}
+    assert {u.speaker for u in splits["test"]} == {"f", None}
+    assert {u.speaker for u in splits["train"]} == {*"abcd", None}
+    assert all("_background_noise_" in {u.text for u in own} for own in splits.values())
+    assert "Speech Commands" in said(collection)
+    assert "_background_noise_" in said(collection)
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (
+            [f"{word}/{who}/{i}.wav" for word in ("yes", "no") for who in ("ann", "bob", "cyd") for i in "12"],
+            {"yes", "no"},
+        ),
+        (
+            [f"{who}/{word}/{i}.wav" for word in ("yes", "no") for who in ("ann", "bob", "cyd") for i in "12"],
+            {"yes", "no"},
+        ),
+        (
+            [f"{w}/{s}/{i}.wav" for w in ("kala", "vesi") for s in ("spk1", "spk2", "spk3") for i in "12"],
+            {"kala", "vesi"},
+        ),
+        ([f"{s}/{w}/{i}.wav" for w in ("kala", "vesi") for s in ("p01", "p02", "p03") for i in "12"], {"kala", "vesi"}),
+        ([f"{s}/{w}/{i}.wav" for w in ("kala", "vesi") for s in ("ann", "bob", "cyd") for i in "12"], {"kala", "vesi"}),
+    ],
+)
+def test_speakers_and_labels_as_folders(tmp_path, names, labels):
+    collection = read_collection(record(tmp_path, *names))
+    assert set(collection.labels) == labels
+    assert len({u.speaker for u in collection.utterances} - {None}) == 3
+    assert "--label folder:" in said(collection)
+    written = read_collection(tmp_path, **collection.settings)  # what is written down gives the same again
+    assert written.utterances == collection.utterances
+
+
+def test_the_level_of_labels_can_be_chosen(tmp_path):
+    record(tmp_path, *(f"{a}/{b}/{i}.wav" for a in ("ann", "bob") for b in ("yes", "no") for i in "12"))
+    assert set(read_collection(tmp_path, text="folder:1", speaker="folder:2").labels) == {"ann", "bob"}
+    with pytest.raises(CorpusError, match="folder:7"):
+        read_collection(tmp_path, text="folder:7")
+    with pytest.raises(CorpusError, match="folder:N"):
+        read_collection(tmp_path, layout="folders", text="words")
+
+
+def test_folders_of_splits(tmp_path):
+    record(tmp_path, *(f"{s}/{w}/{i}.wav" for s in ("train", "valid", "test") for w in ("yes", "no") for i in range(3)))
+    collection = read_collection(tmp_path)
+    assert set(collection.labels) == {"yes", "no"}
+    assert {name: len(own) for name, own in split(collection).items()} == {"train": 6, "dev": 6, "test": 6}
+    assert read_collection(tmp_path, **collection.settings).utterances == collection.utterances
+
+
+def test_one_label_is_the_folders_name(tmp_path):
+    record(tmp_path, *(f"computer/{os.urandom(4).hex()}.wav" for _ in range(5)))
+    assert set(read_collection(tmp_path / "computer").labels) == {"computer"}
+
+
+def test_names_that_begin_with_the_label(tmp_path):
+    record(
+        tmp_path, *(f"{d}_{who}_{i}.wav" for d in range(4) for who in ("jackson", "theo", "lucas") for i in range(3))
+    )
+    collection = read_collection(tmp_path)
+    assert (collection.layout, collection.task) == ("names", "classify")
+    assert collection.labels == {str(d): 9 for d in range(4)}
+    assert {u.speaker for u in collection.utterances} == {"jackson", "theo", "lucas"}
+    assert read_collection(tmp_path, layout="names", **collection.settings).utterances == collection.utterances
+
+
+def test_names_that_are_transcripts(tmp_path):
+    record(tmp_path, *(f"waves/{'_'.join(f'{i:05b}')}.wav" for i in range(16)))
+    collection = read_collection(tmp_path)
+    assert collection.task == "transcribe"
+    assert texts(collection)["waves/0_0_1_0_1"] == "0 0 1 0 1"
+
+
+def test_a_label_by_a_regular_expression(tmp_path):
+    record(tmp_path, "rec1-yes.wav", "rec2-no.wav", "rec3.wav")
+    collection = read_collection(tmp_path, text=r"-(?P<text>\w+)$")
+    assert set(collection.labels) == {"yes", "no"}
+    assert [file for file, _ in collection.left_out] == ["rec3.wav"]
+    with pytest.raises(CorpusError, match="no regular expression"):
+        read_collection(tmp_path, text="(?P<text>[")
+    with pytest.raises(CorpusError, match="no file's name"):
+        read_collection(tmp_path, text="(?P<text>zebra)")
+
+
+def test_links_are_followed_and_circles_end(tmp_path):
+    record(tmp_path / "far", *(f"yes/{i}.wav" for i in range(3)))
+    record(tmp_path / "here", *(f"no/{i}.wav" for i in range(3)))
+    (tmp_path / "here" / "yes").symlink_to(tmp_path / "far" / "yes")
+    (tmp_path / "here" / "no" / "loop").symlink_to(tmp_path / "here")
+    (tmp_path / "here" / "no" / "lost.wav").symlink_to(tmp_path / "nowhere.wav")
+    collection = read_collection(tmp_path / "here")
+    assert collection.labels == {"yes": 3, "no": 3}
+    assert dict(collection.left_out)["no/lost.wav"] == "a link to nowhere"
+
+
+def test_ids_are_unique(tmp_path):
+    record(tmp_path, "yes/a.wav", "yes/a.flac", "no/a.wav", "no/b.wav")
+    collection = read_collection(tmp_path)
+    assert set(texts(collection)) == {"yes/a.wav", "yes/a.flac", "no/a", "no/b"}
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    record(tmp_path, "yes/a.wav", "no/a.wav")
+    (tmp_path / "yes" / "phone.m4a").write_bytes(b"x")
+    (tmp_path / "yes" / "empty.wav").write_bytes(b"")
+    (tmp_path / "yes" / "broken.wav").write_bytes(b"RIFF nonsense")
+    collection = read_collection(tmp_path)
+    assert "ffmpeg" in dict(collection.left_out)["yes/phone.m4a"]
+    assert {"yes/empty", "yes/broken"} <= set(texts(collection))  # prep names these
+
+
+def test_names_in_no_unicode_are_named(tmp_path):
+    record(tmp_path, "yes/a.wav", "no/a.wav")
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path / "yes") + b"/\xff.wav")).write_bytes(sound())
+    except OSError:
+        pytest.skip("this disk takes Unicode names only")
+    assert [why for _, why in read_collection(tmp_path).left_out] == ["its name is not UTF-8; rename it"]
+
+
+@pytest.mark.parametrize("what", ["empty", "no audio", "missing", "foreign"])
+def test_nothing_to_learn_from(tmp_path, what):
+    if what == "no audio":
+        write(tmp_path / "notes.txt", "nothing here\n")
+    if what == "foreign":
+        write(tmp_path / "yes" / "a.m4a", "x")
+    folder = tmp_path / "gone" if what == "missing" else tmp_path
+    with pytest.raises(CorpusError, match="no such folder" if what == "missing" else "no recordings"):
+        read_collection(folder)
+
+
+# ----- transcripts
+
+
+@pytest.mark.parametrize("ending", [".txt", ".lab"])
+def test_a_transcript_beside_each_recording(tmp_path, ending):
+    record(tmp_path, "a.wav", "b.wav", "c.wav", "d.wav")
+    write(tmp_path / f"a{ending}", "\ufeffhello there\r\n")
+    write(tmp_path / f"b{ending}", "good\n  morning\n")
+    write(tmp_path / f"c{ending}", "\n")
+    collection = read_collection(tmp_path)
+    assert (collection.layout, collection.task) == ("transcripts", "transcribe")
+    assert texts(collection) == {"a": "hello there", "b": "good morning"}
+    assert dict(collection.left_out) == {"c.wav": "its transcript is empty", "d.wav": "has no transcript"}
+
+
+def test_transcripts_in_a_folder_beside(tmp_path):
+    record(tmp_path, "wav/a.wav", "wav/b.wav")
+    write(tmp_path / "txt" / "a.txt", "one")
+    write(tmp_path / "txt" / "b.txt", "two")
+    assert texts(read_collection(tmp_path)) == {"wav/a": "one", "wav/b": "two"}
+
+
+def test_labels_with_times_are_refused(tmp_path):
+    record(tmp_path, "a.wav")
+    write(tmp_path / "a.lab", "0 2500000 sil\n2500000 5000000 a\n")
+    with pytest.raises(CorpusError, match="times"):
+        read_collection(tmp_path)
+
+
+def test_librispeech(tmp_path):
+    for speaker in ("84", "174", "251"):
+        record(tmp_path, *(f"{speaker}/1/{speaker}-1-{i:04d}.flac" for i in range(3)))
+        lines = "".join(f"{speaker}-1-{i:04d} SAID {speaker} {i}\n" for i in range(3))
+        write(tmp_path / speaker / "1" / f"{speaker}-1.trans.txt", lines)
+    collection = read_collection(tmp_path)
+    assert texts(collection)["84/1/84-1-0002"] == "SAID 84 2"
+    assert {u.speaker for u in collection.utterances} == {"84", "174", "251"}
+
+
+def test_one_list_of_ids_and_texts(tmp_path):
+    record(tmp_path, *(f"wav/u{i}.wav" for i in range(4)))
+    write(tmp_path / "prompts.txt", "".join(f"u{i} this is {i}\n" for i in range(4)))
+    assert texts(read_collection(tmp_path))["wav/u3"] == "this is 3"
+
+
+def test_cmu_lists(tmp_path):
+    record(tmp_path, *(f"wav/{s}/utt{i}.wav" for s in ("ann", "bob", "cyd", "dan") for i in range(2)))
+    for name, speakers in (("train", ("ann", "bob", "cyd")), ("test", ("dan",))):
+        ids = [f"{s}/utt{i}" for s in speakers for i in range(2)]
+        write(tmp_path / "etc" / f"db_{name}.fileids", "\n".join(ids))
+        lines = "".join(f"<s> SAID {i} </s> ({i})\n" for i in ids)
+        write(tmp_path / "etc" / f"db_{name}.transcription", lines)
+    collection = read_collection(tmp_path)
+    assert texts(collection)["ann/utt1"] == "SAID ann/utt1"
+    splits = split(collection)
+    assert {u.id[:3] for u in splits["test"]} == {"dan"}
+    assert splits["dev"]
+    write(tmp_path / "etc" / "db_test.transcription", "<s> X </s> (nobody)\n")
+    with pytest.raises(CorpusError, match="has no line in"):
+        read_collection(tmp_path)
+
+
+# ----- tables
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "name"), [("\t", "t.tsv"), (",", "t.csv"), (";", "t.csv"), ("|", "t.csv"), ("\t", "t.txt")]
+)
+def test_tables(tmp_path, delimiter, name):
+    record(tmp_path, "a.wav", "b.wav", "sub/c.wav", "extra.wav")
+    rows = [
+        ("file", "speaker", "text"),
+        ("a.wav", "ann", "yes, sir"),
+        ("b", "bob", 'say "hi"'),
+        ("sub/c.wav", "ann", "x"),
+    ]
+    quote = (lambda cell: '"' + cell.replace('"', '""') + '"') if delimiter in ",;" else str
+    write(tmp_path / name, "\ufeff" + "\r\n".join(delimiter.join(map(quote, row)) for row in rows))
+    collection = read_collection(tmp_path)
+    assert collection.layout == "table"
+    assert texts(collection) == {"a": "yes, sir", "b": 'say "hi"', "sub/c": "x"}
+    assert [u.speaker for u in collection.utterances] == ["ann", "bob", "ann"]
+    assert collection.left_out == (("extra.wav", "no line of a table that is read names it"),)
+
+
+def test_ljspeech(tmp_path):
+    record(tmp_path, *(f"wavs/LJ001-{i:04d}.wav" for i in range(4)))
+    write(tmp_path / "metadata.csv", "".join(f'LJ001-{i:04d}|In {i}, "he|In the year {i}, he\n' for i in range(4)))
+    collection = read_collection(tmp_path)
+    assert texts(collection)["wavs/LJ001-0002"] == "In the year 2, he"
+    assert all(u.speaker is None for u in collection.utterances)
+    assert "LJSpeech" in said(collection)
+    assert read_collection(tmp_path, text="2").utterances[1].text == 'In 1, "he'
+
+
+def test_common_voice(tmp_path):
+    record(tmp_path, *(f"clips/cv_{i}.wav" for i in range(12)))
+    head = "client_id\tpath\tsentence\tup_votes\n"
+    for name, numbers in (
+        ("train", range(6)),
+        ("dev", (6, 7)),
+        ("test", (8, 9)),
+        ("validated", range(10)),
+        ("other", (10,)),
+    ):
+        write(tmp_path / f"{name}.tsv", head + "".join(f"c{i}\tcv_{i}.mp3\tSatz Nummer {i}.\t2\n" for i in numbers))
+    write(tmp_path / "clip_durations.tsv", "clip\tduration[ms]\ncv_0.mp3\t1000\n")
+    collection = read_collection(tmp_path)
+    assert {name: len(own) for name, own in split(collection).items()} == {"train": 6, "dev": 2, "test": 2}
+    assert collection.utterances[0].speaker == "c6"  # dev.tsv is the first in order
+    assert "validated.tsv" in said(collection)
+    assert "another extension" in said(collection)
+    assert [file for file, _ in collection.left_out] == ["clips/cv_10.wav", "clips/cv_11.wav"]
+
+
+def test_nemo_manifests(tmp_path):
+    record(tmp_path, "a.wav", "b.wav", "c.wav", seconds=0.5)
+    lines = {
+        "train": [("a.wav", 0.0, 0.2, "one"), ("a.wav", 0.2, 0.2, "two"), (str(tmp_path / "b.wav"), 0, 0.5, "three")],
+        "test": [("/other/machine/c.wav", 0, 0.5, "four")],
+    }
+    for name, rows in lines.items():
+        keys = ("audio_filepath", "offset", "duration", "text")
+        write(
+            tmp_path / f"{name}_manifest.json",
+            "".join(json.dumps(dict(zip(keys, r, strict=True))) + "\n" for r in rows),
+        )
+    collection = read_collection(tmp_path)
+    found = {u.text: (u.audio.name, u.start, u.duration) for u in collection.utterances}
+    assert found["two"] == ("a.wav", 0.2, 0.2)
+    assert found["four"][0] == "c.wav"
+    assert "another folder" in said(collection)
+    assert [u.text for u in split(collection)["test"]] == ["four"]
+    assert len(read_collection(tmp_path / "train_manifest.json").utterances) == 3
+
+
+def test_columns_by_content_and_by_name(tmp_path):
+    record(tmp_path, "a.wav", "b.wav")
+    table = write(tmp_path / "t.csv", "nr,clip_name,emotion,gloss\n1,a.wav,sad,oh\n2,b.wav,glad,ah\n")
+    with pytest.raises(CorpusError, match=r"t\.csv: has no column of texts .*'?nr.*gloss.*--label"):
+        read_collection(table)
+    assert texts(read_collection(table, text="gloss")) == {"a": "oh", "b": "ah"}
+    with pytest.raises(CorpusError, match="did you mean 'gloss'"):
+        read_collection(table, text="glos")
+    with pytest.raises(CorpusError, match="did you mean 'clip_name'"):
+        read_collection(table, text="gloss", audio="clipname")
+    assert [u.speaker for u in read_collection(table, text="gloss", speaker="column:emotion").utterances] == [
+        "sad",
+        "glad",
+    ]
+
+
+def test_a_table_names_splits(tmp_path):
+    record(tmp_path, *(f"{i}.wav" for i in range(6)))
+    rows = "".join(
+        f"{i}.wav\t{'ab'[i % 2]}\t{('train', 'train', 'train', 'train', 'val', 'test')[i]}\n" for i in range(6)
+    )
+    write(tmp_path / "t.tsv", "file\tlabel\tsplit\n" + rows)
+    assert {name: len(own) for name, own in split(read_collection(tmp_path)).items()} == {
+        "train": 4,
+        "dev": 1,
+        "test": 1,
+    }
+    write(tmp_path / "t.tsv", ("file\tlabel\tsplit\n" + rows).replace("train", "fold1"))
+    assert read_collection(tmp_path).splits == {}
+
+
+def test_missing_audio_is_counted_and_named(tmp_path):
+    record(tmp_path, "a.wav", "b.wav")
+    write(tmp_path / "t.tsv", "path\ttext\na.wav\tx\ngone1.wav\ty\ngone2.wav\tz\nb.wav\tw\n")
+    with pytest.raises(CorpusError, match=r"2 of 4 lines is missing \(t.tsv, line 3: gone1.wav; .*--skip-bad"):
+        read_collection(tmp_path)
+    collection = read_collection(tmp_path, skip_bad=True)
+    assert len(collection.utterances) == 2
+    assert len(collection.left_out) == 2
+
+
+def test_repeated_lines(tmp_path):
+    record(tmp_path, "a.wav", "b.wav", seconds=1.0)
+    head = "path\tstart\tend\ttext\n"
+    table = write(tmp_path / "t.tsv", head + "a.wav\t0\t0.5\tx\na.wav\t0.5\t1\ty\nb.wav\t\t\tz\nb.wav\t\t\tz\n")
+    collection = read_collection(tmp_path)
+    assert [(u.id, u.text) for u in collection.utterances] == [("a@0", "x"), ("a@0.5", "y"), ("b", "z")]
+    assert collection.left_out == (("t.tsv, line 5", "the same as t.tsv, line 4"),)
+    write(table, head + "a.wav\t0\t0.5\tx\na.wav\t0\t0.5\ty\n")
+    with pytest.raises(CorpusError, match=r"line 2 and t\.tsv, line 3: the same recording"):
+        read_collection(table)
+
+
+@pytest.mark.parametrize(("start", "end"), [("x", "1"), ("-1", "1"), ("1", "0.5"), ("nan", "1")])
+def test_times_that_are_none(tmp_path, start, end):
+    record(tmp_path, "a.wav")
+    table = write(tmp_path / "t.tsv", f"path\tstart\tend\ttext\na.wav\t{start}\t{end}\tx\n")
+    with pytest.raises(CorpusError, match=r"t\.tsv, line 2"):
+        read_collection(table)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
+def test_encodings_with_a_mark(tmp_path, encoding):
+    record(tmp_path, "a.wav", "b.wav")
+    write(tmp_path / "t.tsv", "path\ttext\na.wav\tgrün\nb.wav\tblau\n", encoding)
+    assert read_collection(tmp_path).utterances[0].text == "grün"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16-le"])
+def test_encodings_without_a_mark(tmp_path, encoding):
+    record(tmp_path, "a.wav", "b.wav")
+    write(tmp_path / "t.tsv", "path\ttext\na.wav\tblau\nb.wav\tgrün\n", encoding)
+    with pytest.raises(CorpusError, match=r"t\.tsv, line .*--encoding"):
+        read_collection(tmp_path)
+    assert read_collection(tmp_path, encoding=encoding).utterances[1].text == "grün"
+    with pytest.raises(CorpusError, match="no such encoding"):
+        read_collection(tmp_path / "t.tsv", encoding="klingon")
+
+
+def test_composed_and_decomposed_names_are_the_same(tmp_path):
+    record(tmp_path, *(unicodedata.normalize("NFD", f"wavs/é{i} à.wav") for i in range(3)))
+    write(
+        tmp_path / "t.csv",
+        "path,text\n" + "".join(unicodedata.normalize("NFC", f"é{i} à.wav,x {i}\n") for i in range(3)),
+    )
+    assert len(read_collection(tmp_path).utterances) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "empty"),
+        ("path,text\na.wav,one,two,three,\n", None),
+        ("path,text,speaker\na.wav,one, two,ann\n", "4 cells"),
+        ('path,text\na.wav,"one\n' + "b.wav,two\n" * 30, "never closes"),
+        ("{broken\n", "line 1: is not JSON"),
+        ('{"path": "a.wav"}\n', "no column of texts"),
+        ("[1, 2]", "no JSON object"),
+    ],
+)
+def test_broken_tables(tmp_path, content, message):
+    record(tmp_path, "a.wav", "b.wav")
+    table = write(tmp_path / "t.csv", content)
+    if message is None:
+        assert texts(read_collection(table)) == {"a": "one, two, three"}
+    else:
+        with pytest.raises(CorpusError, match=message) as error:
+            read_collection(table)
+        assert "\n" not in str(error.value)
+
+
+def test_a_table_of_few_of_the_recordings_does_not_hide_the_folders(tmp_path):
+    record(tmp_path, *(f"{word}/{i}.wav" for word in ("yes", "no", "speech") for i in range(4)))
+    write(tmp_path / "speech" / "transcripts.tsv", "audio\ttext\n0.wav\thello\n1.wav\tthere\n")
+    assert read_collection(tmp_path).layout == "folders"
+
+
+# ----- Kaldi
+
+
+def kaldi(folder, *, source="{path}", segments=False):
+    for split_name, speakers in (("train", ("ann", "bob")), ("test", ("cyd",))):
+        data = folder / "data" / split_name
+        data.mkdir(parents=True)
+        ids = [f"{s}-{i}" for s in speakers for i in range(2)]
+        record(folder, *(f"audio/{i}.wav" for i in ids), seconds=1.0)
+        scp = (f"{i} {source.format(path=f'audio/{i}.wav', folder=folder)}\n" for i in ids)
+        write(data / "wav.scp", "".join(scp))
+        names = [f"{i}-a" for i in ids] if segments else ids
+        write(data / "text", "".join(f"{name} said {name}\n" for name in names))
+        write(data / "utt2spk", "".join(f"{name} {name.split('-')[0]}\n" for name in names))
+        if segments:
+            write(data / "segments", "".join(f"{i}-a {i} 0.25 0.75\n" for i in ids))
+    return folder
+
+
+@pytest.mark.parametrize("segments", [False, True])
+def test_kaldi(tmp_path, segments):
+    collection = read_collection(kaldi(tmp_path, segments=segments))
+    assert collection.layout == "kaldi"
+    assert {u.speaker for u in collection.utterances} == {"ann", "bob", "cyd"}
+    assert {u.speaker for u in split(collection)["test"]} == {"cyd"}
+    first = next(u for u in collection.utterances if u.speaker == "ann")
+    assert (first.start, first.duration) == ((0.25, 0.5) if segments else (0.0, None))
+    one = read_collection(tmp_path / "data" / "train")
+    assert len(one.utterances) == 4
+
+
+@pytest.mark.parametrize(
+    "command", ["sph2pipe -f wav -p -c 1 {path} |", "sox {folder}/{path} -t wav - |", "cat '{path}' |"]
+)
+def test_commands_of_kaldi_are_read_not_run(tmp_path, command):
+    collection = read_collection(kaldi(tmp_path, source=command))
+    assert len(collection.utterances) == 6
+    assert "nothing is run" in said(collection)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("/x/raw.ark:123", "Kaldi archive"),
+        ("sox {path} -t wav - speed 0.9 |", r"changes its audio \(speed\)"),
+        ("sox audio/ann-0.wav audio/bob-0.wav -t wav - |", "names 2 recordings"),
+        ("touch {folder}/ran; cat nothing |", "names no recording"),
+        ("gone.wav", "is missing"),
+    ],
+)
+def test_sources_of_kaldi_that_cannot_be_used(tmp_path, source, message):
+    kaldi(tmp_path, source=source)
+    with pytest.raises(CorpusError, match=message):
+        read_collection(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_one_channel_of_several_is_refused(tmp_path):
+    kaldi(tmp_path, source="sph2pipe -f wav -c 2 {path} |")
+    record(tmp_path, "audio/ann-0.wav", channels=2)
+    with pytest.raises(CorpusError, match="takes one channel"):
+        read_collection(tmp_path)
+
+
+# ----- lhotse
+
+
+def recording_of(folder, name, source=None):
+    sources = [{"type": "file", "channels": [0], "source": source or f"audio/{name}.wav"}]
+    return {
+        "id": name,
+        "sources": sources,
+        "sampling_rate": 8000,
+        "num_samples": 8000,
+        "duration": 1.0,
+        "channel_ids": [0],
+    }
+
+
+def supervision_of(name, start, duration):
+    return {
+        "id": f"s-{name}", "recording_id": name, "start": start, "duration": duration, "channel": 0,
+        "text": f"said {name}", "speaker": name[0],
+    }  # fmt: skip
+
+
+def lines_of(entries):
+    return "".join(json.dumps(entry) + "\n" for entry in entries)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_lhotse(tmp_path, packed):
+    record(tmp_path, *(f"audio/{n}.wav" for n in ("a1", "a2", "b1")), seconds=1.0)
+    manifests = {
+        "recordings": [recording_of(tmp_path, n) for n in ("a1", "a2", "b1")],
+        "supervisions": [supervision_of("a1", 0, 1.0), supervision_of("a2", 0.5, 0.25), supervision_of("b1", 0, 1)],
+    }
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    for name, entries in manifests.items():
+        content = lines_of(entries).encode()
+        (folder / f"{name}.jsonl{'.gz' if packed else ''}").write_bytes(gzip.compress(content) if packed else content)
+    for source in (tmp_path, folder / f"supervisions.jsonl{'.gz' if packed else ''}"):
+        collection = read_collection(source)
+        assert collection.layout == "lhotse"
+        assert [(u.id, u.text, u.speaker, u.start, u.duration) for u in collection.utterances] == [
+            ("s-a1", "said a1", "a", 0.0, None),
+            ("s-a2", "said a2", "a", 0.5, 0.25),
+            ("s-b1", "said b1", "b", 0.0, None),
+        ]
+
+
+def test_lhotse_cuts(tmp_path):
+    record(tmp_path, "audio/a1.wav", "audio/b1.wav", seconds=1.0)
+    cut = {"id": "c", "start": 0.25, "duration": 0.5, "channel": 0, "type": "MonoCut"}
+    entries = [
+        {**cut, "recording": recording_of(tmp_path, "a1"), "supervisions": [supervision_of("a1", 0.05, 0.2)]},
+        {**cut, "id": "d", "recording": recording_of(tmp_path, "b1"), "supervisions": []},
+        {"id": "m", "type": "MixedCut", "tracks": []},
+    ]
+    write(tmp_path / "cuts_train.jsonl", lines_of(entries))
+    collection = read_collection(tmp_path)
+    assert [(u.start, u.duration, u.speaker) for u in collection.utterances] == [(0.3, 0.2, "a")]
+    assert any("MixedCut" in why for _, why in collection.left_out)
+    write(tmp_path / "cuts_train.jsonl", "{broken")
+    with pytest.raises(CorpusError, match="line 1"):
+        read_collection(tmp_path)
+
+
+# ----- Hugging Face
+
+
+def hugging_face(folder, *, parquet=True, embedded=True, splits=("train", "test")):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet_files = pytest.importorskip("pyarrow.parquet")
+
+    audio = {"_type": "Audio", "sampling_rate": 8000}
+    noted = {"audio": audio, "label": {"_type": "ClassLabel", "names": ["no", "yes"]}}
+    for n, split_name in enumerate(splits):
+        rows = [
+            {
+                "audio": {
+                    "bytes": sound() if embedded else None,
+                    "path": f"{n}{i}.wav" if embedded else str(folder / f"{i}.wav"),
+                },
+                "label": i % 2 if i < 6 else -1,
+                "client_id": f"{split_name}{i % 3}",
+            }
+            for i in range(7)
+        ]
+        kind = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+        schema = pyarrow.schema(
+            [("audio", kind), ("label", pyarrow.int64()), ("client_id", pyarrow.string())],
+            metadata={"huggingface": json.dumps({"info": {"features": noted}})},
+        )
+        table = pyarrow.Table.from_pylist(rows, schema=schema)
+        if parquet:
+            (folder / "data").mkdir(parents=True, exist_ok=True)
+            parquet_files.write_table(table, folder / "data" / f"{split_name}-00000-of-00001.parquet")
+        else:
+            (folder / split_name).mkdir(parents=True, exist_ok=True)
+            path = folder / split_name / "data-00000-of-00001.arrow"
+            with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_stream(file, schema) as stream:
+                stream.write_table(table)
+    return folder
+
+
+@pytest.mark.parametrize("parquet", [True, False])
+def test_hugging_face(tmp_path, parquet):
+    source = hugging_face(tmp_path / "set", parquet=parquet)
+    collection = read_collection(source)
+    assert (collection.layout, collection.task, collection.embedded) == ("huggingface", "classify", True)
+    assert collection.labels == {"yes": 6, "no": 6}
+    assert len(collection.left_out) == 2  # the rows of no label
+    assert {u.speaker for u in split(collection)["test"]} == {"test0", "test1", "test2"}
+    with pytest.raises(CorpusError, match="audiornn prep"):
+        written_out(collection, source, None)
+    made = written_out(collection, source, tmp_path / "made")
+    assert all(u.audio.read_bytes() == sound() for u in made.utterances)
+    made.utterances[0].audio.unlink()
+    kept = made.utterances[1].audio.stat().st_mtime_ns
+    written_out(collection, source, tmp_path / "made")  # goes on where it was stopped
+    assert made.utterances[0].audio.is_file()
+    assert made.utterances[1].audio.stat().st_mtime_ns == kept
+    assert [p for p in source.rglob("*") if p.suffix == ".wav"] == []
+
+
+def test_hugging_face_with_paths(tmp_path):
+    record(tmp_path, *(f"{i}.wav" for i in range(7)))
+    collection = read_collection(hugging_face(tmp_path, embedded=False, splits=("train",)))
+    assert not collection.embedded
+    assert texts(collection) == {str(i): ("no", "yes")[i % 2] for i in range(6)}
+
+
+def test_an_audiofolder_is_a_table(tmp_path):
+    for name, n in (("train", 4), ("test", 2)):
+        record(tmp_path, *(f"{name}/{i}.wav" for i in range(n)))
+        write(
+            tmp_path / name / "metadata.csv",
+            "file_name,transcription\n" + "".join(f"{i}.wav,say {i}\n" for i in range(n)),
+        )
+    for layout in ("auto", "huggingface"):
+        collection = read_collection(tmp_path, layout=layout)
+        assert len(collection.utterances) == 6
+        assert len(split(collection)["test"]) == 2
+
+
+def test_without_pyarrow_one_line_says_so(tmp_path, monkeypatch):
+    source = hugging_face(tmp_path)
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(AudiornnError, match="pip install pyarrow"):
+        read_collection(source)
+
+
+def test_a_damaged_parquet_file(tmp_path):
+    pytest.importorskip("pyarrow")
+    write(tmp_path / "train.parquet", "PAR1 nonsense")
+    with pytest.raises(CorpusError, match="cannot be read"):
+        read_collection(tmp_path)
+
+
+# ----- arguments
+
+
+def test_arguments_that_are_none_of_those_known(tmp_path):
+    record(tmp_path, "yes/a.wav", "no/a.wav")
+    with pytest.raises(SettingsError, match="did you mean 'folders'"):
+        read_collection(tmp_path, layout="folder")
+    with pytest.raises(SettingsError, match="classify"):
+        read_collection(tmp_path, task="classification")
+    for layout in set(LAYOUTS) - {"folders"}:
+        with pytest.raises(CorpusError) as error:
+            read_collection(tmp_path, layout=layout)
+        assert "\n" not in str(error.value)
+
+
+def test_the_task_is_guessed_and_can_be_changed(tmp_path):
+    record(tmp_path, *(f"{i}.wav" for i in range(12)))
+    write(
+        tmp_path / "t.tsv",
+        "path\ttext\n" + "".join(f"{i}.wav\t{('on', 'off', 'turn left')[i % 3]}\n" for i in range(12)),
+    )
+    collection = read_collection(tmp_path)
+    assert collection.task == "classify"
+    assert "--task transcribe" in said(collection)
+    assert read_collection(tmp_path, task="transcribe").task == "transcribe"
+
+
+# ----- speakers
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{word}/clip_{i:03d}.wav",
+        "{word}/2024-01-0{k}_{i}.wav",
+        "{word}/20240103_10{i:04d}.wav",
+        "{word}/{word}_{i}.wav",
+        "{word}/part{k}/{i}.wav",
+        "{word}/{k}/{i}.wav",
+        "{word}/rec-{k}-{i}.wav",
+        "{word}/take{k}_{i}.wav",
+        "{word}/0386da8{k}-9db7-499c-b4f8-9{i:03d}10beec53c23.wav",
+    ],
+)
+def test_what_is_no_speaker(tmp_path, name):
+    record(tmp_path, *(name.format(word=w, i=i, k=i % 4) for w in ("kala", "vesi") for i in range(16)))
+    collection = read_collection(tmp_path)
+    assert {u.speaker for u in collection.utterances} == {None}
+    assert "--speaker" in said(collection)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{word}/{who}_{i}.wav",
+        "{word}/x_{who}_{i}.wav",
+        "{word}/{i:02d}-{who}.wav",
+        "{word}/s0{k}_{i}.wav",
+        "{word}/{who}/{i}.wav",
+    ],
+)
+def test_what_is_a_speaker(tmp_path, name):
+    people = ("anna", "berta", "carla", "dora")
+    record(
+        tmp_path, *(name.format(word=w, i=i, k=i % 4, who=people[i % 4]) for w in ("kala", "vesi") for i in range(16))
+    )
+    collection = read_collection(tmp_path)
+    assert len({u.speaker for u in collection.utterances}) == 4
+    assert read_collection(tmp_path, **collection.settings).utterances == collection.utterances
+
+
+def test_chapters_of_a_book_are_no_speakers(tmp_path):
+    record(tmp_path, *(f"wavs/BK{i % 5:03d}-{i:04d}.wav" for i in range(20)))
+    write(tmp_path / "metadata.csv", "".join(f"BK{i % 5:03d}-{i:04d}|sentence number {i}\n" for i in range(20)))
+    assert {u.speaker for u in read_collection(tmp_path).utterances} == {None}
+
+
+def test_speakers_can_be_chosen(tmp_path):
+    record(tmp_path, *(f"room/{who}/{word}_{i}.wav" for who in "ab" for word in ("yes", "no") for i in range(3)))
+
+    def speakers(rule):
+        return {u.speaker for u in read_collection(tmp_path, text=r"^(?P<text>[^_]+)", speaker=rule).utterances}
+
+    assert speakers("none") == {None}
+    assert speakers("folder") == {"a", "b"}
+    assert speakers("folder:1") == {"room"}
+    assert speakers("/(?P<speaker>[ab])/") == {"a", "b"}
+    assert speakers(r"_(?P<speaker>\d)$") == {"0", "1", "2"}
+    for rule, message in (
+        ("folder:9", "finds no"),
+        ("column:x", "no such column"),
+        ("who", "must be"),
+        ("(?P<speaker>", "no reg"),
+    ):
+        with pytest.raises(CorpusError, match=message):
+            speakers(rule)
+
+
+# ----- splits
+
+
+def collection_of(utterances, task="classify", splits=None):
+    return Collection(Path("x"), "folders", task, tuple(utterances), splits or {})
+
+
+def utterance(identifier, text="yes", speaker=None, audio=None, start=0.0):
+    return Utterance(identifier, Path(audio or f"/nowhere/{identifier}.wav"), text, speaker, start)
+
+
+people = st.lists(st.integers(1, 30), min_size=3, max_size=25)
+
+
+@given(people, st.integers(1, 4), st.integers(0, 5))
+def test_no_speaker_stands_in_two_splits(counts, n_words, seed):
+    us = [utterance(f"{k}/{i}", f"w{i % n_words}", f"s{k}") for k, n in enumerate(counts) for i in range(n)]
+    division = divide(collection_of(us), seed=seed)
+    where = {}
+    for name, own in division.splits.items():
+        assert own
+        for u in own:
+            assert where.setdefault(u.speaker, name) == name
+    assert sum(map(len, division.splits.values())) == len(us)
+    assert not division.shared_speakers
+    assert divide(collection_of(us), seed=seed) == division
+
+
+@given(st.integers(3, 400), st.integers(1, 5))
+def test_every_class_of_three_recordings_is_in_every_split(n, n_words):
+    us = [utterance(f"r{i}", f"w{i % n_words}") for i in range(n)]
+    splits = split(collection_of(us))
+    for word, count in Counter(u.text for u in us).items():
+        found = {name for name, own in splits.items() if any(u.text == word for u in own)}
+        assert found == ({"train", "dev", "test"} if count >= 3 else {"train"})
+    assert len(splits["train"]) >= 0.5 * n or n < 10 * n_words
+
+
+@given(st.integers(3, 200), st.integers(1, 40))
+def test_recordings_that_are_added_move_few(n, n_more):
+    def where(us):
+        return {u.id: name for name, own in split(collection_of(us)).items() for u in own}
+
+    before = where([utterance(f"r{i}") for i in range(n)])
+    after = where([utterance(f"r{i}") for i in range(n + n_more)])
+    moved = [identifier for identifier in before if before[identifier] != after[identifier]]
+    assert len(moved) <= max(4, 0.1 * n)
+    if n > 100:  # none has to be moved to give a split its least
+        assert len(moved) <= 2 + n_more // 5
+
+
+def test_stretches_of_a_recording_stay_together():
+    us = [utterance(f"r{k}@{i}", "w", audio=f"/nowhere/r{k}.wav", start=float(i)) for k in range(12) for i in range(9)]
+    for own in split(collection_of(us)).values():
+        assert all(sum(u.audio == v.audio for v in own) == 9 for u in own)
+
+
+@pytest.mark.parametrize("n_speakers", [1, 2])
+def test_few_speakers_are_shared_and_it_is_said(n_speakers):
+    us = [utterance(f"r{i}", f"w{i % 2}", f"s{i % n_speakers}") for i in range(40)]
+    division = divide(collection_of(us))
+    assert division.shared_speakers
+    assert "will not show how strangers fare" in " ".join(division.lines)
+
+
+def test_dev_is_taken_from_train_by_speaker():
+    us = [utterance(f"s{k}/{i}", f"w{i % 2}", f"s{k}") for k in range(12) for i in range(4)]
+    given_splits = {u.id: "test" if u.speaker in ("s0", "s1") else "train" for u in us}
+    splits = split(collection_of(us, splits=given_splits))
+    assert {u.speaker for u in splits["test"]} == {"s0", "s1"}
+    assert splits["dev"]
+    assert not {u.speaker for u in splits["dev"]} & {u.speaker for u in splits["train"]}
+
+
+def test_train_lacks_no_symbol_that_the_others_hold():
+    us = [utterance(f"r{i}", f"abc {chr(0x3B1 + i) if i % 7 == 0 else 'd'}") for i in range(60)]
+    splits = split(collection_of(us, "transcribe"))
+    assert splits["dev"]
+    assert splits["test"]
+    known = {c for u in splits["train"] for c in u.text}
+    assert all(set(u.text) <= known for name in ("dev", "test") for u in splits[name])
+
+
+def test_copies_stay_together(tmp_path):
+    rng = np.random.default_rng(1)
+    for word in ("yes", "no"):
+        (tmp_path / word).mkdir()
+        for i in range(12):
+            waveform = 0.1 * rng.standard_normal(8000)
+            for k, copy in enumerate((waveform, 0.3 * waveform, waveform[400:])):
+                soundfile.write(tmp_path / word / f"{os.urandom(4).hex()}-{i}-{k}.wav", copy, 8000)
+    (tmp_path / "no" / "broken.wav").write_bytes(b"")
+    collection = read_collection(tmp_path, speaker="none")
+    copies = find_copies(collection, jobs=2)
+    names = {}
+    for identifier, name in copies.items():
+        names.setdefault(name, []).append(identifier)
+    assert sorted(map(len, names.values())) == [3] * 24
+    where = {u.id: name for name, own in split(collection, together=copies).items() for u in own}
+    assert all(len({where[i] for i in own}) == 1 for own in names.values())
+    assert set(where.values()) == {"train", "dev", "test"}
+
+
+def test_copies_of_one_recording_are_no_test():
+    us = [utterance(f"r{i}") for i in range(100)]
+    where = {
+        u.id: name
+        for name, own in split(collection_of(us), together={f"r{i}": "r0" for i in range(30)}).items()
+        for u in own
+    }
+    assert {where[f"r{i}"] for i in range(30)} == {"train"}
+
+
+def test_shares_can_be_set():
+    us = [utterance(f"r{i}") for i in range(1000)]
+    counts = {name: len(own) for name, own in split(collection_of(us), dev=0.0, test=0.3).items()}
+    assert counts["dev"] == 0
+    assert 250 < counts["test"] < 350
+    for shares in ({"dev": -0.1}, {"test": 1.0}, {"dev": 0.5, "test": 0.5}):
+        with pytest.raises(SettingsError, match="corpus"):
+            split(collection_of(us), **shares)
+
+
+# ----- real recordings
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "task", "n", "n_speakers", "n_labels"),
+    [
+        ("wake_word", "folders", "classify", 509, 0, 3),
+        ("wake_word/computer", "folders", "classify", 411, 0, 1),
+        ("connected_digits", "table", "transcribe", 77, 26, 77),
+        ("speech_commands", "folders", "classify", 7120, 783, 36),
+        ("an4", "cmu", "transcribe", 1078, 84, None),
+        ("fsdd", "names", "classify", 3000, 6, 10),
+        ("yesno", "names", "transcribe", 60, 0, 60),
+    ],
+)
+def test_real_recordings(shared_data, name, layout, task, n, n_speakers, n_labels):
+    collection = read_collection(shared_data / name)
+    assert (collection.layout, collection.task, len(collection.utterances)) == (layout, task, n)
+    assert len({u.speaker for u in collection.utterances} - {None}) == n_speakers
+    assert n_labels is None or len(collection.labels) == n_labels
+    assert collection.left_out == ()
+    splits = split(collection)
+    assert all(len(own) >= 0.05 * n for own in splits.values())
