@@ -323,7 +323,7 @@ def _load_module(file: Path) -> types.ModuleType:
     return module
 
 
-def _call(function: Callable[..., Any], file: Path, *arguments: Any, **keywords: Any) -> Any:
+def _call(function: Callable[..., Any], file: Path, /, *arguments: Any, **keywords: Any) -> Any:
     """Call into a recipe's code; what it raises becomes one line that names its place."""
     try:
         return function(*arguments, **keywords)

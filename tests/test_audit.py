@@ -73,7 +73,10 @@ class Shelf:
             if take.raw is not None:
                 file.write_bytes(take.raw)
             else:
-                soundfile.write(file, take.samples, take.rate, format=take.form[0], subtype=take.form[1])
+                samples = take.samples
+                if take.form[1] == "PCM_16":  # each container rounds in its own way
+                    samples = np.clip(np.rint(32768 * samples), -32768, 32767).astype(np.int16)
+                soundfile.write(file, samples, take.rate, format=take.form[0], subtype=take.form[1])
             self.files[id(take)] = file
             self.keep.append(take)  # or another take would get its id()
         return self.files[id(take)]
@@ -279,6 +282,11 @@ def peak_to(samples, peak):
     return samples * (peak / np.abs(samples).max())
 
 
+def cut_flat(samples):
+    """Six times as loud as it should be; a single spike does not decide what is loud."""
+    return np.clip(6 * samples * (0.3 / np.quantile(np.abs(samples), 0.995)), -1, 1)
+
+
 def resampled(samples, rate, to):
     return soxr.resample(samples, rate, to, quality="VHQ")
 
@@ -423,13 +431,13 @@ def telephone(bench):
 @way("clipping", r"\d+ flat peaks at 1\.00")
 def clipped(bench):
     for take in bench.pick(3):
-        bench.change(take, samples=np.clip(6 * peak_to(take.samples, 0.5), -1, 1))
+        bench.change(take, samples=cut_flat(take.samples))
 
 
 @way("clipping", r"\d+ flat peaks at 0\.50")
 def clipped_and_turned_down(bench):
     for take in bench.pick(3):
-        bench.change(take, samples=0.5 * np.clip(6 * peak_to(take.samples, 0.5), -1, 1))
+        bench.change(take, samples=0.5 * cut_flat(take.samples))
 
 
 @way("silence", "digital silence")
@@ -486,7 +494,9 @@ def constant_offset(bench):
 def lost_packets(bench):
     for take in bench.pick(3):
         samples = take.samples.copy()
-        middle = loudest(samples, take.rate, 0.2, 0.8)
+        power = np.convolve(np.square(samples), np.ones(take.rate // 50), "same")
+        away = round(0.045 * take.rate)  # loud on both sides: beside a stop's closure it would be a longer closure
+        middle = away + int(np.minimum(power[: -2 * away], power[2 * away :]).argmax())
         samples[middle - round(0.03 * take.rate) : middle + round(0.03 * take.rate)] = 0
         bench.change(take, samples=samples)
 
@@ -874,7 +884,7 @@ def test_a_way_alone_is_found_and_nothing_else(corpus_of, source, task, name):
 @pytest.mark.parametrize(("source", "task"), [("espeak", "classify"), ("an4", "transcribe")])
 def test_errors_stop_prep_and_skip_bad_leaves_out_those(corpus_of, tmp_path, source, task):
     takes, shelf, broken = corpus_of(source, task)
-    takes = [take for i, take in enumerate(takes) if take.split != "train" or i % 2]
+    takes = [take for i, take in enumerate(takes) if take.split != "train" or i % 3]
     ways = [w for w in ways_for(task) if w.severity == "error" and w.name != "class_only_in_test"]
     bench = spoil(takes, task, ways, broken)
     recipe = write_recipe(tmp_path / "spoiled", shelf, bench.takes, task)

@@ -42,9 +42,7 @@ def test_round_trip(tmp_path_factory, written):
     written = [replace(u, audio=folder / u.audio) for u in written]
     write_manifest(folder / "m.jsonl", written)
     read = read_manifest(folder / "m.jsonl")
-    assert [replace(u, audio=u.audio.resolve()) for u in read] == [
-        replace(u, audio=u.audio.resolve()) for u in written
-    ]
+    assert [replace(u, audio=u.audio.resolve()) for u in read] == [replace(u, audio=u.audio.resolve()) for u in written]
 
 
 def test_audio_paths_are_relative_to_the_manifest(tmp_path, monkeypatch):

@@ -646,7 +646,8 @@ def _paces(all_: _Everything) -> Iterator[Finding]:
         return
     lengths = np.array([len(text.replace(" ", "")) for text in all_.texts], np.float64)
     rows = all_.rows
-    sound = np.maximum(rows["duration"] - np.minimum(rows["leading"] + rows["trailing"], rows["duration"]), 0.1)
+    sound = rows["duration"] - np.minimum(rows["leading"] + rows["trailing"], rows["duration"])
+    sound = np.maximum(sound, rows["duration"] / 2)  # a bang may hide the quieter speech around it
     known = all_.sounding & (lengths > 0)
     if known.sum() < 10:
         return
@@ -816,7 +817,13 @@ def _classes(all_: _Everything, units: Mapping[str, list[int]]) -> Iterator[Find
     present = [split for split in SPLITS if all_.corpus.splits.get(split)]
     for split in present:
         lacking = [label for label, members in units.items() if not any(all_.splits[i] == split for i in members)]
-        if lacking and split != "train":  # a label that train lacks is an impossible target
+        if split == "train":  # prep calls them impossible targets
+            lacking = [
+                label
+                for label in lacking
+                if not any(all_.utterances[i].id in all_.corpus.problems for i in units[label])
+            ]
+        if lacking:
             cases = tuple(all_.case(units[label][0], f"{label!r} has none in {split}") for label in sorted(lacking))
             yield Finding(
                 "missing class",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,17 +47,19 @@ MEASURES = np.dtype(
 )
 
 _FRAMES_A_SECOND = 100
+_WINDOW_SECONDS = 0.032
 _SILENCE = -95.0  # dBFS: digital silence, and the rounding noise of 16 bits
 _LOUD_RANGE = 25.0  # a frame is loud from so far below the loudest ones
 _EDGE_SECONDS = 0.02
 _BANDS = 64  # of equal width, for the spectrum's cliff
 _BATCH = 64  # recordings a job of a worker
 
-_CLIFF = 20.0  # decibels by which the mean spectrum falls within six bands
+_CLIFF = 24.0  # decibels by which the mean spectrum falls within six bands
+_LEAST_BANDWIDTH = 1800.0  # Hz; below it end vowels, not filters
 _FLOOR_CLIFF = 6.0  # and that of the quiet frames with it
 _KEY_BANDS = 12  # of a fingerprint: eleven differences
 _KEY_RANGE = (200.0, 3600.0)  # Hz: what telephone speech has, too
-_KEY_SMOOTHING = 7  # frames, so that half a hop's shift changes little
+_KEY_SMOOTHING = 11  # frames, so that half a hop's shift changes little
 _KEY_STEP = 6  # frames between the two halves of a key
 _BLOCK = 3000  # frames whose spectra are in memory at once
 
@@ -82,7 +84,9 @@ class Meter:
 
     def __init__(self) -> None:
         self._rate = 0
+        self._hop = 1  # samples
         self._n_samples = 0
+        self._rest = np.empty(0, np.float32)  # of the last block, less than a hop
         self._levels: list[NDArray[np.float32]] = []
         self._key_power: list[NDArray[np.float32]] = []
         self._spectra: list[NDArray[np.float32]] = []
@@ -91,12 +95,12 @@ class Meter:
         self._squares = np.zeros(1)
         self._cross = 0.0
         self._hash = hashlib.blake2b(digest_size=8)
-        self._runs: list[tuple[int, int]] = []  # (first sample, length) of constant stretches
+        self._runs: list[_Run] = []
 
     def add(self, block: NDArray[np.float32], sample_rate: int) -> None:
         """Measure the next samples, (samples, channels)."""
         if not self._rate:
-            self._rate = sample_rate
+            self._rate, self._hop = sample_rate, max(1, sample_rate // _FRAMES_A_SECOND)
             self._sums, self._squares = np.zeros(block.shape[1]), np.zeros(block.shape[1])
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
         self._sums += block.sum(axis=0, dtype=np.float64)
@@ -104,15 +108,17 @@ class Meter:
         if block.shape[1] > 1:
             self._cross += float(np.dot(block[:, 0].astype(np.float64), block[:, 1]))
         self._peaks.append(_flat_peaks(block))
-        self._hash.update(np.rint(mono * 32767).astype("<i2").tobytes())
-        self._runs += [(self._n_samples + first, length) for first, length in _constant_runs(mono, sample_rate // 50)]
-        hop = max(1, sample_rate // _FRAMES_A_SECOND)
-        whole = mono[: len(mono) // hop * hop].reshape(-1, hop)
-        if len(whole):
-            self._levels.append(_decibels(np.einsum("th,th->t", whole, whole) / hop))
-            for begin in range(0, len(mono), _BLOCK * hop):
-                self._add_spectra(mono[begin : begin + _BLOCK * hop], hop)
+        self._hash.update(np.rint(np.clip(mono, -1, 1) * 32767).astype("<i2").tobytes())
+        self._add_runs(mono)
         self._n_samples += len(block)
+        mono = np.concatenate([self._rest, mono])
+        n_whole = len(mono) // self._hop * self._hop
+        self._rest = mono[n_whole:]
+        whole = mono[:n_whole].reshape(-1, self._hop)
+        if len(whole):
+            self._levels.append(_decibels(np.einsum("th,th->t", whole, whole) / self._hop))
+            for begin in range(0, n_whole, _BLOCK * self._hop):
+                self._add_spectra(mono[begin : begin + _BLOCK * self._hop])
 
     def finish(self) -> tuple[NDArray[Any], NDArray[np.uint32]]:
         """The row of `MEASURES`, shape (), and the fingerprint: (keys, 2) of key and frame, 100 frames a second."""
@@ -123,17 +129,17 @@ class Meter:
         levels = np.concatenate(self._levels) if self._levels else np.array([_SILENCE - 5], np.float32)
         sounding = levels[levels > _SILENCE]
         level, noise = np.percentile(sounding, [95, 10]) if len(sounding) else (_SILENCE - 5, _SILENCE - 5)
-        loud = np.flatnonzero(levels > max(level - _LOUD_RANGE, (level + noise) / 2, _SILENCE))
+        loud = np.flatnonzero(levels > max(level - _LOUD_RANGE, min((level + noise) / 2, level - 6), _SILENCE))
         row["sample_rate"], row["n_channels"], row["duration"] = rate, len(self._sums), self._n_samples / rate
         row["peak"] = max(peak for peak, _ in self._peaks)
         row["flat_peaks"] = sum(runs for peak, runs in self._peaks if peak >= 0.98 * row["peak"])
         row["level"], row["noise"] = level, noise
         row["dc"] = self._sums[np.abs(self._sums).argmax()] / n
-        row["leading"] = loud[0] / _FRAMES_A_SECOND if len(loud) else row["duration"]
-        row["trailing"] = (len(levels) - 1 - loud[-1]) / _FRAMES_A_SECOND if len(loud) else row["duration"]
+        row["leading"] = loud[0] * self._hop / rate if len(loud) else row["duration"]
+        row["trailing"] = (len(levels) - 1 - loud[-1]) * self._hop / rate if len(loud) else row["duration"]
         n_edge = round(_EDGE_SECONDS * _FRAMES_A_SECOND)
         row["first_level"], row["last_level"] = levels[:n_edge].mean(), levels[-n_edge:].mean()
-        row["dropout"] = self._dropout(loud, max(1, rate // _FRAMES_A_SECOND)) / rate
+        row["dropout"] = self._dropout(loud) / rate
         row["bandwidth"] = self._bandwidth()
         powers = self._squares / n
         row["channel_gap"] = _decibels(powers.max()) - _decibels(powers.min())
@@ -144,24 +150,34 @@ class Meter:
         row["identity"] = 0 if silent else int.from_bytes(self._hash.digest(), "little")
         return row, np.empty((0, 2), np.uint32) if silent else self._keys()
 
-    def _add_spectra(self, mono: NDArray[np.float32], hop: int) -> None:
-        window, to_bands, to_key_bands = _transform(self._rate)
+    def _add_spectra(self, mono: NDArray[np.float32]) -> None:
+        window, n_fft, to_bands, to_key_bands = _transform(self._rate)
         if len(mono) < len(window):
             mono = np.concatenate([mono, np.zeros(len(window) - len(mono), np.float32)])
-        frames = np.lib.stride_tricks.sliding_window_view(mono, len(window))[::hop]
-        spectra = np.fft.rfft(frames * window)
+        frames = np.lib.stride_tricks.sliding_window_view(mono, len(window))[:: self._hop]
+        spectra = np.fft.rfft(frames * window, n_fft)
         power = (np.square(spectra.real) + np.square(spectra.imag)).astype(np.float32)
         self._key_power.append(power @ to_key_bands)
         self._spectra.append(np.column_stack([power.mean(axis=0) @ to_bands, _floor(power @ to_bands)]))
 
-    def _dropout(self, loud: NDArray[np.intp], hop: int) -> int:
+    def _add_runs(self, mono: NDArray[np.float32]) -> None:
+        """Note stretches of one value; one that goes on from the last block is one."""
+        for first, length in _constant_runs(mono, self._rate // 50):
+            run = _Run(self._n_samples + first, length, float(mono[first]))
+            last = self._runs[-1] if self._runs else None
+            if last is not None and last.value == run.value and last.first + last.length == run.first:
+                self._runs[-1] = _Run(last.first, last.length + run.length, run.value)
+            else:
+                self._runs.append(run)
+
+    def _dropout(self, loud: NDArray[np.intp]) -> int:
         """Samples of the longest constant stretch that begins and ends among loud frames."""
         # A pause is quiet before and after, too; a lost packet begins and ends in the middle of sound.
         loud_frames = set(loud.tolist())
         longest = 0
-        for first, length in self._runs:
-            before, after = first // hop, (first + length) // hop
-            if {before - 1, before} & loud_frames and {after, after + 1} & loud_frames:
+        for first, length, _ in self._runs:
+            before, after = first // self._hop, (first + length) // self._hop
+            if length >= self._rate // 50 and {before - 1, before} & loud_frames and {after, after + 1} & loud_frames:
                 longest = max(longest, length)
         return longest
 
@@ -172,11 +188,12 @@ class Meter:
             return nyquist
         mean, floor = 10 * np.log10(np.mean(self._spectra, axis=0).T + 1e-20)
         steepest, bandwidth = _CLIFF, nyquist
-        for edge in range(_BANDS // 4, _BANDS - 6):  # the last bands belong to the recorder's own filter
+        first = max(4, int(_LEAST_BANDWIDTH / nyquist * _BANDS))
+        for edge in range(first, _BANDS - 6):  # the last bands belong to the recorder's own filter
             below, above = slice(edge - 3, edge), slice(edge + 3, _BANDS - 3)
             cliff = mean[below].min() - mean[above].max()
             if cliff > steepest and floor[below].mean() - floor[above].mean() > _FLOOR_CLIFF:
-                steepest, bandwidth = cliff, edge * nyquist / _BANDS
+                steepest, bandwidth = cliff, (edge + 1.5) * nyquist / _BANDS
         return float(bandwidth)
 
     def _keys(self) -> NDArray[np.uint32]:
@@ -191,15 +208,26 @@ class Meter:
         loudness = np.log(power.sum(axis=1) + 1e-12)
         n_keys = len(bits) - _KEY_STEP
         centre = loudness[_KEY_SMOOTHING // 2 :][:n_keys]
+        seconds = np.arange(n_keys) * self._hop / self._rate
+        frames = np.rint(seconds * _FRAMES_A_SECOND).astype(np.uint32)
         heard = np.flatnonzero(centre > loudness.max() - np.log(10) * 2.5)
         keys = (bits[:n_keys] << np.uint32(_KEY_BANDS - 1)) | bits[_KEY_STEP:]
-        return np.column_stack([keys[heard], heard.astype(np.uint32)]).astype(np.uint32)
+        return np.column_stack([keys[heard], frames[heard]]).astype(np.uint32)
+
+
+class _Run(NamedTuple):
+    """A stretch of equal samples."""
+
+    first: int
+    length: int
+    value: float
 
 
 @lru_cache(maxsize=8)
-def _transform(rate: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """The window, and the matrices from FFT bins to bands and to the fingerprint's bands."""
-    n_fft = 1 << int(np.ceil(np.log2(0.025 * rate)))
+def _transform(rate: int) -> tuple[NDArray[np.float32], int, NDArray[np.float32], NDArray[np.float32]]:
+    """The window, the length of its FFT, and the matrices from bins to bands and to the fingerprint's bands."""
+    length = round(_WINDOW_SECONDS * rate)
+    n_fft = 1 << int(np.ceil(np.log2(length)))
     frequencies = np.fft.rfftfreq(n_fft, 1 / rate)
     band = np.minimum((frequencies / (rate / 2) * _BANDS).astype(int), _BANDS - 1)
     to_bands = np.zeros((len(frequencies), _BANDS), np.float32)
@@ -207,8 +235,8 @@ def _transform(rate: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDA
     to_bands /= np.maximum(1, to_bands.sum(axis=0))
     edges = np.geomspace(*_KEY_RANGE, _KEY_BANDS + 1)
     to_keys = np.array([(frequencies >= a) & (frequencies < b) for a, b in pairwise(edges)])
-    window = np.hanning(n_fft).astype(np.float32) / np.float32(n_fft / 4)
-    return window, to_bands, to_keys.T.astype(np.float32)
+    window = np.hanning(length).astype(np.float32) / np.float32(length / 4)
+    return window, n_fft, to_bands, to_keys.T.astype(np.float32)
 
 
 def _floor(power: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -240,11 +268,12 @@ def _flat_peaks(block: NDArray[np.float32]) -> tuple[float, int]:
 
 
 def _constant_runs(mono: NDArray[np.float32], least: int) -> list[tuple[int, int]]:
-    """(first, length) of stretches of at least `least` equal samples."""
-    changes = np.flatnonzero(np.diff(mono)) + 1
-    edges = np.concatenate([[0], changes, [len(mono)]])
+    """(first, length) of stretches of at least `least` equal samples, and of those at the ends, which may go on."""
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(mono)) + 1, [len(mono)]])
     lengths = np.diff(edges)
-    return [(int(edges[i]), int(lengths[i])) for i in np.flatnonzero(lengths >= max(2, least))]
+    long = lengths >= max(2, least)
+    long[[0, -1]] = True
+    return [(int(edges[i]), int(lengths[i])) for i in np.flatnonzero(long & (lengths > 0))]
 
 
 def measure_recordings(
