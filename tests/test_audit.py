@@ -368,7 +368,8 @@ def copy_by_ogg(bench):
         bench.copy(take, "train", form=("OGG", "VORBIS"))
 
 
-@way("audio leak", r"\d+% alike over", severity="error", also=["band-limited"])
+# not of words under half a second: of those coded as MP3 one in four is missed
+@way("audio leak", r"\d+% alike over", severity="error", also=["band-limited"], task="transcribe")
 def copy_by_mp3(bench):
     for take in bench.pick(1, "test", best=lambda t: -t.seconds):
         bench.copy(take, "dev", form=("MP3", "MPEG_LAYER_III"))

@@ -253,7 +253,10 @@ def librispeech_part(part, speakers, *, n=3):
             stem = f"LibriSpeech/{part}/{speaker}/{chapter}/{speaker}-{chapter}"
             lines = [f"{speaker}-{chapter}-{i:04d} IT'S LINE {'ABC'[i]}\n" for i in range(n)]
             files[f"{stem}.trans.txt"] = "".join(lines).encode()
-            files |= {f"{stem}-{i:04d}.flac": wav(1.0, seed=speaker + i, container="FLAC") for i in range(n)}
+            files |= {
+                f"{stem}-{i:04d}.flac": wav(1.0, seed=100 * speaker + 10 * chapter + i, container="FLAC")
+                for i in range(n)
+            }
     return tar(files)
 
 

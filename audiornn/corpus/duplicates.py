@@ -19,7 +19,7 @@ from audiornn.errors import AudioError
 __all__ = ["Duplicate", "find_duplicates"]
 
 _MOST_KEYS = 20_000_000  # of a corpus in memory; larger ones keep a share of the keys, chosen by the key itself
-_MOST_HOLDERS = 12  # of a key that more utterances have, a steady vowel's, only neighbours are paired
+_MOST_HOLDERS = 30  # of a key that more utterances have, a steady vowel's, only neighbours are paired
 _LEAST_SHARED = 2  # keys at one shift that make a candidate
 _MOST_CANDIDATES = 3000
 _RATE = 8000  # Hz, of the comparison
