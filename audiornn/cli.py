@@ -332,7 +332,8 @@ def demo(data: Path, runs: Path) -> int:
         f"The model lies in {model} ({model.stat().st_size / 1e6:.1f} MB) and needs neither PyTorch nor this folder.\n"
         "Next: audiornn transcribe FILE                         a recording of yours, digits in English\n"
         "      audiornn info                                    what the model file says of itself\n"
-        "      audiornn prep recipes/speechcommands --corpus DIR && audiornn train     real speech"
+        "      audiornn new NAME --from DIR                     recordings of your own\n"
+        "      audiornn prep recipes/speechcommands && audiornn train     real speech, fetched from its publisher"
     )
     return 0
 

@@ -644,7 +644,8 @@ def _paces(all_: _Everything) -> Iterator[Finding]:
     """Transcripts too long or too short for their audio, by letters a second of sound."""
     if all_.corpus.task != "transcribe":
         return
-    lengths = np.array([len(text.replace(" ", "")) for text in all_.texts], np.float64)
+    # a spelled letter is a word of its own and takes as long as three
+    lengths = np.array([max(len(t.replace(" ", "")), 3 * len(t.split())) for t in all_.texts], np.float64)
     rows = all_.rows
     sound = rows["duration"] - np.minimum(rows["leading"] + rows["trailing"], rows["duration"])
     sound = np.maximum(sound, rows["duration"] / 2)  # a bang may hide the quieter speech around it
@@ -662,7 +663,10 @@ def _paces(all_: _Everything) -> Iterator[Finding]:
         if chosen:
             chosen.sort(key=lambda i: -abs(np.log(pace[i] / median)))
             cases = tuple(
-                all_.case(i, f"{lengths[i]:.0f} letters in {sound[i]:.1f} s of sound: {_short(all_.texts[i])!r}")
+                all_.case(
+                    i,
+                    f"{len(all_.texts[i].replace(' ', ''))} letters in {sound[i]:.1f} s of sound: {_short(all_.texts[i])!r}",
+                )
                 for i in chosen
             )
             yield Finding(
