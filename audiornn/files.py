@@ -56,7 +56,8 @@ def remove_partials(folder: Path) -> None:
 
 def explain_write_error(error: OSError, path: Path) -> AudiornnError:
     """The same failure in words: the disk is full, the folder is read-only, or what the system says."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    short = error.errno is None and "requested and" in str(error)  # numpy's words for a write that was cut short
+    if short or error.errno in (errno.ENOSPC, errno.EDQUOT):
         return AudiornnError(f"{path}: the disk is full; free some space and run the same command again")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return AudiornnError(f"{path}: may not be written here (read-only folder); choose another place")

@@ -108,3 +108,7 @@ def test_a_folder_where_a_file_should_be(tmp_path):
     with pytest.raises(AudiornnError, match="a: cannot be written"):
         write(tmp_path / "a")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_write_of_numpys_that_was_cut_short_is_a_full_disk():
+    assert "the disk is full" in str(explain_write_error(OSError("876680 requested and 786400 written"), Path("a.npy")))

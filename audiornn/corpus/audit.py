@@ -644,8 +644,9 @@ def _paces(all_: _Everything) -> Iterator[Finding]:
     """Transcripts too long or too short for their audio, by letters a second of sound."""
     if all_.corpus.task != "transcribe":
         return
-    # a spelled letter is a word of its own and takes as long as three
-    lengths = np.array([max(len(t.replace(" ", "")), 3 * len(t.split())) for t in all_.texts], np.float64)
+    letters = [len(text.replace(" ", "")) for text in all_.texts]
+    # A spelled letter is a word of its own, and takes as long as three.
+    lengths = np.array([max(n, 3 * len(t.split())) for n, t in zip(letters, all_.texts, strict=True)], np.float64)
     rows = all_.rows
     sound = rows["duration"] - np.minimum(rows["leading"] + rows["trailing"], rows["duration"])
     sound = np.maximum(sound, rows["duration"] / 2)  # a bang may hide the quieter speech around it
@@ -665,7 +666,7 @@ def _paces(all_: _Everything) -> Iterator[Finding]:
             cases = tuple(
                 all_.case(
                     i,
-                    f"{len(all_.texts[i].replace(' ', ''))} letters in {sound[i]:.1f} s of sound: {_short(all_.texts[i])!r}",
+                    f"{letters[i]} letters in {sound[i]:.1f} s of sound: {_short(all_.texts[i])!r}",
                 )
                 for i in chosen
             )

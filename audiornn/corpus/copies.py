@@ -7,19 +7,12 @@ splits they make a test ask for what was learnt by heart; `prep` would refuse th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from audiornn.audio import audio_blocks
 from audiornn.corpus.collection import Collection
 from audiornn.corpus.duplicates import find_duplicates
-from audiornn.corpus.manifest import Utterance
-from audiornn.corpus.measure import Meter
-from audiornn.errors import AudioError
+from audiornn.corpus.measure import measure_recordings
 
 __all__ = ["MOST", "find_copies"]
 
@@ -44,17 +37,22 @@ def find_copies(collection: Collection, *, jobs: int = 1) -> dict[str, str]:
     utterances = collection.utterances
     if len(utterances) > MOST:
         return {}
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        measured = list(pool.map(_measured, utterances))
+    measured, unreadable = measure_recordings(utterances, n_jobs=jobs)
+    readable = np.array([utterance.id not in unreadable for utterance in utterances], bool)
     group = list(range(len(utterances)))
     # Of what many recordings hold, the search keeps no track; with one of each group left, it finds the rest.
     for _ in range(_ROUNDS):
-        first = [i for i in range(len(group)) if group[i] == i and measured[i] is not None]
-        pairs = _pairs([utterances[i] for i in first], [measured[i] for i in first])
-        if not pairs:
+        first = readable & (np.array(group) == np.arange(len(group)))
+        found = find_duplicates(
+            utterances,
+            np.where(first, measured.rows["identity"], 0),
+            measured.keys[first[measured.owners]],
+            measured.owners[first[measured.owners]],
+        )
+        if not found:
             break
-        for a, b in pairs:
-            one, other = sorted((_root(group, first[a]), _root(group, first[b])))
+        for pair in found:
+            one, other = sorted((_root(group, pair.first), _root(group, pair.second)))
             group[other] = one
         group = [_root(group, i) for i in range(len(group))]
     sizes = np.bincount(group, minlength=1)
@@ -65,25 +63,3 @@ def _root(group: Sequence[int], i: int) -> int:
     while group[i] != i:
         i = group[i]
     return i
-
-
-def _measured(utterance: Utterance) -> tuple[int, NDArray[np.uint32]] | None:
-    """A hash of the samples and the fingerprint; None where the recording cannot be read, which `prep` says."""
-    meter = Meter()
-    read = partial(audio_blocks, utterance.audio, start=utterance.start, duration=utterance.duration)
-    try:
-        for _ in read(observe=meter.add):
-            pass
-        row, keys = meter.finish()
-    except AudioError:
-        return None
-    return int(row["identity"]), keys
-
-
-def _pairs(utterances: Sequence[Utterance], measured: Sequence[Any]) -> list[tuple[int, int]]:
-    if len(utterances) < 2:
-        return []
-    identities = np.array([identity for identity, _ in measured], np.uint64)
-    keys = np.concatenate([own for _, own in measured])
-    owners = np.repeat(np.arange(len(measured)), [len(own) for _, own in measured])
-    return [(d.first, d.second) for d in find_duplicates(utterances, identities, keys, owners)]
