@@ -574,6 +574,7 @@ def _levels(all_: _Everything) -> Iterator[Finding]:
     )
     sound = all_.sounding & ~silent & (snr > _CUT_SNR)
     for edge, key in (("beginning", "first_level"), ("end", "last_level")):
+        other = "start recording earlier" if edge == "beginning" else "stop recording later"
         yield from all_.finding(
             f"cut-off {edge}",
             all_.select(sound & (rows[key] - rows["level"] > _CUT)),
@@ -581,7 +582,7 @@ def _levels(all_: _Everything) -> Iterator[Finding]:
             lambda row, key=key: (
                 f"{float(row[key]):.0f} dBFS in the outer 20 ms, {float(row['level']):.0f} dBFS where loud"
             ),  # type: ignore[misc]
-            f"start recording {'earlier' if edge == 'beginning' else 'and stop it later'}, or widen the segment",
+            f"is it a click? else {other}, or widen the segment",
             worst=lambda row, key=key: float(row[key] - row["level"]),  # type: ignore[misc]
         )
     for edge, key in (("before", "leading"), ("after", "trailing")):
@@ -649,7 +650,7 @@ def _paces(all_: _Everything) -> Iterator[Finding]:
     lengths = np.array([max(n, 3 * len(t.split())) for n, t in zip(letters, all_.texts, strict=True)], np.float64)
     rows = all_.rows
     sound = rows["duration"] - np.minimum(rows["leading"] + rows["trailing"], rows["duration"])
-    sound = np.maximum(sound, rows["duration"] / 2)  # a bang may hide the quieter speech around it
+    sound = np.maximum(sound, np.maximum(rows["duration"] / 2, 0.05))  # a bang may hide the quieter speech around it
     known = all_.sounding & (lengths > 0)
     if known.sum() < 10:
         return

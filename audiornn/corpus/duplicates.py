@@ -18,9 +18,8 @@ from audiornn.errors import AudioError
 
 __all__ = ["Duplicate", "find_duplicates"]
 
-_MOST_KEYS = 20_000_000  # of a corpus in memory; larger ones keep a share of the keys, chosen by the key itself
 _MOST_HOLDERS = 30  # of a key that more utterances have, a steady vowel's, only neighbours are paired
-_LEAST_SHARED = 2  # keys at one shift that make a candidate
+_LEAST_SHARED = 4  # keys at one shift that make a candidate
 _MOST_CANDIDATES = 3000
 _RATE = 8000  # Hz, of the comparison
 _LONGEST = 8.0  # seconds compared
@@ -98,10 +97,6 @@ def _candidates(
     """Pairs that share keys at one shift, and that shift in frames; those that share the most first."""
     if left_out:
         kept = ~np.isin(owners, np.fromiter(left_out, np.int64))
-        keys, owners = keys[kept], owners[kept]
-    share = -(-len(keys) // _MOST_KEYS)
-    if share > 1:
-        kept = (keys[:, 0] * np.uint32(2654435761) >> np.uint32(16)) % share == 0
         keys, owners = keys[kept], owners[kept]
     order = np.lexsort((owners, keys[:, 0]))
     key, frame, owner = keys[order, 0], keys[order, 1].astype(np.int64), owners[order]

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from audiornn.audio import load_audio
 from audiornn.corpus.manifest import Utterance
-from audiornn.corpus.measure import MEASURES, Measured, Meter
+from audiornn.corpus.measure import MEASURES, UTTERANCES_IN_FULL, Measured, Meter, thinned
 from audiornn.corpus.workers import run_in_workers
 from audiornn.errors import AudioError, CorpusError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
@@ -200,8 +200,10 @@ def read_measures(folder: Path, stored: Sequence[StoredUtterance]) -> Measured:
         owner = np.full(len(measures), -1, np.int64)
         owner[places] = members
         owner = np.repeat(owner, np.diff(ends, prepend=0))
-        keys.append(shard_keys[owner >= 0])
-        owners.append(owner[owner >= 0])
+        own = np.column_stack([shard_keys, owner.astype(np.uint32)])[owner >= 0]
+        own = thinned(own, len(stored) // UTTERANCES_IN_FULL)
+        keys.append(own[:, :2])
+        owners.append(own[:, 2].astype(np.int64))
     return Measured(rows, np.concatenate(keys), np.concatenate(owners))
 
 

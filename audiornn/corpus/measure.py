@@ -21,7 +21,7 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.workers import run_in_workers
 from audiornn.errors import AudioError
 
-__all__ = ["MEASURES", "Measured", "Meter", "measure_recordings"]
+__all__ = ["MEASURES", "UTTERANCES_IN_FULL", "Measured", "Meter", "measure_recordings", "thinned"]
 
 #: A row an utterance. Levels are decibels relative to full scale (dBFS), times seconds.
 MEASURES = np.dtype(
@@ -30,7 +30,7 @@ MEASURES = np.dtype(
         ("n_channels", np.int16),
         ("duration", np.float64),
         ("peak", np.float32),  # of any channel, 1 is full scale
-        ("level", np.float32),  # of its louder frames: the 95th percentile
+        ("level", np.float32),  # of its louder frames: the 95th percentile, in long ones the 20th loudest
         ("noise", np.float32),  # of its quieter frames: the 10th percentile
         ("dc", np.float32),  # mean sample, of the channel where it is largest
         ("flat_peaks", np.int32),  # runs of three or more samples at the highest or lowest value: clipping
@@ -46,20 +46,27 @@ MEASURES = np.dtype(
     ]
 )
 
+#: Of a corpus with more utterances a share of the keys is kept, so that a million of them fit into memory.
+UTTERANCES_IN_FULL = 100_000
+
 _FRAMES_A_SECOND = 100
 _WINDOW_SECONDS = 0.032
 _SILENCE = -95.0  # dBFS: digital silence, and the rounding noise of 16 bits
 _LOUD_RANGE = 25.0  # a frame is loud from so far below the loudest ones
+_LOUDER_FRAMES = 20  # one word's, however long the recording goes on
 _EDGE_SECONDS = 0.02
 _BANDS = 64  # of equal width, for the spectrum's cliff
 _BATCH = 64  # recordings a job of a worker
 
 _CLIFF = 24.0  # decibels by which the mean spectrum falls within six bands
 _LEAST_BANDWIDTH = 1800.0  # Hz; below it end vowels, not filters
+_PEAK_CLIFF = 65.0  # and its loudest frame: no fricative, no click
+_EMPTY = -105.0  # dB a band, or it holds no more than the rounding of 16 bits
 _FLOOR_CLIFF = 6.0  # and that of the quiet frames with it
 _KEY_BANDS = 12  # of a fingerprint: eleven differences
 _KEY_RANGE = (200.0, 3600.0)  # Hz: what telephone speech has, too
 _KEY_SMOOTHING = 11  # frames, so that half a hop's shift changes little
+_MOST_KEYS = 36_000  # of a recording: two minutes of speech in full, an hour thinly
 _KEY_STEP = 6  # frames between the two halves of a key
 _BLOCK = 3000  # frames whose spectra are in memory at once
 
@@ -116,7 +123,8 @@ class Meter:
         self._rest = mono[n_whole:]
         whole = mono[:n_whole].reshape(-1, self._hop)
         if len(whole):
-            self._levels.append(_decibels(np.einsum("th,th->t", whole, whole) / self._hop))
+            power = np.einsum("th,th->t", whole, whole) / self._hop - np.square(whole.mean(axis=1))  # without offset
+            self._levels.append(_decibels(power))
             for begin in range(0, n_whole, _BLOCK * self._hop):
                 self._add_spectra(mono[begin : begin + _BLOCK * self._hop])
 
@@ -128,7 +136,8 @@ class Meter:
         rate, n = self._rate, self._n_samples
         levels = np.concatenate(self._levels) if self._levels else np.array([_SILENCE - 5], np.float32)
         sounding = levels[levels > _SILENCE]
-        level, noise = np.percentile(sounding, [95, 10]) if len(sounding) else (_SILENCE - 5, _SILENCE - 5)
+        louder = 100 * (1 - min(0.05, _LOUDER_FRAMES / max(1, len(sounding))))
+        level, noise = np.percentile(sounding, [louder, 10]) if len(sounding) else (_SILENCE - 5, _SILENCE - 5)
         loud = np.flatnonzero(levels > max(level - _LOUD_RANGE, min((level + noise) / 2, level - 6), _SILENCE))
         row["sample_rate"], row["n_channels"], row["duration"] = rate, len(self._sums), self._n_samples / rate
         row["peak"] = max(peak for peak, _ in self._peaks)
@@ -158,7 +167,8 @@ class Meter:
         spectra = np.fft.rfft(frames * window, n_fft)
         power = (np.square(spectra.real) + np.square(spectra.imag)).astype(np.float32)
         self._key_power.append(power @ to_key_bands)
-        self._spectra.append(np.column_stack([power.mean(axis=0) @ to_bands, _floor(power @ to_bands)]))
+        bands = power @ to_bands
+        self._spectra.append(np.column_stack([power.mean(axis=0) @ to_bands, _floor(bands), bands.max(axis=0)]))
 
     def _add_runs(self, mono: NDArray[np.float32]) -> None:
         """Note stretches of one value; one that goes on from the last block is one."""
@@ -186,13 +196,16 @@ class Meter:
         nyquist = self._rate / 2
         if not self._spectra:
             return nyquist
-        mean, floor = 10 * np.log10(np.mean(self._spectra, axis=0).T + 1e-20)
+        mean, floor, _ = 10 * np.log10(np.mean(self._spectra, axis=0).T + 1e-20)
+        most = 10 * np.log10(np.max(self._spectra, axis=0)[:, 2] + 1e-20)
         steepest, bandwidth = _CLIFF, nyquist
         first = max(4, int(_LEAST_BANDWIDTH / nyquist * _BANDS))
         for edge in range(first, _BANDS - 6):  # the last bands belong to the recorder's own filter
             below, above = slice(edge - 3, edge), slice(edge + 3, _BANDS - 3)
             cliff = mean[below].min() - mean[above].max()
-            if cliff > steepest and floor[below].mean() - floor[above].mean() > _FLOOR_CLIFF:
+            highest = most[above].max()
+            empty = most[:edge].max() - highest > _PEAK_CLIFF or highest < _EMPTY
+            if cliff > steepest and empty and floor[below].mean() - floor[above].mean() > _FLOOR_CLIFF:
                 steepest, bandwidth = cliff, (edge + 1.5) * nyquist / _BANDS
         return float(bandwidth)
 
@@ -212,7 +225,21 @@ class Meter:
         frames = np.rint(seconds * _FRAMES_A_SECOND).astype(np.uint32)
         heard = np.flatnonzero(centre > loudness.max() - np.log(10) * 2.5)
         keys = (bits[:n_keys] << np.uint32(_KEY_BANDS - 1)) | bits[_KEY_STEP:]
-        return np.column_stack([keys[heard], frames[heard]]).astype(np.uint32)
+        # Each key again with either of its two least certain bits turned: noise turns those first.
+        sure = np.hstack([np.abs(change)[_KEY_STEP:], np.abs(change)[:n_keys]])[heard]  # bit 0 first
+        weakest = np.argsort(sure, axis=1)[:, :2].astype(np.uint32)
+        own = keys[heard]
+        turned = [own ^ (np.uint32(1) << weakest[:, i]) for i in range(2)]
+        found = np.column_stack([np.concatenate([own, *turned]), np.tile(frames[heard], 3)]).astype(np.uint32)
+        return thinned(found, -(-len(found) // _MOST_KEYS))
+
+
+def thinned(keys: NDArray[np.uint32], share: int) -> NDArray[np.uint32]:
+    """One in `share` keys (the next power of two), chosen by the key itself: two copies keep the same ones."""
+    if share <= 1:
+        return keys
+    mixed = (keys[:, 0] * np.uint32(2654435761)) >> np.uint32(16)
+    return keys[mixed % (1 << (share - 1).bit_length()) == 0]
 
 
 class _Run(NamedTuple):
@@ -227,7 +254,7 @@ class _Run(NamedTuple):
 def _transform(rate: int) -> tuple[NDArray[np.float32], int, NDArray[np.float32], NDArray[np.float32]]:
     """The window, the length of its FFT, and the matrices from bins to bands and to the fingerprint's bands."""
     length = round(_WINDOW_SECONDS * rate)
-    n_fft = 1 << int(np.ceil(np.log2(length)))
+    n_fft = length  # no power of two: the bins are the same ones at every rate
     frequencies = np.fft.rfftfreq(n_fft, 1 / rate)
     band = np.minimum((frequencies / (rate / 2) * _BANDS).astype(int), _BANDS - 1)
     to_bands = np.zeros((len(frequencies), _BANDS), np.float32)
@@ -297,7 +324,7 @@ def measure_recordings(
         for place, (utterance, (row, fingerprint, problem)) in enumerate(
             zip(batches[i], measured, strict=True), start=_BATCH * i
         ):
-            rows[place], keys[place] = row, fingerprint
+            rows[place], keys[place] = row, thinned(fingerprint, len(utterances) // UTTERANCES_IN_FULL)
             if problem:
                 problems[utterance.id] = problem
         progress(len(measured))
