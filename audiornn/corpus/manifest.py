@@ -175,7 +175,7 @@ def _from_json(entry: dict[str, Any], folder: Path) -> Utterance:
     speaker = entry.get("speaker")
     return Utterance(
         id=str(entry.get("id", f"{audio}@{start!r}" if start else audio)),
-        audio=folder / audio,
+        audio=Path(os.path.normpath(folder / audio)) if audio.startswith("..") else folder / audio,
         text="" if text is None else str(text),
         speaker=None if speaker is None else str(speaker),
         start=start,
