@@ -106,27 +106,35 @@ def _candidates(
         same = np.flatnonzero((key[step:] == key[:-step]) & (owner[step:] != owner[:-step]))
         if step > 1:
             same = same[~np.isin(key[same], common)]
-        a, b = owner[same], owner[same + step]
         shift = frame[same + step] - frame[same]
-        turned = a > b
-        pairs.append(np.column_stack([np.where(turned, b, a), np.where(turned, a, b), np.where(turned, -shift, shift)]))
-    together = np.concatenate(pairs) if pairs else np.empty((0, 3), np.int64)
-    return _most_shared(together)
+        pairs.append(_packed(owner[same], owner[same + step], shift))  # sorted: the first comes first
+    return _most_shared(np.concatenate(pairs))
+
+
+#: A pair and its shift in one number, which sorts and counts in a third of the memory: two million utterances, and
+#: shifts of up to three hours.
+_BITS = 21
+
+
+def _packed(first: NDArray[np.int64], second: NDArray[np.int64], shift: NDArray[np.int64]) -> NDArray[np.int64]:
+    middle = 1 << (_BITS - 1)
+    near = np.abs(shift) < middle
+    packed: NDArray[np.int64] = (((first << _BITS) | second) << _BITS | (shift + middle))[near]
+    return packed
 
 
 def _most_shared(pairs: NDArray[np.int64]) -> dict[tuple[int, int], int]:
-    """Of (first, second, shift) rows the pairs with the most rows at one shift, give or take a frame."""
-    if not len(pairs):
-        return {}
-    rows, counts = np.unique(pairs, axis=0, return_counts=True)
-    # neighbouring shifts belong together: a frame's rounding
+    """Of packed (first, second, shift) the pairs that occur most at one shift, give or take a frame."""
+    codes, counts = np.unique(pairs, return_counts=True)
+    follows = np.diff(codes) == 1  # the next shift of the same pair: a frame's rounding
+    counts[:-1] += np.where(follows, counts[1:], 0)
+    enough = counts >= _LEAST_SHARED
     best: dict[tuple[int, int], tuple[int, int]] = {}
-    close = np.concatenate([counts, [0]])[:-1].copy()
-    follows = (np.diff(rows[:, :2], axis=0) == 0).all(axis=1) & (np.diff(rows[:, 2]) == 1)
-    close[:-1] += np.where(follows, counts[1:], 0)
-    for (first, second, shift), count in zip(rows.tolist(), close.tolist(), strict=True):
-        if count >= _LEAST_SHARED and count > best.get((first, second), (0, 0))[0]:
-            best[first, second] = (count, shift)
+    mask = (1 << _BITS) - 1
+    for code, count in zip(codes[enough].tolist(), counts[enough].tolist(), strict=True):
+        pair, shift = (code >> 2 * _BITS, (code >> _BITS) & mask), (code & mask) - (1 << (_BITS - 1))
+        if count > best.get(pair, (0, 0))[0]:
+            best[pair] = (count, shift)
     ranked = sorted(best.items(), key=lambda item: (-item[1][0], item[0]))[:_MOST_CANDIDATES]
     return {pair: shift for pair, (_, shift) in ranked}
 
