@@ -1,0 +1,93 @@
+"""What listening gives: frozen results with times in seconds; writers only format them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["AlignedWord", "Alignment", "Classification", "Labelling", "Result", "TimedLabel", "Transcript"]
+
+
+@dataclass(frozen=True)
+class TimedLabel:
+    """A word, a symbol or a label with its place in the recording.
+
+    Attributes:
+        label: the word, the symbol, or the label.
+        start: seconds.
+        end: seconds.
+        confidence: how probable it is that the label is right, 0…1; of a word it is calibrated on the recipe's dev split.
+    """
+
+    label: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said: the text, its words in time, and the recording's length in seconds."""
+
+    text: str
+    words: tuple[TimedLabel, ...]
+    duration: float
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What kind of recording it is.
+
+    Attributes:
+        label: the most probable.
+        probability: of that label.
+        probabilities: of every label, summing to 1.
+        duration: the recording's length in seconds.
+    """
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    duration: float
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """Which label holds when: segments that tile the recording, and its length in seconds."""
+
+    segments: tuple[TimedLabel, ...]
+    duration: float
+
+
+@dataclass(frozen=True)
+class AlignedWord(TimedLabel):
+    """A word of a given text where it is said in the recording.
+
+    Attributes:
+        symbols: the word's symbols in time.
+        fits: whether the audio there can be this word.
+        heard: what the model hears in that stretch without knowing the text.
+    """
+
+    symbols: tuple[TimedLabel, ...]
+    fits: bool
+    heard: str
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A given text laid along a recording.
+
+    Attributes:
+        text: as it was aligned, by the vocabulary's rules.
+        words: in order.
+        extra: what is heard where the text has nothing.
+        duration: the recording's length in seconds.
+    """
+
+    text: str
+    words: tuple[AlignedWord, ...]
+    extra: tuple[TimedLabel, ...]
+    duration: float
+
+
+Result = Transcript | Classification | Labelling | Alignment
