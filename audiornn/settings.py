@@ -31,7 +31,10 @@ class NetworkSettings:
         n_units: units a direction.
         dropout: between layers and before the output, while training.
         front: what stands before the first layer: nothing, "stack" joins `stride` frames to one, "conv" is a
-            convolution over 2 · stride + 1 frames with that stride and a ReLU.
+            convolution over 2 · stride + 1 frames with that stride and a ReLU, "conv2d" convolves over time and bands.
+        front_layers: convolutions of "conv2d": the first halves the bands, the second halves them again and takes the
+            stride, each further one adds to what it is given.
+        front_channels: of each of them.
         stride: frames that become one; 1 where `front` is "none".
         pooling: how a classifier reads a recording's frames: their mean, maximum, or learned attention.
         activation: the vanilla cell's.
@@ -42,7 +45,9 @@ class NetworkSettings:
     n_layers: int = 2
     n_units: int = 128
     dropout: float = 0.2
-    front: Literal["none", "stack", "conv"] = "none"
+    front: Literal["none", "stack", "conv", "conv2d"] = "none"
+    front_layers: int = 3
+    front_channels: int = 32
     stride: int = 1
     pooling: Literal["mean", "max", "attention"] = "attention"
     activation: Literal["tanh", "relu"] = "tanh"
@@ -57,13 +62,31 @@ class NetworkSettings:
             front=(
                 self.front != "none" or self.stride == 1,
                 self.front,
-                f"'stack' or 'conv' with stride = {self.stride}",
+                f"'stack', 'conv' or 'conv2d' with stride = {self.stride}",
             ),
+            front_layers=(self.front_layers >= 2, self.front_layers, "at least 2"),
+            front_channels=(self.front_channels >= 1, self.front_channels, "at least 1"),
         )
 
     def output_length(self, n_frames: int) -> int:
         """Output frames of an utterance of `n_frames` feature frames."""
         return -(-n_frames // self.stride)
+
+    @property
+    def front_kernel(self) -> int:
+        """Frames under the convolution that takes the stride: none is skipped."""
+        return 2 * max(1, self.stride // 2) + 1
+
+    @property
+    def front_context(self) -> int:
+        """Feature frames to either side of its own first that an output depends on, a multiple of the stride."""
+        reach = {
+            "none": 0,
+            "stack": self.stride - 1,
+            "conv": self.stride,
+            "conv2d": 1 + self.front_kernel // 2 + (self.front_layers - 2) * self.stride,
+        }[self.front]
+        return -(-reach // self.stride) * self.stride
 
 
 @dataclass(frozen=True)

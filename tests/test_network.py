@@ -11,11 +11,16 @@ from audiornn.train.network import BidirectionalLayer, Network, reverse_within_l
 LENGTHS = torch.tensor([7, 1, 12, 5])
 N_FEATURES, N_OUTPUTS = 5, 4
 
+FRONTS = (
+    {"front": "stack", "stride": 3},
+    {"front": "conv", "stride": 2},
+    {"front": "conv2d", "stride": 2, "front_channels": 3},
+)
 SHAPES = [
     pytest.param(NetworkSettings(cell=cell, bidirectional=both, n_units=6, n_layers=2, dropout=0.0, **front), id=name)
     for cell in ("lstm", "gru", "rnn")
     for both in (True, False)
-    for front in ({}, {"front": "stack", "stride": 3}, {"front": "conv", "stride": 2})
+    for front in ({}, *FRONTS)
     for name in [f"{cell}-{'both' if both else 'one'}-{front.get('front', 'none')}"]
 ]
 HEADS = [("transcribe", "attention"), ("label", "attention"), *(("classify", p) for p in ("mean", "max", "attention"))]
@@ -93,7 +98,7 @@ def test_alone_equals_padded_equals_any_batch_in_any_order(settings, task, pooli
 
 @pytest.mark.parametrize("filler", [1e3, float("nan"), float("inf")])
 @pytest.mark.parametrize("normalisation", ["global", "utterance", "none"])
-@pytest.mark.parametrize("front", [{}, {"front": "stack", "stride": 3}, {"front": "conv", "stride": 2}])
+@pytest.mark.parametrize("front", [{}, *FRONTS])
 def test_what_padding_holds_is_never_read(filler, normalisation, front):
     network = network_of(NetworkSettings(n_units=6, dropout=0.0, **front), normalisation=normalisation)
     clean = outputs(network, padded_batch(), LENGTHS)
@@ -119,12 +124,30 @@ def test_reversal_is_its_own_inverse_and_leaves_padding_where_it_is():
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 5])
-@pytest.mark.parametrize("front", ["stack", "conv"])
+@pytest.mark.parametrize("front", ["stack", "conv", "conv2d"])
 def test_output_lengths_are_those_the_settings_promise(front, stride):
     settings = NetworkSettings(n_units=4, n_layers=1, front=front, stride=stride)
     for n_frames in range(1, 12):
         log_probs, lengths = network_of(settings)(torch.randn(1, n_frames, N_FEATURES), torch.tensor([n_frames]))
         assert lengths.tolist() == [settings.output_length(n_frames)] == [log_probs.shape[1]]
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("front", ["none", "stack", "conv", "conv2d"])
+def test_a_front_sees_as_far_as_its_settings_say_and_skips_no_frame(front, stride):
+    if front == "none" and stride > 1:
+        return
+    settings = NetworkSettings(front=front, stride=stride, n_units=4, front_layers=4, front_channels=2)
+    network = network_of(settings)
+    features = torch.randn(1, 60 * stride, N_FEATURES, requires_grad=True)
+    x, _ = network._front(features, torch.tensor([60 * stride]))
+    first = 30 * stride
+    x[0, 30].square().sum().backward()
+    seen = features.grad[0].abs().sum(dim=1).nonzero()[:, 0]
+    assert settings.front_context % stride == 0
+    assert seen.min() >= first - settings.front_context
+    assert seen.max() <= first + settings.front_context
+    assert len(seen) == seen.max() - seen.min() + 1 >= stride
 
 
 def test_utterance_normalisation_forgets_level_and_scale():
