@@ -139,7 +139,7 @@ def test_the_seed_is_the_only_source_of_chance(short, tmp_path):
 def test_a_loss_that_is_not_finite_names_the_utterances(short, tmp_path, monkeypatch):
     ready, recipe = short()
 
-    def one_bad(log_probs, lengths, batch, task):
+    def one_bad(log_probs, lengths, batch, task, **rest):
         losses = utterance_losses(log_probs, lengths, batch, task)
         return losses.masked_fill(torch.tensor(["ada_3" in i for i in batch.ids]), math.inf)
 
