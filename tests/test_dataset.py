@@ -1,11 +1,15 @@
 """Batches: every utterance once an epoch, like lengths together, the same order for the same seed and epoch."""
 
 import time
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from audiornn.train.dataset import batch_order, looked_ahead
+from audiornn.errors import SettingsError
+from audiornn.train.dataset import Dataset, batch_order, looked_ahead
 
 LENGTHS = np.random.default_rng(0).integers(10, 600, 1000)
 
@@ -67,3 +71,74 @@ def test_the_next_item_is_made_while_one_is_used():
         time.sleep(0.001)
     assert made[:2] == [0, 1]
     ahead.close()
+
+
+@pytest.fixture
+def dataset(prepared):
+    """The training split of recordings of single words, under changed settings."""
+
+    def make(task="classify", augment=None, training=None):
+        ready = prepared(task)
+        recipe = replace(
+            ready.recipe,
+            augment=replace(ready.recipe.augment, **(augment or {})),
+            training=replace(ready.recipe.training, **(training or {})),
+        )
+        return Dataset(ready, "train", recipe, ready.vocabulary)
+
+    return make
+
+
+def test_balanced_labels_come_as_often_as_the_median_one_and_all_recordings_in_turn(dataset):
+    data = dataset(training={"balanced": True})
+    labels = [u.text for u in data.utterances]
+    rare = labels[0]
+    kept = [i for i, label in enumerate(labels) if label != rare or i == 0]
+    data.lengths, data.utterances = data.lengths[kept], [data.utterances[i] for i in kept]
+    targets = {i: data.store.targets(j) for i, j in enumerate(kept)}
+    data.store = type("Store", (), {"targets": staticmethod(targets.__getitem__)})()
+    counts = Counter(u.text for u in data.utterances)
+    counts[data.utterances[1].text] += 0
+    seen = set()
+    for epoch in range(12):
+        order = np.concatenate(data.order(seed=1, epoch=epoch))
+        assert len(set(order.tolist())) == len(order)
+        taken = Counter(data.utterances[i].text for i in order)
+        median = sorted(counts.values())[len(counts) // 2]
+        assert taken == {label: min(n, median) for label, n in counts.items()}
+        seen |= set(order.tolist())
+    assert seen == set(range(len(kept)))
+    assert [o.tolist() for o in data.order(seed=1, epoch=3)] == [o.tolist() for o in data.order(seed=1, epoch=3)]
+
+
+def test_mixup_tells_both_labels_and_their_shares(dataset):
+    data = dataset(augment={"mixup": 1.0, "easy_first": 0.0})
+    batch = data.batch(range(8), np.random.default_rng(0))
+    assert batch.mixed_targets.shape == batch.shares.shape == (8,)
+    assert (batch.shares >= 0.5).all()
+    assert (batch.shares < 1.0).all()
+    assert torch.equal(batch.rows(1, 2).shares, batch.shares[1::2])
+    for plain in (data.batch(range(8)), dataset().batch(range(8), np.random.default_rng(0))):
+        assert plain.mixed_targets is plain.shares is None
+    untouched = dataset(augment={"mixup": 0.0}).batch(range(8))
+    assert torch.equal(data.batch(range(8)).features, untouched.features)
+
+
+def test_early_batches_vary_less(dataset):
+    data = dataset(augment={"easy_first": 0.5})
+    clean = data.batch(range(4)).features
+
+    def distance(progress):
+        features = data.batch(range(4), np.random.default_rng(1), progress).features
+        return float((features - clean).abs().mean()) if features.shape == clean.shape else np.inf
+
+    assert distance(0.0) == 0.0
+    assert 0 < distance(0.05) < distance(1.0)
+
+
+def test_a_label_of_noise_must_be_one_of_the_recordings(dataset):
+    assert len(dataset(augment={"noise_label": "do"})._noise) > 0
+    with pytest.raises(SettingsError, match="noise_label = 'hum'"):
+        dataset(augment={"noise_label": "hum"})
+    with pytest.raises(SettingsError, match="noise_label = 'do'"):
+        dataset("transcribe", augment={"noise_label": "do"})

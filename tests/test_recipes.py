@@ -119,15 +119,25 @@ def test_yesno(yesno):
 
 
 def test_digits_official_split_and_a_speaker_held_out(digits):
-    splits = recipe("digits").prepare(digits)
+    splits = recipe("digits", "corpus.synthetic=0").prepare(digits)
     assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 40, "dev": 60, "test": 100}
     assert all(int(u.id.split("_")[2]) < 5 for u in splits["test"])
-    held_out = recipe("digits", "corpus.held_out=ben").prepare(digits)
+    held_out = recipe("digits", "corpus.held_out=ben", "corpus.synthetic=0").prepare(digits)
     assert {u.speaker for u in held_out["test"]} == {"ben"}
     assert len(held_out["test"]) == 100
     assert {u.speaker for u in held_out["train"] + held_out["dev"]} == {"ann"}
     with pytest.raises(CorpusError, match="did you mean 'ben'"):
         recipe("digits", "corpus.held_out=bem").prepare(digits)
+
+
+def test_digits_synthesises_voices_for_training_only(digits, tmp_path):
+    splits = recipe("digits", "corpus.synthetic=12").prepare(digits, made_dir=tmp_path)
+    assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 52, "dev": 60, "test": 100}
+    made = [u for u in splits["train"] if u.audio.parent == tmp_path]
+    assert [u.text for u in made] == [str(i % 10) for i in range(12)]
+    assert all(u.audio.is_file() for u in made)
+    with pytest.raises(CorpusError, match="made_dir"):
+        recipe("digits").prepare(digits)
 
 
 def test_speechcommands_twelve_labels(speech_commands):
@@ -139,7 +149,8 @@ def test_speechcommands_twelve_labels(speech_commands):
         labels = [u.text for u in splits[split]]
         assert len(set(labels)) == 12
         assert labels.count("go") == n_each
-        assert labels.count("_unknown_") == labels.count("_silence_") == n_each  # a tenth of ten commands
+        assert labels.count("_silence_") == n_each  # a tenth of ten commands
+        assert labels.count("_unknown_") == (18 if split == "train" else n_each)  # in training, whatever there is
     assert recipe("speechcommands").prepare(speech_commands) == splits, "the choice never changes"
     for a, b in (("train", "dev"), ("dev", "test")):
         last = max(u.start + u.duration for u in splits[a] if u.text == "_silence_")
@@ -294,7 +305,7 @@ def test_names_that_are_not_the_corpus_are_said(digits, tmp_path):
         ("yesno", "yesno", {"train": 30, "dev": 0, "test": 30}),
         ("digits", "fsdd", {"train": 2520, "dev": 180, "test": 300}),
         ("an4", "an4", {"train": 848, "dev": 100, "test": 130}),
-        ("speechcommands", "speech_commands", {"train": 4372, "dev": 675, "test": 610}),
+        ("speechcommands", "speech_commands", {"train": 5890, "dev": 675, "test": 610}),
     ],
 )
 def test_on_the_real_corpus(name, corpus, expected, shared_data):

@@ -85,9 +85,7 @@ def _synthetic(n: int, made_dir: Path | None, jobs: int) -> list[Utterance]:
         draw_job(WORDS[i % 10], made_dir / f"{i % 10}_synthetic_{i // 10}.flac", SAMPLE_RATE, draw) for i in range(n)
     ]
     synthesise_files(planned, jobs)
-    return [
-        Utterance(job.path.stem, job.path, job.path.stem[0], f"espeak-ng/{job.voice.name}") for job in planned
-    ]
+    return [Utterance(job.path.stem, job.path, job.path.stem[0], f"espeak-ng/{job.voice.name}") for job in planned]
 
 
 def _utterance(file: Path) -> Utterance:
