@@ -55,9 +55,9 @@ _LONGEST_PATH = 159  # of its data folder; a longer one would be cut off and not
 #: The accents of English, and the variants that sound like people: no whispers, no robots, no echoes.
 _ENGLISH = "en-029 en-gb en-gb-scotland en-gb-x-gbclan en-gb-x-gbcwmd en-gb-x-rp en-us en-us-nyc"
 _HUMAN = """
-    Alex Andrea Andy Annie Denis Diogo Gene Hugo Mario Mike Storm anika antonio aunty belinda boris ed edward f1 f2 f3 f4
-    f5 grandma grandpa gustave iven3 john klatt3 klatt4 klatt5 klatt6 linda m1 m2 m3 m4 m5 m6 m7 m8 max miguel mike2 paul
-    pedro quincy robert sandro steph victor"""
+    Alex Andrea Andy Annie Denis Diogo Gene Hugo Mario Mike Storm anika antonio aunty belinda boris ed edward f1 f2 f3
+    f4 f5 grandma grandpa gustave iven3 john klatt3 klatt4 klatt5 klatt6 linda m1 m2 m3 m4 m5 m6 m7 m8 max miguel mike2
+    paul pedro quincy robert sandro steph victor"""
 
 #: Fewer files than this are written sooner by one process than two are started.
 _WORTH_A_PROCESS = 100
