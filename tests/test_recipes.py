@@ -322,6 +322,6 @@ def test_connected_digits_on_the_real_corpora(shared_data, tmp_path):
     corpora = packaged_recipes().parent / "build" / "corpora"
     for corpus in ("an4", "fsdd", "speech_commands", "connected_digits"):
         subprocess.run([sys.executable, shared_data / "unpack", corpus, corpora], check=True, stdout=subprocess.DEVNULL)
-    few = recipe("connected_digits", "corpus.strings=20", "corpus.dev_strings=10")
+    few = recipe("connected_digits", "corpus.strings=20", "corpus.dev_strings=10", "corpus.synthetic=0")
     splits = few.prepare(corpora, made_dir=tmp_path)
     assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 157, "dev": 28, "test": 77}
