@@ -163,3 +163,14 @@ def test_outputs_are_log_probabilities():
         network = network_of(NetworkSettings(n_units=6, pooling=pooling), task)
         for o in outputs(network, padded_batch(), LENGTHS):
             torch.testing.assert_close(o.exp().sum(dim=-1), torch.ones(o.shape[:-1]))
+
+
+def test_multiply_adds_are_those_of_every_weight_at_every_frame():
+    plain = network_of(NetworkSettings(n_layers=1, n_units=6, bidirectional=False))
+    assert plain.multiply_adds(10) == 10 * (4 * 6 * (N_FEATURES + 6) + 6 * N_OUTPUTS)
+    settings = NetworkSettings(front="conv2d", stride=2, front_layers=2, front_channels=3, n_layers=1, n_units=6)
+    first, second = 10 * 3 * 9 * 3, 5 * 2 * 9 * 9  # frames · bands · kernel · channels
+    recurrent = 5 * 2 * 4 * 6 * (6 + 6)
+    attention, output = 5 * (12 * 6 + 6), 12 * N_OUTPUTS
+    found = network_of(settings, task="classify").multiply_adds(10)
+    assert found == first + second + 5 * (2 * 3 * 6) + recurrent + attention + output

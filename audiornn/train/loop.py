@@ -250,7 +250,11 @@ def train(
         stride=recipe.model.stride,
         recipe=recipe.name,
         licence=recipe.licence,
-        network={**asdict(recipe.model), "n_parameters": network.n_parameters},
+        network={
+            **asdict(recipe.model),
+            "n_parameters": network.n_parameters,
+            "multiply_adds_a_second": network.eval().multiply_adds(round(1 / recipe.features.frame_seconds)),
+        },
         training={
             "seed": settings.seed,
             "steps": state["step"],

@@ -89,6 +89,29 @@ class Network(nn.Module):
         """Trainable parameters."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
+    @torch.no_grad()
+    def multiply_adds(self, n_frames: int) -> int:
+        """Multiplications with a weight that an utterance of `n_frames` feature frames takes."""
+        counted: list[int] = []
+
+        def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
+            weights = [w for name, w in module.named_parameters(recurse=False) if name.startswith("weight")]
+            if isinstance(module, nn.RNNBase):
+                times = inputs[0].shape[0]
+            else:
+                assert isinstance(output, Tensor)
+                times = output.numel() // len(weights[0])  # every output channel once
+            counted.append(times * sum(w.numel() for w in weights))
+
+        kinds = (nn.RNNBase, nn.Conv1d, nn.Conv2d, nn.Linear)
+        hooks = [module.register_forward_hook(count) for module in self.modules() if isinstance(module, kinds)]
+        try:
+            self(self.mean.new_zeros(1, n_frames, len(self.mean)), torch.tensor([n_frames], device=self.mean.device))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return sum(counted)
+
     def _dropout(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         """Dropout that draws from a source of its own, so that parts of a batch may be computed side by side."""
         rate = self.settings.dropout
