@@ -63,7 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def prep(recipe: str, corpus: Path | None, data: Path, jobs: int | None, skip_bad: bool, overrides: list[str]) -> int:
+def prep(
+    recipe: str,
+    corpus: Path | None,
+    data: Path,
+    jobs: int | None,
+    skip_bad: bool,
+    listen: int | None,
+    overrides: list[str],
+) -> int:
     """`audiornn prep`: a corpus becomes manifests and features."""
     from audiornn.corpus.preparation import prepare_corpus
     from audiornn.recipe import find_recipe, load_recipe
@@ -87,6 +95,11 @@ def prep(recipe: str, corpus: Path | None, data: Path, jobs: int | None, skip_ba
             loaded, corpus, data, overrides=overrides, n_jobs=n_jobs, skip_bad=skip_bad, progress=progress
         )
     _print_summary(prepared)
+    if listen is not None:
+        from audiornn.train.audition import write_examples
+
+        examples = write_examples(prepared, loaded, prepared.folder / "listen", listen)
+        print(f"{prepared.folder / 'listen'}: {len(examples)} training utterances as augmentation varies them, to hear")
     return 0
 
 
@@ -375,6 +388,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--corpus", type=Path, metavar="DIR", help="the corpus, in its published layout")
     p.add_argument("--jobs", type=_count, metavar="N", help="worker processes (one a core)")
     p.add_argument("--skip-bad", action="store_true", help="leave out, and count, utterances that cannot be used")
+    p.add_argument("--listen", type=_count, metavar="N", help="write N augmented training utterances as audio, to hear")
     places(p, "data", "set")
 
     p = verb(audit, "look for what would spoil a result: leaks, copies, levels, labels")

@@ -138,6 +138,10 @@ class Dataset:
             *(self._mixed_targets(mixed) if settings.mixup and rng is not None else ()),
         )
 
+    def log_mel(self, index: int, rng: np.random.Generator | None = None) -> Features:
+        """Log-mel frames of an utterance, (frames, n_mels) in decibels; varied where there is a source of chance."""
+        return self._mixed(index, self.recipe.augment, rng)[0]
+
     def order(self, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:
         """The batches of an epoch as indices; a pure function of its number, and as many in each."""
         training = self.recipe.training
