@@ -240,7 +240,8 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         "network": f"{network.get('n_layers')} × {network.get('n_units')} "
         f"{'bidirectional ' if network.get('bidirectional') else ''}{network.get('cell')}, "
         f"{network.get('n_parameters', 0):,} parameters, "
-        f"{network.get('multiply_adds_a_second', 0) / 1e6:.0f} M multiply-adds a second of audio, an output every {1000 * card.output_seconds:g} ms",
+        f"{network.get('multiply_adds_a_second', 0) / 1e6:.0f} M multiply-adds a second, "
+        f"an output every {1000 * card.output_seconds:g} ms",
         "vocabulary": f"{len(symbols)} {card.vocabulary.unit}s: {shown}",
         "training": ", ".join(f"{key} {value}" for key, value in card.training.items() if key != "digests"),
         "licence": card.licence or "not stated",
@@ -319,7 +320,7 @@ def demo(data: Path, runs: Path) -> int:
     steps: list[tuple[str, Callable[[], int]]] = [
         (
             f"audiornn prep {recipe}",
-            lambda: prep(recipe, corpus=None, data=data, jobs=None, skip_bad=False, overrides=[]),
+            lambda: prep(recipe, corpus=None, data=data, jobs=None, skip_bad=False, listen=None, overrides=[]),
         ),
         (
             "audiornn train",

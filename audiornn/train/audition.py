@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from audiornn.audio import Waveform
 from audiornn.corpus.preparation import Prepared
@@ -34,6 +33,8 @@ def write_examples(prepared: Prepared, recipe: Recipe, folder: Path, n: int) -> 
     Returns:
         The files of the varied ones.
     """
+    import soundfile
+
     dataset = Dataset(prepared, "train", recipe, prepared.vocabulary)
     rng = np.random.default_rng([recipe.training.seed, 3])
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import scipy.signal
 
 from audiornn.features import LOG_MEL_FLOOR, Features
 from audiornn.settings import AugmentSettings
@@ -100,10 +99,15 @@ def add_echoes(log_mel: Features, *, decay: float, level: float) -> Features:
         decay: dB a frame.
         level: dB of all echoes of a frame together against itself.
     """
-    power = _power(log_mel)
-    kept = 10 ** (-decay / 10)
-    echoes = scipy.signal.lfilter([0, 1 - kept], [1, -kept], power, axis=0).astype(np.float32)
-    return _decibels(power + np.float32(10 ** (level / 10)) * echoes)
+    heard = _power(log_mel)
+    kept = np.float32(10 ** (-decay / 10))
+    share = np.float32(10 ** (level / 10)) * (1 - kept)
+    tail = np.zeros_like(heard[0])
+    for frame in heard:
+        direct = frame.copy()
+        frame += share * tail
+        tail = kept * tail + direct
+    return _decibels(heard)
 
 
 def add_noise(log_mel: Features, snr: float, rng: np.random.Generator, recorded: Features | None = None) -> Features:
