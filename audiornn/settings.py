@@ -98,6 +98,7 @@ class AugmentSettings:
         warp: share by which the bands move up or down, at most: shorter and longer vocal tracts.
         channel: decibels by which a smooth curve over the bands, another microphone's, departs from level, at most.
         gain: decibels up or down, at most.
+        band_limit: share of utterances whose high bands fade away, as in a telephone or before a closed door.
         reverb: share of utterances that get the echoes of a room.
         noise: share of utterances that get noise: of a random colour, or as often recorded where `noise_label` is set.
         noise_label: a classifier's label whose training recordings serve as noise for the others.
@@ -118,6 +119,7 @@ class AugmentSettings:
     warp: float = 0.1
     channel: float = 0.0
     gain: float = 10.0
+    band_limit: float = 0.0
     reverb: float = 0.0
     noise: float = 0.5
     noise_label: str = ""
@@ -137,6 +139,7 @@ class AugmentSettings:
             tempo=(0 <= self.tempo < 1, self.tempo, "in 0…1"),
             warp=(0 <= self.warp < 1, self.warp, "in 0…1"),
             channel=(self.channel >= 0, self.channel, "at least 0"),
+            band_limit=(0 <= self.band_limit <= 1, self.band_limit, "in 0…1"),
             reverb=(0 <= self.reverb <= 1, self.reverb, "in 0…1"),
             noise=(0 <= self.noise <= 1, self.noise, "in 0…1"),
             most_snr=(self.least_snr <= self.most_snr, self.most_snr, f"at least least_snr = {self.least_snr}"),
@@ -155,7 +158,7 @@ class AugmentSettings:
         if progress >= self.easy_first:
             return self
         strength = progress / self.easy_first
-        grown = ("tempo", "warp", "channel", "gain", "reverb", "noise", "time_shift", "time_mask_seconds")
+        grown = ("tempo", "warp", "channel", "gain", "band_limit", "reverb", "noise", "time_shift", "time_mask_seconds")
         return replace(self, **{name: strength * getattr(self, name) for name in (*grown, "band_mask_share", "mixup")})
 
 

@@ -187,3 +187,11 @@ def test_what_is_varied_grows_from_nothing():
     assert settings.at(0.1).tempo == settings.tempo / 2
     assert settings.at(0.2) == settings.at(1.0) == settings
     assert AugmentSettings(easy_first=0.0).at(0.0) == AugmentSettings(easy_first=0.0)
+
+
+def test_a_band_limit_leaves_the_lower_half_and_fades_the_rest():
+    log_mel = log_mel_of()
+    lost = [log_mel - varied(replace(OFF, band_limit=1.0), seed=seed) for seed in range(20)]
+    assert all(np.abs(loss[:, :20]).max() < 1e-4 for loss in lost)
+    assert all(np.diff(loss, axis=1).min() > -1e-4 for loss in lost)
+    assert max(loss.max() for loss in lost) > 20

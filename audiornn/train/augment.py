@@ -17,6 +17,8 @@ __all__ = ["add_echoes", "add_noise", "augment", "change_tempo", "mask", "mix", 
 
 _FLOOR = np.float32(LOG_MEL_FLOOR)
 _NOISE_COLOUR = 15.0  # dB
+_FADE_FROM = 0.5  # of the bands; the lower half always stays
+_FADE = (10.0, 60.0)  # dB over all bands that fade
 _ECHO_SECONDS = (0.1, 0.8)  # until echoes are 60 dB down: a furnished room, a hall
 _ECHO_LEVEL = (-15.0, 0.0)  # dB, all of them against the direct sound
 
@@ -53,6 +55,8 @@ def augment(
     gain: Features = np.float32(rng.uniform(-settings.gain, settings.gain))
     if settings.channel:
         gain = gain + _smooth_curve(varied.shape[1], settings.channel, rng).astype(np.float32)
+    if rng.random() < settings.band_limit:
+        gain = gain - _fade(varied.shape[1], rng)
     varied = np.where(varied > _FLOOR, np.maximum(varied + gain, _FLOOR), _FLOOR)  # digital silence stays silent
     if rng.random() < settings.reverb:
         seconds, level = rng.uniform(*_ECHO_SECONDS), rng.uniform(*_ECHO_LEVEL)
@@ -78,6 +82,12 @@ def _smooth_curve(n_mels: int, decibels: float, rng: np.random.Generator) -> np.
     place = np.linspace(-0.5, 0.5, n_mels)
     wave = np.cos(np.pi * (rng.uniform(0, 4) * place + rng.uniform(0, 2)))
     return rng.uniform(-decibels, decibels) * place + rng.uniform(0, decibels / 2) * wave
+
+
+def _fade(n_mels: int, rng: np.random.Generator) -> Features:
+    """Decibels that the bands lose, (n_mels,): none up to a drawn one, from there on ever more."""
+    first = rng.uniform(_FADE_FROM, 1.0) * n_mels
+    return (rng.uniform(*_FADE) * np.clip((np.arange(n_mels) - first) / (n_mels / 8), 0, 1)).astype(np.float32)
 
 
 def change_tempo(log_mel: Features, n_frames: int) -> Features:
