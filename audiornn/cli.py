@@ -168,11 +168,17 @@ def evaluate(
     runs: Path,
     skip_bad: bool,
     output_format: str,
+    against: Path | None = None,
+    folds: str | None = None,
+    seeds: Sequence[int] = (1,),
+    overrides: Sequence[str] = (),
 ) -> int:
     """`audiornn evaluate`: error counts and intervals of a model."""
     from audiornn.corpus.manifest import read_manifest
     from audiornn.evaluate.report import evaluate as run_evaluation
 
+    if folds is not None:
+        return _evaluate_folds(model, seeds, overrides, data, runs, output_format)
     recognizer, path = _load(model, runs)
     if manifest is not None:
         utterances, name = read_manifest(manifest), str(manifest)
@@ -185,11 +191,55 @@ def evaluate(
         )
     for line in report.unreadable:
         _say(f"audiornn: {line}")
+    comparison = None
+    if against is not None:
+        from audiornn.evaluate.comparison import compare
+
+        other, other_path = _load(against, runs)
+        others = run_evaluation(other, utterances, name)
+        (first, lengths), (second, other_lengths) = zip(*report.counts, strict=True), zip(*others.counts, strict=True)
+        if lengths != other_lengths:
+            raise SettingsError(f"{other_path}: counts other units than {path} or other recordings; nothing to compare")
+        comparison = compare(first, second, lengths, exact=report.task == "classify")
     if output_format == "json":
-        print(json.dumps({"model": str(path), **report.to_json()}, ensure_ascii=False))
+        compared = {} if comparison is None else {"against": {"model": str(other_path), **vars(comparison)}}
+        print(json.dumps({"model": str(path), **report.to_json(), **compared}, ensure_ascii=False))
     else:
         print(f"{path} on {name}: {report.utterances:,} utterances\n{report.to_text()}")
+        if comparison is not None:
+            print(f"\n{path} against {other_path}: {comparison.to_text()}")
     return _PARTIAL_FAILURE if report.unreadable else 0
+
+
+def _evaluate_folds(
+    recipe: Path | None, seeds: Sequence[int], overrides: Sequence[str], data: Path, runs: Path, output_format: str
+) -> int:
+    """`audiornn evaluate --folds speaker`: a training for each speaker of dev and test and each seed."""
+    from audiornn.corpus.preparation import last_prepared, open_prepared
+    from audiornn.evaluate.report import evaluate as run_evaluation
+    from audiornn.listen.recognizer import load_model
+    from audiornn.train.folds import fold_table, speaker_folds, train_folds
+    from audiornn.train.loop import train as run_training
+
+    prepared = open_prepared(last_prepared(data) if recipe is None else data / recipe.name)
+    trained = _recipe_to_train(prepared, overrides)
+    scores = train_folds(
+        speaker_folds(prepared),
+        trained,
+        runs / f"{trained.name}-folds",
+        seeds,
+        train=lambda fold, seeded, run, resume: run_training(
+            fold, seeded, run, resume=resume, report=lambda line: None, show_progress=sys.stderr.isatty()
+        ),
+        score=lambda model, utterances, name: run_evaluation(load_model(model), utterances, name),
+        report=_say,
+    )
+    if output_format == "json":
+        for score in scores:
+            print(json.dumps({"recipe": trained.name, "seeds": [*seeds], **vars(score)}, ensure_ascii=False))
+    else:
+        print(f"{trained.name}: each speaker of dev and test held out in turn\n{fold_table(scores, seeds)}")
+    return 0
 
 
 def transcribe(files: list[str], model: Path | None, runs: Path, channel: int | None, output_format: str) -> int:
@@ -412,7 +462,14 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--split", choices=("train", "dev", "test"), default="test", help="of its recipe (test)")
     p.add_argument("--manifest", type=Path, metavar="FILE", help="recordings of a manifest instead")
     p.add_argument("--skip-bad", action="store_true", help="count unreadable recordings instead of stopping")
-    places(p, "data", "runs", "format")
+    p.add_argument(
+        "--against", type=Path, metavar="RUN|MODEL", help="compare with another model, recording by recording"
+    )
+    p.add_argument(
+        "--folds", choices=("speaker",), help="train and score a model for each speaker, of a recipe in RUN's place"
+    )
+    p.add_argument("--seeds", type=_seeds, default=[1], metavar="N,N,…", help="of those trainings (1)")
+    places(p, "data", "runs", "set", "format")
 
     p = verb(transcribe, "listen to recordings: text, or labels with their probability")
     p.add_argument("files", nargs="+", metavar="FILE", help="recordings, folders of them, or - for standard input")
@@ -466,6 +523,12 @@ def _count(text: str) -> int:
     return value
 
 
+def _seeds(text: str) -> list[int]:
+    if not all(part.isdecimal() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text} must be whole numbers with commas between")
+    return [int(part) for part in text.split(",")]
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
@@ -501,7 +564,7 @@ def _print_summary(prepared: Prepared) -> None:
     print(f"{prepared.folder}: {state}, audit.html shows and plays what is odd; `audiornn train` comes next")
 
 
-def _recipe_to_train(prepared: Prepared, overrides: list[str]) -> Recipe:
+def _recipe_to_train(prepared: Prepared, overrides: Sequence[str]) -> Recipe:
     """The recipe as it stands now, with prep's overrides and then train's; its features must be the prepared ones."""
     from audiornn.recipe import load_recipe, recipe_fingerprint
 

@@ -49,6 +49,7 @@ class Report:
         confusions: (reference, hypothesis, count), the costliest first.
         speakers: a row each, the worst first.
         unreadable: recordings that could not be listened to, with the reason.
+        counts: errors and reference length of each utterance that was listened to, in their order.
     """
 
     task: str
@@ -64,10 +65,11 @@ class Report:
     confusions: tuple[tuple[str, str, int], ...]
     speakers: tuple[SpeakerRow, ...]
     unreadable: tuple[str, ...] = ()
+    counts: tuple[tuple[int, int], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types; `accuracy` only where it has a meaning."""
-        entry = {key: value for key, value in asdict(self).items() if value is not None}
+        """Plain types; `accuracy` only where it has a meaning, and no row an utterance."""
+        entry = {key: value for key, value in asdict(self).items() if value is not None and key != "counts"}
         for rates in (entry, entry.get("characters") or {}):
             for key in ("error_rate", "rate"):
                 if math.isinf(rates.get(key, 0.0)):
@@ -179,6 +181,7 @@ def evaluate(
         confusions=tuple(costliest([pair for count in words for pair in count.confusions])),
         speakers=_speakers([(utterance, count) for utterance, count, _ in scored]),
         unreadable=unreadable,
+        counts=tuple((count.errors, count.reference_length) for count in words),
     )
 
 
