@@ -97,6 +97,8 @@ class AugmentSettings:
         tempo: share by which it is faster or slower, at most.
         warp: share by which the bands move up or down, at most: shorter and longer vocal tracts.
         channel: decibels by which a smooth curve over the bands, another microphone's, departs from level, at most.
+        wobble: decibels by which slow waves over time and bands raise and lower it, at most: sounds that one speaker
+            says more strongly and another more weakly.
         gain: decibels up or down, at most.
         band_limit: share of utterances whose high bands fade away, as in a telephone or before a closed door.
         reverb: share of utterances that get the echoes of a room.
@@ -118,6 +120,7 @@ class AugmentSettings:
     tempo: float = 0.1
     warp: float = 0.1
     channel: float = 0.0
+    wobble: float = 0.0
     gain: float = 10.0
     band_limit: float = 0.0
     reverb: float = 0.0
@@ -143,6 +146,7 @@ class AugmentSettings:
             reverb=(0 <= self.reverb <= 1, self.reverb, "in 0…1"),
             noise=(0 <= self.noise <= 1, self.noise, "in 0…1"),
             most_snr=(self.least_snr <= self.most_snr, self.most_snr, f"at least least_snr = {self.least_snr}"),
+            wobble=(self.wobble >= 0, self.wobble, "at least 0"),
             gain=(self.gain >= 0, self.gain, "at least 0"),
             time_shift=(self.time_shift >= 0, self.time_shift, "at least 0"),
             time_masks=(self.time_masks >= 0, self.time_masks, "at least 0"),
@@ -158,7 +162,18 @@ class AugmentSettings:
         if progress >= self.easy_first:
             return self
         strength = progress / self.easy_first
-        grown = ("tempo", "warp", "channel", "gain", "band_limit", "reverb", "noise", "time_shift", "time_mask_seconds")
+        grown = (
+            "tempo",
+            "warp",
+            "channel",
+            "wobble",
+            "gain",
+            "band_limit",
+            "reverb",
+            "noise",
+            "time_shift",
+            "time_mask_seconds",
+        )
         return replace(self, **{name: strength * getattr(self, name) for name in (*grown, "band_mask_share", "mixup")})
 
 

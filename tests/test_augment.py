@@ -195,3 +195,11 @@ def test_a_band_limit_leaves_the_lower_half_and_fades_the_rest():
     assert all(np.abs(loss[:, :20]).max() < 1e-4 for loss in lost)
     assert all(np.diff(loss, axis=1).min() > -1e-4 for loss in lost)
     assert max(loss.max() for loss in lost) > 20
+
+
+def test_a_wobble_is_slow_and_no_further_than_set():
+    log_mel = log_mel_of()
+    waves = [varied(replace(OFF, wobble=12.0), seed=seed) - log_mel for seed in range(20)]
+    assert 6 < max(np.abs(wave).max() for wave in waves) <= 12.0
+    assert max(np.abs(np.diff(wave, axis=0)).max() for wave in waves) < 3.0
+    assert max(np.ptp(wave, axis=0).max() for wave in waves) > 3.0

@@ -17,6 +17,8 @@ __all__ = ["add_echoes", "add_noise", "augment", "change_tempo", "mask", "mix", 
 
 _FLOOR = np.float32(LOG_MEL_FLOOR)
 _NOISE_COLOUR = 15.0  # dB
+_WAVES = 3
+_WAVE_HZ = (0.5, 6.0)  # a syllable's pace and slower
 _FADE_FROM = 0.5  # of the bands; the lower half always stays
 _FADE = (10.0, 60.0)  # dB over all bands that fade
 _ECHO_SECONDS = (0.1, 0.8)  # until echoes are 60 dB down: a furnished room, a hall
@@ -55,6 +57,8 @@ def augment(
     gain: Features = np.float32(rng.uniform(-settings.gain, settings.gain))
     if settings.channel:
         gain = gain + _smooth_curve(varied.shape[1], settings.channel, rng).astype(np.float32)
+    if settings.wobble:
+        gain = gain + _waves(varied.shape, settings.wobble, frame_seconds, rng)
     if rng.random() < settings.band_limit:
         gain = gain - _fade(varied.shape[1], rng)
     varied = np.where(varied > _FLOOR, np.maximum(varied + gain, _FLOOR), _FLOOR)  # digital silence stays silent
@@ -82,6 +86,18 @@ def _smooth_curve(n_mels: int, decibels: float, rng: np.random.Generator) -> np.
     place = np.linspace(-0.5, 0.5, n_mels)
     wave = np.cos(np.pi * (rng.uniform(0, 4) * place + rng.uniform(0, 2)))
     return rng.uniform(-decibels, decibels) * place + rng.uniform(0, decibels / 2) * wave
+
+
+def _waves(shape: tuple[int, ...], decibels: float, frame_seconds: float, rng: np.random.Generator) -> Features:
+    """Slow waves over time and bands, (frames, n_mels), together no further than `decibels` from level."""
+    n_frames, n_mels = shape
+    time = frame_seconds * np.arange(n_frames)[:, None]
+    place = np.linspace(0, 1, n_mels)
+    total = np.zeros(shape)
+    for _ in range(_WAVES):
+        turns = rng.uniform(*_WAVE_HZ) * time + rng.uniform(-1, 1) * place + rng.uniform()
+        total += rng.uniform(0, decibels / _WAVES) * np.cos(2 * np.pi * turns)
+    return total.astype(np.float32)
 
 
 def _fade(n_mels: int, rng: np.random.Generator) -> Features:

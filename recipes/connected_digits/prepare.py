@@ -57,9 +57,9 @@ def prepare(
         jobs: processes that paste.
 
     Train: words of Speech Commands' training speakers and of FSDD's other five, pasted, and the strings of digits among
-    AN4's training utterances as they are (without those that say OH, which the test never does); and strings in
-    synthetic voices. Dev: pasted strings of
-    Speech Commands' validation speakers and of `held_out`, and AN4's test speakers' own. No speaker is in two splits.
+    AN4's training utterances as they are (without those that say OH, which the test never does), and strings in
+    synthetic voices. Dev: pasted strings of Speech Commands' validation speakers and of `held_out`, and AN4's test
+    speakers' own. No speaker is in two splits.
 
     Expected output of prep: 6,137 train, 138 dev, 77 test utterances, 10 labels.
     """
