@@ -36,10 +36,10 @@ SAMPLE_RATE = 8000  # FSDD's, which has most recordings of most digits: no sourc
 def prepare(
     corpus_dir: Path,
     *,
-    strings: int = 4000,
+    strings: int = 2400,
     dev_strings: int = 120,
     fsdd_share: float = 0.6,
-    synthetic: int = 2000,
+    synthetic: int = 1600,
     held_out: str = "nicolas",
     made_dir: Path | None = None,
     jobs: int = 1,
@@ -61,7 +61,7 @@ def prepare(
     synthetic voices. Dev: pasted strings of Speech Commands' validation speakers and of `held_out`, and AN4's test
     speakers' own. No speaker is in two splits.
 
-    Expected output of prep: 6,137 train, 138 dev, 77 test utterances, 10 labels.
+    Expected output of prep: 4,137 train, 138 dev, 77 test utterances, 10 labels.
     """
     if made_dir is None:
         raise CorpusError("connected_digits: its strings must be written somewhere; call prepare with a made_dir")
