@@ -14,7 +14,7 @@ from torch import Tensor
 
 from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.preparation import NO_LABEL, Prepared
-from audiornn.errors import CorpusError, SettingsError
+from audiornn.errors import CorpusError
 from audiornn.features import FeatureExtractor, Features
 from audiornn.recipe import Recipe
 from audiornn.settings import AugmentSettings
@@ -83,7 +83,6 @@ class Dataset:
 
     def __init__(self, prepared: Prepared, split: str, recipe: Recipe, vocabulary: Vocabulary) -> None:
         self.recipe = recipe
-        self._split = split
         self.utterances = prepared.utterances(split)
         self.store = prepared.features(split)
         if len(self.store) != len(self.utterances):
@@ -93,7 +92,8 @@ class Dataset:
         self._vocabulary = vocabulary
         self._output_lengths = -(-self.lengths // recipe.model.stride)
         self._needed = self.store.ctc_lengths if recipe.task == "transcribe" else np.ones_like(self.lengths)
-        self._noise = self._with_label(recipe.augment.noise_label)
+        #: Indices of the utterances that serve as noise.
+        self.noise = self._with_label(recipe.augment.noise_label)
         self._check_ctc()
 
     def __len__(self) -> int:
@@ -150,7 +150,7 @@ class Dataset:
             rng = np.random.default_rng([seed, 2, epoch])
             labels = np.concatenate([self.store.targets(index) for index in range(len(self))])
             by_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-            most = round(float(np.median([len(indices) for indices in by_label])))
+            most = sorted(map(len, by_label))[-2:][0]
             chosen = np.concatenate([rng.permutation(indices)[:most] for indices in by_label])
         return [chosen[part] for part in batch_order(self.lengths[chosen], training.batch_size, seed=seed, epoch=epoch)]
 
@@ -195,7 +195,7 @@ class Dataset:
             may_move=self.recipe.task != "label",
             may_cut=self.recipe.task == "classify",
             least_frames=self._least_frames(index),
-            draw_noise=(lambda: np.asarray(self.store[int(rng.choice(self._noise))])) if len(self._noise) else None,
+            draw_noise=(lambda: np.asarray(self.store[int(rng.choice(self.noise))])) if len(self.noise) else None,
         )
 
     def _least_frames(self, index: int) -> int:
@@ -206,10 +206,7 @@ class Dataset:
         """Indices of the utterances with a label; none where it is empty."""
         if not label:
             return np.empty(0, np.int64)
-        found = np.array([i for i, utterance in enumerate(self.utterances) if utterance.text == label], np.int64)
-        if self.recipe.task != "classify" or (self._split == "train" and not len(found)):
-            raise SettingsError(f"augment.noise_label = {label!r} is no label of recordings to train on")
-        return found
+        return np.array([i for i, utterance in enumerate(self.utterances) if utterance.text == label], np.int64)
 
     def _check_ctc(self) -> None:
         short = np.flatnonzero(self._needed > self._output_lengths)

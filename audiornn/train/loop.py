@@ -165,6 +165,8 @@ def train(
         + (f", {state['workers']} cores" if device.type == "cpu" else "")
         + (f", going on at step {state['step']:,}" if resume else "")
     )
+    if recipe.augment.noise_label and not len(train_set.noise):
+        report(f"augment.noise_label: nothing is labelled {recipe.augment.noise_label!r}; all noise is synthetic")
     if recipe.task == "transcribe":
         report(
             f"CTC: no impossible targets; the tightest has {train_set.frames_to_spare():.1f} frames for each it needs"
