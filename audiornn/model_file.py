@@ -22,11 +22,13 @@ from audiornn.errors import ModelFileError, SettingsError
 from audiornn.features import FeatureSettings
 from audiornn.vocabulary import Vocabulary
 
-__all__ = ["FORMAT", "METADATA_KEY", "ModelCard", "open_model_file"]
+__all__ = ["FORMAT", "METADATA_KEY", "WAVEFORM_KEY", "ModelCard", "open_model_file"]
 
 #: Raised when a listener of the previous version could not read the file rightly.
 FORMAT = 2
 METADATA_KEY = "audiornn"
+#: In the metadata of what `audiornn export --waveform-input` wrote, for runtimes where this package is not.
+WAVEFORM_KEY = "audiornn_waveform"
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,10 @@ def open_model_file(path: str | Path, *, threads: int = 1) -> tuple[Any, ModelCa
         metadata = session.get_modelmeta().custom_metadata_map
     except UnicodeDecodeError:
         raise ModelFileError(f"{path}: its metadata is damaged; export or copy it again") from None
+    if WAVEFORM_KEY in metadata:
+        raise ModelFileError(
+            f"{path}: takes samples, for runtimes without audiornn; listen with the file it was exported from"
+        )
     if METADATA_KEY not in metadata:
         raise ModelFileError(f"{path}: an ONNX model, but not one that audiornn wrote; it says nothing of its features")
     card = ModelCard.from_json(metadata[METADATA_KEY], str(path))
