@@ -39,6 +39,7 @@ __all__ = [
 Features = NDArray[np.float32]
 
 POWER_FLOOR = 1e-10  # librosa's amin: −100 dB
+VARIANCE_FLOOR = 1e-5  # under each coefficient's variance when it is normalised; one that never varies is not blown up
 LOG_MEL_FLOOR = -100.0  # dB, what digital silence becomes
 _BLOCK_FRAMES = 512  # fewer leave numpy's overhead a call showing, more fall out of the second-level cache
 _LONG_FRAMES = 12_000  # from two minutes on, two threads are worth starting

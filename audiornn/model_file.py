@@ -4,10 +4,12 @@ Graph inputs:  `features` (B, T, n_features) float32, `lengths` (B,) int64.
 Graph outputs: `log_probs` (B, T', V), or (B, V) of a classifier; `output_lengths` (B,) int64.
 Metadata:      the key `audiornn` holds a `ModelCard` as JSON. Normalisation is part of the graph.
 
-A network of one direction that gives frames also streams. Three more inputs may be given or left out: `state`
-(S, B, n_units) of its layers before the first frame, zeros at a recording's start, and `left_context` and
-`right_context` (1,), frames of `features` at either end, counted in `lengths`, that only its convolutions look at. The
-output `next_state` is what the next stretch of the recording starts from.
+A network that gives frames may also be given a recording in stretches. Three more inputs are there for that, and
+need not be given: `state` (layers, 1 or 2 of an LSTM, directions, B, n_units), the layers' state where each direction
+enters the stretch, zeros where the recording begins or ends; and `left_context` and `right_context` (1,), frames of
+`features` at either end, counted in `lengths`, that only the convolutions look at. The output `next_state`, of the same
+shape, is the state where each direction leaves the stretch. A network that normalises each recording by itself also
+takes the `recording_mean` and `recording_scale` (n_features,) of the whole recording.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from audiornn.listen.decoding import DecodedSymbol, GreedyDecoder
 from audiornn.listen.results import TimedLabel
 from audiornn.model_file import ModelCard
 
-__all__ = ["PAUSE", "Reader", "WordStream", "calibrated", "join_words", "reader_of", "symbol_times"]
+__all__ = ["PAUSE", "Reader", "WordStream", "calibrated", "join_words", "reader_of", "symbol_times", "word_times"]
 
 #: Seconds without any symbol that end a word, space or no space: nobody pauses so long inside one.
 PAUSE = 1.0
@@ -34,6 +34,20 @@ def symbol_times(card: ModelCard, symbol: DecodedSymbol) -> tuple[float, float]:
 def _begin(card: ModelCard, frame: int) -> float:
     """Where an output frame begins, in seconds."""
     return (frame - 0.5) * card.output_seconds
+
+
+def word_times(card: ModelCard, words: Sequence[Sequence[DecodedSymbol]], duration: float) -> list[tuple[float, float]]:
+    """Where words of these symbols begin and end, in seconds; where two would overlap they meet half-way."""
+    times: list[tuple[float, float]] = []
+    for letters in words:
+        start = max(0.0, _begin(card, letters[0].first) + card.timing[0])
+        end = min(duration, _begin(card, letters[-1].last + 1) + card.timing[1])
+        if times and times[-1][1] > start:
+            before, middle = times[-1][0], (times[-1][1] + start) / 2
+            start = max(before, middle)
+            times[-1] = before, start
+        times.append((min(start, duration), max(start, end)))
+    return [(round(start, 6), round(end, 6)) for start, end in times]
 
 
 def calibrated(card: ModelCard, probability: float) -> float:
