@@ -349,6 +349,8 @@ def export(
     runs: Path,
 ) -> int:
     """`audiornn export`: a model file in another form."""
+    import tempfile
+
     if quantize is None and not waveform_input:
         raise SettingsError("export makes another form of a model: name --quantize int8, --waveform-input, or both")
     recognizer, path = _load(model, runs)
@@ -356,21 +358,22 @@ def export(
     output = output or path.with_suffix(f"{form}.onnx")
     if output.resolve() == path.resolve():
         raise SettingsError(f"{output}: is the model itself; name another file")
-    source = path
-    if quantize is not None:
-        from audiornn.train.quantize import quantize_int8
+    with tempfile.TemporaryDirectory() as folder:
+        source = path
+        if quantize is not None:
+            from audiornn.train.quantize import quantize_int8
 
-        source = output if not waveform_input else path.with_suffix(".int8.onnx")
-        quantize_int8(path, source)
-        sizes = [file.stat().st_size for file in (path, source)]
-        print(f"{source}: {sizes[1]:,} bytes, {sizes[0] / sizes[1]:.1f} times smaller")
-        _print_cost(recognizer, source, data)
-    if waveform_input:
-        from audiornn.train.waveform_graph import write_waveform_model
+            source = Path(folder) / "int8.onnx" if waveform_input else output
+            quantize_int8(path, source)
+            sizes = [file.stat().st_size for file in (path, source)]
+            print(f"{output}: int8, {sizes[1]:,} bytes of {sizes[0]:,}, {sizes[0] / sizes[1]:.1f} times smaller")
+            _print_cost(recognizer, source, data)
+        if waveform_input:
+            from audiornn.train.waveform_graph import write_waveform_model
 
-        write_waveform_model(source, output)
-        rate = recognizer.card.features.sample_rate
-        print(f"{output}: takes `waveform`, mono float32 samples at {rate:,} Hz, and gives `log_probs`")
+            write_waveform_model(source, output)
+            rate = recognizer.card.features.sample_rate
+            print(f"{output}: takes `waveform`, mono float32 samples at {rate:,} Hz, and gives `log_probs`")
     return 0
 
 
