@@ -31,17 +31,20 @@ __all__ = [
     "Features",
     "append_deltas",
     "dct_matrix",
+    "delta_weights",
     "mel_filters",
+    "window",
 ]
 
 Features = NDArray[np.float32]
 
-_POWER_FLOOR = 1e-10  # librosa's amin: −100 dB
+POWER_FLOOR = 1e-10  # librosa's amin: −100 dB
+VARIANCE_FLOOR = 1e-5  # under each coefficient's variance when it is normalised; one that never varies is not blown up
 LOG_MEL_FLOOR = -100.0  # dB, what digital silence becomes
 _BLOCK_FRAMES = 512  # fewer leave numpy's overhead a call showing, more fall out of the second-level cache
 _LONG_FRAMES = 12_000  # from two minutes on, two threads are worth starting
 _BATCH_WAVEFORMS = 16  # a temporary of their log-mel frames stays small
-_DELTA_WIDTH = 9  # frames, librosa's default
+DELTA_WIDTH = 9  # frames, librosa's default
 
 
 @dataclass(frozen=True)
@@ -125,10 +128,7 @@ class FeatureExtractor:
     def __init__(self, settings: FeatureSettings) -> None:
         self.settings = settings
         self._half = settings.n_fft // 2
-        self._window = np.zeros(settings.n_fft)
-        left = (settings.n_fft - settings.win_length) // 2
-        angles = 2 * np.pi * np.arange(settings.win_length) / settings.win_length
-        self._window[left : left + settings.win_length] = 0.5 - 0.5 * np.cos(angles)
+        self._window = window(settings)
         self._mel = _in_groups(mel_filters(settings))
         self._dct = dct_matrix(settings.n_mels, settings.n_mfcc)
         self._local = threading.local()  # work space, a set a thread
@@ -208,7 +208,7 @@ class FeatureExtractor:
                     n_done, n_filled = n_done + n_filled, 0
         if n_filled:
             self._transform(work, log_mel[n_done:])
-        np.maximum(log_mel, _POWER_FLOOR, out=log_mel)
+        np.maximum(log_mel, POWER_FLOOR, out=log_mel)
         np.log10(log_mel, out=log_mel)
         log_mel *= 10.0
         return log_mel
@@ -338,8 +338,8 @@ class FeatureStream:
         if not self._settings.deltas:
             return self._extractor.from_log_mel(log_mel)
         self._held = np.concatenate([self._held, log_mel])
-        half = _DELTA_WIDTH // 2
-        n_ready = len(self._held) if last else len(self._held) - half if len(self._held) >= _DELTA_WIDTH else 0
+        half = DELTA_WIDTH // 2
+        n_ready = len(self._held) if last else len(self._held) - half if len(self._held) >= DELTA_WIDTH else 0
         if n_ready <= self._n_held_given:
             return np.empty((0, self._settings.n_features), np.float32)
         features = self._extractor.from_log_mel(self._held)[self._n_held_given : n_ready]
@@ -366,23 +366,33 @@ def append_deltas(static: Features, order: int) -> Features:
     if order == 0:
         return static
     n_frames = len(static)
-    half = _DELTA_WIDTH // 2
-    short = n_frames < _DELTA_WIDTH
+    half = DELTA_WIDTH // 2
+    short = n_frames < DELTA_WIDTH
     source = np.pad(static, ((half, half), (0, 0)), mode="edge") if short else static
-    neighbours = np.lib.stride_tricks.sliding_window_view(source, _DELTA_WIDTH, axis=0)
+    neighbours = np.lib.stride_tricks.sliding_window_view(source, DELTA_WIDTH, axis=0)
     parts = [static]
     for derivative in range(1, order + 1):
-        inner = (neighbours @ _savitzky_golay(derivative)).astype(np.float32)
+        inner = (neighbours @ delta_weights(derivative)).astype(np.float32)
         parts.append(inner if short else np.pad(inner, ((half, half), (0, 0)), mode="edge"))
     return np.concatenate(parts, axis=1)
 
 
 @lru_cache
-def _savitzky_golay(derivative: int) -> NDArray[np.float64]:
-    offsets = np.arange(_DELTA_WIDTH) - _DELTA_WIDTH // 2
+def delta_weights(derivative: int) -> NDArray[np.float64]:
+    """The weights (9,) of a frame and its neighbours in its velocity (1) or acceleration (2)."""
+    offsets = np.arange(DELTA_WIDTH) - DELTA_WIDTH // 2
     powers = np.vander(offsets, derivative + 1, increasing=True).astype(np.float64)
     weights: NDArray[np.float64] = np.linalg.pinv(powers)[derivative] * math.factorial(derivative)
     return weights
+
+
+def window(settings: FeatureSettings) -> NDArray[np.float64]:
+    """The periodic Hann window of `win_length` samples in the middle of (n_fft,)."""
+    samples = np.zeros(settings.n_fft)
+    left = (settings.n_fft - settings.win_length) // 2
+    angles = 2 * np.pi * np.arange(settings.win_length) / settings.win_length
+    samples[left : left + settings.win_length] = 0.5 - 0.5 * np.cos(angles)
+    return samples
 
 
 def mel_filters(settings: FeatureSettings) -> Features:
@@ -441,4 +451,4 @@ def _librosa_log_mel(waveform: Waveform, settings: FeatureSettings) -> Features:
         fmin=settings.fmin,
         fmax=settings.fmax,
     )
-    return np.ascontiguousarray(librosa.power_to_db(power, amin=_POWER_FLOOR, top_db=None).T, np.float32)
+    return np.ascontiguousarray(librosa.power_to_db(power, amin=POWER_FLOOR, top_db=None).T, np.float32)

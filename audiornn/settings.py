@@ -78,15 +78,15 @@ class NetworkSettings:
         return 2 * max(1, self.stride // 2) + 1
 
     @property
-    def front_context(self) -> int:
-        """Feature frames to either side of its own first that an output depends on, a multiple of the stride."""
+    def front_context(self) -> tuple[int, int]:
+        """Feature frames that an output sees before and after its own `stride`; those before, whole outputs' worth."""
         reach = {
             "none": 0,
-            "stack": self.stride - 1,
+            "stack": 0,
             "conv": self.stride,
             "conv2d": 1 + self.front_kernel // 2 + (self.front_layers - 2) * self.stride,
-        }[self.front]
-        return -(-reach // self.stride) * self.stride
+        }[self.front]  # to either side of the first of its own
+        return -(-reach // self.stride) * self.stride, max(0, reach - self.stride + 1)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["AlignedWord", "Alignment", "Classification", "Labelling", "Result", "TimedLabel", "Transcript"]
+__all__ = [
+    "AlignedWord",
+    "Alignment",
+    "Classification",
+    "Labelling",
+    "Recognition",
+    "Result",
+    "TimedLabel",
+    "Transcript",
+]
 
 
 @dataclass(frozen=True)
@@ -15,7 +24,7 @@ class TimedLabel:
         label: the word, the symbol, or the label.
         start: seconds.
         end: seconds.
-        confidence: how probable it is that the label is right, 0…1; of a word it is calibrated on the recipe's dev split.
+        confidence: how probable it is that the label is right, 0…1; of a word, calibrated on the recipe's dev split.
     """
 
     label: str
@@ -62,8 +71,10 @@ class Labelling:
 class AlignedWord(TimedLabel):
     """A word of a given text where it is said in the recording.
 
+    Its `confidence` says how well the audio fits the word, 0.5 at the border; it is not calibrated.
+
     Attributes:
-        symbols: the word's symbols in time.
+        symbols: the word's symbols, one beginning where the other ends, half-way between where CTC shows them.
         fits: whether the audio there can be this word.
         heard: what the model hears in that stretch without knowing the text.
     """
@@ -90,4 +101,7 @@ class Alignment:
     duration: float
 
 
-Result = Transcript | Classification | Labelling | Alignment
+#: What a recording is heard as, by the model's task.
+Recognition = Transcript | Classification | Labelling
+#: Whatever a writer can be given.
+Result = Recognition | Alignment
