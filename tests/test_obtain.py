@@ -120,7 +120,7 @@ def test_digits(published, tmp_path):
     names = [f"{d}_{speaker}_{take}.wav" for d in range(10) for speaker in "abcdef" for take in range(50)]
     name = "free-spoken-digit-dataset-1.0.10"
     published[name] = zipped({f"{name}/README.md": b"", **{f"{name}/recordings/{n}": b"RIFF" for n in names}})
-    assert sizes(prepared("digits", tmp_path, "corpus.synthetic=0")) == {"train": 2520, "dev": 180, "test": 300}
+    assert sizes(prepared("digits", tmp_path)) == {"train": 2520, "dev": 180, "test": 300}
     published[name] = zipped({f"{name}/recordings/{n}": b"RIFF" for n in names[1:]})
     shutil.rmtree(tmp_path / "cache")
     with pytest.raises(CorpusError, match="has 2999 recordings, expected 3000"):

@@ -119,25 +119,15 @@ def test_yesno(yesno):
 
 
 def test_digits_official_split_and_a_speaker_held_out(digits):
-    splits = recipe("digits", "corpus.synthetic=0").prepare(digits)
+    splits = recipe("digits").prepare(digits)
     assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 40, "dev": 60, "test": 100}
     assert all(int(u.id.split("_")[2]) < 5 for u in splits["test"])
-    held_out = recipe("digits", "corpus.held_out=ben", "corpus.synthetic=0").prepare(digits)
+    held_out = recipe("digits", "corpus.held_out=ben").prepare(digits)
     assert {u.speaker for u in held_out["test"]} == {"ben"}
     assert len(held_out["test"]) == 100
     assert {u.speaker for u in held_out["train"] + held_out["dev"]} == {"ann"}
     with pytest.raises(CorpusError, match="did you mean 'ben'"):
         recipe("digits", "corpus.held_out=bem").prepare(digits)
-
-
-def test_digits_synthesises_voices_for_training_only(digits, tmp_path):
-    splits = recipe("digits", "corpus.synthetic=12").prepare(digits, made_dir=tmp_path)
-    assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 52, "dev": 60, "test": 100}
-    made = [u for u in splits["train"] if u.audio.parent == tmp_path]
-    assert [u.text for u in made] == [str(i % 10) for i in range(12)]
-    assert all(u.audio.is_file() for u in made)
-    with pytest.raises(CorpusError, match="made_dir"):
-        recipe("digits").prepare(digits)
 
 
 def test_speechcommands_twelve_labels(speech_commands):
@@ -314,8 +304,7 @@ def test_names_that_are_not_the_corpus_are_said(digits, tmp_path):
 def test_on_the_real_corpus(name, corpus, expected, shared_data):
     corpora = packaged_recipes().parent / "build" / "corpora"  # unpacked once
     subprocess.run([sys.executable, shared_data / "unpack", corpus, corpora], check=True, stdout=subprocess.DEVNULL)
-    overrides = ["corpus.synthetic=0"] if name == "digits" else []  # test_synthesis looks at what that gives
-    splits = recipe(name, *overrides).prepare(corpora / corpus)
+    splits = recipe(name).prepare(corpora / corpus)
     assert {split: len(utterances) for split, utterances in splits.items()} == expected
 
 

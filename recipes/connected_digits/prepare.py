@@ -73,7 +73,7 @@ def prepare(
     folders = _folders(corpus_dir)
     test = _read_strings(folders["connected_digits"])
     commands = _recipe("speechcommands", "corpus.words=all").prepare(folders["speech_commands"])
-    fsdd = _recipe("digits", f"corpus.held_out={held_out}", "corpus.synthetic=0").prepare(folders["fsdd"])
+    fsdd = _recipe("digits", f"corpus.held_out={held_out}").prepare(folders["fsdd"])
     an4 = _recipe("an4").prepare(folders["an4"])
     words = {
         "train/fsdd": fsdd["train"] + fsdd["dev"],  # that recipe's own dev takes are of its training speakers

@@ -1,19 +1,15 @@
 """The Free Spoken Digit Dataset: 3,000 recordings of ten digits by six speakers, `<digit>_<speaker>_<take>.wav`."""
 
-import random
 from pathlib import Path
 
 from audiornn.corpus.download import Archive, fetch
 from audiornn.corpus.manifest import Utterance
-from audiornn.corpus.synthesis import draw_job, synthesise_files
 from audiornn.errors import CorpusError, nearest
 
 TEST_TAKES = range(5)  # the corpus' own split
 DEV_TAKES = range(5, 8)
 
 N_RECORDINGS = 3000
-SAMPLE_RATE = 8000
-WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 # Without a checksum: GitHub makes this file anew whenever it is asked for, and promises its contents but not its bytes
 # (docs.github.com, "Downloading source code archives"). Zip has a checksum a file, and `obtain` counts them.
@@ -39,20 +35,15 @@ def obtain(corpus_dir: Path, *, jobs: int) -> Path:
     return folder
 
 
-def prepare(
-    corpus_dir: Path, *, held_out: str = "", synthetic: int = 1500, made_dir: Path | None = None, jobs: int = 1
-) -> dict[str, list[Utterance]]:
+def prepare(corpus_dir: Path, *, held_out: str = "") -> dict[str, list[Utterance]]:
     """The official split, or all recordings of one speaker as the test.
 
     Args:
         corpus_dir: holds `recordings/`.
         held_out: the speaker to hold out; none gives the official split, takes 0 to 4, which shares its speakers with
             training.
-        synthetic: digits said by espeak-ng's voices, in training only: six speakers are few.
-        made_dir: gets what is synthesised.
-        jobs: processes that synthesise.
 
-    Expected output of prep, official split: 4,020 train, 180 dev, 300 test utterances by 6 speakers, 10 labels.
+    Expected output of prep, official split: 2,520 train, 180 dev, 300 test utterances by 6 speakers, 10 labels.
     """
     folder = corpus_dir / "recordings"
     utterances = [_utterance(file) for file in sorted((folder if folder.is_dir() else corpus_dir).glob("*.wav"))]
@@ -70,22 +61,7 @@ def prepare(
         take = int(utterance.id.rsplit("_", 1)[1])
         is_test = utterance.speaker == held_out if held_out else take in TEST_TAKES
         splits["test" if is_test else "dev" if take in DEV_TAKES else "train"].append(utterance)
-    splits["train"] += _synthetic(synthetic, made_dir, jobs)
     return splits
-
-
-def _synthetic(n: int, made_dir: Path | None, jobs: int) -> list[Utterance]:
-    """Digits in voices drawn once and for all."""
-    if n == 0:
-        return []
-    if made_dir is None:
-        raise CorpusError("digits: what it synthesises must be written somewhere; call prepare with a made_dir")
-    draw = random.Random("digits, synthetic")
-    planned = [
-        draw_job(WORDS[i % 10], made_dir / f"{i % 10}_synthetic_{i // 10}.flac", SAMPLE_RATE, draw) for i in range(n)
-    ]
-    synthesise_files(planned, jobs)
-    return [Utterance(job.path.stem, job.path, job.path.stem[0], f"espeak-ng/{job.voice.name}") for job in planned]
 
 
 def _utterance(file: Path) -> Utterance:
