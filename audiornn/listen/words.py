@@ -173,7 +173,7 @@ def reader_of(card: ModelCard) -> Reader:
 class _WordReader:
     def __init__(self, card: ModelCard) -> None:
         self._card = card
-        self._decoder = GreedyDecoder(drop_blank=True)
+        self._decoder = GreedyDecoder(ctc=True)
         self._words = WordStream(card)
 
     @property
@@ -197,7 +197,7 @@ class _LabelReader:
 
     def __init__(self, card: ModelCard) -> None:
         self._card = card
-        self._decoder = GreedyDecoder(drop_blank=False)
+        self._decoder = GreedyDecoder(ctc=False)
 
     partial = ""
 
