@@ -34,7 +34,7 @@ def main() -> None:
     parser = arguments(__doc__, rounds=3)
     parser.add_argument("--audio", type=Path, metavar="DIR", help="recordings to string together")
     parser.add_argument("--model", type=Path, metavar="FILE", help="a bidirectional model that transcribes")
-    parser.add_argument("--minutes", type=float, default=20, help="that are compared with a single pass (20)")
+    parser.add_argument("--minutes", type=float, default=20, help="to compare with a single pass (20; 0: none)")
     options = parser.parse_args()
     report = Report("long_recordings", options.json)
     with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +67,8 @@ def main() -> None:
             growth=growth,
             within=speed >= LEAST_SPEED and added[1] <= START_UP_MEBIBYTES and growth <= MOST_GROWTH,
         )
-        compare(report, recognizer, options.audio, options.minutes)
+        if options.minutes > 0:
+            compare(report, recognizer, options.audio, options.minutes)
     report.finish()
 
 
@@ -86,7 +87,7 @@ def compare(report: Report, recognizer: Recognizer, audio: Path | None, minutes:
             said.append(block)
         return words + reader.finish(duration), np.concatenate(said), time.perf_counter() - began
 
-    whole, log_probs, seconds = read([recognizer.log_probs(features)])
+    whole, log_probs, seconds = read(recognizer.log_probs(f) for f in [features])
     heading = f"{minutes:g} minutes against a single pass ({len(whole):,} words, {seconds:.1f} s)"
     print(f"\n{heading}\n  {'':34}  {'frames differ':>14}  {'words differ':>12}  {'seconds':>8}")
     ways: dict[str, Iterable[Features]] = {"swept, one thread": swept(recognizer._network, [features], 1)}

@@ -1,7 +1,8 @@
 """A streaming step: 80 ms of samples through `Stream.push`, against a bare onnxruntime call on the same graph.
 
-The models are networks of one direction with random weights that mostly say blank, on one thread. A push resamples nothing, computes the features, runs the network with its state carried, decodes, and joins words; the bare call has its
-inputs ready and throws away what it gets.
+The models are networks of one direction with random weights that mostly say blank, on one thread. A push computes the
+features, runs the network with its state carried, decodes, and joins words; the bare call has its inputs ready and
+throws away what it gets. By turns, so that either finds the other's data in the processor's cache.
 """
 
 from __future__ import annotations
