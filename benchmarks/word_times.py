@@ -1,8 +1,8 @@
 """How far a model's word times are from the truth, with and without the correction that training measured.
 
 The truth: strings that `recipes/connected_digits` pasted from single recordings for its dev split, whose plan says
-where each word was put. Nobody annotated anything, and the speakers were not trained on. Words that were not heard right are
-left out, and so are AN4's strings, of which no times are known.
+where each word was put. Nobody annotated anything, and the speakers were not trained on. Words that were not heard
+right are left out, and so are AN4's strings, of which no times are known.
 """
 
 from __future__ import annotations
@@ -48,9 +48,8 @@ def main() -> None:
             words = join_words(card, symbols, duration)
             if [word.label for word in words] == utterance.text.split():
                 errors[name] += [(w.start - a, w.end - b) for w, (a, b) in zip(words, bounds, strict=True)]
-    print(
-        f"\n  {n_strings} strings, {len(errors['corrected'])} words in those heard right; correction {model.card.timing}"
-    )
+    n_words = len(errors["corrected"])
+    print(f"\n  {n_strings} strings, {n_words} words in those heard right; correction {model.card.timing} s")
     print(f"  {'':20}  {'start: bias':>12}  {'mean error':>10}  {'end: bias':>10}  {'mean error':>10}   ms")
     for name, found in errors.items():
         off = 1000 * np.array(found)
