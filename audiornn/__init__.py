@@ -9,18 +9,38 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["AudiornnError", "Recognizer", "__version__", "load_audio", "load_model"]
+__all__ = [
+    "AlignedWord",
+    "Alignment",
+    "AudiornnError",
+    "Classification",
+    "Labelling",
+    "Recognizer",
+    "Stream",
+    "TimedLabel",
+    "Transcript",
+    "__version__",
+    "format_result",
+    "load_audio",
+    "load_model",
+]
 
 if TYPE_CHECKING:
     from audiornn.audio import load_audio
     from audiornn.errors import AudiornnError
-    from audiornn.listen.recognizer import Recognizer, load_model
+    from audiornn.listen.formats import format_result
+    from audiornn.listen.recognizer import Recognizer, Stream, load_model
+    from audiornn.listen.results import AlignedWord, Alignment, Classification, Labelling, TimedLabel, Transcript
 
 _HOMES = {
     "AudiornnError": "audiornn.errors",
-    "Recognizer": "audiornn.listen.recognizer",
+    "format_result": "audiornn.listen.formats",
     "load_audio": "audiornn.audio",
-    "load_model": "audiornn.listen.recognizer",
+    **dict.fromkeys(("Recognizer", "Stream", "load_model"), "audiornn.listen.recognizer"),
+    **dict.fromkeys(
+        ("AlignedWord", "Alignment", "Classification", "Labelling", "TimedLabel", "Transcript"),
+        "audiornn.listen.results",
+    ),
 }
 
 

@@ -193,6 +193,12 @@ class FeatureExtractor:
         work = self._work_space()
         log_mel = np.empty((sum(stretch.n_frames for stretch in stretches), self.settings.n_mels), np.float32)
         n_done = n_filled = 0
+        if len(stretches) == 1 and stretches[0].is_inside(hop, n_fft) and stretches[0].n_frames <= _BLOCK_FRAMES:
+            samples, first, n_filled = stretches[0]  # a stream's few frames, which need no gathering
+            strides = (hop * samples.itemsize, samples.itemsize)
+            frames = np.ndarray((n_filled, n_fft), np.float32, samples, first * samples.itemsize, strides)
+            np.copyto(work.block(n_filled, self._mel).windowed, frames)
+            stretches = ()
         for samples, first, n_frames in stretches:
             for begin, n in _parts(n_frames, _BLOCK_FRAMES - n_filled):
                 start = first + begin * hop
@@ -207,7 +213,7 @@ class FeatureExtractor:
                     self._transform(work, log_mel[n_done : n_done + n_filled])
                     n_done, n_filled = n_done + n_filled, 0
         if n_filled:
-            self._transform(work, log_mel[n_done:])
+            self._transform(work, log_mel[n_done:] if n_done else log_mel)
         np.maximum(log_mel, POWER_FLOOR, out=log_mel)
         np.log10(log_mel, out=log_mel)
         log_mel *= 10.0
@@ -215,15 +221,13 @@ class FeatureExtractor:
 
     def _transform(self, work: _WorkSpace, mel_power: Features) -> None:
         """The mel bands' power in the frames gathered, (frames, n_mels)."""
-        n = len(mel_power)
-        windowed, spectrum, power = work.windowed[:n], work.spectrum[:n], work.power[:n]
-        windowed *= work.window[:n]
-        np.fft.rfft(windowed, out=spectrum)
-        parts = spectrum.view(np.float64)
-        parts *= parts
-        np.add(parts[:, ::2], parts[:, 1::2], out=power, casting="same_kind")
-        for bins, bands, filters in self._mel:
-            np.matmul(power[:, bins], filters, out=mel_power[:, bands])
+        block = work.block(len(mel_power), self._mel)
+        np.multiply(block.windowed, block.window, out=block.windowed)
+        np.fft.rfft(block.windowed, out=block.spectrum)
+        np.multiply(block.parts, block.parts, out=block.parts)
+        np.add(block.parts[:, ::2], block.parts[:, 1::2], out=block.power, casting="same_kind")
+        for power, (_, bands, filters) in zip(block.powers, self._mel, strict=True):
+            np.matmul(power, filters, out=mel_power[:, bands])
 
     def _work_space(self) -> _WorkSpace:
         if not hasattr(self._local, "work"):
@@ -237,6 +241,7 @@ class FeatureExtractor:
                 window=np.tile(self._window, (_BLOCK_FRAMES, 1)),
                 spectrum=np.empty((_BLOCK_FRAMES, n_bins), np.complex128),
                 power=np.empty((_BLOCK_FRAMES, n_bins), np.float32),
+                blocks={},
             )
         work: _WorkSpace = self._local.work
         return work
@@ -249,6 +254,21 @@ class _Stretch(NamedTuple):
     first: int
     n_frames: int
 
+    def is_inside(self, hop_length: int, n_fft: int) -> bool:
+        """Whether every frame's samples are there."""
+        return self.first >= 0 and self.first + (self.n_frames - 1) * hop_length + n_fft <= len(self.samples)
+
+
+class _Block(NamedTuple):
+    """The buffers of a block as far as it is filled. A stream's blocks are small, and looking them up is most of it."""
+
+    windowed: NDArray[np.float64]
+    window: NDArray[np.float64]
+    spectrum: NDArray[np.complex128]
+    parts: NDArray[np.float64]  # real and imaginary, by turns
+    power: Features
+    powers: list[Features]  # of each group of bins
+
 
 class _WorkSpace(NamedTuple):
     """The buffers of a block. The window stands there once a frame: numpy multiplies whole blocks faster than rows."""
@@ -259,6 +279,21 @@ class _WorkSpace(NamedTuple):
     window: NDArray[np.float64]
     spectrum: NDArray[np.complex128]
     power: Features
+    blocks: dict[int, _Block]
+
+    def block(self, n_frames: int, groups: list[tuple[slice, slice, Features]]) -> _Block:
+        """The first frames of the buffers."""
+        if n_frames not in self.blocks:
+            spectrum, power = self.spectrum[:n_frames], self.power[:n_frames]
+            self.blocks[n_frames] = _Block(
+                self.windowed[:n_frames],
+                self.window[:n_frames],
+                spectrum,
+                spectrum.view(np.float64),
+                power,
+                [power[:, bins] for bins, _, _ in groups],
+            )
+        return self.blocks[n_frames]
 
 
 def _parts(n_frames: int, room: int) -> Iterator[tuple[int, int]]:

@@ -202,6 +202,27 @@ def compose(job: Composition) -> Waveform:
         AudioError: a recording that cannot be read.
     """
     rate = job.sample_rate
+    placed, length = _place(job)
+    string = np.zeros(length, dtype=np.float32)
+    limits = [0, *(_joint(left, right) for left, right in pairwise(placed)), len(string)]
+    for word_placed, (first, last) in zip(placed, pairwise(limits), strict=True):
+        _paste(string, word_placed, first, last, round(_FADE * rate))
+    if job.snr is not None:
+        string = string + np.float32(10 ** ((_LOUDNESS - job.snr) / 20)) * _noise(job, len(string))
+    gain = min(10 ** (job.level / 20), _HIGHEST_PEAK / max(float(np.abs(string).max()), 1e-9))
+    louder: Waveform = string * np.float32(gain)
+    return louder
+
+
+def word_bounds(job: Composition) -> list[tuple[float, float]]:
+    """Where each word of a string is heard, from its first sample to one past its last, in seconds."""
+    placed, _ = _place(job)
+    return [(word.at / job.sample_rate, (word.at + word.end - word.begin) / job.sample_rate) for word in placed]
+
+
+def _place(job: Composition) -> tuple[list[_Placed], int]:
+    """The words of a string where they belong, each as loud as it shall be; and the string's samples in all."""
+    rate = job.sample_rate
     placed = []
     at = round(job.before * rate)
     for word, gap in zip(job.words, (*job.gaps, job.after), strict=True):
@@ -211,15 +232,7 @@ def compose(job: Composition) -> Waveform:
         waveform = waveform * np.float32(10 ** ((_LOUDNESS + word.level) / 20) / _rms(waveform[begin:end]))
         placed.append(_Placed(waveform, begin, end, at))
         at = max(at + 1, at + end - begin + round(gap * rate))
-    string = np.zeros(at, dtype=np.float32)
-    limits = [0, *(_joint(left, right) for left, right in pairwise(placed)), len(string)]
-    for word_placed, (first, last) in zip(placed, pairwise(limits), strict=True):
-        _paste(string, word_placed, first, last, round(_FADE * rate))
-    if job.snr is not None:
-        string = string + np.float32(10 ** ((_LOUDNESS - job.snr) / 20)) * _noise(job, len(string))
-    gain = min(10 ** (job.level / 20), _HIGHEST_PEAK / max(float(np.abs(string).max()), 1e-9))
-    louder: Waveform = string * np.float32(gain)
-    return louder
+    return placed, at
 
 
 def speech_bounds(waveform: Waveform, sample_rate: int) -> tuple[int, int]:

@@ -74,14 +74,11 @@ class StretchNetwork:
             right: and after it.
             recording: what the whole recording is normalised by, of a network that wants it.
         """
-        inputs = {
-            "features": features[None],
-            "lengths": np.array([len(features)], np.int64),
-            "state": state,
-            "left_context": np.array([left], np.int64),
-            "right_context": np.array([right], np.int64),
-            **(recording or {}),
-        }
+        inputs = {"features": features[None], "lengths": np.array([len(features)], np.int64), "state": state}
+        if left or right:
+            inputs["left_context"], inputs["right_context"] = np.array([left], np.int64), np.array([right], np.int64)
+        if recording is not None:
+            inputs |= recording
         log_probs, next_state = self._run(_OUTPUTS, inputs)
         return log_probs[0], next_state
 
@@ -114,7 +111,7 @@ class _Frames:
 
     def append(self, features: Features) -> None:
         """Take the next frames."""
-        self._held = np.concatenate([self._held, features])
+        self._held = np.concatenate([self._held, features]) if len(self._held) else features
 
     def stretch(self, begin: int, end: int) -> tuple[Features, int, int]:
         """Frames `begin` to `end` with what a front sees to either side, and how many frames those are."""
@@ -136,11 +133,17 @@ class CarriedStream:
         self._frames = _Frames(network.card)
         self._state = network.silence
         self._done = 0  # frames whose outputs are given
+        self._nothing = np.empty((0, len(network.card.vocabulary)), np.float32)
 
     def push(self, features: Features) -> LogProbs:
         """Take frames (frames, n_features); returns the output frames now known, (output frames, symbols)."""
-        self._frames.append(features)
         stride, n_right = self._card.stride, self._card.front_context[1]
+        if stride == 1 and not n_right:  # nothing to wait for
+            log_probs, self._state = (
+                self._network(features, self._state) if len(features) else (self._nothing, self._state)
+            )
+            return log_probs
+        self._frames.append(features)
         return self._say((self._frames.end - self._done - n_right) // stride * stride)
 
     def finish(self) -> LogProbs:
@@ -149,7 +152,7 @@ class CarriedStream:
 
     def _say(self, n_frames: int) -> LogProbs:
         if n_frames <= 0:
-            return np.empty((0, len(self._card.vocabulary)), np.float32)
+            return self._nothing
         features, left, right = self._frames.stretch(self._done, self._done + n_frames)
         log_probs, self._state = self._network(features, self._state, left=left, right=right)
         self._done += n_frames

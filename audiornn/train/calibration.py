@@ -86,7 +86,7 @@ def fit_confidence(probabilities: Sequence[float], rights: Sequence[bool]) -> tu
     start = np.array([1.0, 0.0])
     curve = start.copy()
     # Belief in a curve is belief in what it says of typical words, so it is weighed by their log-odds.
-    prior = _PRIOR * (x.T @ x) / len(x) / 4
+    prior = _PRIOR * (x.T @ x) / len(x) / 4 + 1e-3 * np.eye(2)  # which words that are all alike leave open
     for _ in range(50):
         p = 1 / (1 + np.exp(-x @ curve))
         gradient = x.T @ (p - y) + prior @ (curve - start)
