@@ -66,7 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def prep(recipe: str, corpus: Path | None, data: Path, jobs: int | None, skip_bad: bool, overrides: list[str]) -> int:
+def prep(
+    recipe: str,
+    corpus: Path | None,
+    data: Path,
+    jobs: int | None,
+    skip_bad: bool,
+    listen: int | None,
+    overrides: list[str],
+) -> int:
     """`audiornn prep`: a corpus becomes manifests and features."""
     from audiornn.corpus.preparation import prepare_corpus
     from audiornn.recipe import find_recipe, load_recipe
@@ -90,6 +98,11 @@ def prep(recipe: str, corpus: Path | None, data: Path, jobs: int | None, skip_ba
             loaded, corpus, data, overrides=overrides, n_jobs=n_jobs, skip_bad=skip_bad, progress=progress
         )
     _print_summary(prepared)
+    if listen is not None:
+        from audiornn.train.audition import write_examples
+
+        examples = write_examples(prepared, loaded, prepared.folder / "listen", listen)
+        print(f"{prepared.folder / 'listen'}: {len(examples)} training utterances as augmentation varies them, to hear")
     return 0
 
 
@@ -159,12 +172,18 @@ def evaluate(
     look_aheads: list[float] | None,
     skip_bad: bool,
     output_format: str,
+    against: Path | None = None,
+    folds: str | None = None,
+    seeds: Sequence[int] = (1,),
+    overrides: Sequence[str] = (),
 ) -> int:
     """`audiornn evaluate`: error counts and intervals of a model."""
     from audiornn.corpus.manifest import read_manifest
     from audiornn.evaluate.report import evaluate as run_evaluation
     from audiornn.evaluate.report import look_ahead_table
 
+    if folds is not None:
+        return _evaluate_folds(model, seeds, overrides, data, runs, output_format)
     recognizer, path = _load(model, runs)
     if manifest is not None:
         utterances, name = read_manifest(manifest), str(manifest)
@@ -187,16 +206,61 @@ def evaluate(
     with_look_ahead = [(seconds, listen(seconds)) for seconds in look_aheads or ()]
     for line in report.unreadable:
         _say(f"audiornn: {line}")
+    comparison = None
+    if against is not None:
+        from audiornn.evaluate.comparison import compare
+
+        other, other_path = _load(against, runs)
+        others = run_evaluation(other, utterances, name)
+        (first, lengths), (second, other_lengths) = zip(*report.counts, strict=True), zip(*others.counts, strict=True)
+        if lengths != other_lengths:
+            raise SettingsError(f"{other_path}: counts other units than {path} or other recordings; nothing to compare")
+        comparison = compare(first, second, lengths, exact=report.task == "classify")
     if output_format == "json":
         entry: dict[str, Any] = {"model": str(path), **report.to_json()}
         if with_look_ahead:
             entry["look_ahead"] = [{"seconds": seconds, **found.to_json()} for seconds, found in with_look_ahead]
+        if comparison is not None:
+            entry["against"] = {"model": str(other_path), **vars(comparison)}
         print(json.dumps(entry, ensure_ascii=False))
     else:
         print(f"{path} on {name}: {report.utterances:,} utterances\n{report.to_text()}")
         if with_look_ahead:
             print(f"\n{look_ahead_table(report, with_look_ahead)}")
+        if comparison is not None:
+            print(f"\n{path} against {other_path}: {comparison.to_text()}")
     return _PARTIAL_FAILURE if report.unreadable else 0
+
+
+def _evaluate_folds(
+    recipe: Path | None, seeds: Sequence[int], overrides: Sequence[str], data: Path, runs: Path, output_format: str
+) -> int:
+    """`audiornn evaluate --folds speaker`: a training for each speaker of dev and test and each seed."""
+    from audiornn.corpus.preparation import last_prepared, open_prepared
+    from audiornn.evaluate.report import evaluate as run_evaluation
+    from audiornn.listen.recognizer import load_model
+    from audiornn.train.folds import fold_table, speaker_folds, train_folds
+    from audiornn.train.loop import train as run_training
+
+    prepared = open_prepared(last_prepared(data) if recipe is None else data / recipe.name)
+    trained = _recipe_to_train(prepared, overrides)
+    scores = train_folds(
+        speaker_folds(prepared),
+        trained,
+        runs / f"{trained.name}-folds",
+        seeds,
+        train=lambda fold, seeded, run, resume: run_training(
+            fold, seeded, run, resume=resume, report=lambda line: None, show_progress=sys.stderr.isatty()
+        ),
+        score=lambda model, utterances, name: run_evaluation(load_model(model), utterances, name),
+        report=_say,
+    )
+    if output_format == "json":
+        for score in scores:
+            print(json.dumps({"recipe": trained.name, "seeds": [*seeds], **vars(score)}, ensure_ascii=False))
+    else:
+        print(f"{trained.name}: each speaker of dev and test held out in turn\n{fold_table(scores, seeds)}")
+    return 0
 
 
 def transcribe(
@@ -414,7 +478,9 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         f"normalisation {features.normalisation}",
         "network": f"{network.get('n_layers')} × {network.get('n_units')} "
         f"{'bidirectional ' if network.get('bidirectional') else ''}{network.get('cell')}, "
-        f"{network.get('n_parameters', 0):,} parameters, an output every {1000 * card.output_seconds:g} ms",
+        f"{network.get('n_parameters', 0):,} parameters, "
+        f"{network.get('multiply_adds_a_second', 0) / 1e6:.0f} M multiply-adds a second, "
+        f"an output every {1000 * card.output_seconds:g} ms",
         "vocabulary": f"{len(symbols)} {card.vocabulary.unit}s: {shown}",
         "training": ", ".join(f"{key} {value}" for key, value in card.training.items() if key != "digests"),
         "licence": card.licence or "not stated",
@@ -493,7 +559,7 @@ def demo(data: Path, runs: Path) -> int:
     steps: list[tuple[str, Callable[[], int]]] = [
         (
             f"audiornn prep {recipe}",
-            lambda: prep(recipe, corpus=None, data=data, jobs=None, skip_bad=False, overrides=[]),
+            lambda: prep(recipe, corpus=None, data=data, jobs=None, skip_bad=False, listen=None, overrides=[]),
         ),
         (
             "audiornn train",
@@ -564,6 +630,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--corpus", type=Path, metavar="DIR", help="the corpus, in its published layout")
     p.add_argument("--jobs", type=_count, metavar="N", help="worker processes (one a core)")
     p.add_argument("--skip-bad", action="store_true", help="leave out, and count, utterances that cannot be used")
+    p.add_argument("--listen", type=_count, metavar="N", help="write N augmented training utterances as audio, to hear")
     places(p, "data", "set")
 
     p = verb(audit, "look for what would spoil a result: leaks, copies, levels, labels")
@@ -593,7 +660,14 @@ def _parser() -> argparse.ArgumentParser:
         help="also as a stream that sees so little of what follows, e.g. 0.1,0.3,1",
     )
     p.add_argument("--skip-bad", action="store_true", help="count unreadable recordings instead of stopping")
-    places(p, "data", "runs", "format")
+    p.add_argument(
+        "--against", type=Path, metavar="RUN|MODEL", help="compare with another model, recording by recording"
+    )
+    p.add_argument(
+        "--folds", choices=("speaker",), help="train and score a model for each speaker, of a recipe in RUN's place"
+    )
+    p.add_argument("--seeds", type=_seeds, default=[1], metavar="N,N,…", help="of those trainings (1)")
+    places(p, "data", "runs", "set", "format")
 
     def listening(to: argparse.ArgumentParser) -> None:
         to.add_argument("--model", type=Path, metavar="FILE", help="a model file or a run (the one trained last)")
@@ -674,6 +748,12 @@ def _count(text: str) -> int:
     return value
 
 
+def _seeds(text: str) -> list[int]:
+    if not all(part.isdecimal() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text} must be whole numbers with commas between")
+    return [int(part) for part in text.split(",")]
+
+
 def _seconds(text: str) -> float:
     try:
         value = float(text)
@@ -748,7 +828,7 @@ def _print_summary(prepared: Prepared) -> None:
     print(f"{prepared.folder}: {state}, audit.html shows and plays what is odd; `audiornn train` comes next")
 
 
-def _recipe_to_train(prepared: Prepared, overrides: list[str]) -> Recipe:
+def _recipe_to_train(prepared: Prepared, overrides: Sequence[str]) -> Recipe:
     """The recipe as it stands now, with prep's overrides and then train's; its features must be the prepared ones."""
     from audiornn.recipe import load_recipe, recipe_fingerprint
 

@@ -33,7 +33,7 @@ WORLD = {
     "corpus": (BASE, {"espeakng_loader", "matplotlib", "pyarrow", "tqdm"}),
     "listen": ({"numpy", "onnxruntime"}, set()),
     "evaluate": ({"numpy"}, {"jiwer"}),
-    "train": ({"numpy", "torch", "onnx", "safetensors"}, {"tqdm", "onnxruntime"}),
+    "train": ({"numpy", "torch", "onnx", "safetensors"}, {"tqdm", "onnxruntime", "librosa", "soundfile"}),
     "serve": ({"numpy"}, {"fastapi", "starlette", "uvicorn"}),
     "cli": (set(), {"tqdm"}),
 }

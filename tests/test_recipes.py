@@ -139,7 +139,8 @@ def test_speechcommands_twelve_labels(speech_commands):
         labels = [u.text for u in splits[split]]
         assert len(set(labels)) == 12
         assert labels.count("go") == n_each
-        assert labels.count("_unknown_") == labels.count("_silence_") == n_each  # a tenth of ten commands
+        assert labels.count("_silence_") == n_each  # a tenth of ten commands
+        assert labels.count("_unknown_") == (18 if split == "train" else n_each)  # in training, whatever there is
     assert recipe("speechcommands").prepare(speech_commands) == splits, "the choice never changes"
     for a, b in (("train", "dev"), ("dev", "test")):
         last = max(u.start + u.duration for u in splits[a] if u.text == "_silence_")
@@ -187,14 +188,16 @@ def test_an4_transcripts_that_are_none_are_said(an4, tmp_path):
 
 
 def connected_digits(corpus, made, *overrides):
-    few = ("corpus.strings=20", "corpus.dev_strings=8", "corpus.held_out=ben")
+    few = ("corpus.strings=20", "corpus.dev_strings=8", "corpus.synthetic=6", "corpus.held_out=ben")
     return recipe("connected_digits", *few, *overrides).prepare(corpus, made_dir=made)
 
 
 def test_connected_digits(four_corpora, tmp_path):
     splits = connected_digits(four_corpora, tmp_path / "made")
     said = {"train": 19, "dev": 2}  # AN4's ONE TWO THREE; its OH is left out
-    assert len(splits["train"]) == 20 + said["train"]
+    assert len(splits["train"]) == 20 + said["train"] + 6
+    synthetic = [u for u in splits["train"] if str(u.speaker).startswith("espeak-ng/")]
+    assert [len(u.text.split()) for u in synthetic] == [3, 4, 5, 6, 7, 3]
     assert len(splits["dev"]) == 8 + said["dev"]
     assert [(u.id, u.text, u.audio.suffix) for u in splits["test"][2:4]] == [
         ("s1/2", "ZERO NINE FIVE", ".wav"),
@@ -227,14 +230,15 @@ def test_connected_digits_writes_only_where_it_may_and_the_same_again(four_corpo
     assert all(audio.stat().st_mtime_ns == time for audio, (time, _) in first.items() if audio != lost)
     assert sorted(four_corpora.rglob("*")) == before
     other = connected_digits(four_corpora, made, "corpus.strings=10")
-    assert len(list(made.iterdir())) == 1, "what an older plan made is dropped"
+    assert len(list((made / "pasted").iterdir())) == 1, "what an older plan made is dropped"
     assert all(u.audio.is_file() for u in other["train"])
 
 
 def test_connected_digits_is_prepared_by_the_command(four_corpora, tmp_path):
     from audiornn.corpus.preparation import prepare_corpus
 
-    loaded = recipe("connected_digits", "corpus.strings=10", "corpus.dev_strings=2", "corpus.held_out=ben")
+    few = ("corpus.strings=10", "corpus.dev_strings=2", "corpus.synthetic=0", "corpus.held_out=ben")
+    loaded = recipe("connected_digits", *few)
     ready = prepare_corpus(loaded, four_corpora, tmp_path / "data")
     assert [row.utterances for row in ready.summary] == [29, 4, 6]
     assert ready.utterances("train")[0].audio.resolve().is_relative_to((tmp_path / "data").resolve())
@@ -294,7 +298,7 @@ def test_names_that_are_not_the_corpus_are_said(digits, tmp_path):
         ("yesno", "yesno", {"train": 30, "dev": 0, "test": 30}),
         ("digits", "fsdd", {"train": 2520, "dev": 180, "test": 300}),
         ("an4", "an4", {"train": 848, "dev": 100, "test": 130}),
-        ("speechcommands", "speech_commands", {"train": 4372, "dev": 675, "test": 610}),
+        ("speechcommands", "speech_commands", {"train": 5890, "dev": 675, "test": 610}),
     ],
 )
 def test_on_the_real_corpus(name, corpus, expected, shared_data):
@@ -308,6 +312,6 @@ def test_connected_digits_on_the_real_corpora(shared_data, tmp_path):
     corpora = packaged_recipes().parent / "build" / "corpora"
     for corpus in ("an4", "fsdd", "speech_commands", "connected_digits"):
         subprocess.run([sys.executable, shared_data / "unpack", corpus, corpora], check=True, stdout=subprocess.DEVNULL)
-    few = recipe("connected_digits", "corpus.strings=20", "corpus.dev_strings=10")
+    few = recipe("connected_digits", "corpus.strings=20", "corpus.dev_strings=10", "corpus.synthetic=0")
     splits = few.prepare(corpora, made_dir=tmp_path)
     assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 157, "dev": 28, "test": 77}
