@@ -23,15 +23,18 @@ import soundfile
 from numpy.typing import NDArray
 
 from audiornn.errors import AudioError
+from audiornn.wav_stream import UNKNOWN_LENGTH, WavStream, read_wav_header
 
 __all__ = [
     "EXTENSIONS",
     "AudioInfo",
+    "Resampler",
     "Waveform",
     "audio_blocks",
     "audio_info",
     "load_audio",
     "source_name",
+    "to_mono",
     "to_waveform",
 ]
 
@@ -114,15 +117,25 @@ def audio_blocks(
 ) -> Iterator[Waveform]:
     """Read a recording block by block; memory does not grow with its length.
 
-    Arguments and errors are those of `load_audio`; a block holds about `block_seconds` seconds.
+    Arguments and errors are those of `load_audio`; a block holds about `block_seconds` seconds. A WAV that comes
+    through a pipe is read while it comes, in smaller blocks; anything else must have come first.
     """
-    with _opened(source) as (file, name):
-        if channel is not None and not 1 <= channel <= file.channels:
-            raise AudioError(f"{name}: has no channel {channel}, only {file.channels}")
+    with contextlib.ExitStack() as stack:
+        if isinstance(source, (str, Path)) and Path(source).is_fifo():
+            source = stack.enter_context(open(source, "rb"))
+        head = b""
+        if not start and duration is None and (pipe := _pipe(source)) is not None:
+            found = read_wav_header(pipe, source_name(source))
+            if isinstance(found, WavStream):
+                yield from _live_blocks(found, sample_rate, channel, observe)
+                return
+            head = found
+        file, name = stack.enter_context(_opened(source, head))
+        _check_channel(channel, file.channels, name)
         first, n_wanted = _range(file, name, start, duration)
         if first:
             file.seek(first)
-        to_rate = _resampler(file.samplerate, sample_rate)
+        to_rate = Resampler(file.samplerate, sample_rate)
         block_length = max(1, round(block_seconds * file.samplerate))
         n_read = 0
         while n_read < n_wanted:
@@ -135,72 +148,115 @@ def audio_blocks(
                 raise AudioError(f"{name}: holds samples that are not finite (NaN or infinity); write the file anew")
             if observe is not None:
                 observe(samples, file.samplerate)
-            yield to_rate(waveform, n_read >= n_wanted)
+            yield to_rate(waveform, last=n_read >= n_wanted)
         if n_read < n_wanted:
             raise _truncated(file, name, first + n_read)
 
 
-def to_waveform(samples: NDArray[Any], sample_rate: int, target_rate: int, *, name: str = "the waveform") -> Waveform:
+def _live_blocks(
+    live: WavStream, sample_rate: int | None, channel: int | None, observe: Observer | None
+) -> Iterator[Waveform]:
+    """The samples of a pipe as they come, mono, at the wanted rate."""
+    _check_channel(channel, live.n_channels, live.name)
+    to_rate = Resampler(live.sample_rate, sample_rate)
+    empty = True
+    for samples in live.blocks():
+        empty = False
+        if observe is not None:
+            observe(samples, live.sample_rate)
+        yield to_rate(to_mono(samples, channel=channel, name=live.name), last=False)
+    if empty:
+        raise AudioError(f"{live.name}: holds no samples; was the recording cut off?")
+    yield to_rate(np.empty(0, np.float32), last=True)
+
+
+def _check_channel(channel: int | None, n_channels: int, name: str) -> None:
+    if channel is not None and not 1 <= channel <= n_channels:
+        raise AudioError(f"{name}: has no channel {channel}, only {n_channels}")
+
+
+def to_waveform(
+    samples: NDArray[Any],
+    sample_rate: int,
+    target_rate: int,
+    *,
+    channel: int | None = None,
+    name: str = "the waveform",
+) -> Waveform:
     """Make samples already in memory what the model takes: mono, float32, at its own rate.
 
     Args:
         samples: (samples,) or (samples, channels); integers are scaled by their full range.
         sample_rate: Hz of `samples`.
         target_rate: Hz of the result.
+        channel: the channel to take, from 1; None mixes all of them down.
         name: what to call it in an error.
 
     Raises:
         AudioError: empty, of another shape, or not finite.
     """
+    return Resampler(sample_rate, target_rate, name=name)(to_mono(samples, channel=channel, name=name), last=True)
+
+
+def to_mono(samples: NDArray[Any], *, channel: int | None = None, name: str = "the waveform") -> Waveform:
+    """Samples in memory as float32 in −1…1, (samples,); arguments and errors are those of `to_waveform`."""
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or not samples.size:
         raise AudioError(f"{name}: expected samples of shape (samples,) or (samples, channels), got {samples.shape}")
-    if sample_rate <= 0:
-        raise AudioError(f"{name}: a sample rate of {sample_rate} Hz is none")
-    if np.issubdtype(samples.dtype, np.integer):
+    _check_channel(channel, samples[:1].size, name)
+    if samples.dtype.kind in "iu":
         limits = np.iinfo(samples.dtype)
         middle = 0 if limits.min else limits.max // 2 + 1  # unsigned PCM is silent in the middle of its range
         samples = (samples.astype(np.float64) - middle) / (limits.max // 2 + 1 if middle else -float(limits.min))
     waveform = samples.astype(np.float32, copy=False)
     if waveform.ndim == 2:
-        waveform = waveform.mean(axis=1)
+        waveform = waveform.mean(axis=1) if channel is None else waveform[:, channel - 1]
     if not np.isfinite(waveform).all():
         raise AudioError(f"{name}: holds samples that are not finite (NaN or infinity)")
-    return _resampler(sample_rate, target_rate)(waveform, True)
+    return waveform
 
 
-class _resampler:  # noqa: N801 - used as a function that remembers
-    """Blocks at one rate in, blocks at another out."""
+class Resampler:
+    """Blocks at one rate in, blocks at another out; Hz."""
 
-    def __init__(self, sample_rate: int, target_rate: int | None) -> None:
+    def __init__(self, sample_rate: int, target_rate: int | None, *, name: str = "the waveform") -> None:
+        if sample_rate <= 0:
+            raise AudioError(f"{name}: a sample rate of {sample_rate} Hz is none")
         self._stream = None
         if target_rate is not None and target_rate != sample_rate:
             import soxr  # only here: most recordings are at the model's rate already
 
             self._stream = soxr.ResampleStream(sample_rate, target_rate, 1, dtype="float32")
 
-    def __call__(self, waveform: Waveform, last: bool) -> Waveform:
+    def __call__(self, waveform: Waveform, *, last: bool) -> Waveform:
+        """The samples now known, (samples,); the rest comes with the `last` block."""
         if self._stream is None:
             return np.ascontiguousarray(waveform)
         resampled: Waveform = self._stream.resample_chunk(np.ascontiguousarray(waveform), last=last)
         return resampled
 
 
+def _pipe(source: AudioSource) -> IO[bytes] | None:
+    """The stream of a source that cannot be read twice."""
+    if source == "-":
+        return sys.stdin.buffer
+    return None if isinstance(source, (str, Path)) or _can_seek(source) else source
+
+
 @contextlib.contextmanager
-def _opened(source: AudioSource) -> Iterator[tuple[Any, str]]:
-    """The open sound file, and the name to call it in a message."""
+def _opened(source: AudioSource, head: bytes = b"") -> Iterator[tuple[Any, str]]:
+    """The open sound file, and the name to call it in a message; `head` was read from a pipe already."""
     name = source_name(source)
     with contextlib.ExitStack() as stack:
-        if source == "-":
-            stream: IO[bytes] = sys.stdin.buffer
-        elif isinstance(source, (str, Path)):
+        if isinstance(source, (str, Path)) and source != "-":
             source = _checked_path(Path(source))
-            stream = stack.enter_context(open(source, "rb"))
+            stream: IO[bytes] = stack.enter_context(open(source, "rb"))
         else:
-            stream = source
+            stream = sys.stdin.buffer if isinstance(source, (str, Path)) else source
         if source == "-" or not _can_seek(stream):
             # libsndfile must seek; a file on disk lets it, and keeps memory flat whatever comes.
             spool = stack.enter_context(tempfile.TemporaryFile())
+            spool.write(head)
             shutil.copyfileobj(stream, spool)
             spool.seek(0)
             source = stream = spool
@@ -271,10 +327,6 @@ def _check_promised_length(stream: IO[bytes], name: str) -> None:
         )
 
 
-#: Programs that cannot seek back write a length near a limit: sox 0x7FFFF000, arecord 0x7FFFFF00, ffmpeg 0xFFFFFFFF.
-_UNKNOWN_LENGTH = 0x7FFF0000
-
-
 def _wav_length(stream: IO[bytes], begin: int) -> int:
     """Bytes up to the end of the data chunk, or 0 where the header does not say (a stream's header)."""
     position = 12
@@ -285,14 +337,14 @@ def _wav_length(stream: IO[bytes], begin: int) -> int:
             return 0
         identifier, length = struct.unpack("<4sI", header)
         if identifier == b"data":
-            return 0 if length >= _UNKNOWN_LENGTH else position + 8 + int(length)
+            return 0 if length >= UNKNOWN_LENGTH else position + 8 + int(length)
         position += 8 + length + length % 2
 
 
 def _found_short(log: str) -> bool:
     """Whether libsndfile, which reads what there is and says nothing, noted that there should be more."""
     for promised, found in re.findall(r"(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", log):
-        if int(found) < int(promised) < _UNKNOWN_LENGTH:
+        if int(found) < int(promised) < UNKNOWN_LENGTH:
             return True
     return "Junk after the last page" in log  # half a page of Ogg
 

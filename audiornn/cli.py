@@ -23,7 +23,10 @@ from audiornn.files import explain_write_error
 
 if TYPE_CHECKING:
     from audiornn.corpus.preparation import Prepared
+    from audiornn.evaluate.report import Report
+    from audiornn.listen.folders import Recording
     from audiornn.listen.recognizer import Recognizer
+    from audiornn.listen.results import Result
     from audiornn.recipe import Recipe
 
 __all__ = ["main"]
@@ -153,57 +156,188 @@ def evaluate(
     manifest: Path | None,
     data: Path,
     runs: Path,
+    look_aheads: list[float] | None,
     skip_bad: bool,
     output_format: str,
 ) -> int:
     """`audiornn evaluate`: error counts and intervals of a model."""
     from audiornn.corpus.manifest import read_manifest
     from audiornn.evaluate.report import evaluate as run_evaluation
+    from audiornn.evaluate.report import look_ahead_table
 
     recognizer, path = _load(model, runs)
     if manifest is not None:
         utterances, name = read_manifest(manifest), str(manifest)
     else:
         utterances, name = _split_of_model(recognizer, split, data), split
-    with _progress("listening", "recording") as progress:
-        done = iter(range(1, len(utterances) + 1))
-        report = run_evaluation(
-            recognizer, utterances, name, skip_bad=skip_bad, progress=lambda n: progress(next(done), len(utterances))
-        )
+
+    def listen(look_ahead: float | None) -> Report:
+        with _progress("listening", "recording") as progress:
+            done = iter(range(1, len(utterances) + 1))
+            return run_evaluation(
+                recognizer,
+                utterances,
+                name,
+                look_ahead=look_ahead,
+                skip_bad=skip_bad,
+                progress=lambda n: progress(next(done), len(utterances)),
+            )
+
+    report = listen(None)
+    with_look_ahead = [(seconds, listen(seconds)) for seconds in look_aheads or ()]
     for line in report.unreadable:
         _say(f"audiornn: {line}")
     if output_format == "json":
-        print(json.dumps({"model": str(path), **report.to_json()}, ensure_ascii=False))
+        entry: dict[str, Any] = {"model": str(path), **report.to_json()}
+        if with_look_ahead:
+            entry["look_ahead"] = [{"seconds": seconds, **found.to_json()} for seconds, found in with_look_ahead]
+        print(json.dumps(entry, ensure_ascii=False))
     else:
         print(f"{path} on {name}: {report.utterances:,} utterances\n{report.to_text()}")
+        if with_look_ahead:
+            print(f"\n{look_ahead_table(report, with_look_ahead)}")
     return _PARTIAL_FAILURE if report.unreadable else 0
 
 
-def transcribe(files: list[str], model: Path | None, runs: Path, channel: int | None, output_format: str) -> int:
+def transcribe(
+    files: list[str],
+    model: Path | None,
+    runs: Path,
+    channel: int | None,
+    look_ahead: float | None,
+    threads: int | None,
+    output_dir: Path | None,
+    output_format: str,
+) -> int:
     """`audiornn transcribe`: recordings become text or labels."""
-    from audiornn.errors import AudioError
-    from audiornn.listen.formats import to_json, to_text
+    from audiornn.listen.streaming import streams
 
-    recordings, n_empty = _recordings(files)
+    recognizer, path = _load(model, runs, threads=threads or _n_cores())
+    words = recognizer.card.task == "transcribe" and streams(recognizer.card)
+    if files == ["-"] and output_dir is None and output_format in ("text", "json") and words:
+        return _transcribe_live(recognizer, path, channel, look_ahead, output_format)
+
+    def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
+        return recognizer.transcribe(recording.path, channel=channel, look_ahead=look_ahead, progress=progress)
+
+    return _write_results(listen, "read", files, recognizer, path, threads, output_dir, output_format)
+
+
+def align(
+    files: list[str],
+    text: str | None,
+    manifest: Path | None,
+    model: Path | None,
+    runs: Path,
+    channel: int | None,
+    threads: int | None,
+    output_dir: Path | None,
+    output_format: str,
+) -> int:
+    """`audiornn align`: when each word of a known text is said."""
+    if manifest is not None:
+        if files or text is not None:
+            raise SettingsError("a --manifest names its own recordings and texts; leave out FILE and --text")
+        utterances = _texts_of_manifest(manifest)
+        texts = {utterance[0]: utterance[1] for utterance in utterances}
+        files = list(texts)
+        if len(texts) < len(utterances):
+            raise SettingsError(f"{manifest}: names a recording twice; align its parts one by one, with --text")
+    elif len(files) != 1 or text is None:
+        raise SettingsError("name a recording and its text, audiornn align FILE --text '…', or a --manifest")
+    else:
+        texts = {files[0]: text}
     recognizer, path = _load(model, runs)
-    several = len(recordings) > 1 or files != recordings
-    n_failed = n_empty
-    for recording in recordings:
+
+    def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
+        return recognizer.align(recording.path, texts[recording.path], channel=channel)
+
+    return _write_results(listen, "aligned", files, recognizer, path, threads, output_dir, output_format)
+
+
+def _write_results(
+    listen: Callable[[Recording, Callable[[float], None]], Result],
+    done: str,
+    files: list[str],
+    recognizer: Recognizer,
+    model: Path,
+    threads: int | None,
+    output_dir: Path | None,
+    output_format: str,
+) -> int:
+    """Listen to recordings side by side and print what was heard in their order, or write each to a file of its own."""
+    from audiornn.errors import AudioError, CorpusError
+    from audiornn.files import write_atomically
+    from audiornn.listen.folders import find_recordings, in_order, output_files
+    from audiornn.listen.formats import FORMATS, format_result, to_json
+
+    recordings, empty = find_recordings(files)
+    for folder in empty:
+        _say(f"audiornn: {folder}: the folder holds no recordings")
+    several = len(recordings) > 1 or files != [recording.path for recording in recordings]
+    if several and output_dir is None and output_format in ("srt", "vtt", "textgrid"):
+        raise SettingsError(f"--format {output_format} is a file a recording: name a folder for them, --output-dir DIR")
+    outputs = output_files(recordings, output_dir, FORMATS[output_format]) if output_dir is not None else []
+    progress = _seconds_heard() if len(recordings) == 1 else lambda seconds: None
+
+    def heard(recording: Recording) -> Result | AudiornnError:
         try:
-            result = recognizer.transcribe(recording, channel=channel)
-        except AudioError as error:
+            return listen(recording, progress)
+        except (AudioError, CorpusError) as error:
+            return error
+
+    n_threads = min(len(recordings) or 1, threads or _n_cores())
+    n_failed = 0
+    for i, result in enumerate(in_order(heard, recordings, n_threads)):
+        recording = recordings[i].path
+        if isinstance(result, AudiornnError):
             n_failed += 1
-            _say(f"audiornn: {error}")
+            where = "" if recording in str(result) or recording == "-" else f"{recording}: "
+            _say(f"audiornn: {where}{result}")
             continue
+        task = recognizer.card.task
         if output_format == "json":
-            entry = to_json(result, audio=recording, task=recognizer.card.task)
-            print(json.dumps({**entry, "model": str(path)}, ensure_ascii=False), flush=True)
+            entry = {**to_json(result, audio=recording, task=task), "model": str(model)}
+            shown = json.dumps(entry, ensure_ascii=False) + "\n"
         else:
-            text = to_text(result)
-            print("\n".join(f"{recording}\t{line}" for line in text.split("\n")) if several else text, flush=True)
-    if n_failed > n_empty and len(recordings) > 1:
-        _say(f"audiornn: {n_failed - n_empty} of {len(recordings)} recordings could not be read")
-    return 0 if not n_failed else _FAILURE if n_failed == len(recordings) + n_empty else _PARTIAL_FAILURE
+            shown = format_result(result, output_format, audio=recording, task=task)
+        if output_format == "text" and several and not outputs:
+            shown = "".join(f"{recording}\t{line}\n" for line in shown.removesuffix("\n").split("\n"))
+        if outputs:
+            with write_atomically(outputs[i]) as out:
+                out.write(shown.encode(errors="surrogateescape"))
+        else:
+            print(shown, end="", flush=True)
+    if n_failed and len(recordings) > 1:
+        _say(f"audiornn: {n_failed} of {len(recordings):,} recordings could not be {done}")
+    if outputs and n_failed < len(recordings):
+        _say(f"{output_dir}: {len(recordings) - n_failed:,} files written")
+    n_all = len(recordings) + len(empty)
+    n_bad = n_failed + len(empty)
+    return 0 if not n_bad else _FAILURE if n_bad == n_all else _PARTIAL_FAILURE
+
+
+def _transcribe_live(
+    recognizer: Recognizer, model: Path, channel: int | None, look_ahead: float | None, output_format: str
+) -> int:
+    """Standard input, which may never end: each phrase is printed as soon as it is over."""
+    from dataclasses import asdict
+
+    from audiornn.audio import audio_blocks
+    from audiornn.listen.live import Stopped, live_phrases
+
+    blocks = audio_blocks("-", recognizer.card.features.sample_rate, channel=channel)
+    stream = recognizer.stream(look_ahead=look_ahead)
+    for n_before, phrase in enumerate(live_phrases(stream, blocks, name="standard input")):
+        if isinstance(phrase, Stopped):
+            _say(f"audiornn: {phrase.reason}")
+            return _PARTIAL_FAILURE if n_before else _FAILURE
+        if output_format == "json":
+            entry = {"audio": "-", "task": recognizer.card.task, **asdict(phrase), "model": str(model)}
+            print(json.dumps(entry, ensure_ascii=False), flush=True)
+        else:
+            print(phrase.text, flush=True)
+    return 0
 
 
 def info(model: Path | None, runs: Path, output_format: str) -> int:
@@ -313,7 +447,9 @@ def demo(data: Path, runs: Path) -> int:
         ),
         (
             "audiornn evaluate",
-            lambda: evaluate(None, "test", None, data=data, runs=runs, skip_bad=False, output_format="text"),
+            lambda: evaluate(
+                None, "test", None, data=data, runs=runs, look_aheads=None, skip_bad=False, output_format="text"
+            ),
         ),
     ]
     for command, step in steps:
@@ -395,14 +531,41 @@ def _parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--split", choices=("train", "dev", "test"), default="test", help="of its recipe (test)")
     p.add_argument("--manifest", type=Path, metavar="FILE", help="recordings of a manifest instead")
+    p.add_argument(
+        "--look-ahead",
+        dest="look_aheads",
+        type=_seconds_list,
+        metavar="SECONDS[,…]",
+        help="also as a stream that sees so little of what follows, e.g. 0.1,0.3,1",
+    )
     p.add_argument("--skip-bad", action="store_true", help="count unreadable recordings instead of stopping")
     places(p, "data", "runs", "format")
 
+    def listening(to: argparse.ArgumentParser) -> None:
+        to.add_argument("--model", type=Path, metavar="FILE", help="a model file or a run (the one trained last)")
+        to.add_argument("--channel", type=_count, metavar="N", help="this channel only, from 1 (all, mixed down)")
+        to.add_argument("--threads", type=_count, metavar="N", help="that listen side by side (one a core)")
+        to.add_argument("--output-dir", type=Path, metavar="DIR", help="write a file for each recording there")
+        to.add_argument(
+            "--format",
+            dest="output_format",
+            choices=("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm"),
+            default="text",
+        )
+        places(to, "runs")
+
     p = verb(transcribe, "listen to recordings: text, or labels with their probability")
     p.add_argument("files", nargs="+", metavar="FILE", help="recordings, folders of them, or - for standard input")
-    p.add_argument("--model", type=Path, metavar="FILE", help="a model file or a run (the one trained last)")
-    p.add_argument("--channel", type=_count, metavar="N", help="listen to this channel only, from 1 (all, mixed down)")
-    places(p, "runs", "format")
+    p.add_argument(
+        "--look-ahead", type=_seconds, metavar="SECONDS", help="see no further than a stream would (all it needs)"
+    )
+    listening(p)
+
+    p = verb(align, "lay a known text along its recording: when each word is said, and where the two do not fit")
+    p.add_argument("files", nargs="*", metavar="FILE", help="the recording")
+    p.add_argument("--text", metavar="TEXT", help="what is said in it")
+    p.add_argument("--manifest", type=Path, metavar="FILE", help="recordings and texts instead, a JSON object a line")
+    listening(p)
 
     p = verb(info, "print what a model file says of itself")
     p.add_argument("model", nargs="?", type=Path, metavar="MODEL", help="a model file or a run (the one trained last)")
@@ -448,6 +611,45 @@ def _count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} must be a whole number, at least 1")
     return value
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} must be a number of seconds, at least 0")
+    return value
+
+
+def _seconds_list(text: str) -> list[float]:
+    return [_seconds(part) for part in text.split(",")]
+
+
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _seconds_heard() -> Callable[[float], None]:
+    """On a terminal, how much of a long recording was heard; tqdm is not part of the base install."""
+    if not sys.stderr.isatty():
+        return lambda seconds: None
+    import time
+
+    began = shown = time.monotonic()
+
+    def show(seconds: float) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown > 0.5:
+            shown = now
+            clock = f"{int(seconds // 3600)}:{int(seconds // 60 % 60):02}:{int(seconds % 60):02}"
+            print(
+                f"\r{clock} heard, {seconds / (now - began):.0f} times real time ", end="", file=sys.stderr, flush=True
+            )
+
+    return show
 
 
 def _say(line: str) -> None:
@@ -571,7 +773,7 @@ def _last_model(runs: Path) -> Path:
     return made[-1]
 
 
-def _load(model: Path | None, runs: Path) -> tuple[Recognizer, Path]:
+def _load(model: Path | None, runs: Path, *, threads: int = 1) -> tuple[Recognizer, Path]:
     from audiornn.listen.recognizer import load_model
 
     if model is None:
@@ -579,7 +781,7 @@ def _load(model: Path | None, runs: Path) -> tuple[Recognizer, Path]:
         _say(f"model {model}, trained last")
     elif model.is_dir():
         model = model / "model.onnx"
-    return load_model(model), model
+    return load_model(model, threads=threads), model
 
 
 def _split_of_model(recognizer: Recognizer, split: str, data: Path) -> Any:
@@ -596,22 +798,15 @@ def _split_of_model(recognizer: Recognizer, split: str, data: Path) -> Any:
     return prepared.utterances(split)
 
 
-def _recordings(files: list[str]) -> tuple[list[str], int]:
-    """The files given, and for each folder the recordings below it, in order; and how many folders hold none."""
-    from audiornn.audio import EXTENSIONS
+def _texts_of_manifest(manifest: Path) -> list[tuple[str, str]]:
+    """The recordings and texts of a manifest; read here, since the light install has the corpus' reader too."""
+    from audiornn.corpus.manifest import read_manifest
 
-    recordings, n_empty = [], 0
-    for file in files:
-        path = Path(file)
-        if file == "-" or not path.is_dir():
-            recordings.append(file)
-            continue
-        found = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
-        if not found:
-            _say(f"audiornn: {file}: the folder holds no recordings")
-            n_empty += 1
-        recordings += found
-    return recordings, n_empty
+    utterances = read_manifest(manifest)
+    parts = [u.id for u in utterances if u.start]
+    if parts:
+        raise SettingsError(f"{manifest}: {parts[0]} is a part of its recording; align takes whole recordings")
+    return [(str(utterance.audio), utterance.text) for utterance in utterances]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,11 @@
 Graph inputs:  `features` (B, T, n_features) float32, `lengths` (B,) int64.
 Graph outputs: `log_probs` (B, T', V), or (B, V) of a classifier; `output_lengths` (B,) int64.
 Metadata:      the key `audiornn` holds a `ModelCard` as JSON. Normalisation is part of the graph.
+
+A network of one direction that gives frames also streams. Three more inputs may be given or left out: `state`
+(S, B, n_units) of its layers before the first frame, zeros at a recording's start, and `left_context` and
+`right_context` (1,), frames of `features` at either end, counted in `lengths`, that only its convolutions look at. The
+output `next_state` is what the next stretch of the recording starts from.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from audiornn.vocabulary import Vocabulary
 __all__ = ["FORMAT", "METADATA_KEY", "ModelCard", "open_model_file"]
 
 #: Raised when a listener of the previous version could not read the file rightly.
-FORMAT = 1
+FORMAT = 2
 METADATA_KEY = "audiornn"
 
 
@@ -33,6 +38,10 @@ class ModelCard:
         features: how to compute its input.
         vocabulary: of its output.
         stride: feature frames an output frame.
+        front_context: feature frames that an output sees before and after its own, outside the recurrent layers.
+        timing: seconds from where CTC shows a word's first symbol to where the word begins, and from its last one to
+            where it ends, as measured on dev.
+        confidence: slope and intercept that make a word's log-odds calibrated, as fitted on dev.
         recipe: the recipe's name.
         licence: of the training recordings.
         network: the network's settings and its number of parameters.
@@ -44,6 +53,9 @@ class ModelCard:
     features: FeatureSettings
     vocabulary: Vocabulary
     stride: int = 1
+    front_context: tuple[int, int] = (0, 0)
+    timing: tuple[float, float] = (0.0, 0.0)
+    confidence: tuple[float, float] = (1.0, 0.0)
     recipe: str = ""
     licence: str = ""
     network: Mapping[str, Any] = field(default_factory=dict)
@@ -74,7 +86,13 @@ class ModelCard:
                     f"{where}: is a model file of format {version}, this audiornn reads up to {FORMAT}; "
                     "upgrade with `pip install --upgrade audiornn`"
                 )
+            if version < FORMAT:
+                raise ModelFileError(
+                    f"{where}: is a model file of the older format {version}; write it anew with `audiornn export RUN`"
+                )
             vocabulary = entry.pop("vocabulary")
+            for pair in ("front_context", "timing", "confidence"):
+                entry[pair] = tuple(entry[pair])
             return cls(
                 features=FeatureSettings(**entry.pop("features")),
                 vocabulary=Vocabulary(tuple(vocabulary.pop("symbols")), **vocabulary),

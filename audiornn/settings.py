@@ -65,6 +65,11 @@ class NetworkSettings:
         """Output frames of an utterance of `n_frames` feature frames."""
         return -(-n_frames // self.stride)
 
+    @property
+    def front_context(self) -> tuple[int, int]:
+        """Feature frames that an output sees before and after its own `stride`; those before, whole outputs' worth."""
+        return (self.stride, 1) if self.front == "conv" else (0, 0)
+
 
 @dataclass(frozen=True)
 class AugmentSettings:

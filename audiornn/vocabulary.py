@@ -11,10 +11,13 @@ from typing import Literal
 from audiornn.errors import CorpusError, SettingsError, nearest
 from audiornn.text import apply_rules, text_changes
 
-__all__ = ["BLANK", "Vocabulary", "VocabularySettings", "ctc_length"]
+__all__ = ["BLANK", "NO_LABEL", "Vocabulary", "VocabularySettings", "ctc_length"]
 
 #: The CTC blank, always id 0 of a vocabulary that has one.
 BLANK = "<blank>"
+
+#: The label of a stretch where none of the labels holds.
+NO_LABEL = "_none_"
 
 Unit = Literal["character", "word", "phone", "label"]
 

@@ -26,6 +26,15 @@ def ctc_loss(log_probs, target):
     return -math.log(total) if total else math.inf
 
 
+def best_path_for_target(log_probs, target):
+    """The most probable of all paths that collapse to the target, and its log-probability, by trying every path."""
+    n_frames, n_symbols = len(log_probs), len(log_probs[0])
+    paths = [p for p in itertools.product(range(n_symbols), repeat=n_frames) if collapse(p) == tuple(target)]
+    scores = [sum(log_probs[t][symbol] for t, symbol in enumerate(path)) for path in paths]
+    best = max(range(len(paths)), key=lambda i: scores[i])
+    return paths[best], scores[best]
+
+
 def edit_distance(reference, hypothesis):
     """Levenshtein's distance by its recursion."""
     reference, hypothesis = tuple(reference), tuple(hypothesis)

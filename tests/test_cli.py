@@ -404,9 +404,9 @@ def test_a_model_from_a_newer_version(here, world, fails, model_file):
     onnx = pytest.importorskip("onnx", reason="the file is changed with onnx")
     model = onnx.load(model_file("classify"))
     for entry in model.metadata_props:
-        entry.value = entry.value.replace('"format": 1', '"format": 2')
+        entry.value = entry.value.replace('"format": 2', '"format": 3')
     onnx.save(model, "newer.onnx")
-    fails("transcribe", world.recording(), "--model", "newer.onnx", said=["newer.onnx", "format 2", "upgrade"])
+    fails("transcribe", world.recording(), "--model", "newer.onnx", said=["newer.onnx", "format 3", "upgrade"])
 
 
 def test_a_run_serves_as_a_model(works, world, model_file):

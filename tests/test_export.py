@@ -24,7 +24,8 @@ def card_of(network):
 
 def run(path, features, lengths, task):
     session, _ = open_model_file(path)
-    log_probs, output_lengths = session.run(None, {"features": features.numpy(), "lengths": lengths.numpy()})
+    inputs = {"features": features.numpy(), "lengths": lengths.numpy()}
+    log_probs, output_lengths = session.run(["log_probs", "output_lengths"], inputs)
     return [row if task == "classify" else row[:n] for row, n in zip(log_probs, output_lengths, strict=True)]
 
 

@@ -15,7 +15,8 @@ import audiornn
 from audiornn.audio import load_audio
 from audiornn.errors import AudioError, AudiornnError, ModelFileError
 from audiornn.features import FeatureExtractor, FeatureSettings
-from audiornn.listen.recognizer import Classification, Labelling, Recognizer, Transcript, load_model
+from audiornn.listen.recognizer import Recognizer, load_model
+from audiornn.listen.results import Classification, Labelling, Transcript
 from audiornn.model_file import ModelCard
 from audiornn.vocabulary import BLANK, Vocabulary
 from tests.conftest import RATE, TASKS, spoken
@@ -29,6 +30,9 @@ class Said:
 
     def __init__(self, log_probs):
         self.log_probs = np.asarray(log_probs, np.float32)
+
+    def get_inputs(self):
+        return []
 
     def run(self, names, inputs):
         return [self.log_probs[None]]
@@ -186,7 +190,7 @@ def test_words_are_the_text_and_in_order(path, stride):
     times = [time for word in heard.words for time in (word.start, word.end)]
     assert times == sorted(times)
     assert all(0 <= time <= heard.duration for time in times)
-    assert all(word.posterior == pytest.approx(0.9, rel=1e-4) for word in heard.words)
+    assert all(word.confidence == pytest.approx(0.9, rel=1e-4) for word in heard.words)
 
 
 @given(path=st.lists(st.integers(0, 3), min_size=1, max_size=16))

@@ -36,12 +36,9 @@ from audiornn.errors import CorpusError, SettingsError
 from audiornn.files import encode_json, remove_partials, write_atomically
 from audiornn.lexicon import read_lexicon
 from audiornn.recipe import Recipe, recipe_fingerprint
-from audiornn.vocabulary import Vocabulary, ctc_length
+from audiornn.vocabulary import NO_LABEL, Vocabulary, ctc_length
 
-__all__ = ["NO_LABEL", "Prepared", "SplitSummary", "last_prepared", "open_prepared", "prepare_corpus"]
-
-#: The label of frames that no segment covers.
-NO_LABEL = "_none_"
+__all__ = ["Prepared", "SplitSummary", "last_prepared", "open_prepared", "prepare_corpus"]
 
 _LISTED = 20  # cases of an error in a message; bad.txt names them all
 

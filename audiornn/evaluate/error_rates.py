@@ -10,10 +10,20 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Confusion", "EditCounts", "ErrorRate", "bootstrap_interval", "count_edits", "error_rate", "wilson_interval"]
+__all__ = [
+    "Confusion",
+    "EditCounts",
+    "ErrorRate",
+    "bootstrap_interval",
+    "count_edits",
+    "error_rate",
+    "right_words",
+    "wilson_interval",
+]
 
 Confusion = tuple[str, str]  # reference, hypothesis; one of them is empty for a deletion or an insertion
 
@@ -46,11 +56,39 @@ class ErrorRate:
 
 def count_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCounts:
     """Align two sequences of symbols (jiwer's Levenshtein alignment) and count the edits."""
-    if not reference or not hypothesis:
-        pairs = [(symbol, "") for symbol in reference] + [("", symbol) for symbol in hypothesis]
-        return EditCounts(0, len(reference), len(hypothesis), len(reference), tuple(pairs))
+    confusions: list[Confusion] = []
+    n_edits = {"substitute": 0, "delete": 0, "insert": 0}
+    for chunk in _alignment(reference, hypothesis):
+        left, right = reference[chunk.references], hypothesis[chunk.hypotheses]
+        width = max(len(left), len(right))
+        if chunk.kind != "equal":
+            n_edits[chunk.kind] += width
+            confusions += zip([*left, *[""] * (width - len(left))], [*right, *[""] * (width - len(right))], strict=True)
+    return EditCounts(n_edits["substitute"], n_edits["delete"], n_edits["insert"], len(reference), tuple(confusions))
+
+
+def right_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[bool]:
+    """Of each symbol of the hypothesis, whether the alignment finds it in the reference."""
+    right = [False] * len(hypothesis)
+    for chunk in _alignment(reference, hypothesis):
+        right[chunk.hypotheses] = [chunk.kind == "equal"] * len(right[chunk.hypotheses])
+    return right
+
+
+class _Chunk(NamedTuple):
+    """Neighbouring symbols with the same fate: "equal", "substitute", "delete" or "insert"."""
+
+    kind: str
+    references: slice
+    hypotheses: slice
+
+
+def _alignment(reference: Sequence[str], hypothesis: Sequence[str]) -> list[_Chunk]:
+    everything = slice(0, len(reference)), slice(0, len(hypothesis))
     if list(reference) == list(hypothesis):
-        return EditCounts(0, 0, 0, len(reference))
+        return [_Chunk("equal", *everything)]
+    if not reference or not hypothesis:
+        return [_Chunk("delete" if reference else "insert", *everything)]
     import jiwer
 
     # jiwer splits at spaces; symbols travel as private characters, so that a space is a symbol like any other.
@@ -64,15 +102,14 @@ def count_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCoun
         reference_transform=as_words,
         hypothesis_transform=as_words,
     )
-    confusions: list[Confusion] = []
-    for chunk in result.alignments[0]:
-        if chunk.type == "equal":
-            continue
-        left = reference[chunk.ref_start_idx : chunk.ref_end_idx]
-        right = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
-        width = max(len(left), len(right))
-        confusions += zip([*left, *[""] * (width - len(left))], [*right, *[""] * (width - len(right))], strict=True)
-    return EditCounts(result.substitutions, result.deletions, result.insertions, len(reference), tuple(confusions))
+    return [
+        _Chunk(
+            chunk.type,
+            slice(chunk.ref_start_idx, chunk.ref_end_idx),
+            slice(chunk.hyp_start_idx, chunk.hyp_end_idx),
+        )
+        for chunk in result.alignments[0]
+    ]
 
 
 def error_rate(counts: Sequence[EditCounts], *, seed: int = 0) -> ErrorRate:

@@ -14,10 +14,11 @@ from audiornn.audio import load_audio
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import AudioError, CorpusError
 from audiornn.evaluate.error_rates import EditCounts, ErrorRate, costliest, count_edits, error_rate, wilson_interval
-from audiornn.listen.recognizer import Classification, Labelling, Recognizer, Result, Transcript
+from audiornn.listen.recognizer import Recognizer
+from audiornn.listen.results import Classification, Labelling, Recognition, Transcript
 from audiornn.model_file import ModelCard
 
-__all__ = ["Report", "SpeakerRow", "evaluate"]
+__all__ = ["Report", "SpeakerRow", "evaluate", "look_ahead_table"]
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def evaluate(
     utterances: Sequence[Utterance],
     split: str,
     *,
+    look_ahead: float | None = None,
     skip_bad: bool = False,
     progress: Callable[[int], None] = lambda n_done: None,
 ) -> Report:
@@ -129,6 +131,7 @@ def evaluate(
         recognizer: the model.
         utterances: with their references.
         split: what to call them.
+        look_ahead: seconds of what follows that a bidirectional network may see; None lets it see all.
         skip_bad: count unreadable recordings instead of stopping at the first.
         progress: called with the number of utterances just done.
 
@@ -140,11 +143,11 @@ def evaluate(
         raise CorpusError(f"{split}: holds no utterances to evaluate on")
     _check_references(recognizer, utterances)
 
-    def listen(utterance: Utterance) -> Result | AudioError:
+    def listen(utterance: Utterance) -> Recognition | AudioError:
         rate = recognizer.card.features.sample_rate
         try:
             waveform = load_audio(utterance.audio, rate, start=utterance.start, duration=utterance.duration)
-            return recognizer.transcribe_waveform(waveform, rate, name=str(utterance.audio))
+            return recognizer.transcribe_waveform(waveform, rate, look_ahead=look_ahead, name=str(utterance.audio))
         except AudioError as error:
             if not skip_bad:
                 raise
@@ -182,6 +185,15 @@ def evaluate(
     )
 
 
+def look_ahead_table(whole: Report, with_look_ahead: Sequence[tuple[float, Report]]) -> str:
+    """Look-ahead against error rate, for people; the last row sees each recording whole."""
+    lines = [f"{'look-ahead':>12}  {'errors':>7}  {'error rate':>10}  95 % interval"]
+    for name, report in [*((f"{seconds:g} s", report) for seconds, report in with_look_ahead), ("all", whole)]:
+        low, high = (100 * bound for bound in report.interval)
+        lines.append(f"{name:>12}  {report.errors:7,}  {100 * report.error_rate:8.2f} %  {low:.2f}–{high:.2f}")
+    return "\n".join(lines)
+
+
 def _unit(card: ModelCard) -> str:
     if card.task == "transcribe":
         return "phones" if card.vocabulary.unit == "phone" else "words"
@@ -200,7 +212,7 @@ def _check_references(recognizer: Recognizer, utterances: Sequence[Utterance]) -
                 raise CorpusError(f"{utterance.id}: has no label to compare with")
 
 
-def _score(recognizer: Recognizer, utterance: Utterance, result: Result) -> tuple[EditCounts, EditCounts | None]:
+def _score(recognizer: Recognizer, utterance: Utterance, result: Recognition) -> tuple[EditCounts, EditCounts | None]:
     """Errors in words, labels or frames, and in characters for a transcript."""
     normalise = recognizer.card.vocabulary.normalise
     if isinstance(result, Classification):

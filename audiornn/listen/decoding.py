@@ -1,4 +1,4 @@
-"""Decoding: from log-probabilities to symbols with their frames."""
+"""Decoding: from log-probabilities to symbols with their frames, block by block or at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DecodedSymbol", "greedy_ctc", "label_runs"]
+__all__ = ["DecodedSymbol", "GreedyDecoder", "greedy_ctc", "label_runs"]
+
+LogProbs = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -27,28 +29,64 @@ class DecodedSymbol:
     posterior: float
 
 
-def greedy_ctc(log_probs: NDArray[np.float32]) -> list[DecodedSymbol]:
-    """The best path through CTC's outputs: repeats merged, then blanks (id 0) dropped (Graves et al. 2006, § 3.2).
+class GreedyDecoder:
+    """The best path, as its frames come: runs of frames that share their most probable symbol.
+
+    How the frames are cut into blocks makes no difference.
 
     Args:
-        log_probs: (frames, symbols), real frames only.
+        drop_blank: leave out runs of id 0. What is left is CTC's best path (Graves et al. 2006, § 3.2): repeats merged,
+            then blanks dropped.
     """
-    return [run for run in label_runs(log_probs) if run.id != 0]
+
+    def __init__(self, *, drop_blank: bool) -> None:
+        self._drop_blank = drop_blank
+        self._n_frames = 0
+        self._id, self._first, self._probability = -1, 0, 0.0  # the run that may still go on, and its summed posterior
+
+    @property
+    def settled(self) -> int:
+        """Frames whose symbols are all given; a run that may still go on begins there."""
+        return self._n_frames if self._id <= 0 and self._drop_blank else self._first
+
+    def push(self, log_probs: LogProbs) -> list[DecodedSymbol]:
+        """Take frames (frames, symbols), any number; returns the runs that have now ended."""
+        if not len(log_probs):
+            return []
+        best = log_probs.argmax(axis=1)
+        probabilities = np.exp(log_probs[np.arange(len(best)), best].astype(np.float64))
+        borders = np.flatnonzero(np.diff(best)) + 1
+        firsts = [0, *borders.tolist()]
+        ended = []
+        for first, symbol, probability in zip(
+            firsts, best[firsts].tolist(), np.add.reduceat(probabilities, firsts).tolist(), strict=True
+        ):
+            if symbol != self._id:
+                ended += self._end(self._n_frames + first)
+                self._id, self._first, self._probability = symbol, self._n_frames + first, 0.0
+            self._probability += probability
+        self._n_frames += len(best)
+        return ended
+
+    def finish(self) -> list[DecodedSymbol]:
+        """Say that no frames follow; returns the last run."""
+        ended = self._end(self._n_frames)
+        self._id, self._first = -1, self._n_frames
+        return ended
+
+    def _end(self, n_frames: int) -> list[DecodedSymbol]:
+        if self._id < 0 or (self._id == 0 and self._drop_blank):
+            return []
+        return [DecodedSymbol(self._id, self._first, n_frames - 1, self._probability / (n_frames - self._first))]
 
 
-def label_runs(log_probs: NDArray[np.float32]) -> list[DecodedSymbol]:
-    """Runs of frames that share their most probable symbol, in order.
+def greedy_ctc(log_probs: LogProbs) -> list[DecodedSymbol]:
+    """The best path through CTC's outputs, (frames, symbols), real frames only: its symbols, blanks dropped."""
+    decoder = GreedyDecoder(drop_blank=True)
+    return decoder.push(log_probs) + decoder.finish()
 
-    Args:
-        log_probs: (frames, symbols), real frames only.
-    """
-    if not len(log_probs):
-        return []
-    best = log_probs.argmax(axis=1)
-    borders = np.flatnonzero(np.diff(best)) + 1
-    firsts = [0, *borders.tolist()]
-    lasts = [*(borders - 1).tolist(), len(best) - 1]
-    return [
-        DecodedSymbol(int(best[a]), a, b, float(np.exp(log_probs[a : b + 1, best[a]]).mean()))
-        for a, b in zip(firsts, lasts, strict=True)
-    ]
+
+def label_runs(log_probs: LogProbs) -> list[DecodedSymbol]:
+    """Runs of frames that share their most probable symbol, (frames, symbols), real frames only, in order."""
+    decoder = GreedyDecoder(drop_blank=False)
+    return decoder.push(log_probs) + decoder.finish()

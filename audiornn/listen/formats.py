@@ -1,24 +1,466 @@
-"""Results as text and as JSON. Everything the text shows, the JSON holds."""
+"""Results as text: for people, as JSON, as subtitles, and as phoneticians and evaluations read them.
+
+Every writer is a pure function of a result. Everything the text shows, the JSON holds; of the other formats each shows
+what its readers can hold. A line break or a control character in a label becomes a space everywhere but in JSON, which
+can write it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import math
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from itertools import accumulate, pairwise
+from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 
-from audiornn.listen.recognizer import Classification, Result, Transcript
+from audiornn.errors import SettingsError, nearest
+from audiornn.files import encode_json
+from audiornn.listen.results import AlignedWord, Alignment, Classification, Labelling, Result, TimedLabel, Transcript
+from audiornn.vocabulary import NO_LABEL
 
-__all__ = ["to_json", "to_text"]
+__all__ = [
+    "FORMATS",
+    "PAUSE",
+    "Phrase",
+    "format_result",
+    "phrases",
+    "to_ctm",
+    "to_json",
+    "to_rttm",
+    "to_srt",
+    "to_text",
+    "to_textgrid",
+    "to_vtt",
+]
+
+#: The formats by name, and what their files are called.
+FORMATS = {
+    "text": ".txt",
+    "json": ".json",
+    "srt": ".srt",
+    "vtt": ".vtt",
+    "ctm": ".ctm",
+    "textgrid": ".TextGrid",
+    "rttm": ".rttm",
+}
+
+#: Seconds of silence that end a phrase.
+PAUSE = 0.6
+
+_LINE = 42  # characters of a subtitle's line, of which there are two: the broadcasters' usual measure
+_LEAST_CUE = 1000  # milliseconds; shorter cues flash by unread
+_NARROWEST = 1000  # microseconds of a TextGrid's interval, where there is room
+_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+#: What Python, JavaScript and editors take for the end of a line, and JSON may write as it is.
+_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """Words said in one go.
+
+    Attributes:
+        text: the words, parted by spaces.
+        start: seconds.
+        end: seconds; never after the start of the next phrase.
+        words: in order of time.
+    """
+
+    text: str
+    start: float
+    end: float
+    words: tuple[TimedLabel, ...]
+
+
+def format_result(result: Result, output_format: str, *, audio: str, task: str) -> str:
+    r"""A result in one of `FORMATS`, as it stands in a file.
+
+    Args:
+        result: what listening gave.
+        output_format: a name of `FORMATS`.
+        audio: the recording's path; JSON holds it, CTM and RTTM its stem.
+        task: the model's; JSON holds it.
+
+    Returns:
+        Text that ends in one newline, JSON in a single line. Where there is nothing to say, SRT, CTM and RTTM are the
+        empty string: their readers trip over an empty line.
+
+    Raises:
+        SettingsError: no such format.
+
+    >>> format_result(Transcript("", (), 1.0), "vtt", audio="a.wav", task="transcribe")
+    'WEBVTT\n'
+    """
+    if output_format == "text":
+        return to_text(result) + "\n"
+    if output_format == "json":
+        line = encode_json(to_json(result, audio=audio, task=task)).decode()
+        return line.translate(_LINE_ENDS) + "\n"
+    if output_format == "srt":
+        return to_srt(result)
+    if output_format == "vtt":
+        return to_vtt(result)
+    if output_format == "ctm":
+        return to_ctm(result, audio=audio)
+    if output_format == "textgrid":
+        return to_textgrid(result)
+    if output_format == "rttm":
+        return to_rttm(result, audio=audio)
+    raise SettingsError(
+        f"format {output_format!r}: there is no such format{nearest(output_format, FORMATS)} "
+        f"(there are {', '.join(FORMATS)})"
+    )
 
 
 def to_text(result: Result) -> str:
-    """A result for people: the transcript; label and probability; or a line a segment."""
+    """A result for people, without a newline at its end; times in seconds, columns parted by tabs.
+
+    The transcript; label and probability; start, end and label of each segment; or of each aligned word start, end,
+    word and confidence, and `heard: …` or `not heard` where the audio does not fit. What is heard beyond the text has
+    a line of its own, without a word, marked `extra: …`.
+    """
     if isinstance(result, Transcript):
-        return result.text
+        return _clean(result.text)
     if isinstance(result, Classification):
-        return f"{result.label}\t{result.probability:.3f}"
-    return "\n".join(f"{s.start:.2f}\t{s.end:.2f}\t{s.label}" for s in result.segments)
+        return f"{_clean(result.label)}\t{result.probability:.3f}"
+    if isinstance(result, Labelling):
+        return "\n".join(f"{s.start:.2f}\t{s.end:.2f}\t{_clean(s.label)}" for s in result.segments)
+    rows = [(word.start, word.end, _clean(word.label), word.confidence, _misfit(word)) for word in result.words]
+    rows += [(e.start, e.end, "", e.confidence, f"\textra: {_clean(e.label)}") for e in result.extra]
+    rows.sort(key=lambda row: row[0])
+    return "\n".join(f"{start:.2f}\t{end:.2f}\t{word}\t{sure:.3f}{mark}" for start, end, word, sure, mark in rows)
 
 
 def to_json(result: Result, *, audio: str, task: str) -> dict[str, Any]:
-    """A result as plain types; times in seconds."""
+    """A result as plain types, everything in it; times in seconds."""
     return {"audio": audio, "task": task, **asdict(result)}
+
+
+def to_srt(result: Result) -> str:
+    """A result as SubRip subtitles, UTF-8: a cue a phrase or segment, of two lines of 42 characters at most.
+
+    The format has no escapes: an arrow `-->` is written `→`; a tag such as `<i>` stays and a player may obey it.
+    """
+    return "\n".join(
+        f"{i}\n{_clock(start, ',')} --> {_clock(end, ',')}\n"
+        + "".join(f"{line.replace('-->', '→')}\n" for line in lines)
+        for i, (start, end, lines) in enumerate(_cues(result), 1)
+    )
+
+
+def to_vtt(result: Result) -> str:
+    """A result as WebVTT subtitles (W3C), cues as in SRT; `&`, `<` and `>` are escaped, and with them any arrow."""
+    blocks = ["WEBVTT\n"]
+    for start, end, lines in _cues(result):
+        text = "\n".join(lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        blocks.append(f"{_clock(start, '.')} --> {_clock(end, '.')}\n{text}\n")
+    return "\n".join(blocks)
+
+
+def to_ctm(result: Result, *, audio: str) -> str:
+    """A result as NIST's time-marked conversation: a line a word, sorted by start.
+
+    `<file> <channel> <start> <duration> <word> <confidence>`, times in seconds. The file is the recording's stem, its
+    spaces percent-encoded; the channel is 1. Spaces within a label become `_`, and an empty one is `<eps>`, Kaldi's
+    word for nothing.
+    """
+    file, lines = _file_id(audio), []
+    for word in _labels(result):
+        start, end = _milliseconds(word.start), _milliseconds(word.end)
+        confidence = min(1.0, max(0.0, word.confidence))
+        lines.append(f"{file} 1 {_span(start, end)} {_token(word.label) or '<eps>'} {confidence:.3f}\n")
+    return "".join(lines)
+
+
+def to_rttm(result: Result, *, audio: str) -> str:
+    """A result as NIST's rich transcription time marks: a SPEAKER line a segment, sorted by start, times in seconds.
+
+    The speaker's name is the label, with `_` for spaces. Words are joined to stretches of speech that pauses of 0.6
+    seconds part, and the name is `speech`. A segment that rounds to no milliseconds is left out: scorers refuse it.
+    """
+    file, lines = _file_id(audio), []
+    for name, start, end in _stretches(result):
+        first, last = _milliseconds(start), _milliseconds(end)
+        if first < last:
+            lines.append(f"SPEAKER {file} 1 {_span(first, last)} <NA> <NA> {name} <NA> <NA>\n")
+    return "".join(lines)
+
+
+def to_textgrid(result: Result) -> str:
+    """A result as a TextGrid of Praat, the long text format, UTF-8.
+
+    Tiers of intervals: `words`, of an alignment also `symbols`; or `labels`. Each tiles the recording, with empty
+    intervals where nothing is said. Praat refuses intervals that overlap or have no length: of words that overlap, the
+    earlier ends where the next begins; a word without length gets a millisecond; a smaller gap is closed.
+    """
+    tiers: dict[str, Sequence[TimedLabel]] = {"labels": _labels(result)}
+    if isinstance(result, Transcript | Alignment):
+        tiers = {"words": _labels(result)}
+    if isinstance(result, Alignment):
+        tiers["symbols"] = [symbol for word in result.words for symbol in word.symbols]
+    # Microseconds, as listening rounds its times; the recording's own end is written to its last digit.
+    exact = max(1, round(1e6 * result.duration))
+    end = max(exact, *map(len, tiers.values()))
+    xmax = format(Decimal(repr(float(result.duration))), "f") if end == exact and result.duration > 0 else _micro(end)
+    lines = [
+        'File type = "ooTextFile"\nObject class = "TextGrid"\n',
+        f"xmin = 0\nxmax = {xmax}\ntiers? <exists>\nsize = {len(tiers)}\nitem []:",
+    ]
+    for t, (name, labels) in enumerate(tiers.items(), 1):
+        intervals = _tile(labels, end)
+        lines += [
+            f'    item [{t}]:\n        class = "IntervalTier"\n        name = "{name}"',
+            f"        xmin = 0\n        xmax = {xmax}\n        intervals: size = {len(intervals)}",
+        ]
+        for i, (start, stop, text) in enumerate(intervals, 1):
+            quoted = text.replace('"', '""')
+            lines += [
+                f"        intervals [{i}]:\n            xmin = {_micro(start)}",
+                f'            xmax = {xmax if stop == end else _micro(stop)}\n            text = "{quoted}"',
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def phrases(
+    words: Iterable[TimedLabel], *, pause: float = PAUSE, longest: float = 7.0, most_characters: int = 84
+) -> list[Phrase]:
+    """Group words into phrases that do not overlap, as a subtitle shows them.
+
+    A phrase ends before a pause, and before the word that would make it too long to show. A word longer than
+    `most_characters` (a script without spaces, read as one word) is cut between characters, and its time shared out by
+    them; a word longer than `longest` stays whole.
+
+    Args:
+        words: in any order; those without a visible character are left out.
+        pause: seconds of silence that end a phrase.
+        longest: seconds from its first word to the end of its last.
+        most_characters: of its text, in two lines of half as many, parted at a space. A wide character (Chinese, …)
+            counts as two.
+
+    Returns:
+        Phrases in order of time. Their times are those of their words, so that they may be short; where words overlap,
+        a phrase ends where the next begins.
+    """
+    line = max(1, most_characters // 2)
+    groups: list[list[tuple[str, TimedLabel]]] = []
+    start = end = 0.0
+    n_lines, used, total = 1, 0, 0  # of the phrase so far, its lines filled greedily: no way of parting takes fewer
+    for word in sorted(words, key=lambda word: word.start):
+        for i, (text, piece) in enumerate(_pieces(word, line)):
+            width = _width(text)
+            in_time = piece.start - end < pause and max(end, piece.end) - start <= longest
+            goes_on = groups and i == 0 and in_time and total + 1 + width <= most_characters
+            if goes_on and used + 1 + width <= line:
+                used += 1 + width
+            elif goes_on and n_lines == 1 and width <= line:
+                n_lines, used = 2, width
+            else:
+                groups.append([])
+                start = end = piece.start
+                n_lines, used = (1, width) if width <= line else (2, line)
+                total = -1
+            total += 1 + width
+            groups[-1].append((text, piece))
+            end = max(end, piece.end)
+    starts = [
+        *accumulate((group[0][1].start for group in groups), max),
+        math.inf,
+    ]  # a cut word may lie in another's way
+    return [
+        Phrase(
+            " ".join(text for text, _ in group),
+            first,
+            max(first, min(following, max(piece.end for _, piece in group))),
+            tuple(piece for _, piece in group),
+        )
+        for group, (first, following) in zip(groups, pairwise(starts), strict=True)
+    ]
+
+
+def _labels(result: Result) -> list[TimedLabel]:
+    """What holds when, sorted by start; of a classification, its label from beginning to end."""
+    found: Iterable[TimedLabel]
+    if isinstance(result, Classification):
+        found = [TimedLabel(result.label, 0.0, result.duration, result.probability)]
+    else:
+        found = result.segments if isinstance(result, Labelling) else result.words
+    return sorted((label for label in found if label.label != NO_LABEL), key=lambda label: label.start)
+
+
+def _stretches(result: Result) -> list[tuple[str, float, float]]:
+    """Names with their start and end in seconds: the labels, or where there is speech."""
+    labels = _labels(result)
+    if isinstance(result, Classification | Labelling):
+        return [(_token(label.label) or "<NA>", label.start, label.end) for label in labels]
+    speech = phrases(labels, longest=math.inf, most_characters=sys.maxsize)
+    return [("speech", phrase.start, phrase.end) for phrase in speech]
+
+
+def _cues(result: Result) -> list[tuple[int, int, list[str]]]:
+    """Start and end in milliseconds, and lines, of each subtitle; they last a second where the next leaves room."""
+    each = isinstance(result, Classification | Labelling)  # labels are not a text: every one has its own cue
+    found = phrases(_labels(result), pause=-math.inf if each else PAUSE, most_characters=2 * _LINE)
+    if not found:
+        return []
+    starts: list[int] = []
+    for phrase in found:
+        start = _milliseconds(phrase.start)
+        starts.append(max(start, starts[-1] + 1) if starts else start)
+    last = max(_milliseconds(result.duration), _milliseconds(found[-1].end), starts[-1] + 1)
+    return [
+        (start, min(max(_milliseconds(phrase.end), start + _LEAST_CUE), following), _lines(phrase.text))
+        for phrase, (start, following) in zip(found, pairwise([*starts, last]), strict=True)
+    ]
+
+
+def _lines(text: str) -> list[str]:
+    """A cue's text in one line, or in two of like length."""
+    spans = _wrap(text, _LINE)
+    if len(spans) == 1:
+        return [text]
+    widths = [(_width(text[:i]), _width(text[i + 1 :]), i) for i, c in enumerate(text) if c == " "]
+    longer, at = min(((max(left, right), i) for left, right, i in widths), default=(_LINE + 1, 0))
+    if longer <= _LINE:
+        return [text[:at], text[at + 1 :]]
+    return [text[first:last] for first, last in spans]
+
+
+def _pieces(word: TimedLabel, line: int) -> list[tuple[str, TimedLabel]]:
+    """A word's text and the word; if it fills more than two lines, its parts, each with its share of the time."""
+    text = _clean(word.label)
+    parts: list[tuple[int, int]] = []
+    second = False
+    for first, last in _wrap(text, line):
+        second = bool(parts) and not second and _width(text[parts[-1][0] : last]) <= 2 * line
+        if second:
+            parts[-1] = (parts[-1][0], last)
+        else:
+            parts.append((first, last))
+    if len(parts) <= 1:
+        return [(text, word)] if text else []
+    pieces = []
+    for first, last in parts:
+        start, end = (word.start + (word.end - word.start) * at / len(text) for at in (first, last))
+        pieces.append((text[first:last], TimedLabel(text[first:last], start, end, word.confidence)))
+    return pieces
+
+
+def _wrap(text: str, line: int) -> list[tuple[int, int]]:
+    """Where the lines of a cleaned text begin and end: cut at its spaces, within a word only if it must be."""
+    spans, first = [], 0
+    while first < len(text):
+        last, used = first, 0
+        while last < len(text) and (used := used + _cells(text[last])) <= line:
+            last += 1
+        if last < len(text):
+            space = text.rfind(" ", first, last + 1)
+            last = space if space > first else _between_characters(text, first, max(last, first + 1))
+        spans.append((first, last))
+        first = last + text.startswith(" ", last)
+    return spans
+
+
+def _between_characters(text: str, first: int, last: int) -> int:
+    """The last place up to `last` that does not part a letter from its marks, or `last` if there is none."""
+    cut = last
+    while first < cut < len(text) and (
+        unicodedata.category(text[cut])[0] == "M" or "\u200d" in text[cut - 1 : cut + 1]
+    ):
+        cut -= 1
+    return cut if cut > first else last
+
+
+def _width(text: str) -> int:
+    return len(text) if text.isascii() else sum(map(_cells, text))
+
+
+def _cells(character: str) -> int:
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _tile(labels: Sequence[TimedLabel], end: int) -> list[tuple[int, int, str]]:
+    """Intervals (start, end, text) in microseconds that follow each other from 0 to `end`, each longer than nothing.
+
+    Args:
+        labels: no more of them than `end` has microseconds.
+        end: microseconds.
+    """
+    kept = sorted(
+        (round(1e6 * label.start), round(1e6 * label.end), text)
+        for label in labels
+        if label.label != NO_LABEL and (text := _clean(label.label))
+    )
+    if not kept:
+        return [(0, end, "")]
+    step = min(_NARROWEST, end // len(kept))
+    starts, room = [], 0
+    for start, _, _ in kept:  # none before the one before it has its step …
+        starts.append(max(start, room))
+        room = starts[-1] + step
+    room = end
+    for i in reversed(range(len(starts))):  # … and all of them before the end
+        room = starts[i] = min(starts[i], room - step)
+    intervals = []
+    at = 0
+    for (_, stop, text), (start, following) in zip(kept, pairwise([*starts, end]), strict=True):
+        if start - at >= _NARROWEST:
+            intervals.append((at, start, ""))
+            at = start
+        stop = min(max(stop, start + step), following)
+        at_end = following if following - stop < _NARROWEST else stop
+        intervals.append((at, at_end, text))
+        at = at_end
+    if at < end:
+        intervals.append((at, end, ""))
+    return intervals
+
+
+def _misfit(word: AlignedWord) -> str:
+    if word.fits:
+        return ""
+    heard = _clean(word.heard)
+    return f"\theard: {heard}" if heard else "\tnot heard"
+
+
+def _clean(label: str) -> str:
+    """A label in one line: single spaces for whatever breaks or steers a line, and nothing that UTF-8 cannot hold."""
+    return _SURROGATES.sub("\ufffd", _BREAKS.sub(" ", label).strip())
+
+
+def _token(label: str) -> str:
+    return _clean(label).replace(" ", "_")
+
+
+def _file_id(audio: str) -> str:
+    """A recording's stem as one word that no other stem gives, and no reader takes for a comment."""
+    stem = "stdin" if audio == "-" else PurePath(audio).stem or "recording"
+    return "".join(
+        quote(c, safe="", errors="surrogatepass") if c in "%;" or not c.isprintable() or c.isspace() else c
+        for c in stem
+    )
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(1000 * max(0.0, seconds))
+
+
+def _clock(milliseconds: int, mark: str) -> str:
+    """`hh:mm:ss,mmm`, from whole milliseconds, so that no rounding shows 60 seconds."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{mark}{rest:03}"
+
+
+def _span(start: int, end: int) -> str:
+    """Start and duration in seconds, of milliseconds, so that their sum is the end."""
+    return f"{start / 1000:.3f} {max(0, end - start) / 1000:.3f}"
+
+
+def _micro(microseconds: int) -> str:
+    return f"{microseconds / 1e6:.6f}".rstrip("0").rstrip(".")

@@ -2,79 +2,50 @@
 
 A ladder, each step calling the one below:
 
-transcribe(file) → transcribe_waveform(samples, rate) → transcribe_features(features) → log_probs(features)
+transcribe(file, samples, or blocks) → transcribe_blocks → log-probability blocks → log_probs(features)
+
+and beside it a stream, which takes samples as they come: stream() → push(samples) → finish().
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiornn.audio import load_audio, source_name, to_waveform
-from audiornn.errors import AudioError, ModelFileError
+from audiornn.audio import Resampler, Waveform, audio_blocks, source_name, to_mono, to_waveform
+from audiornn.errors import AudioError, ModelFileError, SettingsError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
-from audiornn.listen.decoding import DecodedSymbol, greedy_ctc, label_runs
+from audiornn.listen.alignment import align_text
+from audiornn.listen.results import Alignment, Classification, Labelling, Recognition, TimedLabel, Transcript
+from audiornn.listen.streaming import (
+    CONTEXT,
+    LEAST_STEP,
+    WINDOW,
+    CarriedStream,
+    LogProbStream,
+    WindowedStream,
+    Windows,
+    check_streams,
+    log_prob_blocks,
+    streams,
+)
+from audiornn.listen.words import reader_of
 from audiornn.model_file import ModelCard, open_model_file
 
-__all__ = ["Classification", "Labelling", "Recognizer", "Result", "TimedLabel", "Transcript", "load_model"]
+__all__ = ["Recognizer", "Stream", "load_model"]
 
+#: Seconds up to which a recording goes through a bidirectional network in one pass.
+LONGEST_PASS = 60.0
 
-@dataclass(frozen=True)
-class TimedLabel:
-    """A word or a label with its place in the recording.
-
-    Attributes:
-        label: the word, or the label.
-        start: seconds.
-        end: seconds.
-        posterior: the network's probability, averaged over the frames it was read from; not calibrated.
-    """
-
-    label: str
-    start: float
-    end: float
-    posterior: float
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """What was said: the text, its words in time, and the recording's length in seconds."""
-
-    text: str
-    words: tuple[TimedLabel, ...]
-    duration: float
-
-
-@dataclass(frozen=True)
-class Classification:
-    """What kind of recording it is.
-
-    Attributes:
-        label: the most probable.
-        probability: of that label.
-        probabilities: of every label, summing to 1.
-        duration: the recording's length in seconds.
-    """
-
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-    duration: float
-
-
-@dataclass(frozen=True)
-class Labelling:
-    """Which label holds when: segments that tile the recording, and its length in seconds."""
-
-    segments: tuple[TimedLabel, ...]
-    duration: float
-
-
-Result = Transcript | Classification | Labelling
+Samples = NDArray[Any]
+Source = str | Path | IO[bytes] | Samples | Iterable[Samples]
 
 
 def load_model(path: str | Path, *, threads: int = 1) -> Recognizer:
@@ -82,13 +53,13 @@ def load_model(path: str | Path, *, threads: int = 1) -> Recognizer:
 
     Args:
         path: of the file that `audiornn train` wrote.
-        threads: onnxruntime may use for one recording.
+        threads: that may listen to one long recording; several short ones are best given to threads of the caller's.
 
     Raises:
-        ModelFileError: missing, not a model file, or from a newer version.
+        ModelFileError: missing, not a model file, or of another version.
     """
-    session, card = open_model_file(path, threads=threads)
-    return Recognizer(session, card)
+    session, card = open_model_file(path)
+    return Recognizer(session, card, threads=threads)
 
 
 class Recognizer:
@@ -98,59 +69,96 @@ class Recognizer:
         card: what the model file says of itself.
     """
 
-    def __init__(self, session: Any, card: ModelCard) -> None:
+    def __init__(self, session: Any, card: ModelCard, *, threads: int = 1) -> None:
         self.card = card
         self._session = session
+        self._threads = threads
         self._extractor = FeatureExtractor(_listening(card))
 
-    def transcribe(self, source: str | Path | IO[bytes], *, channel: int | None = None) -> Result:
-        """Listen to a recording.
+    def transcribe(
+        self,
+        source: Source,
+        sample_rate: int | None = None,
+        *,
+        channel: int | None = None,
+        look_ahead: float | None = None,
+        progress: Callable[[float], None] = lambda seconds: None,
+    ) -> Recognition:
+        """Listen to a recording, of any length, in memory that does not grow with it.
+
+        >>> model.transcribe("strings.wav").text
+        'sol do mi'
+        >>> model.transcribe(samples, 8000).words[0]
+        TimedLabel(label='sol', start=..., end=..., confidence=0.9...)
 
         Args:
-            source: a path, `-` for standard input, or a binary file object.
+            source: a path, `-` for standard input, a binary file object; or samples (samples,) or (samples, channels);
+                or an iterable of such arrays, the blocks of one recording.
+            sample_rate: Hz, of samples and blocks; a file knows its own.
             channel: the channel to take, from 1; None mixes all of them down.
+            look_ahead: seconds that a bidirectional network may see beyond what it says, as a stream would; None lets
+                it see all it needs.
+            progress: called now and then with the seconds heard so far.
 
         Returns:
             A `Transcript`, a `Classification` or a `Labelling`, as the model's task is.
 
         Raises:
-            AudioError: the recording cannot be read, or is shorter than one window.
+            AudioError: the recording cannot be read, is shorter than one window, or its rate is not said.
+            ModelFileError: a look-ahead, but the model cannot stream.
         """
-        sample_rate = self.card.features.sample_rate
-        waveform = load_audio(source, sample_rate, channel=channel)
-        return self.transcribe_waveform(waveform, sample_rate, name=source_name(source))
+        blocks, name = self._blocks(source, sample_rate, channel)
+        return self._listen(blocks, name, look_ahead, progress)
 
-    def transcribe_waveform(self, samples: NDArray[Any], sample_rate: int, *, name: str = "the waveform") -> Result:
+    def align(
+        self, source: Source, text: str, sample_rate: int | None = None, *, channel: int | None = None
+    ) -> Alignment:
+        """Lay a text along the recording that it was read from: when each word and symbol is said, and whether it is.
+
+        >>> [(word.label, word.fits) for word in model.align("strings.wav", "sol do mi").words]
+        [('sol', True), ('do', True), ('mi', True)]
+
+        Args:
+            source: as `transcribe` takes it.
+            text: what is said, all of it.
+            sample_rate: Hz, of samples and blocks.
+            channel: the channel to take, from 1; None mixes all of them down.
+
+        Raises:
+            CorpusError: a symbol that the model does not know, no text, or more of it than the recording has room for.
+            ModelFileError: the model does not transcribe.
+        """
+        if self.card.task != "transcribe":
+            raise ModelFileError(f"this model's task is {self.card.task!r}; only one that transcribes can align a text")
+        features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        log_probs = np.concatenate(list(self._log_prob_blocks(features, None)))
+        return align_text(self.card, log_probs, text, features.duration)
+
+    def transcribe_waveform(
+        self,
+        samples: Samples,
+        sample_rate: int,
+        *,
+        channel: int | None = None,
+        look_ahead: float | None = None,
+        name: str = "the waveform",
+    ) -> Recognition:
         """Listen to samples in memory, (samples,) or (samples, channels), at any rate in Hz.
 
         Raises:
             AudioError: empty, not finite, or shorter than one window.
         """
-        settings = self.card.features
-        waveform = to_waveform(samples, sample_rate, settings.sample_rate, name=name)
-        if len(waveform) < settings.win_length:
-            raise AudioError(
-                f"{name}: too short: {1000 * len(waveform) / settings.sample_rate:.3g} ms, one window takes "
-                f"{1000 * settings.win_length / settings.sample_rate:g} ms; was the recording cut off?"
-            )
-        return self.transcribe_features(self._extractor(waveform), duration=len(waveform) / settings.sample_rate)
+        waveform = to_waveform(samples, sample_rate, self.card.features.sample_rate, channel=channel, name=name)
+        return self._listen([waveform], name, look_ahead)
 
-    def transcribe_features(self, features: Features, *, duration: float | None = None) -> Result:
-        """Listen to features, (frames, n_features), of a recording of `duration` seconds."""
+    def transcribe_features(self, features: Features, *, duration: float | None = None) -> Recognition:
+        """Listen to features, (frames, n_features), of a recording of `duration` seconds, in one pass."""
         if duration is None:
             duration = self.card.features.frames_to_seconds(len(features))
-        log_probs = self.log_probs(features)
-        if self.card.task == "classify":
-            return self._classification(log_probs, duration)
-        if self.card.task == "label":
-            segments = self._timed(label_runs(log_probs), duration)
-            return Labelling((*segments[:-1], replace(segments[-1], end=duration)), duration)
-        symbols = greedy_ctc(log_probs)
-        text = " ".join(self.card.vocabulary.join(symbol.id for symbol in symbols).split())
-        return Transcript(text, self._words(symbols, duration), duration)
+        return self._result([self.log_probs(features)], lambda: duration)
 
     def log_probs(self, features: Features) -> NDArray[np.float32]:
-        """The network's log-probabilities: (output frames, symbols), or (labels,) of a classifier.
+        """The network's log-probabilities in one pass: (output frames, symbols), or (labels,) of a classifier.
 
         Raises:
             ModelFileError: features of another shape than the model's.
@@ -165,6 +173,100 @@ class Recognizer:
         log_probs: NDArray[np.float32] = self._session.run(["log_probs"], inputs)[0][0]
         return log_probs
 
+    def stream(
+        self, sample_rate: int | None = None, *, look_ahead: float | None = None, step: float | None = None
+    ) -> Stream:
+        """Start listening to samples as they come.
+
+        >>> stream = model.stream(8000)
+        >>> words = [word.label for block in blocks for word in stream.push(block)]
+        >>> words + [word.label for word in stream.finish()]
+        ['sol', 'do', 'mi']
+
+        Args:
+            sample_rate: Hz of the samples; None says they are at the model's own.
+            look_ahead: seconds that a bidirectional network may see beyond what it says; None takes what it needs for
+                the words of a single pass. One of one direction needs none.
+            step: seconds that a bidirectional network says at once, which come on top; None takes a fifth of the
+                look-ahead, at least 0.1. Each step costs its own length and both contexts.
+
+        Raises:
+            ModelFileError: a classifier, or a model that normalises each recording as a whole.
+        """
+        return Stream(
+            self.card,
+            self._extractor,
+            self._log_prob_stream(look_ahead, step),
+            self.card.features.sample_rate if sample_rate is None else sample_rate,
+        )
+
+    @cached_property
+    def _carries_state(self) -> bool:
+        return "state" in [value.name for value in self._session.get_inputs()]
+
+    def _log_prob_stream(self, look_ahead: float | None, step: float | None = None) -> LogProbStream:
+        check_streams(self.card)
+        if self._carries_state:
+            return CarriedStream(self._session.run, self.card)
+        return WindowedStream(self.log_probs, self._windows(look_ahead, step), len(self.card.vocabulary))
+
+    def _windows(self, look_ahead: float | None, step: float | None = None) -> Windows:
+        if look_ahead is not None and not 0 <= look_ahead < float("inf"):
+            raise SettingsError(f"a look-ahead of {look_ahead} s is none; it is a number of seconds, at least 0")
+        after = CONTEXT if look_ahead is None else look_ahead
+        step = max(LEAST_STEP, after / 5) if step is None else step
+        return Windows(self.card, step=step, before=CONTEXT, after=after)
+
+    def _blocks(self, source: Source, sample_rate: int | None, channel: int | None) -> tuple[Iterable[Waveform], str]:
+        """A source's samples at the model's rate, block by block, and what to call it in an error."""
+        rate = self.card.features.sample_rate
+        if isinstance(source, (str, Path)) or hasattr(source, "read"):
+            file: str | Path | IO[bytes] = source  # type: ignore[assignment]
+            return audio_blocks(file, rate, channel=channel), source_name(file)
+        if sample_rate is None:
+            raise AudioError("samples do not say their rate: transcribe(samples, sample_rate=16000), in Hz")
+        if isinstance(source, np.ndarray):
+            return [to_waveform(source, sample_rate, rate, channel=channel)], "the waveform"
+        return _at_rate(source, sample_rate, rate, channel), "the blocks"
+
+    def _listen(
+        self,
+        blocks: Iterable[Waveform],
+        name: str,
+        look_ahead: float | None,
+        progress: Callable[[float], None] = lambda seconds: None,
+    ) -> Recognition:
+        """Listen to blocks of samples at the model's rate."""
+        features = _FeatureBlocks(self._extractor, blocks, name, progress)
+        return self._result(self._log_prob_blocks(features, look_ahead), lambda: features.duration)
+
+    def _log_prob_blocks(self, features: _FeatureBlocks, look_ahead: float | None) -> Iterator[NDArray[np.float32]]:
+        """Log-probabilities of all frames in order: of a short recording at once, of a long one in stretches."""
+        if look_ahead is not None or (self._carries_state and streams(self.card)):
+            stream = self._log_prob_stream(look_ahead)
+            for block in features:
+                yield stream.push(block)
+            yield stream.finish()
+            return
+        beginning = features.first(LONGEST_PASS)
+        if features.ended or not streams(self.card):
+            yield self.log_probs(np.concatenate([beginning, *features]))
+            return
+        blocks = itertools.chain([beginning], features)
+        yield from log_prob_blocks(self.log_probs, self._windows(None, WINDOW), blocks, self._threads)
+
+    def _result(self, log_probs: Iterable[NDArray[np.float32]], duration: Callable[[], float]) -> Recognition:
+        """What blocks of log-probabilities say; the duration is asked for when all have come."""
+        if self.card.task == "classify":
+            (scores,) = log_probs
+            return self._classification(scores, duration())
+        reader = reader_of(self.card)
+        found = [label for block in log_probs for label in reader.push(block)]
+        found += reader.finish(duration())
+        if self.card.task == "label":
+            return Labelling(tuple(found), duration())
+        return Transcript(" ".join(word.label for word in found), tuple(found), duration())
+
     def _classification(self, log_probs: NDArray[np.float32], duration: float) -> Classification:
         probabilities = np.exp(log_probs.astype(np.float64))
         best = int(log_probs.argmax())
@@ -176,41 +278,129 @@ class Recognizer:
             duration,
         )
 
-    def _words(self, symbols: list[DecodedSymbol], duration: float) -> tuple[TimedLabel, ...]:
-        """Join symbols to words; characters are parted by spaces."""
-        if self.card.vocabulary.unit != "character":
-            return self._timed(symbols, duration)
-        words, current = [], []
-        names = self.card.vocabulary.symbols
-        for symbol in [*symbols, None]:
-            if symbol is not None and names[symbol.id] != " ":
-                current.append(symbol)
-            elif current:
-                letters = self._timed(current, duration)
-                words.append(
-                    TimedLabel(
-                        "".join(letter.label for letter in letters),
-                        letters[0].start,
-                        letters[-1].end,
-                        sum(letter.posterior for letter in letters) / len(letters),
-                    )
-                )
-                current = []
-        return tuple(words)
 
-    def _timed(self, symbols: list[DecodedSymbol], duration: float) -> tuple[TimedLabel, ...]:
-        """Frames to seconds: a frame reaches half a hop to either side of its centre."""
-        to_seconds = self.card.features.frames_to_seconds
-        stride, half = self.card.stride, self.card.output_seconds / 2
-        return tuple(
-            TimedLabel(
-                self.card.vocabulary.symbols[symbol.id],
-                round(max(0.0, to_seconds(symbol.first * stride) - half), 6),
-                round(min(duration, to_seconds(symbol.last * stride) + half), 6),
-                symbol.posterior,
-            )
-            for symbol in symbols
+class Stream:
+    """A recording that is being made: samples in, words or segments out as soon as they are settled.
+
+    Whatever the blocks, all that it gives is what `transcribe` gives of the whole recording with the same look-ahead.
+    """
+
+    def __init__(
+        self, card: ModelCard, extractor: FeatureExtractor, log_probs: LogProbStream, sample_rate: int
+    ) -> None:
+        self._settings = card.features
+        self._resample = Resampler(sample_rate, card.features.sample_rate)
+        self._features = extractor.stream()
+        self._log_probs = log_probs
+        self._reader = reader_of(card)
+        self._n_samples = 0
+
+    @property
+    def duration(self) -> float:
+        """Seconds so far."""
+        return self._n_samples / self._settings.sample_rate
+
+    @property
+    def settled(self) -> float:
+        """Seconds up to which all words are given; no other begins before."""
+        return self._reader.settled
+
+    @property
+    def partial(self) -> str:
+        """What was heard of the word that is not over yet; it may still change."""
+        return self._reader.partial
+
+    def push(self, samples: Samples) -> list[TimedLabel]:
+        """Take samples, (samples,) or (samples, channels), any number; returns the words or segments now settled.
+
+        Raises:
+            AudioError: of another shape, or not finite.
+        """
+        if not len(samples):
+            return []
+        return self._hear(self._resample(to_mono(samples, name="the stream"), last=False))
+
+    def finish(self) -> list[TimedLabel]:
+        """Say that the recording ends here; returns its last words or segments.
+
+        Raises:
+            AudioError: it was shorter than one window.
+        """
+        found = self._hear(self._resample(np.empty(0, np.float32), last=True))
+        check_length(self._n_samples, self._settings, "the stream")
+        found += self._reader.push(self._log_probs.push(self._features.finish()))
+        found += self._reader.push(self._log_probs.finish())
+        return found + self._reader.finish(self.duration)
+
+    def _hear(self, waveform: Waveform) -> list[TimedLabel]:
+        self._n_samples += len(waveform)
+        features = self._features.push(waveform)
+        return self._reader.push(self._log_probs.push(features)) if len(features) else []
+
+
+class _FeatureBlocks:
+    """The features of a recording whose samples come in blocks, and when all have come its duration."""
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        blocks: Iterable[Waveform],
+        name: str,
+        progress: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        self._settings = extractor.settings
+        self._stream = extractor.stream()
+        self._blocks, self._name, self._progress = iter(blocks), name, progress
+        self._n_samples = 0
+        self.ended = False
+
+    @property
+    def duration(self) -> float:
+        """Seconds so far."""
+        return self._n_samples / self._settings.sample_rate
+
+    def __iter__(self) -> Iterator[Features]:
+        while not self.ended:
+            block = next(self._blocks, None)
+            if block is None:
+                self.ended = True
+                check_length(self._n_samples, self._settings, self._name)
+                yield self._stream.finish()
+            else:
+                self._n_samples += len(block)
+                yield self._stream.push(block)
+                self._progress(self.duration)
+
+    def first(self, seconds: float) -> Features:
+        """The features of the beginning: of all, or of somewhat more than so many seconds."""
+        beginning = [np.empty((0, self._settings.n_features), np.float32)]
+        for features in self:
+            beginning.append(features)
+            if self.duration > seconds:
+                break
+        return np.concatenate(beginning)
+
+
+def check_length(n_samples: int, settings: FeatureSettings, name: str) -> None:
+    """A recording holds one window at least.
+
+    Raises:
+        AudioError: it is shorter.
+    """
+    if n_samples < settings.win_length:
+        raise AudioError(
+            f"{name}: too short: {1000 * n_samples / settings.sample_rate:.3g} ms, one window takes "
+            f"{1000 * settings.win_length / settings.sample_rate:g} ms; was the recording cut off?"
         )
+
+
+def _at_rate(blocks: Iterable[Samples], sample_rate: int, target_rate: int, channel: int | None) -> Iterator[Waveform]:
+    """Blocks of samples as the model takes them."""
+    resample = Resampler(sample_rate, target_rate)
+    for block in blocks:
+        if len(block):
+            yield resample(to_mono(block, channel=channel, name="the blocks"), last=False)
+    yield resample(np.empty(0, np.float32), last=True)
 
 
 def _listening(card: ModelCard) -> FeatureSettings:

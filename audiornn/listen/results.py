@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["AlignedWord", "Alignment", "Classification", "Labelling", "Result", "TimedLabel", "Transcript"]
+__all__ = [
+    "AlignedWord",
+    "Alignment",
+    "Classification",
+    "Labelling",
+    "Recognition",
+    "Result",
+    "TimedLabel",
+    "Transcript",
+]
 
 
 @dataclass(frozen=True)
@@ -15,7 +24,7 @@ class TimedLabel:
         label: the word, the symbol, or the label.
         start: seconds.
         end: seconds.
-        confidence: how probable it is that the label is right, 0…1; of a word it is calibrated on the recipe's dev split.
+        confidence: how probable it is that the label is right, 0…1; of a word, calibrated on the recipe's dev split.
     """
 
     label: str
@@ -90,4 +99,7 @@ class Alignment:
     duration: float
 
 
-Result = Transcript | Classification | Labelling | Alignment
+#: What a recording is heard as, by the model's task.
+Recognition = Transcript | Classification | Labelling
+#: Whatever a writer can be given.
+Result = Recognition | Alignment

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiornn.corpus.manifest import Utterance
-from audiornn.corpus.preparation import NO_LABEL, Prepared
+from audiornn.corpus.preparation import Prepared
 from audiornn.errors import CorpusError
 from audiornn.features import FeatureExtractor, Features
 from audiornn.recipe import Recipe
 from audiornn.train.augment import augment
-from audiornn.vocabulary import Vocabulary
+from audiornn.vocabulary import NO_LABEL, Vocabulary
 
 __all__ = ["IGNORED", "Batch", "Dataset", "batch_order", "looked_ahead"]
 

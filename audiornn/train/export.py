@@ -56,19 +56,17 @@ class _Graph:
         self.settings = network.settings
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
+        self.streams = not self.settings.bidirectional and network.task != "classify"
+        self.next_states: list[str] = []
 
     def build(self) -> Any:
         network = self.network
-        frame_lengths, x = "lengths", self.normalised()
-        x = self.front(x)
-        stride = self.settings.stride
-        lengths = self.add(
-            "Div", self.add("Add", frame_lengths, self.ints([stride - 1])), self.ints([stride]), out="output_lengths"
-        )
+        x = self.front(self.normalised())
+        x, lengths = self.without_context(x) if self.streams else (x, self.output_lengths("lengths", "output_lengths"))
         short_lengths = self.add("Cast", lengths, to=TensorProto.INT32)
         x = self.add("Transpose", x, perm=[1, 0, 2])  # (T', B, width), as the recurrent operators want it
         for i, layer in enumerate(network.layers):
-            x = self.recurrent(x, short_lengths, layer, f"layer{i}")
+            x = self.recurrent(x, short_lengths, layer, i)
         if network.task == "classify":
             x = self.pooled(x, lengths)
             x = self.linear(x, network.output, "output")
@@ -79,19 +77,35 @@ class _Graph:
             self.add("Transpose", x, perm=[1, 0, 2], out="log_probs")
         n_features, n_outputs = len(network.mean), network.output.out_features
         shape = ["batch", n_outputs] if network.task == "classify" else ["batch", "output_frames", n_outputs]
+        inputs = [
+            helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", "frames", n_features]),
+            helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
+        ]
+        outputs = [
+            helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, shape),
+            helper.make_tensor_value_info("output_lengths", TensorProto.INT64, ["batch"]),
+        ]
+        if self.streams:
+            state = [self.n_states, "batch", self.settings.n_units]
+            inputs += [
+                helper.make_tensor_value_info("state", TensorProto.FLOAT, state),
+                helper.make_tensor_value_info("left_context", TensorProto.INT64, [1]),
+                helper.make_tensor_value_info("right_context", TensorProto.INT64, [1]),
+            ]
+            self.add("Concat", *self.next_states, axis=0, out="next_state")
+            outputs.append(helper.make_tensor_value_info("next_state", TensorProto.FLOAT, state))
         return helper.make_graph(
             self.nodes,
             "audiornn",
-            [
-                helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", "frames", n_features]),
-                helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
-            ],
-            [
-                helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, shape),
-                helper.make_tensor_value_info("output_lengths", TensorProto.INT64, ["batch"]),
-            ],
+            inputs,
+            outputs,
             [numpy_helper.from_array(value, name) for name, value in self.constants.items()],
         )
+
+    @property
+    def n_states(self) -> int:
+        """Vectors of n_units that one direction carries from frame to frame."""
+        return self.settings.n_layers * (2 if self.settings.cell == "lstm" else 1)
 
     def normalised(self) -> str:
         mask = self.real_frames("features", "lengths", time_axis=1)  # (B, T)
@@ -130,7 +144,37 @@ class _Graph:
             return self.add("Transpose", self.add("Relu", x), perm=[0, 2, 1])
         return x
 
-    def recurrent(self, x: str, lengths: str, layer: nn.Module, name: str) -> str:
+    def output_lengths(self, frame_lengths: str, out: str = "") -> str:
+        """⌈lengths / stride⌉."""
+        stride = self.settings.stride
+        return self.add("Div", self.add("Add", frame_lengths, self.ints([stride - 1])), self.ints([stride]), out=out)
+
+    def without_context(self, x: str) -> tuple[str, str]:
+        """(B, T', width) without the outputs of the context at either end, and the lengths of what remains."""
+        for name in ("left_context", "right_context"):
+            self.constant(name, np.zeros(1, np.int64))  # an input's initial value is what it has where it is not given
+        n_frames = self.add("Gather", self.add("Shape", x), self.ints([1]), axis=0)
+        n_left = self.add("Div", "left_context", self.ints([self.settings.stride]))
+        n_right = self.output_lengths("right_context")
+        x = self.add("Slice", x, n_left, self.add("Sub", n_frames, n_right), self.ints([1]))
+        own = self.output_lengths(self.add("Sub", "lengths", "right_context"))
+        return x, self.add("Sub", own, n_left, out="output_lengths")
+
+    def initial_states(self, x: str, index: int) -> list[str]:
+        """A layer's hidden state, and cell state of an LSTM, each (1, B, n_units), before the first frame of x."""
+        if not index:
+            self.constant("state", np.zeros((self.n_states, 1, self.settings.n_units), np.float32))
+            batch = self.add("Gather", self.add("Shape", x), self.ints([1]), axis=0)  # of (T', B, width)
+            shape = self.add("Concat", self.ints([1]), batch, self.ints([1]), axis=0)
+            self.add("Expand", "state", shape, out="states")
+        each = self.n_states // self.settings.n_layers
+        return [
+            self.add("Slice", "states", self.ints([i]), self.ints([i + 1]), self.ints([0]))
+            for i in range(each * index, each * (index + 1))
+        ]
+
+    def recurrent(self, x: str, lengths: str, layer: nn.Module, index: int) -> str:
+        name = f"layer{index}"
         both = isinstance(layer, BidirectionalLayer)
         directions = [layer.forwards, layer.backwards] if both else [layer]
         cell, n_units = self.settings.cell, self.settings.n_units
@@ -146,7 +190,12 @@ class _Graph:
             self.constant(f"{name}.{what}", np.stack([_gates(d, what, cell) for d in directions]))
             for what in ("W", "R", "B")
         ]
-        y = self.add(cell.upper(), x, *weights, lengths, **attributes)  # (T', directions, B, n_units)
+        states = self.initial_states(x, index) if self.streams else []
+        y = self.add(cell.upper(), x, *weights, lengths, *states, **attributes)  # (T', directions, B, n_units)
+        if self.streams:
+            last = [f"{name}.{what}" for what in ("h", "c")][: len(states)]
+            self.nodes[-1].output.extend(last)
+            self.next_states += last
         y = self.add("Transpose", y, perm=[0, 2, 1, 3])
         return self.add("Reshape", y, self.ints([0, 0, n_units * len(directions)]))
 

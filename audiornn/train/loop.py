@@ -36,6 +36,7 @@ from audiornn.listen.decoding import greedy_ctc
 from audiornn.model_file import ModelCard
 from audiornn.recipe import Recipe, Task
 from audiornn.settings import TrainingSettings
+from audiornn.train.calibration import Heard, calibrate
 from audiornn.train.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
 from audiornn.train.dataset import Dataset, batch_order, looked_ahead
 from audiornn.train.export import write_model_file
@@ -235,6 +236,7 @@ def train(
         features=recipe.features,
         vocabulary=prepared.vocabulary,
         stride=recipe.model.stride,
+        front_context=recipe.model.front_context,
         recipe=recipe.name,
         licence=recipe.licence,
         network={**asdict(recipe.model), "n_parameters": network.n_parameters},
@@ -247,8 +249,20 @@ def train(
         },
         results={"dev" if len(dev_set) else "train": {k: v for k, v in best["dev"].items() if k != "blank_share"}},
     )
+    if recipe.task == "transcribe" and len(dev_set):
+        card = calibrate(card, heard(network.cpu(), dev_set))
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
+
+
+@torch.no_grad()
+def heard(network: Network, dataset: Dataset) -> Iterator[Heard]:
+    """A split's utterances, each with what the network says of it; on the CPU."""
+    network.eval()
+    for index in range(len(dataset)):
+        batch = dataset.batch([index])
+        log_probs, _ = network(batch.features, batch.feature_lengths)
+        yield Heard(dataset.utterances[index], np.asarray(dataset.store[index]), log_probs[0].numpy())
 
 
 def dev_score(network: Network, dataset: Dataset, batch_size: int, device: torch.device, workers: Workers) -> DevScore:

@@ -1,0 +1,65 @@
+"""A recording that may never end: its phrases as soon as they are over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from audiornn.audio import Waveform
+from audiornn.errors import AudioError
+from audiornn.listen.formats import PAUSE, Phrase, phrases
+from audiornn.listen.recognizer import Stream
+from audiornn.listen.results import TimedLabel
+
+__all__ = ["LivePhrases", "Stopped", "live_phrases"]
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The recording broke off; what had been heard until then was given."""
+
+    reason: AudioError
+
+
+def live_phrases(stream: Stream, blocks: Iterable[Waveform], *, name: str) -> Iterator[Phrase | Stopped]:
+    """The phrases of a recording of words, each as soon as a pause shows that it is over.
+
+    Args:
+        stream: a new one.
+        blocks: samples at its rate.
+        name: what to call the recording in an error.
+    """
+    live = LivePhrases()
+    reason: AudioError | None = None
+    try:
+        for samples in blocks:
+            yield from live.push(stream.push(samples), stream.settled)
+    except AudioError as error:
+        reason = error
+    except KeyboardInterrupt:  # the way to end a microphone; what it heard last is wanted all the same
+        pass
+    try:
+        yield from live.push(stream.finish(), float("inf"))
+    except AudioError as error:
+        reason = reason or AudioError(str(error).replace("the stream", name))
+    if reason is not None:
+        yield Stopped(reason)
+
+
+class LivePhrases:
+    """Words in as they are settled, phrases out as they are over: those of `phrases` of all words at once."""
+
+    def __init__(self) -> None:
+        self._words: list[TimedLabel] = []  # of the phrase that is not over
+
+    def push(self, words: list[TimedLabel], settled: float) -> list[Phrase]:
+        """Take the next words; no other begins before `settled` seconds."""
+        self._words += words
+        if not self._words:
+            return []
+        over = phrases(self._words)
+        if settled - self._words[-1].end <= PAUSE:
+            self._words = list(over.pop().words)
+        else:
+            self._words = []
+        return over

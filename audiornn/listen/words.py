@@ -1,0 +1,203 @@
+"""Words: symbols joined, placed in seconds, and given a confidence that means what it says.
+
+CTC shows a symbol where it is sure of it, for a frame or two, not where its sound begins and ends. How far off that is
+was measured on the recipe's dev split when the model was trained (`ModelCard.timing`), and is put right here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiornn.listen.decoding import DecodedSymbol, GreedyDecoder
+from audiornn.listen.results import TimedLabel
+from audiornn.model_file import ModelCard
+
+__all__ = ["PAUSE", "Reader", "WordStream", "calibrated", "join_words", "reader_of", "symbol_times"]
+
+#: Seconds without any symbol that end a word, space or no space: nobody pauses so long inside one.
+PAUSE = 1.0
+
+_LEAST_ODDS = 1e-6  # a probability is kept so far from 0 and 1
+
+
+def symbol_times(card: ModelCard, symbol: DecodedSymbol) -> tuple[float, float]:
+    """Seconds from a symbol's first frame to its last: a frame reaches half a hop to either side of its centre."""
+    return _begin(card, symbol.first), _begin(card, symbol.last + 1)
+
+
+def _begin(card: ModelCard, frame: int) -> float:
+    """Where an output frame begins, in seconds."""
+    return (frame - 0.5) * card.output_seconds
+
+
+def calibrated(card: ModelCard, probability: float) -> float:
+    """A word's probability, as its symbols' posteriors have it, made a confidence."""
+    probability = min(max(probability, _LEAST_ODDS), 1 - _LEAST_ODDS)
+    slope, intercept = card.confidence
+    log_odds = slope * math.log(probability / (1 - probability)) + intercept
+    return round(1 / (1 + math.exp(-log_odds)), 6)
+
+
+def join_words(card: ModelCard, symbols: Iterable[DecodedSymbol], duration: float) -> tuple[TimedLabel, ...]:
+    """The words of a whole recording of `duration` seconds."""
+    stream = WordStream(card)
+    return tuple(stream.push(list(symbols), 0) + stream.finish(duration))
+
+
+class WordStream:
+    """Symbols in as they are decoded, words out as soon as nothing can change them any more."""
+
+    def __init__(self, card: ModelCard) -> None:
+        self._card = card
+        self._names = card.vocabulary.symbols
+        self._spells = card.vocabulary.unit == "character"
+        self._pause = math.ceil(PAUSE / card.output_seconds)  # frames
+        start, end = card.timing
+        # Frames by which two words may be moved towards each other; a word's end is settled when none begins so near.
+        self._reach = math.ceil(max(0.0, end - start) / card.output_seconds) + 1
+        self._letters: list[DecodedSymbol] = []  # of the word being read
+        self._word: TimedLabel | None = None  # read, but its end may have to give way to the next one's begin
+        self._word_first = self._word_last = 0
+        self._said_until = 0.0
+
+    @property
+    def first(self) -> int | None:
+        """The first frame of a word that was heard but is not given yet."""
+        if self._word is not None:
+            return self._word_first
+        return self._letters[0].first if self._letters else None
+
+    @property
+    def partial(self) -> str:
+        """What was heard of the word that is not over yet."""
+        return "".join(self._names[letter.id] for letter in self._letters)
+
+    def push(self, symbols: Sequence[DecodedSymbol], settled: int) -> list[TimedLabel]:
+        """Take the next symbols; `settled` frames are decoded, and no later symbol begins before that."""
+        words: list[TimedLabel] = []
+        for symbol in symbols:
+            self._end_at_pause(symbol.first, words)
+            if not self._spells:
+                self._begin_word([symbol], words)
+            elif self._names[symbol.id] == " ":
+                self._end_word(words)
+            else:
+                self._letters.append(symbol)
+        self._end_at_pause(settled, words)
+        if self._word is not None and not self._letters and settled - self._word_last > self._reach:
+            self._give(math.inf, words)
+        return words
+
+    def finish(self, duration: float) -> list[TimedLabel]:
+        """Say that the recording ends here; returns its last words."""
+        words: list[TimedLabel] = []
+        self._end_word(words)
+        self._give(duration, words)
+        return words
+
+    def _end_at_pause(self, frame: int, words: list[TimedLabel]) -> None:
+        if self._letters and frame - self._letters[-1].last > self._pause:
+            self._end_word(words)
+
+    def _end_word(self, words: list[TimedLabel]) -> None:
+        if self._letters:
+            letters, self._letters = self._letters, []
+            self._begin_word(letters, words)
+
+    def _begin_word(self, letters: list[DecodedSymbol], words: list[TimedLabel]) -> None:
+        """The next word is complete, so that the one before it is too."""
+        card = self._card
+        start = symbol_times(card, letters[0])[0] + card.timing[0]
+        end = symbol_times(card, letters[-1])[1] + card.timing[1]
+        if self._word is not None and self._word.end > start:  # both moved too far: they meet half-way
+            start = (self._word.end + start) / 2
+        self._give(start, words)
+        start = max(start, self._said_until)
+        probability = sum(letter.posterior for letter in letters) / len(letters)
+        name = "".join(self._names[letter.id] for letter in letters)
+        self._word = TimedLabel(name, start, max(start, end), calibrated(card, probability))
+        self._word_first, self._word_last = letters[0].first, letters[-1].last
+
+    def _give(self, latest: float, words: list[TimedLabel]) -> None:
+        """Give the word that was held, ending at `latest` seconds if not before."""
+        if self._word is not None:
+            word, self._word = self._word, None
+            end = min(word.end, latest)
+            words.append(replace(word, start=round(min(word.start, end), 6), end=round(end, 6)))
+            self._said_until = end
+
+
+class Reader(Protocol):
+    """Reads what the network says: log-probabilities in, timed words or segments out."""
+
+    @property
+    def settled(self) -> float:
+        """Seconds up to which all is given."""
+
+    @property
+    def partial(self) -> str:
+        """What was read of the word or segment that is not over yet."""
+
+    def push(self, log_probs: NDArray[np.float32]) -> list[TimedLabel]:
+        """Take frames (output frames, symbols), any number; returns what is settled now."""
+
+    def finish(self, duration: float) -> list[TimedLabel]:
+        """Say that the recording ends here, after so many seconds; returns the rest."""
+
+
+def reader_of(card: ModelCard) -> Reader:
+    """The reader that a model's task wants."""
+    return _LabelReader(card) if card.task == "label" else _WordReader(card)
+
+
+class _WordReader:
+    def __init__(self, card: ModelCard) -> None:
+        self._card = card
+        self._decoder = GreedyDecoder(drop_blank=True)
+        self._words = WordStream(card)
+
+    @property
+    def settled(self) -> float:
+        frames = self._decoder.settled if self._words.first is None else self._words.first
+        return _begin(self._card, frames) + self._card.timing[0]
+
+    @property
+    def partial(self) -> str:
+        return self._words.partial
+
+    def push(self, log_probs: NDArray[np.float32]) -> list[TimedLabel]:
+        return self._words.push(self._decoder.push(log_probs), self._decoder.settled)
+
+    def finish(self, duration: float) -> list[TimedLabel]:
+        return self._words.push(self._decoder.finish(), self._decoder.settled) + self._words.finish(duration)
+
+
+class _LabelReader:
+    """Segments that tile the recording, from its first to its last second."""
+
+    def __init__(self, card: ModelCard) -> None:
+        self._card = card
+        self._decoder = GreedyDecoder(drop_blank=False)
+
+    partial = ""
+
+    @property
+    def settled(self) -> float:
+        return _begin(self._card, self._decoder.settled)
+
+    def push(self, log_probs: NDArray[np.float32]) -> list[TimedLabel]:
+        return [self._segment(run) for run in self._decoder.push(log_probs)]
+
+    def finish(self, duration: float) -> list[TimedLabel]:
+        return [replace(self._segment(run), end=duration) for run in self._decoder.finish()]
+
+    def _segment(self, run: DecodedSymbol) -> TimedLabel:
+        start, end = symbol_times(self._card, run)
+        name = self._card.vocabulary.symbols[run.id]
+        return TimedLabel(name, round(max(0.0, start), 6), round(end, 6), run.posterior)

@@ -1,0 +1,244 @@
+"""However a recording arrives, it is the same recording: blocks, streams and windows give what one pass gives."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiornn.audio import load_audio
+from audiornn.errors import AudioError, ModelFileError, SettingsError
+from audiornn.features import FeatureExtractor, FeatureSettings
+from audiornn.listen import recognizer as recognizer_module
+from audiornn.listen.recognizer import Recognizer
+from audiornn.listen.streaming import Windows, log_prob_blocks
+from audiornn.model_file import ModelCard, open_model_file
+from audiornn.settings import NetworkSettings
+from audiornn.train.export import write_model_file
+from audiornn.vocabulary import BLANK, Vocabulary
+from tests.conftest import RATE, spoken
+from tests.test_network import N_FEATURES, SHAPES, network_of
+
+SETTINGS = FeatureSettings(sample_rate=8000, n_fft=256, win_length=200, hop_length=80, n_mels=20, n_mfcc=N_FEATURES)
+ONE_DIRECTION = [shape for shape in SHAPES if not shape.values[0].bidirectional]
+BOTH_DIRECTIONS = [shape for shape in SHAPES if shape.values[0].bidirectional]
+
+
+def listener(folder, settings, task="transcribe", normalisation="global", threads=1, hears=None):
+    """A recogniser with an untrained network of these settings, which has an opinion on what it `hears`."""
+    network = network_of(settings, task, normalisation)
+    if hears is not None:
+        features = torch.from_numpy(FeatureExtractor(SETTINGS)(hears))
+        network.mean.copy_(features.mean(dim=0))
+        network.scale.copy_(3 / features.std(dim=0))
+        with torch.no_grad():
+            network.output.weight *= 30
+            network.output.bias.zero_()
+    path = folder / f"{task}.onnx"
+    card = ModelCard(
+        task=task,
+        features=FeatureSettings(**{**vars(SETTINGS), "normalisation": normalisation}),
+        vocabulary=Vocabulary((BLANK, "a", "b", "c"), "word"),
+        stride=settings.stride,
+        front_context=settings.front_context,
+    )
+    write_model_file(path, network, card)
+    return Recognizer(*open_model_file(path), threads=threads)
+
+
+def assert_same(found, expected):
+    for label, true in zip(found, expected, strict=True):
+        assert (label.label, label.start, label.end) == (true.label, true.start, true.end)
+        assert label.confidence == pytest.approx(true.confidence, abs=1e-3)
+
+
+def cuts(n, sizes):
+    """`n` things cut into pieces of these sizes, again and again."""
+    borders = [0, *(b for b in itertools.accumulate(itertools.islice(itertools.cycle(sizes), n)) if b < n), n]
+    return itertools.pairwise(borders)
+
+
+def streamed(stream, features, sizes):
+    parts = [stream.push(features[a:b]) for a, b in cuts(len(features), sizes)]
+    return np.concatenate([*parts, stream.finish()])
+
+
+@pytest.mark.parametrize("settings", ONE_DIRECTION)
+def test_one_direction_carries_its_state(settings, tmp_path):
+    model = listener(tmp_path, settings)
+    features = np.random.default_rng(0).standard_normal((61, N_FEATURES)).astype(np.float32)
+    whole = model.log_probs(features)
+
+    @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.integers(1, 61))
+    def equal(sizes, n):
+        found = streamed(model._log_prob_stream(None, 0.1), features[:n], sizes)
+        np.testing.assert_allclose(found, model.log_probs(features[:n]), rtol=0, atol=2e-5)
+
+    equal()
+    assert len(whole) == -(-61 // settings.stride)
+
+
+@pytest.mark.parametrize("settings", BOTH_DIRECTIONS)
+def test_windows_that_see_everything_are_one_pass(settings, tmp_path):
+    model = listener(tmp_path, settings)
+    features = np.random.default_rng(0).standard_normal((61, N_FEATURES)).astype(np.float32)
+    whole = model.log_probs(features)
+
+    @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.floats(0.01, 0.3))
+    def equal(sizes, step):
+        windows = Windows(model.card, step=step, before=1.0, after=1.0)
+        blocks = [features[a:b] for a, b in cuts(61, sizes)]
+        for n_threads in (1, 2):
+            found = np.concatenate(list(log_prob_blocks(model.log_probs, windows, blocks, n_threads)))
+            np.testing.assert_allclose(found, whole, rtol=0, atol=2e-5)
+            windows = Windows(model.card, step=step, before=1.0, after=1.0)
+
+    equal()
+
+
+@pytest.mark.parametrize("settings", BOTH_DIRECTIONS)
+def test_windows_depend_on_their_sizes_and_never_on_the_blocks(settings, tmp_path):
+    model = listener(tmp_path, settings)
+    features = np.random.default_rng(1).standard_normal((90, N_FEATURES)).astype(np.float32)
+
+    @given(st.lists(st.integers(1, 40), min_size=1, max_size=6))
+    def equal(sizes):
+        found = streamed(model._log_prob_stream(0.05, 0.1), features, sizes)
+        np.testing.assert_array_equal(found, streamed(model._log_prob_stream(0.05, 0.1), features, [90]))
+
+    equal()
+
+
+def test_a_window_sees_its_look_ahead_and_no_more(tmp_path):
+    model = listener(tmp_path, NetworkSettings(n_units=6, dropout=0.0))
+    features = np.random.default_rng(2).standard_normal((100, N_FEATURES)).astype(np.float32)
+    changed = features.copy()
+    changed[60:] += 5.0
+    before, after = (streamed(model._log_prob_stream(0.2, 0.1), f, [7]) for f in (features, changed))
+    differ = np.flatnonzero(np.abs(before - after).max(axis=1) > 0)
+    # steps of 10 frames that see 20 more: the step 30…39 ends its view at frame 60
+    assert differ[0] == 40
+    assert model._windows(0.2, 0.1).latency == 30
+
+
+@pytest.mark.parametrize("task", ["transcribe", "label"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_words_are_the_same_however_samples_come(tmp_path, task, cell, bidirectional):
+    settings = NetworkSettings(cell=cell, bidirectional=bidirectional, n_units=8, front="conv", stride=2)
+    samples = spoken(["do", "mi", "sol"] * 3, seed=5)
+    model = listener(tmp_path, settings, task, hears=samples)
+    look_ahead = 0.1 if bidirectional else None
+    whole = model.transcribe(samples, RATE, look_ahead=look_ahead)
+    expected = whole.words if task == "transcribe" else whole.segments
+    assert len(expected) > 2
+
+    @given(st.lists(st.integers(1, 6000), min_size=1, max_size=5))
+    def equal(sizes):
+        stream = model.stream(RATE, look_ahead=look_ahead)
+        given_so_far = [label for a, b in cuts(len(samples), sizes) for label in stream.push(samples[a:b])]
+        assert_same([*given_so_far, *stream.finish()], expected)
+        assert stream.duration == whole.duration
+
+    equal()
+    blocks = (samples[a:b] for a, b in cuts(len(samples), [999]))
+    found = model.transcribe(blocks, RATE, look_ahead=look_ahead)
+    assert_same(found.words if task == "transcribe" else found.segments, expected)
+
+
+def test_a_long_recording_is_heard_as_in_one_pass(recognizer, monkeypatch):
+    model = recognizer("transcribe")
+    words = [["do", "mi", "sol"][i] for i in np.random.default_rng(3).integers(0, 3, 400)]
+    samples = spoken(words, speaker="fay")
+    assert len(samples) / RATE > recognizer_module.LONGEST_PASS
+    in_windows = model.transcribe(samples, RATE)
+    monkeypatch.setattr(recognizer_module, "LONGEST_PASS", 1e9)
+    whole = model.transcribe(samples, RATE)
+    assert in_windows.text == whole.text
+    assert [(w.start, w.end) for w in in_windows.words] == [(w.start, w.end) for w in whole.words]
+    assert whole.text.split() == words
+
+
+def test_streams_at_another_rate(recognizer):
+    model = recognizer("transcribe")
+    samples = spoken(["sol", "do", "mi"], speaker="fay", rate=44100)
+    stream = model.stream(44100)
+    words = [word for a, b in cuts(len(samples), [4410]) for word in stream.push(samples[a:b])]
+    assert tuple(words + stream.finish()) == model.transcribe(samples, 44100).words
+
+
+def test_a_word_comes_before_the_recording_ends(recognizer):
+    """As soon as it is settled, not when all has been heard."""
+    model = recognizer("transcribe")
+    samples = np.concatenate([spoken(["sol", "do"], speaker="fay"), np.zeros(2 * RATE, np.float32)])
+    stream = model.stream(look_ahead=0.3)
+    words = [word.label for a, b in cuts(len(samples), [800]) for word in stream.push(samples[a:b])]
+    assert words == ["sol", "do"]
+    assert stream.finish() == []
+
+
+def test_streams_in_several_threads(recognizer, world):
+    model = recognizer("transcribe")
+    recordings = [load_audio(file) for file in sorted((world.corpus / "strings").glob("*.wav"))[:12]]
+
+    def listen(samples):
+        stream = model.stream(look_ahead=0.2)
+        words = [word for a, b in cuts(len(samples), [700]) for word in stream.push(samples[a:b])]
+        return words + stream.finish()
+
+    alone = [listen(samples) for samples in recordings]
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(listen, recordings)) == alone
+
+
+def test_what_cannot_stream_says_why(recognizer, tmp_path):
+    with pytest.raises(ModelFileError, match="classifier"):
+        recognizer("classify").stream()
+    model = listener(tmp_path, NetworkSettings(n_units=6), normalisation="utterance")
+    with pytest.raises(ModelFileError, match=r"normalisation = 'global'"):
+        model.stream()
+    with pytest.raises(ModelFileError, match="normalisation"):
+        model.transcribe(spoken(["do"]), RATE, look_ahead=0.1)
+
+
+@pytest.mark.parametrize("look_ahead", [-1, float("nan"), float("inf")])
+def test_a_look_ahead_that_is_none(recognizer, look_ahead):
+    with pytest.raises(SettingsError, match="look-ahead"):
+        recognizer("transcribe").stream(look_ahead=look_ahead)
+
+
+def test_a_stream_that_is_too_short_or_no_sound(recognizer):
+    model = recognizer("transcribe")
+    with pytest.raises(AudioError, match="too short"):
+        model.stream().finish()
+    stream = model.stream()
+    stream.push(np.zeros(10, np.float32))
+    with pytest.raises(AudioError, match="too short"):
+        stream.finish()
+    with pytest.raises(AudioError, match="not finite"):
+        model.stream().push(np.full(100, np.nan))
+    with pytest.raises(AudioError, match="rate"):
+        model.transcribe(np.zeros(8000, np.float32))
+    with pytest.raises(AudioError, match="-1 Hz"):
+        model.stream(-1)
+    assert model.stream().push(np.zeros(0)) == []
+
+
+def test_the_state_is_optional_and_in_batches(tmp_path):
+    """The same graph listens whole, in a batch, without any of the stream's inputs."""
+    settings = NetworkSettings(bidirectional=False, n_units=6, n_layers=2, dropout=0.0, front="conv", stride=2)
+    network = network_of(settings)
+    card = ModelCard("transcribe", SETTINGS, Vocabulary((BLANK, "a", "b", "c"), "word"), stride=2)
+    write_model_file(tmp_path / "model.onnx", network, card)
+    session, _ = open_model_file(tmp_path / "model.onnx")
+    features = torch.randn(3, 20, N_FEATURES)
+    lengths = torch.tensor([20, 7, 12])
+    with torch.no_grad():
+        expected, _ = network(features, lengths)
+    found, state = session.run(["log_probs", "next_state"], {"features": features.numpy(), "lengths": lengths.numpy()})
+    assert state.shape == (4, 3, 6)
+    for row, true, n in zip(found, expected.numpy(), (10, 4, 6), strict=True):
+        np.testing.assert_allclose(row[:n], true[:n], rtol=0, atol=1e-4)
