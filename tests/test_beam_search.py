@@ -1,4 +1,4 @@
-"""Prefix beam search is exact where nothing is pruned, whatever the chunks, with words, models and hot words or without."""
+"""Prefix beam search is exact where nothing is pruned, whatever the chunks, with words and hot words or without."""
 
 import dataclasses
 import itertools

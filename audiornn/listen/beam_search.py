@@ -17,9 +17,9 @@ A longer text may be in the beam already, where it lives on from earlier frames:
 probabilities add up. The texts form a tree whose nodes are made once and found again, so that two hypotheses are the
 same text exactly if they are the same node.
 
-Words come in where they end: the language model, the bonus and the lexicon's closed doors. Letters end a word by a space or by the
-end of the recording. Phones have no space, and a word may end, or be the beginning of a longer one, or be two words
-that sound the same: each reading is a node of its own, with the same symbols and the same paths.
+Words come in where they end: the language model, the bonus and the lexicon's closed doors. Letters end a word by a
+space or by the end of the recording. Phones have no space, and a word may end, or be the beginning of a longer one, or
+be two words that sound the same: each reading is a node of its own, with the same symbols and the same paths.
 
 What the search leaves out is in `DecodingSettings`: texts beyond `beam_size` or `beam_threshold`, and symbols below
 `symbol_threshold`. Without these it is exact. Memory does not grow with the recording: what all hypotheses share is
@@ -29,6 +29,7 @@ given out, dead branches are cut, and nothing remains undecided for longer than 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ _LEAST = float(np.finfo(np.float64).min)  # below every score that is not −∞
 
 @dataclass(frozen=True)
 class DecodedWord:
-    """A word, the output frames `first` to `last` (inclusive) it was read from, and the mean of its symbols' posteriors."""
+    """A word, the output frames `first` to `last` (inclusive) it was read from, and its symbols' mean posterior."""
 
     word: str
     first: int
@@ -159,6 +160,11 @@ class BeamSearch:
         self._column = np.full(self._n_symbols + 1, -1)  # of each symbol among a frame's active ones
         self._scale = 0.0  # nats that all hypotheses have in common: blanks that nothing else competed with
 
+    @property
+    def settled(self) -> int:
+        """Frames whose symbols are all given out; no later symbol begins before."""
+        return self._start
+
     # --- frames ---
 
     def push(self, log_probs: NDArray[np.floating]) -> list[DecodedSymbol]:
@@ -266,7 +272,7 @@ class BeamSearch:
         ends = _Ends.none()
         if graph.ends_in_arcs and places is not None:
             ends = self._ends(grown, places, active)
-            weights = np.where(graph.branches[places], weights, _NEVER)
+            weights[~graph.branches[places]] = _NEVER
 
         # Paths that meet: the longer text is in the beam already.
         met = again
@@ -535,7 +541,7 @@ class BeamSearch:
         self._children = dict(zip(keys.tolist(), range(_ROOT + 1, self._size), strict=True))
 
     def _frames(self) -> NDArray[np.float32]:
-        """The log-probabilities of the frames from the window's start to now; later ones of the same chunk are there too."""
+        """Log-probabilities from the window's start to now; later frames of the same chunk are there too."""
         if len(self._window) > 1:
             self._window = [np.concatenate(self._window)]
         return self._window[0] if self._window else np.zeros((0, self._n_symbols), np.float32)
@@ -631,7 +637,7 @@ class BeamSearch:
         return Decoded(told[0].symbols, told[0].words, told[0].score, tuple(told))
 
     def _end(self, node: int) -> tuple[int, float] | None:
-        """The text and what it gains all in all if it ends here, without a space; None inside a word of a closed vocabulary."""
+        """The text, without a space, and what it gains if it ends here; None inside a word of a closed vocabulary."""
         graph, gain, state = self._graph, float(self._gain[node]), int(self._state[node])
         place = int(self._place[node])
         spaced = graph.space >= 0 and self._symbol[node] == graph.space
@@ -713,7 +719,7 @@ def align_symbols(
         before: the symbol that ends in the frame before the first; from the same one a blank must part it.
 
     Returns:
-        For each symbol its first and last frame. Where there are too few frames for the text, they are shared out evenly.
+        For each symbol its first and last frame. Too few frames for the text are shared out evenly.
     """
     n_frames, n = len(log_probs), len(ids)
     if not n:
@@ -723,7 +729,7 @@ def align_symbols(
     needed = n + int(np.sum(parts[3::2] == parts[1:-2:2])) + (before == ids[0])
     if needed > n_frames:
         edges = np.linspace(0, max(0, n_frames - 1), n + 1).astype(int).tolist()
-        return [(a, max(a, b - 1)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        return [(a, max(a, b - 1)) for a, b in itertools.pairwise(edges)]
     # −∞ would make all paths equally impossible; the floor still tells how many frames a path misses
     emitted = np.maximum(log_probs, -1e4)[:, parts].astype(np.float64)
     if space >= 0:

@@ -16,7 +16,17 @@ from pathlib import Path
 from audiornn.errors import CorpusError, SettingsError
 from audiornn.files import write_atomically
 
-__all__ = ["BEGIN", "END", "UNKNOWN", "LanguageModel", "Perplexity", "State", "build_language_model", "read_arpa"]
+__all__ = [
+    "BEGIN",
+    "END",
+    "UNKNOWN",
+    "LanguageModel",
+    "Perplexity",
+    "State",
+    "build_language_model",
+    "read_arpa",
+    "read_texts",
+]
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 
@@ -172,6 +182,20 @@ def read_arpa(path: Path) -> LanguageModel:
         raise CorpusError(f"{path}: the language model cannot be read ({reason})") from None
 
 
+def read_texts(path: Path) -> list[str]:
+    """The lines of a text file that are not empty.
+
+    Raises:
+        CorpusError: missing, or not UTF-8.
+    """
+    try:
+        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except OSError as error:
+        raise CorpusError(f"{path}: the text cannot be read ({error.strerror or error})") from None
+    except UnicodeDecodeError:
+        raise CorpusError(f"{path}: the text is not UTF-8; convert it, e.g. iconv -f latin1 -t utf-8") from None
+
+
 def _parse(text: str, where: str) -> list[dict[State, Entry]]:
     announced: list[int] = []
     ngrams: list[dict[State, Entry]] = []
@@ -216,7 +240,7 @@ def _parse(text: str, where: str) -> list[dict[State, Entry]]:
     counts = [len(entries) for entries in ngrams]
     if counts != announced or not counts or not counts[0]:
         raise CorpusError(
-            f"{where}: its head announces n-grams {announced}, it holds {counts}; was it cut off? copy or write it again"
+            f"{where}: its head announces {announced} n-grams, it holds {counts}; was it cut off? copy it again"
         )
     return ngrams
 

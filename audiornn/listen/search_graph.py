@@ -175,7 +175,7 @@ class SearchGraph:
         self.arcs = np.full((len(parents), len(self.vocabulary)), outside, np.int32)
         for (node, symbol), child in children.items():
             self.arcs[node, symbol] = child
-        self.branches = (self.arcs >= 0).any(axis=1)
+        self.branches: NDArray[np.bool_] = np.any(self.arcs >= 0, axis=1)
         self.endings = np.full((len(parents), max(1, *map(len, endings))), -1, np.int32)
         for node, numbers in enumerate(endings):
             self.endings[node, : len(numbers)] = numbers
@@ -189,7 +189,7 @@ class SearchGraph:
                 self.outlook[parents[node]] = max(self.outlook[parents[node]], self.outlook[node])
 
     def word_gain(self, state: State, number: int) -> tuple[float, State]:
-        """What a word gains after a state of the language model, in nats, and the state after it; -1 is an unknown one."""
+        """What a word gains after a state of the model, in nats, and the state after it; -1 is an unknown word."""
         gain = self.settings.word_bonus
         if self.open and number < 0:
             gain -= self.settings.unknown_word
@@ -220,7 +220,8 @@ class SearchGraph:
                     self.vocabulary.encode(phrase)  # its error names the symbol and the nearest known
                     raise
                 ends = [self.space] if self.space >= 0 else []
-                patterns[(*ends, *ids, *ends)] = boost
+                pattern: tuple[Hashable, ...] = (*ends, *ids, *ends)
+                patterns[pattern] = boost
         if not patterns:
             return None
         alphabet: Sequence[Hashable] = self.words if self.ends_in_arcs else range(len(self.vocabulary))
