@@ -34,7 +34,7 @@ LM_WEIGHTS = (0.0, 0.2, 0.4, 0.7, 1.0, 1.5)
 WORD_BONUSES = (-1.0, 0.0, 1.5, 3.0, 4.5, 6.0)
 UNKNOWN_WORDS = (0.0, 3.0, 10.0)
 BEAM_SIZES = (25, 50, 100)  # no smaller: dev is small, and another speaker may be in more doubt
-SYMBOL_THRESHOLDS = (-5.0, -7.0, -10.0)
+SYMBOL_THRESHOLDS = (-5.0, -6.0, -9.0)
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,7 @@ class BeamSearch:
         self._blank = np.zeros(1)
         self._last = np.full(1, _NEVER)
         self._column = np.full(self._n_symbols + 1, -1)  # of each symbol among a frame's active ones
+        self._numbers = np.arange(max(self._n_symbols, graph.settings.beam_size))
         self._scale = 0.0  # nats that all hypotheses have in common: blanks that nothing else competed with
 
     @property
@@ -228,7 +229,7 @@ class BeamSearch:
         last = self._symbol[nodes]
         both = np.logaddexp(self._blank, self._last)
         column = self._column
-        column[active] = np.arange(n_active)
+        column[active] = self._numbers[:n_active]
         repeated = column[last]
         space = int(column[graph.space]) if graph.space >= 0 else -1
         column[active] = -1
@@ -244,29 +245,29 @@ class BeamSearch:
             stay_last[parted] = both[parted] + row[graph.space]
             grown[parted, space] = _NEVER
 
-        # What a text gains beside its paths, and a longer one.
-        stay_gain = self._gain[nodes]
-        gain = np.empty_like(grown)
-        gain[:] = stay_gain[:, None]
-        places = None
+        # What a text gains beside its paths, and what a longer one does.
+        own_gain = stay_gain = self._gain[nodes]
+        places = gain = None
         if graph.arcs is not None:
             own_places = self._place[nodes]
             places = graph.arcs[own_places[:, None], active]
             if not graph.open:
                 grown[places < 0] = _NEVER
         if graph.hot is not None and not graph.ends_in_arcs:
-            gain += graph.hot.gain[self._hot[nodes][:, None], active]
-        if graph.unit == "word":
-            if self._weighs_words:
+            gain = own_gain[:, None] + graph.hot.gain[self._hot[nodes][:, None], active]
+        if self._weighs_words and (graph.unit == "word" or space >= 0):
+            if gain is None:
+                gain = np.repeat(own_gain, n_active).reshape(n, n_active)
+            if graph.unit == "word":
                 states = self._state[nodes].tolist()
                 gain += np.array([self._row(state) for state in states])[:, active]
-        elif space >= 0 and self._weighs_words:
-            ending = (grown[:, space] > _NEVER).nonzero()[0]
-            gain[ending, space] += self._end_gains(nodes[ending])
-        weights = grown + gain
+            else:
+                ending = (grown[:, space] > _NEVER).nonzero()[0]
+                gain[ending, space] += self._end_gains(nodes[ending])
+        weights = grown + (own_gain[:, None] if gain is None else gain)
         if places is not None:
             weights += graph.outlook[places]  # where places are −1, grown is −∞
-            stay_gain = stay_gain + graph.outlook[own_places]
+            stay_gain = own_gain + graph.outlook[own_places]
 
         # Phones that end a word: a node for each word they may end, beside the one for a longer word.
         ends = _Ends.none()
@@ -278,7 +279,7 @@ class BeamSearch:
         met = again
         if len(again):
             position = self._position
-            position[nodes] = np.arange(n)
+            position[nodes] = self._numbers[:n]
             above = position[self._parent[nodes]]
             position[nodes] = -1
             met = again[above[again] >= 0]
@@ -297,8 +298,13 @@ class BeamSearch:
         best = scores.max()
         if not best > _NEVER:
             return  # no hypothesis can read this frame: it is passed over
-        kept = (scores >= max(best - graph.settings.beam_threshold, _LEAST)).nonzero()[0]
+        least = max(best - graph.settings.beam_threshold, _LEAST)
         beam_size = graph.settings.beam_size
+        worst = stay.min()
+        if worst >= least and scores[n:].max() < (worst if n == beam_size else least):
+            self._blank, self._last = stay_blank, stay_last  # all stay, and no longer text is worth a place
+            return
+        kept = (scores >= least).nonzero()[0]
         if len(kept) > beam_size:
             kept = kept[np.argpartition(-scores[kept], beam_size - 1)[:beam_size]]
             kept.sort()
@@ -309,7 +315,8 @@ class BeamSearch:
             which = kept[grown_from:ended_from] - n
             source, by = np.divmod(which, n_active)
             place = None if places is None else places.reshape(-1)[which]
-            beam.append(self._grow(nodes[source], active[by], gain.reshape(-1)[which], place))
+            gained = own_gain[source] if gain is None else gain.reshape(-1)[which]
+            beam.append(self._grow(nodes[source], active[by], gained, place))
             lasts.append(grown.reshape(-1)[which])
         if ended_from < len(kept):
             which = kept[ended_from:] - (n + n * n_active)
@@ -606,31 +613,28 @@ class BeamSearch:
         Args:
             n_best: hypotheses to return, at most.
         """
-        scores: dict[tuple[int, ...], float] = {}
-        node_of: dict[tuple[int, ...], int] = {}
+        scores: dict[int, float] = {}  # by node: with and without a space at its end it is the same text
         paths = np.logaddexp(self._blank, self._last) + self._scale
         for whole in (True, False):
             for node, score in zip(self._nodes.tolist(), paths.tolist(), strict=True):
                 end = self._end(node) if whole else (self._last_whole(node), float(self._gain[node]))
                 if end is None or score == _NEVER:
                     continue
-                text = self._identity(end[0])  # with and without a space at its end it is the same text
+                text, score = end[0], score + end[1]
                 if whole:
-                    scores[text] = float(np.logaddexp(scores.get(text, _NEVER), score + end[1]))
+                    scores[text] = float(np.logaddexp(scores.get(text, _NEVER), score))
                 else:
-                    scores[text] = max(scores.get(text, _NEVER), score + end[1])
-                node_of[text] = end[0]
+                    scores[text] = max(scores.get(text, _NEVER), score)
             if scores:
                 break
         ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
         told: list[Hypothesis] = []
         texts = set()
-        for text, score in ranked:
-            path = self._path(node_of[text])
-            hypothesis = self._told(path, score)
-            same = tuple(w.word for w in hypothesis.words) if self._graph.ends_in_arcs else text
-            if same not in texts:  # the same words pronounced otherwise are the same text
-                texts.add(same)
+        for node, score in ranked:
+            hypothesis = self._told(self._path(node), score)
+            said = tuple(word.word for word in hypothesis.words) if self._graph.ends_in_arcs else (str(node),)
+            if said not in texts:  # the same words pronounced otherwise are the same text
+                texts.add(said)
                 told.append(hypothesis)
             if len(told) == n_best:
                 break
@@ -663,10 +667,6 @@ class BeamSearch:
         if node != _ROOT and self._symbol[node] == self._graph.space:
             node = int(self._parent[node])
         return node
-
-    def _identity(self, node: int) -> tuple[int, ...]:
-        path = self._path(node)
-        return tuple(int(self._symbol[n]) * (len(self._graph.words) + 1) + int(self._word[n]) + 1 for n in path)
 
     def _told(self, path: Sequence[int], score: float) -> Hypothesis:
         symbols = self._timed(path, self._frames())
@@ -742,29 +742,27 @@ def align_symbols(
         emitted[:, silent] = np.maximum(emitted[:, silent], np.maximum(log_probs[:, [space]], -1e4))
     may_skip = np.zeros(2 * n + 1, bool)
     may_skip[3::2] = parts[3::2] != parts[1:-2:2]
-    barrier = np.where(may_skip[2:], 0.0, _NEVER)
-    score = np.full(2 * n + 1, _NEVER)
-    score[0] = emitted[0, 0]
-    if before != ids[0]:
-        score[1] = emitted[0, 1]
-    steps = np.zeros((n_frames, 2 * n + 1), np.int8)
-    for t in range(1, n_frames):
-        one = np.concatenate(([_NEVER], score[:-1]))
-        two = np.concatenate(([_NEVER, _NEVER], score[:-2] + barrier))
-        step = steps[t]
-        forward = one > score
-        step[forward] = 1
-        score = np.maximum(score, one)
-        step[two > score] = 2
-        score = np.maximum(score, two) + emitted[t]
-    state = 2 * n if score[-1] > score[-2] else 2 * n - 1
+    barrier = np.where(may_skip, 0.0, _NEVER)
+    scores = np.full((n_frames, 2 * n + 3), _NEVER)  # two states before the first, which nothing can be in
+    scores[:, 2:] = emitted
+    scores[0, 3 + (before != ids[0]) :] = _NEVER
+    best = np.empty(2 * n + 1)
+    for above, here in itertools.pairwise(scores):
+        np.add(above[:-2], barrier, out=best)
+        np.maximum(best, above[1:-1], out=best)
+        np.maximum(best, above[2:], out=best)
+        np.add(here[2:], best, out=here[2:])
+    state = 2 * n if scores[-1, -1] > scores[-1, -2] else 2 * n - 1
     spans = [[-1, -1] for _ in ids]
     for t in range(n_frames - 1, -1, -1):
         if state % 2:
             span = spans[state // 2]
             span[0] = t
             span[1] = max(span[1], t)
-        state -= int(steps[t, state])
+        if t:
+            came = scores[t - 1, state : state + 3].tolist()  # from two states before, one before, the same
+            came[0] += barrier[state]
+            state -= 2 if came[0] > max(came[1:]) else 1 if came[1] > came[2] else 0
     return [(first, last) for first, last in spans]
 
 

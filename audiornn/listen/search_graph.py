@@ -43,8 +43,8 @@ class DecodingSettings:
 
     decoder: Literal["greedy", "beam"] = "greedy"
     beam_size: int = 50
-    beam_threshold: float = 15.0
-    symbol_threshold: float = -7.0
+    beam_threshold: float = 12.0
+    symbol_threshold: float = -6.0
     lm_weight: float = 0.5
     word_bonus: float = 0.0
     unknown_word: float = 5.0
