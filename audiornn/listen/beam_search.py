@@ -44,7 +44,7 @@ from audiornn.listen.search_graph import SearchGraph
 __all__ = ["BeamSearch", "Decoded", "DecodedWord", "Hypothesis", "align_symbols", "beam_search"]
 
 _NONE, _ROOT = 0, 1  # nodes of the tree: what stands before the root, so that no node is its own parent, and the root
-_TIDY_FRAMES = 256  # from one tidying to the next; counted from the recording's start, so that chunks do not matter
+_TIDY_FRAMES = 64  # from one tidying to the next; counted from the recording's start, so that chunks do not matter
 _NEVER = np.float64(-np.inf)
 _LEAST = float(np.finfo(np.float64).min)  # below every score that is not −∞
 
@@ -270,7 +270,7 @@ class BeamSearch:
             stay_gain = own_gain + graph.outlook[own_places]
 
         # Phones that end a word: a node for each word they may end, beside the one for a longer word.
-        ends = _Ends.none()
+        ends = _NO_ENDS
         if graph.ends_in_arcs and places is not None:
             ends = self._ends(grown, places, active)
             weights[~graph.branches[places]] = _NEVER
@@ -400,7 +400,8 @@ class BeamSearch:
     def _widen(self) -> None:
         for name in _NODE_ARRAYS:
             array = getattr(self, name)
-            setattr(self, name, np.concatenate((array, np.full_like(array, -1 if name == "_position" else 0))))
+            setattr(self, name, np.concatenate((array, np.zeros_like(array))))
+        self._position = np.full(len(self._parent), -1)
 
     # --- words ---
 
@@ -486,7 +487,7 @@ class BeamSearch:
             self._cut_window(window, symbols[-1].last + 1)
         if limit > self._start:
             self._cut_window(self._frames(), limit)  # no hypothesis has an undecided symbol that is older
-        self._prune(np.append(root, living[~np.isin(living, [_ROOT, root, *shared])]))
+        self._prune(living[living >= root])  # below it stands only the way to it
         return symbols
 
     def _best(self) -> int:
@@ -525,21 +526,14 @@ class BeamSearch:
 
     def _prune(self, living: NDArray[np.int64]) -> None:
         """Number the living nodes anew, in the same order; the first becomes the root, all others are cut."""
-        old = np.append(_NONE, living)
+        n_kept = 1 + len(living)
         new = np.zeros(self._size, np.int64)
-        new[old] = np.arange(len(old))
-        capacity = 1024
-        while capacity < 2 * len(old):
-            capacity *= 2
+        new[living] = np.arange(_ROOT, n_kept)
         for name in _NODE_ARRAYS:
             array = getattr(self, name)
-            fresh = np.full(capacity, -1 if name == "_position" else 0, array.dtype)
-            fresh[: len(old)] = array[old]
-            setattr(self, name, fresh)
-        self._parent = np.where(np.arange(capacity) < len(old), new[self._parent], _NONE)
-        self._parent[_ROOT] = _NONE
-        self._position[:] = -1
-        self._size = len(old)
+            array[_ROOT:n_kept] = array[living]
+        self._parent[_ROOT:n_kept] = new[self._parent[_ROOT:n_kept]]
+        self._size = n_kept
         self._nodes = new[self._nodes]
         made = slice(_ROOT + 1, self._size)
         keys = self._parent[made] * self._n_symbols + self._symbol[made]
@@ -688,11 +682,6 @@ class _Ends:
     state: NDArray[np.int64]
     scores: NDArray[np.float64]
 
-    @classmethod
-    def none(cls) -> _Ends:
-        empty, nothing = np.zeros(0, np.int64), np.zeros(0)
-        return cls(empty, empty, empty, nothing, nothing, empty, nothing)
-
     def drop(self, source: NDArray[np.int64], by: NDArray[np.int64], word: NDArray[np.int64]) -> None:
         """Leave out the words whose text is in the beam already."""
         there = set(zip(source.tolist(), by.tolist(), word.tolist(), strict=True))
@@ -701,9 +690,10 @@ class _Ends:
                 self.scores[i] = _NEVER
 
 
+_NO_ENDS = _Ends(*(np.zeros(0, kind) for kind in (int, int, int, float, float, int, float)))
 _NODE_ARRAYS = (
     *("_parent", "_symbol", "_word", "_born", "_place", "_hot"),
-    *("_state", "_gain", "_end_gain", "_end_state", "_position"),
+    *("_state", "_gain", "_end_gain", "_end_state"),
 )
 
 

@@ -49,7 +49,7 @@ class DecodingSettings:
     word_bonus: float = 0.0
     unknown_word: float = 5.0
     words: Literal["open", "closed"] = "open"
-    horizon_frames: int = 3000
+    horizon_frames: int = 500
 
     def __post_init__(self) -> None:
         finite = math.isfinite
