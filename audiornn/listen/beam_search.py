@@ -22,7 +22,8 @@ space or by the end of the recording. Phones have no space, and a word may end, 
 be two words that sound the same: each reading is a node of its own, with the same symbols and the same paths.
 
 What the search leaves out is in `DecodingSettings`: texts beyond `beam_size` or `beam_threshold`, and symbols below
-`symbol_threshold`. Without these it is exact. Memory does not grow with the recording: what all hypotheses share is
+`symbol_threshold`; of a frame where the blank is so sure that no longer text could find a place in a full beam, only the
+blank is read. Without these it is exact. Memory does not grow with the recording: what all hypotheses share is
 given out, dead branches are cut, and nothing remains undecided for longer than `horizon_frames`.
 """
 
@@ -30,6 +31,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -159,6 +161,7 @@ class BeamSearch:
         self._last = np.full(1, _NEVER)
         self._column = np.full(self._n_symbols + 1, -1)  # of each symbol among a frame's active ones
         self._numbers = np.arange(max(self._n_symbols, graph.settings.beam_size))
+        self._spread = math.inf  # nats from the best to the worst of a full beam
         self._scale = 0.0  # nats that all hypotheses have in common: blanks that nothing else competed with
 
     @property
@@ -197,12 +200,18 @@ class BeamSearch:
         bounds = [*firsts.tolist(), len(frames)]
         decided: list[DecodedSymbol] = []
         begun, done = self._time, 0
+        rivals = (rows[busy, 1:-1].max(axis=1, initial=_NEVER) - rows[busy, 0] + self._graph.most_gain).tolist()
         for i, frame in enumerate(busy.tolist()):
-            self._rest(rows[done:frame, 0])
-            self._time = begun + frame
-            if self._time // _TIDY_FRAMES > self._tidied:
+            if (begun + frame) // _TIDY_FRAMES > self._tidied:
+                self._rest(rows[done:frame, 0])
+                done = frame
+                self._time = begun + frame
                 self._tidied = self._time // _TIDY_FRAMES
                 decided += self._tidy()
+            if rivals[i] + self._spread < 0:
+                continue  # nothing that this frame's symbols make of the best can push the worst out of a full beam
+            self._rest(rows[done:frame, 0])
+            self._time = begun + frame
             self._step(rows[frame], symbols[bounds[i] : bounds[i + 1]])
             done = frame + 1
         self._rest(rows[done:, 0])
@@ -210,7 +219,7 @@ class BeamSearch:
         return decided
 
     def _rest(self, blanks: NDArray[np.float64]) -> None:
-        """Frames where only the blank is left: every path goes on in it, and the ranks stay as they are."""
+        """Frames where only the blank counts: every path goes on in it, and the ranks stay as they are."""
         if len(blanks):
             self._blank = np.logaddexp(self._blank, self._last)
             self._last = np.full(len(self._nodes), _NEVER)
@@ -288,43 +297,53 @@ class BeamSearch:
             if not graph.ends_in_arcs:
                 weights[from_above, by] = _NEVER
             else:
-                longer = self._word[nodes[met]] < 0
-                weights[from_above[longer], by[longer]] = _NEVER
+                unended = self._word[nodes[met]] < 0
+                weights[from_above[unended], by[unended]] = _NEVER
                 ends.drop(from_above, by, self._word[nodes[met]])
             stay_last[met] = np.logaddexp(stay_last[met], grown[from_above, by])
 
+        # The next beam: the best of those that stay and those that are longer.
         stay = np.logaddexp(stay_blank, stay_last) + stay_gain
-        scores = np.concatenate((stay, weights.reshape(-1), ends.scores))
-        best = scores.max()
+        worst, top = stay.min(), weights.max()
+        if len(ends.scores):
+            top = max(top, ends.scores.max())
+        best = max(stay.max(), top)
         if not best > _NEVER:
             return  # no hypothesis can read this frame: it is passed over
-        least = max(best - graph.settings.beam_threshold, _LEAST)
         beam_size = graph.settings.beam_size
-        worst = stay.min()
-        if worst >= least and scores[n:].max() < (worst if n == beam_size else least):
-            self._blank, self._last = stay_blank, stay_last  # all stay, and no longer text is worth a place
+        least = max(best - graph.settings.beam_threshold, _LEAST)
+        # Where the beam is full already, only what beats the worst in it can have a place.
+        bar = max(least, worst) if n == beam_size else least
+        if worst >= least and top < bar:
+            self._blank, self._last = stay_blank, stay_last
+            self._spread = best - worst if n == beam_size else math.inf
             return
-        kept = (scores >= least).nonzero()[0]
-        if len(kept) > beam_size:
-            kept = kept[np.argpartition(-scores[kept], beam_size - 1)[:beam_size]]
+        longer = (weights.reshape(-1) >= bar).nonzero()[0]
+        ended = (ends.scores >= bar).nonzero()[0]
+        stays = self._numbers[:n] if worst >= least else (stay >= least).nonzero()[0]
+        n_stays, n_longer = len(stays), len(longer)
+        self._spread = math.inf
+        if n_stays + n_longer + len(ended) > beam_size:
+            scores = np.concatenate((stay[stays], weights.reshape(-1)[longer], ends.scores[ended]))
+            kept = np.argpartition(scores, -beam_size)[-beam_size:]
             kept.sort()
-        grown_from, ended_from = kept.searchsorted((n, n + n * n_active)).tolist()
-        stays = kept[:grown_from]
+            self._spread = float(best - scores[kept].min())
+            first, second = int(kept.searchsorted(n_stays)), int(kept.searchsorted(n_stays + n_longer))
+            stays = stays[kept[:first]]
+            longer, ended = longer[kept[first:second] - n_stays], ended[kept[second:] - n_stays - n_longer]
         beam, lasts = [nodes[stays]], [stay_last[stays]]
-        if grown_from < ended_from:
-            which = kept[grown_from:ended_from] - n
-            source, by = np.divmod(which, n_active)
-            place = None if places is None else places.reshape(-1)[which]
-            gained = own_gain[source] if gain is None else gain.reshape(-1)[which]
+        if len(longer):
+            source, by = np.divmod(longer, n_active)
+            place = None if places is None else places.reshape(-1)[longer]
+            gained = own_gain[source] if gain is None else gain.reshape(-1)[longer]
             beam.append(self._grow(nodes[source], active[by], gained, place))
-            lasts.append(grown.reshape(-1)[which])
-        if ended_from < len(kept):
-            which = kept[ended_from:] - (n + n * n_active)
-            beam.append(self._grow_words(ends, which, active))
-            lasts.append(ends.paths[which])
+            lasts.append(grown.reshape(-1)[longer])
+        if len(ended):
+            beam.append(self._grow_words(ends, ended, active))
+            lasts.append(ends.paths[ended])
         self._nodes, self._last = np.concatenate(beam), np.concatenate(lasts)
-        self._blank = np.full(len(kept), _NEVER)
-        self._blank[:grown_from] = stay_blank[stays]
+        self._blank = np.full(len(self._nodes), _NEVER)
+        self._blank[: len(stays)] = stay_blank[stays]
 
     # --- the tree of texts ---
 
@@ -473,6 +492,8 @@ class BeamSearch:
                 decided[young] = self._parent[decided[young]]
             agrees = decided == decided[self._best()]
             self._nodes, self._blank, self._last = self._nodes[agrees], self._blank[agrees], self._last[agrees]
+            if len(agrees) > len(self._nodes):
+                self._spread = math.inf
         living = self._living()
         root = self._shared(living)
         best = int(self._nodes[self._best()])
@@ -480,13 +501,16 @@ class BeamSearch:
         path = self._path(best)
         shared = self._path(root)
         symbols: list[DecodedSymbol] = []
-        if shared:
-            symbols = self._timed(path, window)[: len(shared)]
-            self._close(symbols, [int(self._word[node]) for node in shared])
-            self._given = symbols[-1].id
-            self._cut_window(window, symbols[-1].last + 1)
-        if limit > self._start:
-            self._cut_window(self._frames(), limit)  # no hypothesis has an undecided symbol that is older
+        if 2 * len(shared) < len(path) and shared:
+            root = _ROOT  # wait: the whole path is laid along its frames each time, so let it be worth it
+        else:
+            if shared:
+                symbols = self._timed(path, window)[: len(shared)]
+                self._close(symbols, [int(self._word[node]) for node in shared])
+                self._given = symbols[-1].id
+                self._cut_window(window, symbols[-1].last + 1)
+            if limit > self._start:
+                self._cut_window(self._frames(), limit)  # no hypothesis has an undecided symbol that is older
         self._prune(living[living >= root])  # below it stands only the way to it
         return symbols
 

@@ -148,6 +148,12 @@ class SearchGraph:
             self._plant(lexicon)
         self.ends_in_arcs = self.arcs is not None and not characters
         self.hot = self._hot(hot_words)
+        #: Nats that a text can gain by a symbol, beside its paths, at most.
+        self.most_gain = max(0.0, self.settings.word_bonus)
+        if self.arcs is not None:
+            self.most_gain = max(0.0, self.settings.word_bonus + float(self.outlook[0] - self.outlook.min()))
+        if self.hot is not None:
+            self.most_gain += float(self.hot.gain.max())
 
     def _plant(self, lexicon: Lexicon) -> None:
         """The lexicon as a tree."""
