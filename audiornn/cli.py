@@ -223,7 +223,7 @@ def _tune(recognizer: Recognizer, path: Path, data: Path, options: dict[str, Any
     from audiornn.listen.language_model import build_language_model
 
     vocabulary = recognizer.card.vocabulary
-    decoding = choose_decoding(recognizer.card, **options)
+    decoding = choose_decoding(replace(recognizer.card, decoding={}), **options)  # not where the last tuning ended
     if "lm" not in options:
         texts = [vocabulary.normalise(u.text) for u in _split_of_model(recognizer, "train", data)]
         decoding = replace(decoding, language_model=build_language_model(texts))

@@ -1,9 +1,9 @@
 """Beam search side by side: pyctcdecode, flashlight-text and audiornn, one core.
 
 Ten seconds at 100 frames a second, 32 symbols, 50 hypotheses. Sharp posteriors are those of a network that is sure: at
-least 0.98 on the best symbol of each frame, mostly the blank, and what is left spread over the others, a few of which
-get most of it. Flat ones are the softmax of normal noise: no symbol of a frame stands out, and nothing can be left out.
-The usual way is pyctcdecode.
+least 0.98 on the best symbol of each frame, mostly the blank, and what is left spread over the others. Sharp ones with
+a rival have 0.98 and 0.02: a letter beside each blank, the blank beside each letter. Flat ones are the softmax of
+normal noise: no symbol of a frame stands out, and nothing can be left out. The usual way is pyctcdecode.
 """
 
 from __future__ import annotations
@@ -40,8 +40,12 @@ def main() -> None:
     words = random_words(rng)
     model = build_language_model([" ".join(rng.choice(words, 6)) for _ in range(N_SENTENCES)])
     n_frames = round(options.seconds * FRAMES_A_SECOND)
-    for kind, log_probs in (("sharp", sharp(rng, words, n_frames)), ("flat", flat(rng, n_frames))):
-        title = f"{options.seconds:g} s, {kind} posteriors, {len(SYMBOLS)} symbols, {BEAM} hypotheses"
+    for kind, log_probs in (
+        ("sharp", sharp(rng, words, n_frames)),
+        ("sharp, with a rival", sharp(rng, words, n_frames, rival=True)),
+        ("flat", flat(rng, n_frames)),
+    ):
+        title = f"{options.seconds:g} s, posteriors {kind}, {len(SYMBOLS)} symbols, {BEAM} hypotheses"
         race(report, f"{title}: letters alone", log_probs, letters_alone(), options.rounds)
         race(report, f"{title}: a language model of {N_WORDS:,} words", log_probs, with_model(model), options.rounds)
         race(report, f"{title}: a lexicon of {N_WORDS:,} words", log_probs, with_lexicon(words), options.rounds)
@@ -63,7 +67,7 @@ def random_words(rng: np.random.Generator) -> list[str]:
     return sorted(words)
 
 
-def sharp(rng: np.random.Generator, words: list[str], n_frames: int) -> np.ndarray:
+def sharp(rng: np.random.Generator, words: list[str], n_frames: int, *, rival: bool = False) -> np.ndarray:
     """A sure network's log-probabilities of random words, about fourteen letters a second."""
     path: list[int] = []
     while len(path) < n_frames:
@@ -73,6 +77,9 @@ def sharp(rng: np.random.Generator, words: list[str], n_frames: int) -> np.ndarr
     best = rng.uniform(0.98, 1.0, n_frames)
     for t in range(n_frames):
         rest = rng.dirichlet(np.full(len(SYMBOLS) - 1, 0.3)) * (1 - best[t])
+        if rival:
+            best[t], rest[:] = 0.98, 1e-6
+            rest[0 if path[t] else rng.integers(len(rest))] = 0.02
         probabilities[t] = np.insert(rest, path[t], best[t])
     return np.log(np.maximum(probabilities, 1e-12)).astype(np.float32)
 

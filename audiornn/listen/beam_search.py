@@ -22,9 +22,9 @@ space or by the end of the recording. Phones have no space, and a word may end, 
 be two words that sound the same: each reading is a node of its own, with the same symbols and the same paths.
 
 What the search leaves out is in `DecodingSettings`: texts beyond `beam_size` or `beam_threshold`, and symbols below
-`symbol_threshold`; of a frame where the blank is so sure that no longer text could find a place in a full beam, only the
-blank is read. Without these it is exact. Memory does not grow with the recording: what all hypotheses share is
-given out, dead branches are cut, and nothing remains undecided for longer than `horizon_frames`.
+`symbol_threshold`; and of a frame where the blank is so sure that no longer text could find a place in a full beam, all
+but the blank. Without these it is exact. Memory does not grow with the recording: what all hypotheses share is given
+out, dead branches are cut, and nothing remains undecided for much longer than `horizon_frames`.
 """
 
 from __future__ import annotations
@@ -200,7 +200,8 @@ class BeamSearch:
         bounds = [*firsts.tolist(), len(frames)]
         decided: list[DecodedSymbol] = []
         begun, done = self._time, 0
-        rivals = (rows[busy, 1:-1].max(axis=1, initial=_NEVER) - rows[busy, 0] + self._graph.most_gain).tolist()
+        gained = rows[busy, 1:-1] + self._graph.most_gain[1:]
+        rivals = (gained.max(axis=1, initial=_NEVER) - rows[busy, 0]).tolist()
         for i, frame in enumerate(busy.tolist()):
             if (begun + frame) // _TIDY_FRAMES > self._tidied:
                 self._rest(rows[done:frame, 0])

@@ -148,12 +148,17 @@ class SearchGraph:
             self._plant(lexicon)
         self.ends_in_arcs = self.arcs is not None and not characters
         self.hot = self._hot(hot_words)
-        #: Nats that a text can gain by a symbol, beside its paths, at most.
-        self.most_gain = max(0.0, self.settings.word_bonus)
+        #: (symbols,) Nats that a text can gain by each symbol, beside its paths, at most.
+        self.most_gain = np.zeros(len(vocabulary))
+        word = self.settings.word_bonus
         if self.arcs is not None:
-            self.most_gain = max(0.0, self.settings.word_bonus + float(self.outlook[0] - self.outlook.min()))
+            word += float(self.outlook[0] - self.outlook.min())  # and inside a word the outlook never gets better
+        if self.space >= 0:
+            self.most_gain[self.space] = max(0.0, word)
+        else:
+            self.most_gain[:] = max(0.0, word)
         if self.hot is not None:
-            self.most_gain += float(self.hot.gain.max())
+            self.most_gain += max(0.0, float(self.hot.gain.max()))
 
     def _plant(self, lexicon: Lexicon) -> None:
         """The lexicon as a tree."""
