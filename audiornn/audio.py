@@ -203,7 +203,8 @@ def to_mono(samples: NDArray[Any], *, channel: int | None = None, name: str = "t
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or not samples.size:
         raise AudioError(f"{name}: expected samples of shape (samples,) or (samples, channels), got {samples.shape}")
-    _check_channel(channel, samples[:1].size, name)
+    if channel is not None:
+        _check_channel(channel, samples[:1].size, name)
     if samples.dtype.kind in "iu":
         limits = np.iinfo(samples.dtype)
         middle = 0 if limits.min else limits.max // 2 + 1  # unsigned PCM is silent in the middle of its range

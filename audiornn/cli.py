@@ -429,6 +429,60 @@ def _transcribe_live(
     return 0
 
 
+def export(
+    model: Path | None,
+    quantize: str | None,
+    waveform_input: bool,
+    output: Path | None,
+    data: Path,
+    runs: Path,
+) -> int:
+    """`audiornn export`: a model file in another form."""
+    import tempfile
+
+    if quantize is None and not waveform_input:
+        raise SettingsError("export makes another form of a model: name --quantize int8, --waveform-input, or both")
+    recognizer, path = _load(model, runs)
+    form = (".int8" if quantize else "") + (".waveform" if waveform_input else "")
+    output = output or path.with_suffix(f"{form}.onnx")
+    if output.resolve() == path.resolve():
+        raise SettingsError(f"{output}: is the model itself; name another file")
+    with tempfile.TemporaryDirectory() as folder:
+        source = path
+        if quantize is not None:
+            from audiornn.train.quantize import quantize_int8
+
+            source = Path(folder) / "int8.onnx" if waveform_input else output
+            quantize_int8(path, source)
+            sizes = [file.stat().st_size for file in (path, source)]
+            print(f"{output}: int8, {sizes[1]:,} bytes of {sizes[0]:,}, {sizes[0] / sizes[1]:.1f} times smaller")
+            _print_cost(recognizer, source, data)
+        if waveform_input:
+            from audiornn.train.waveform_graph import write_waveform_model
+
+            write_waveform_model(source, output)
+            rate = recognizer.card.features.sample_rate
+            print(f"{output}: takes `waveform`, mono float32 samples at {rate:,} Hz, and gives `log_probs`")
+    return 0
+
+
+def _print_cost(original: Recognizer, changed: Path, data: Path) -> None:
+    """The error rates on dev of a model and of another form of it, where its corpus is there."""
+    from audiornn.evaluate.report import evaluate as run_evaluation
+    from audiornn.listen.recognizer import load_model
+
+    try:
+        utterances = _split_of_model(original, "dev", data)
+    except AudiornnError as error:
+        _say(f"audiornn: what it costs was not measured: {error}")
+        return
+    print("error rate on dev")
+    for name, recognizer in (("float32", original), ("int8", load_model(changed))):
+        found = run_evaluation(recognizer, utterances, "dev")
+        counts = f"{found.errors:,} of {found.reference_length:,} {found.unit}"
+        print(f"  {name:8} {100 * found.error_rate:6.2f} %  ({counts})")
+
+
 def info(model: Path | None, runs: Path, output_format: str) -> int:
     """`audiornn info`: a model file's card."""
     recognizer, path = _load(model, runs)
@@ -686,6 +740,13 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--text", metavar="TEXT", help="what is said in it")
     p.add_argument("--manifest", type=Path, metavar="FILE", help="recordings and texts instead, a JSON object a line")
     listening(p)
+
+    p = verb(export, "write a model in another form: smaller, or with samples as its input")
+    p.add_argument("model", nargs="?", type=Path, metavar="RUN|MODEL", help="which (the one trained last)")
+    p.add_argument("--quantize", choices=("int8",), help="weights in eight bits; says what it costs on dev")
+    p.add_argument("--waveform-input", action="store_true", help="the features in the graph, for any ONNX runtime")
+    p.add_argument("--output", type=Path, metavar="FILE", help="where to write it (beside the model)")
+    places(p, "data", "runs")
 
     p = verb(info, "print what a model file says of itself")
     p.add_argument("model", nargs="?", type=Path, metavar="MODEL", help="a model file or a run (the one trained last)")

@@ -31,17 +31,20 @@ __all__ = [
     "Features",
     "append_deltas",
     "dct_matrix",
+    "delta_weights",
     "mel_filters",
+    "window",
 ]
 
 Features = NDArray[np.float32]
 
-_POWER_FLOOR = 1e-10  # librosa's amin: −100 dB
+POWER_FLOOR = 1e-10  # librosa's amin: −100 dB
+VARIANCE_FLOOR = 1e-5  # under each coefficient's variance when it is normalised; one that never varies is not blown up
 LOG_MEL_FLOOR = -100.0  # dB, what digital silence becomes
 _BLOCK_FRAMES = 512  # fewer leave numpy's overhead a call showing, more fall out of the second-level cache
 _LONG_FRAMES = 12_000  # from two minutes on, two threads are worth starting
 _BATCH_WAVEFORMS = 16  # a temporary of their log-mel frames stays small
-_DELTA_WIDTH = 9  # frames, librosa's default
+DELTA_WIDTH = 9  # frames, librosa's default
 
 
 @dataclass(frozen=True)
@@ -125,10 +128,7 @@ class FeatureExtractor:
     def __init__(self, settings: FeatureSettings) -> None:
         self.settings = settings
         self._half = settings.n_fft // 2
-        self._window = np.zeros(settings.n_fft)
-        left = (settings.n_fft - settings.win_length) // 2
-        angles = 2 * np.pi * np.arange(settings.win_length) / settings.win_length
-        self._window[left : left + settings.win_length] = 0.5 - 0.5 * np.cos(angles)
+        self._window = window(settings)
         self._mel = _in_groups(mel_filters(settings))
         self._dct = dct_matrix(settings.n_mels, settings.n_mfcc)
         self._local = threading.local()  # work space, a set a thread
@@ -193,6 +193,12 @@ class FeatureExtractor:
         work = self._work_space()
         log_mel = np.empty((sum(stretch.n_frames for stretch in stretches), self.settings.n_mels), np.float32)
         n_done = n_filled = 0
+        if len(stretches) == 1 and stretches[0].is_inside(hop, n_fft) and stretches[0].n_frames <= _BLOCK_FRAMES:
+            samples, first, n_filled = stretches[0]  # a stream's few frames, which need no gathering
+            strides = (hop * samples.itemsize, samples.itemsize)
+            frames = np.ndarray((n_filled, n_fft), np.float32, samples, first * samples.itemsize, strides)
+            np.copyto(work.block(n_filled, self._mel).windowed, frames)
+            stretches = ()
         for samples, first, n_frames in stretches:
             for begin, n in _parts(n_frames, _BLOCK_FRAMES - n_filled):
                 start = first + begin * hop
@@ -207,23 +213,21 @@ class FeatureExtractor:
                     self._transform(work, log_mel[n_done : n_done + n_filled])
                     n_done, n_filled = n_done + n_filled, 0
         if n_filled:
-            self._transform(work, log_mel[n_done:])
-        np.maximum(log_mel, _POWER_FLOOR, out=log_mel)
+            self._transform(work, log_mel[n_done:] if n_done else log_mel)
+        np.maximum(log_mel, POWER_FLOOR, out=log_mel)
         np.log10(log_mel, out=log_mel)
         log_mel *= 10.0
         return log_mel
 
     def _transform(self, work: _WorkSpace, mel_power: Features) -> None:
         """The mel bands' power in the frames gathered, (frames, n_mels)."""
-        n = len(mel_power)
-        windowed, spectrum, power = work.windowed[:n], work.spectrum[:n], work.power[:n]
-        windowed *= work.window[:n]
-        np.fft.rfft(windowed, out=spectrum)
-        parts = spectrum.view(np.float64)
-        parts *= parts
-        np.add(parts[:, ::2], parts[:, 1::2], out=power, casting="same_kind")
-        for bins, bands, filters in self._mel:
-            np.matmul(power[:, bins], filters, out=mel_power[:, bands])
+        block = work.block(len(mel_power), self._mel)
+        np.multiply(block.windowed, block.window, out=block.windowed)
+        np.fft.rfft(block.windowed, out=block.spectrum)
+        np.multiply(block.parts, block.parts, out=block.parts)
+        np.add(block.parts[:, ::2], block.parts[:, 1::2], out=block.power, casting="same_kind")
+        for power, (_, bands, filters) in zip(block.powers, self._mel, strict=True):
+            np.matmul(power, filters, out=mel_power[:, bands])
 
     def _work_space(self) -> _WorkSpace:
         if not hasattr(self._local, "work"):
@@ -237,6 +241,7 @@ class FeatureExtractor:
                 window=np.tile(self._window, (_BLOCK_FRAMES, 1)),
                 spectrum=np.empty((_BLOCK_FRAMES, n_bins), np.complex128),
                 power=np.empty((_BLOCK_FRAMES, n_bins), np.float32),
+                blocks={},
             )
         work: _WorkSpace = self._local.work
         return work
@@ -249,6 +254,21 @@ class _Stretch(NamedTuple):
     first: int
     n_frames: int
 
+    def is_inside(self, hop_length: int, n_fft: int) -> bool:
+        """Whether every frame's samples are there."""
+        return self.first >= 0 and self.first + (self.n_frames - 1) * hop_length + n_fft <= len(self.samples)
+
+
+class _Block(NamedTuple):
+    """The buffers of a block as far as it is filled. A stream's blocks are small, and looking them up is most of it."""
+
+    windowed: NDArray[np.float64]
+    window: NDArray[np.float64]
+    spectrum: NDArray[np.complex128]
+    parts: NDArray[np.float64]  # real and imaginary, by turns
+    power: Features
+    powers: list[Features]  # of each group of bins
+
 
 class _WorkSpace(NamedTuple):
     """The buffers of a block. The window stands there once a frame: numpy multiplies whole blocks faster than rows."""
@@ -259,6 +279,21 @@ class _WorkSpace(NamedTuple):
     window: NDArray[np.float64]
     spectrum: NDArray[np.complex128]
     power: Features
+    blocks: dict[int, _Block]
+
+    def block(self, n_frames: int, groups: list[tuple[slice, slice, Features]]) -> _Block:
+        """The first frames of the buffers."""
+        if n_frames not in self.blocks:
+            spectrum, power = self.spectrum[:n_frames], self.power[:n_frames]
+            self.blocks[n_frames] = _Block(
+                self.windowed[:n_frames],
+                self.window[:n_frames],
+                spectrum,
+                spectrum.view(np.float64),
+                power,
+                [power[:, bins] for bins, _, _ in groups],
+            )
+        return self.blocks[n_frames]
 
 
 def _parts(n_frames: int, room: int) -> Iterator[tuple[int, int]]:
@@ -338,8 +373,8 @@ class FeatureStream:
         if not self._settings.deltas:
             return self._extractor.from_log_mel(log_mel)
         self._held = np.concatenate([self._held, log_mel])
-        half = _DELTA_WIDTH // 2
-        n_ready = len(self._held) if last else len(self._held) - half if len(self._held) >= _DELTA_WIDTH else 0
+        half = DELTA_WIDTH // 2
+        n_ready = len(self._held) if last else len(self._held) - half if len(self._held) >= DELTA_WIDTH else 0
         if n_ready <= self._n_held_given:
             return np.empty((0, self._settings.n_features), np.float32)
         features = self._extractor.from_log_mel(self._held)[self._n_held_given : n_ready]
@@ -366,23 +401,33 @@ def append_deltas(static: Features, order: int) -> Features:
     if order == 0:
         return static
     n_frames = len(static)
-    half = _DELTA_WIDTH // 2
-    short = n_frames < _DELTA_WIDTH
+    half = DELTA_WIDTH // 2
+    short = n_frames < DELTA_WIDTH
     source = np.pad(static, ((half, half), (0, 0)), mode="edge") if short else static
-    neighbours = np.lib.stride_tricks.sliding_window_view(source, _DELTA_WIDTH, axis=0)
+    neighbours = np.lib.stride_tricks.sliding_window_view(source, DELTA_WIDTH, axis=0)
     parts = [static]
     for derivative in range(1, order + 1):
-        inner = (neighbours @ _savitzky_golay(derivative)).astype(np.float32)
+        inner = (neighbours @ delta_weights(derivative)).astype(np.float32)
         parts.append(inner if short else np.pad(inner, ((half, half), (0, 0)), mode="edge"))
     return np.concatenate(parts, axis=1)
 
 
 @lru_cache
-def _savitzky_golay(derivative: int) -> NDArray[np.float64]:
-    offsets = np.arange(_DELTA_WIDTH) - _DELTA_WIDTH // 2
+def delta_weights(derivative: int) -> NDArray[np.float64]:
+    """The weights (9,) of a frame and its neighbours in its velocity (1) or acceleration (2)."""
+    offsets = np.arange(DELTA_WIDTH) - DELTA_WIDTH // 2
     powers = np.vander(offsets, derivative + 1, increasing=True).astype(np.float64)
     weights: NDArray[np.float64] = np.linalg.pinv(powers)[derivative] * math.factorial(derivative)
     return weights
+
+
+def window(settings: FeatureSettings) -> NDArray[np.float64]:
+    """The periodic Hann window of `win_length` samples in the middle of (n_fft,)."""
+    samples = np.zeros(settings.n_fft)
+    left = (settings.n_fft - settings.win_length) // 2
+    angles = 2 * np.pi * np.arange(settings.win_length) / settings.win_length
+    samples[left : left + settings.win_length] = 0.5 - 0.5 * np.cos(angles)
+    return samples
 
 
 def mel_filters(settings: FeatureSettings) -> Features:
@@ -441,4 +486,4 @@ def _librosa_log_mel(waveform: Waveform, settings: FeatureSettings) -> Features:
         fmin=settings.fmin,
         fmax=settings.fmax,
     )
-    return np.ascontiguousarray(librosa.power_to_db(power, amin=_POWER_FLOOR, top_db=None).T, np.float32)
+    return np.ascontiguousarray(librosa.power_to_db(power, amin=POWER_FLOOR, top_db=None).T, np.float32)

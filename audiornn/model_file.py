@@ -4,10 +4,12 @@ Graph inputs:  `features` (B, T, n_features) float32, `lengths` (B,) int64.
 Graph outputs: `log_probs` (B, T', V), or (B, V) of a classifier; `output_lengths` (B,) int64.
 Metadata:      the key `audiornn` holds a `ModelCard` as JSON. Normalisation is part of the graph.
 
-A network of one direction that gives frames also streams. Three more inputs may be given or left out: `state`
-(S, B, n_units) of its layers before the first frame, zeros at a recording's start, and `left_context` and
-`right_context` (1,), frames of `features` at either end, counted in `lengths`, that only its convolutions look at. The
-output `next_state` is what the next stretch of the recording starts from.
+A network that gives frames may also be given a recording in stretches. Three more inputs are there for that, and
+need not be given: `state` (layers, 1 or 2 of an LSTM, directions, B, n_units), the layers' state where each direction
+enters the stretch, zeros where the recording begins or ends; and `left_context` and `right_context` (1,), frames of
+`features` at either end, counted in `lengths`, that only the convolutions look at. The output `next_state`, of the same
+shape, is the state where each direction leaves the stretch. A network that normalises each recording by itself also
+takes the `recording_mean` and `recording_scale` (n_features,) of the whole recording.
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ from audiornn.errors import ModelFileError, SettingsError
 from audiornn.features import FeatureSettings
 from audiornn.vocabulary import Vocabulary
 
-__all__ = ["FORMAT", "METADATA_KEY", "ModelCard", "open_model_file"]
+__all__ = ["FORMAT", "METADATA_KEY", "WAVEFORM_KEY", "ModelCard", "open_model_file"]
 
 #: Raised when a listener of the previous version could not read the file rightly.
 FORMAT = 2
 METADATA_KEY = "audiornn"
+#: In the metadata of what `audiornn export --waveform-input` wrote, for runtimes where this package is not.
+WAVEFORM_KEY = "audiornn_waveform"
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,10 @@ def open_model_file(path: str | Path, *, threads: int = 1) -> tuple[Any, ModelCa
         metadata = session.get_modelmeta().custom_metadata_map
     except UnicodeDecodeError:
         raise ModelFileError(f"{path}: its metadata is damaged; export or copy it again") from None
+    if WAVEFORM_KEY in metadata:
+        raise ModelFileError(
+            f"{path}: takes samples, for runtimes without audiornn; listen with the file it was exported from"
+        )
     if METADATA_KEY not in metadata:
         raise ModelFileError(f"{path}: an ONNX model, but not one that audiornn wrote; it says nothing of its features")
     card = ModelCard.from_json(metadata[METADATA_KEY], str(path))

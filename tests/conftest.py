@@ -244,6 +244,73 @@ def recognizer(model_file):
     return load
 
 
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder that the test works in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(capfd):
+    """Runs a command of the command line; gives its exit code, standard output and standard error."""
+    from audiornn import cli
+
+    def run_command(*words):
+        capfd.readouterr()
+        try:
+            code = cli.main([str(word) for word in words])
+        except SystemExit as stop:  # argparse
+            code = stop.code
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run_command
+
+
+@pytest.fixture
+def fails(run):
+    """Runs a command that must fail in one line that says certain things."""
+
+    def run_command(*words, said=(), code=2, n_lines=1):
+        got, out, err = run(*words)
+        assert got == code, err
+        assert "Traceback" not in err
+        assert out == ""
+        lines = err.splitlines()
+        assert len(lines) == n_lines, err
+        assert lines[-1].startswith("audiornn: "), err
+        for word in said:
+            assert str(word) in err, err
+        return err
+
+    return run_command
+
+
+@pytest.fixture
+def works(run):
+    """Runs a command that must do; gives its standard output."""
+
+    def run_command(*words):
+        code, out, err = run(*words)
+        assert code == 0, err
+        return out
+
+    return run_command
+
+
+@pytest.fixture
+def heard_by(world, model_file):
+    """The arguments that name a task's model."""
+    return lambda task="transcribe": ["--model", model_file(task)]
+
+
+@pytest.fixture
+def places(world):
+    """The arguments that name where everything is."""
+    return ["--data", world.data, "--runs", world.runs]
+
+
 @pytest.fixture(scope="session")
 def shared_data():
     """The folder of real recordings that lies beside the repository on some machines."""

@@ -122,7 +122,7 @@ def test_blocks_make_no_difference(case):
     whole = force_align(log_probs, ids)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(alignment, "_WHOLE_BYTES", 0)
-        for first_loss in (0.05, 1e-9, 1e9):  # as it is; never enough at first; never too little
+        for first_loss in (0.25, 1e-9, 1e9):  # as it is; never enough at first; never too little
             patch.setattr(alignment, "_FIRST_LOSS", first_loss)
             assert force_align(log_probs, ids) == whole
 
@@ -218,8 +218,8 @@ def test_words_have_their_times():
     assert (two.label, two.start, two.end) == ("two", 0.375, 0.525)
     assert [(s.label, s.start, s.end) for s in one.symbols] == [
         ("o", 0.045, 0.105),
-        ("n", 0.105, 0.165),
-        ("e", 0.195, 0.225),
+        ("n", 0.105, 0.18),
+        ("e", 0.18, 0.225),
     ]
     assert all(s.confidence == pytest.approx(0.97) for s in one.symbols)
     assert [(w.fits, w.heard) for w in found.words] == [(True, "one"), (True, "two")]
@@ -285,6 +285,16 @@ def test_a_long_pause_tires_no_word():
     found = align_text(card_of(), log_probs, "one two", 0.03 * len(log_probs))
     assert [(w.label, w.fits, w.heard) for w in found.words] == [("one", True, "one"), ("two", True, "two")]
     assert all(w.end - w.start < 1 for w in found.words)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_what_is_far_away_costs_no_word(after):
+    phones = Vocabulary((BLANK, "AH", "N", "T", "W"), "phone", lexicon={"one": "W AH N"})
+    pause, word, click = ["_"] * 40, ["W", "AH", "N"], ["T", *["_"] * 40]
+    frames = pause + word + pause + click * 6 if after else click * 6 + pause + word + pause
+    found = align(" ".join(frames), "one", vocabulary=phones)
+    assert [(w.fits, w.heard) for w in found.words] == [(True, "W AH N")]
+    assert found.extra == ()
 
 
 def test_a_space_left_out_in_a_pause_costs_no_word():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiornn.listen.decoding import greedy_ctc, label_runs
+from audiornn.listen.decoding import GreedyDecoder, greedy_ctc, label_runs
 from tests.reference import best_path, collapse, ctc_loss
 
 
@@ -53,11 +53,26 @@ def test_symbols_are_runs_without_the_blanks(path):
     assert greedy_ctc(log_probs) == [run for run in label_runs(log_probs) if run.id]
 
 
-def test_a_posterior_is_the_mean_of_its_frames():
+def test_a_symbols_posterior_is_its_peak_and_a_labels_its_mean():
     log_probs = np.log(np.array([[0.2, 0.8], [0.4, 0.6], [0.9, 0.1]], np.float32))
     (symbol,) = greedy_ctc(log_probs)
     assert (symbol.id, symbol.first, symbol.last) == (1, 0, 1)
-    assert symbol.posterior == pytest.approx(0.7)
+    assert symbol.posterior == pytest.approx(0.8)
+    label, _ = label_runs(log_probs)
+    assert (label.id, label.first, label.last) == (1, 0, 1)
+    assert label.posterior == pytest.approx(0.7)
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=8))
+def test_blocks_change_nothing(sizes):
+    log_probs = np.log(np.random.default_rng(len(sizes)).dirichlet(np.ones(3), 30)).astype(np.float32)
+    for ctc, whole in ((True, greedy_ctc(log_probs)), (False, label_runs(log_probs))):
+        decoder = GreedyDecoder(ctc=ctc)
+        borders = [0, *np.minimum(np.cumsum(sizes), 30).tolist(), 30]
+        found = [run for a, b in itertools.pairwise(borders) for run in decoder.push(log_probs[a:b])]
+        for run, true in zip([*found, *decoder.finish()], whole, strict=True):
+            assert (run.id, run.first, run.last) == (true.id, true.first, true.last)
+            assert run.posterior == pytest.approx(true.posterior)
 
 
 @pytest.mark.parametrize("path", [[0], [0, 0, 0]])

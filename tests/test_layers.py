@@ -33,7 +33,7 @@ WORLD = {
     "corpus": (BASE, {"espeakng_loader", "matplotlib", "pyarrow", "tqdm"}),
     "listen": ({"numpy", "onnxruntime"}, set()),
     "evaluate": ({"numpy"}, {"jiwer", "onnx"}),
-    "train": ({"numpy", "torch", "onnx", "safetensors"}, {"tqdm"}),
+    "train": ({"numpy", "torch", "onnx", "safetensors"}, {"tqdm", "onnxruntime"}),
     "serve": ({"numpy"}, {"fastapi", "starlette", "uvicorn"}),
     "cli": (set(), {"tqdm"}),
 }

@@ -80,7 +80,9 @@ def test_the_session_takes_features_and_lengths(model_file):
     session, card = open_model_file(model_file("transcribe"))
     assert [i.name for i in session.get_inputs()] == ["features", "lengths"]
     features = np.zeros((2, 30, card.features.n_features), np.float32)
-    log_probs, lengths = session.run(None, {"features": features, "lengths": np.array([30, 11], np.int64)})
+    log_probs, lengths = session.run(
+        ["log_probs", "output_lengths"], {"features": features, "lengths": np.array([30, 11], np.int64)}
+    )
     assert (log_probs.shape[0], lengths.tolist()) == (2, [8, 3])
 
 

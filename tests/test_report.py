@@ -234,9 +234,10 @@ def test_every_number_of_the_text_is_in_the_json(said, kind):
         report = evaluate(labels("no", "yes", "no"), said("no", "no", "yes", speakers=speakers), "test")
     held = set()
     for number in _numbers(report.to_json()):
-        held |= {f"{number:g}", f"{100 * number:.2f}", f"{100 - 100 * number:.2f}"}
+        held |= {f"{number:g}", f"{number:.2f}", f"{number:.3f}", f"{100 * number:.2f}", f"{100 - 100 * number:.2f}"}
     length, errors = report.reference_length, report.errors
-    held |= {f"{length - errors}", "95"}  # what is right follows from what is wrong; the level is the convention
+    # What is right follows from what is wrong; the level is the convention, and the last range ends at 1.
+    held |= {f"{length - errors}", "95", "1.00"}
     shown = report.to_text().replace("–", " ").replace("%", " ").replace("(", " ").replace(")", " ").replace(";", " ")
     for word in shown.split():
         if word[0].isdigit():

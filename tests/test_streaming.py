@@ -13,8 +13,9 @@ from audiornn.audio import load_audio
 from audiornn.errors import AudioError, ModelFileError, SettingsError
 from audiornn.features import FeatureExtractor, FeatureSettings
 from audiornn.listen import recognizer as recognizer_module
+from audiornn.listen import streaming
 from audiornn.listen.recognizer import Recognizer
-from audiornn.listen.streaming import Windows, log_prob_blocks
+from audiornn.listen.streaming import swept
 from audiornn.model_file import ModelCard, open_model_file
 from audiornn.settings import NetworkSettings
 from audiornn.train.export import write_model_file
@@ -81,26 +82,33 @@ def test_one_direction_carries_its_state(settings, tmp_path):
     assert len(whole) == -(-61 // settings.stride)
 
 
-@pytest.mark.parametrize("settings", BOTH_DIRECTIONS)
-def test_windows_that_see_everything_are_one_pass(settings, tmp_path):
-    model = listener(tmp_path, settings)
-    features = np.random.default_rng(0).standard_normal((61, N_FEATURES)).astype(np.float32)
-    whole = model.log_probs(features)
+@pytest.mark.parametrize("normalisation", ["global", "utterance"])
+@pytest.mark.parametrize("settings", SHAPES)
+def test_sweeps_are_one_pass(settings, normalisation, tmp_path, monkeypatch):
+    model = listener(tmp_path, settings, normalisation=normalisation)
+    features = np.random.default_rng(0).standard_normal((97, N_FEATURES)).astype(np.float32)
 
-    @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.floats(0.01, 0.3))
-    def equal(sizes, step):
-        windows = Windows(model.card, step=step, before=1.0, after=1.0)
-        blocks = [features[a:b] for a, b in cuts(61, sizes)]
-        for n_threads in (1, 2):
-            found = np.concatenate(list(log_prob_blocks(model.log_probs, windows, blocks, n_threads)))
-            np.testing.assert_allclose(found, whole, rtol=0, atol=2e-5)
-            windows = Windows(model.card, step=step, before=1.0, after=1.0)
+    @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.floats(0.01, 0.5), st.integers(1, 97))
+    def equal(sizes, stretch, n):
+        monkeypatch.setattr(streaming, "STRETCH", stretch)
+        blocks = [features[a:b] for a, b in cuts(n, sizes)]
+        for n_threads in (1, 3):
+            found = np.concatenate(list(swept(model._network, blocks, n_threads)))
+            np.testing.assert_allclose(found, model.log_probs(features[:n]), rtol=0, atol=3e-5)
 
     equal()
 
 
 @pytest.mark.parametrize("settings", BOTH_DIRECTIONS)
-def test_windows_depend_on_their_sizes_and_never_on_the_blocks(settings, tmp_path):
+def test_a_look_ahead_that_sees_everything_is_one_pass(settings, tmp_path):
+    model = listener(tmp_path, NetworkSettings(**{**vars(settings), "n_layers": 2}))
+    features = np.random.default_rng(0).standard_normal((61, N_FEATURES)).astype(np.float32)
+    found = streamed(model._log_prob_stream(1.0, 0.1), features, [7])
+    np.testing.assert_allclose(found, model.log_probs(features), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("settings", BOTH_DIRECTIONS)
+def test_steps_depend_on_their_sizes_and_never_on_the_blocks(settings, tmp_path):
     model = listener(tmp_path, settings)
     features = np.random.default_rng(1).standard_normal((90, N_FEATURES)).astype(np.float32)
 
@@ -112,7 +120,18 @@ def test_windows_depend_on_their_sizes_and_never_on_the_blocks(settings, tmp_pat
     equal()
 
 
-def test_a_window_sees_its_look_ahead_and_no_more(tmp_path):
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_one_layer_with_a_look_ahead_is_the_recording_cut_there(cell, tmp_path):
+    """By definition: what is said of a step is what would be said if the recording ended where its view does."""
+    model = listener(tmp_path, NetworkSettings(cell=cell, n_units=6, n_layers=1, dropout=0.0))
+    features = np.random.default_rng(2).standard_normal((60, N_FEATURES)).astype(np.float32)
+    found = streamed(model._log_prob_stream(0.1, 0.1), features, [13])
+    for begin in range(0, 60, 10):
+        expected = model.log_probs(features[: begin + 20])[begin : begin + 10]
+        np.testing.assert_allclose(found[begin : begin + 10], expected, rtol=0, atol=2e-5)
+
+
+def test_a_step_sees_its_look_ahead_and_no_more(tmp_path):
     model = listener(tmp_path, NetworkSettings(n_units=6, dropout=0.0))
     features = np.random.default_rng(2).standard_normal((100, N_FEATURES)).astype(np.float32)
     changed = features.copy()
@@ -121,7 +140,7 @@ def test_a_window_sees_its_look_ahead_and_no_more(tmp_path):
     differ = np.flatnonzero(np.abs(before - after).max(axis=1) > 0)
     # steps of 10 frames that see 20 more: the step 30…39 ends its view at frame 60
     assert differ[0] == 40
-    assert model._windows(0.2, 0.1).latency == 30
+    assert model._log_prob_stream(0.2, 0.1).latency == 30
 
 
 @pytest.mark.parametrize("task", ["transcribe", "label"])
@@ -239,6 +258,6 @@ def test_the_state_is_optional_and_in_batches(tmp_path):
     with torch.no_grad():
         expected, _ = network(features, lengths)
     found, state = session.run(["log_probs", "next_state"], {"features": features.numpy(), "lengths": lengths.numpy()})
-    assert state.shape == (4, 3, 6)
+    assert state.shape == (2, 2, 1, 3, 6)
     for row, true, n in zip(found, expected.numpy(), (10, 4, 6), strict=True):
         np.testing.assert_allclose(row[:n], true[:n], rtol=0, atol=1e-4)

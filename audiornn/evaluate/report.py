@@ -8,17 +8,26 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from audiornn.audio import load_audio
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import AudioError, CorpusError
-from audiornn.evaluate.error_rates import EditCounts, ErrorRate, costliest, count_edits, error_rate, wilson_interval
+from audiornn.evaluate.error_rates import (
+    EditCounts,
+    ErrorRate,
+    costliest,
+    count_edits,
+    error_rate,
+    right_words,
+    wilson_interval,
+)
 from audiornn.listen.recognizer import Recognizer
 from audiornn.listen.results import Classification, Labelling, Recognition, Transcript
 from audiornn.model_file import ModelCard
 
-__all__ = ["Report", "SpeakerRow", "evaluate", "look_ahead_table"]
+__all__ = ["ConfidenceRow", "Report", "SpeakerRow", "evaluate", "look_ahead_table"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,27 @@ class SpeakerRow:
     errors: int
     reference_length: int
     error_rate: float
+
+
+@dataclass(frozen=True)
+class ConfidenceRow:
+    """Words whose confidence lies in a range, and how many of them were right.
+
+    Attributes:
+        least: the range's lower end.
+        words: in it.
+        confidence: their mean, which is how many should be right if it is calibrated.
+        right: the share that was.
+    """
+
+    least: float
+    words: int
+    confidence: float
+    right: float
+
+
+#: The lower ends of the ranges of `ConfidenceRow`; most words are sure.
+_CONFIDENCES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
 @dataclass(frozen=True)
@@ -49,6 +79,7 @@ class Report:
         characters: the same for characters, of a transcript.
         confusions: (reference, hypothesis, count), the costliest first.
         speakers: a row each, the worst first.
+        confidences: of a transcript's words, against how many were right.
         unreadable: recordings that could not be listened to, with the reason.
     """
 
@@ -64,6 +95,7 @@ class Report:
     characters: ErrorRate | None
     confusions: tuple[tuple[str, str, int], ...]
     speakers: tuple[SpeakerRow, ...]
+    confidences: tuple[ConfidenceRow, ...] = ()
     unreadable: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -102,6 +134,13 @@ class Report:
             lines += [
                 f"  {count:5d} ×   {left or '(nothing)'} → {right or '(nothing)'}"
                 for left, right, count in self.confusions
+            ]
+        if self.confidences:
+            lines += ["", "confidence of words    words   mean   right"]
+            ends = [*(row.least for row in self.confidences[1:]), 1.0]
+            lines += [
+                f"  {row.least:.2f}–{end:.2f}          {row.words:6,}  {row.confidence:5.3f}  {row.right:6.3f}"
+                for row, end in zip(self.confidences, ends, strict=True)
             ]
         if len(self.speakers) > 1:
             width = max(len(row.speaker) for row in self.speakers)
@@ -181,6 +220,7 @@ def evaluate(
         characters=error_rate(letters) if letters else None,
         confusions=tuple(costliest([pair for count in words for pair in count.confusions])),
         speakers=_speakers([(utterance, count) for utterance, count, _ in scored]),
+        confidences=_confidences(recognizer, heard),
         unreadable=unreadable,
     )
 
@@ -198,6 +238,23 @@ def _unit(card: ModelCard) -> str:
     if card.task == "transcribe":
         return "phones" if card.vocabulary.unit == "phone" else "words"
     return {"classify": "recordings", "label": "frames"}[card.task]
+
+
+def _confidences(recognizer: Recognizer, heard: Sequence[tuple[Utterance, Recognition]]) -> tuple[ConfidenceRow, ...]:
+    """Whether words are as often right as they say; those of each range together."""
+    told: list[tuple[float, bool]] = []
+    for utterance, result in heard:
+        if isinstance(result, Transcript):
+            said = recognizer.card.vocabulary.reference(utterance.text).split()
+            right = right_words(said, [word.label for word in result.words])
+            told += zip((word.confidence for word in result.words), right, strict=True)
+    rows = []
+    for least, end in pairwise([*_CONFIDENCES, math.inf]):
+        inside = [(confidence, right) for confidence, right in told if least <= confidence < end]
+        if inside:
+            n = len(inside)
+            rows.append(ConfidenceRow(least, n, sum(c for c, _ in inside) / n, sum(r for _, r in inside) / n))
+    return tuple(rows)
 
 
 def _check_references(recognizer: Recognizer, utterances: Sequence[Utterance]) -> None:

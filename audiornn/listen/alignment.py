@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from audiornn.errors import CorpusError, ModelFileError
 from audiornn.listen.decoding import DecodedSymbol, greedy_ctc
 from audiornn.listen.results import AlignedWord, Alignment, TimedLabel
+from audiornn.listen.words import PAUSE, symbol_times, word_times
 from audiornn.model_file import ModelCard
 from audiornn.vocabulary import Vocabulary, ctc_length
 
@@ -29,13 +30,12 @@ Stretch = tuple[int, int]  # frames, the last exclusive
 
 _LOWEST = -1e6  # what −inf counts as: a text the model thinks impossible is still laid where it is least so
 _WHOLE_BYTES = 2**25  # up to this all scores are kept, and no frame is computed twice
-_FIRST_LOSS = 0.15  # nats a frame; a text that is said loses less than this against greedy's path
+_FIRST_LOSS = 0.25  # nats a frame: AN4's texts lose 0.04 against greedy's path, strung together without pauses 0.15
 _EMISSIONS = 2**16  # looked up at a time: they stay in the second-level cache
 
-_PAUSE = 1.0  # seconds, and no word goes on: its stretch reaches no further, and what is heard beyond is another
 # A word's score in nats a symbol, and the confidence it gives: 0.5 at the least score that fits, and from there by the
 # slope that tells AN4's words from others put in their place. At −2.5, 1.4 % of the words of its test split do not fit,
-# and 99.7 % of the others (dev: 3.3 %, 98.8 %); of synthetic digits, with words as symbols, 0.2 % and 97 %.
+# and 99.7 % of the others (dev: 3.0 %, 99.0 %); of synthetic digits, with words as symbols, 0.2 % and 97 %.
 _LEAST_SCORE = -2.5
 _SLOPE = 1.5
 
@@ -48,7 +48,7 @@ def force_align(log_probs: NDArray[np.float32], ids: Sequence[int]) -> list[Deco
     are kept every K = ∛(T·S/2) frames, and each stretch is computed again, backwards, for the K symbols that lead to
     where it ends: at most 16·(T·S/K + K²) bytes and T·(S + K) steps of 2 ns. Symbols that have lost more than the whole
     path are left out, so that a text that is said takes a third of that. Ten seconds (1,000 × 150) take 4 ms; an hour
-    (120,000 × 27,000) 2.4 s and 45 MiB, and 8 s if the text is another one.
+    (120,000 × 27,000) 2.5 s and 35 MiB, and 9 s if the text is another one.
 
     Args:
         log_probs: (frames, symbols), real frames only; id 0 is the blank.
@@ -121,13 +121,15 @@ def align_text(card: ModelCard, log_probs: NDArray[np.float32], text: str, durat
     aligned = [
         AlignedWord(
             name,
-            *_times(card, word, duration),
+            *times,
             confidence,
-            symbols=tuple(_timed(card, [symbol], duration) for symbol in word),
+            symbols=_symbols(card, word, times),
             fits=confidence >= 0.5,
             heard=_text(card, heard[bisect_left(centres, a) : bisect_left(centres, b)]),
         )
-        for name, word, confidence, (a, b) in zip(names, words, confidences, stretches, strict=True)
+        for name, word, times, confidence, (a, b) in zip(
+            names, words, word_times(card, words, duration), confidences, stretches, strict=True
+        )
     ]
     return Alignment(text, tuple(aligned), tuple(_timed(card, run, duration) for run in extra), duration)
 
@@ -336,7 +338,7 @@ def _units(card: ModelCard, heard: list[DecodedSymbol]) -> list[list[DecodedSymb
 
 
 def _pause(card: ModelCard) -> int:
-    return max(1, round(_PAUSE / card.output_seconds))
+    return max(1, round(PAUSE / card.output_seconds))
 
 
 def _lost(vocabulary: Vocabulary, log_probs: NDArray[np.float32], words: Sequence[Sequence[DecodedSymbol]]) -> Scores:
@@ -393,12 +395,15 @@ def _text(card: ModelCard, symbols: Sequence[DecodedSymbol]) -> str:
 
 def _timed(card: ModelCard, symbols: Sequence[DecodedSymbol], duration: float) -> TimedLabel:
     posterior = sum(symbol.posterior for symbol in symbols) / len(symbols)
-    return TimedLabel(_text(card, symbols), *_times(card, symbols, duration), posterior)
+    return TimedLabel(_text(card, symbols), *word_times(card, [symbols], duration)[0], posterior)
 
 
-def _times(card: ModelCard, symbols: Sequence[DecodedSymbol], duration: float) -> tuple[float, float]:
-    """Seconds from the first symbol to the last: a frame reaches half a hop to either side of its centre."""
-    to_seconds, half = card.features.frames_to_seconds, card.output_seconds / 2
-    start = to_seconds(symbols[0].first * card.stride) - half
-    end = to_seconds(symbols[-1].last * card.stride) + half
-    return min(round(max(0.0, start), 6), duration), min(round(end, 6), duration)
+def _symbols(card: ModelCard, word: Sequence[DecodedSymbol], times: tuple[float, float]) -> tuple[TimedLabel, ...]:
+    """A word's symbols, one beginning where the other ends: half-way between where CTC shows them."""
+    shown = [symbol_times(card, symbol) for symbol in word]
+    middles = [(before[1] + after[0]) / 2 for before, after in itertools.pairwise(shown)]
+    borders = [times[0], *(round(min(max(middle, times[0]), times[1]), 6) for middle in middles), times[1]]
+    return tuple(
+        TimedLabel(card.vocabulary.symbols[symbol.id], start, end, symbol.posterior)
+        for symbol, (start, end) in zip(word, itertools.pairwise(borders), strict=True)
+    )

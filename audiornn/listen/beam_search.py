@@ -586,7 +586,7 @@ class BeamSearch:
                 symbol,
                 self._start + first,
                 self._start + last,
-                float(np.exp(heard[first : last + 1, symbol], dtype=np.float64).mean()),
+                float(np.exp(heard[first : last + 1, symbol], dtype=np.float64).max()),
             )
             for symbol, (first, last) in zip(ids, spans, strict=True)
         ]

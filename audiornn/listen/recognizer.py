@@ -26,16 +26,15 @@ from audiornn.listen.alignment import align_text
 from audiornn.listen.decoders import Decoder, Decoding, decoder_maker
 from audiornn.listen.results import Alignment, Classification, Labelling, Recognition, TimedLabel, Transcript
 from audiornn.listen.streaming import (
-    CONTEXT,
     LEAST_STEP,
-    WINDOW,
+    LOOK_AHEAD,
     CarriedStream,
     LogProbStream,
-    WindowedStream,
-    Windows,
+    LookAheadStream,
+    StretchNetwork,
     check_streams,
-    log_prob_blocks,
     streams,
+    swept,
 )
 from audiornn.listen.words import Reader, reader_of
 from audiornn.model_file import ModelCard, open_model_file
@@ -195,10 +194,10 @@ class Recognizer:
 
         Args:
             sample_rate: Hz of the samples; None says they are at the model's own.
-            look_ahead: seconds that a bidirectional network may see beyond what it says; None takes what it needs for
-                the words of a single pass. One of one direction needs none.
+            look_ahead: seconds that a bidirectional network sees beyond what it says; None takes three. One of one
+                direction needs none.
             step: seconds that a bidirectional network says at once, which come on top; None takes a fifth of the
-                look-ahead, at least 0.1. Each step costs its own length and both contexts.
+                look-ahead, at least 0.1.
 
         Raises:
             ModelFileError: a classifier, or a model that normalises each recording as a whole.
@@ -212,21 +211,18 @@ class Recognizer:
         )
 
     @cached_property
-    def _carries_state(self) -> bool:
-        return "state" in [value.name for value in self._session.get_inputs()]
+    def _network(self) -> StretchNetwork:
+        return StretchNetwork(self._session, self.card)
 
     def _log_prob_stream(self, look_ahead: float | None, step: float | None = None) -> LogProbStream:
         check_streams(self.card)
-        if self._carries_state:
-            return CarriedStream(self._session.run, self.card)
-        return WindowedStream(self.log_probs, self._windows(look_ahead, step), len(self.card.vocabulary))
-
-    def _windows(self, look_ahead: float | None, step: float | None = None) -> Windows:
         if look_ahead is not None and not 0 <= look_ahead < float("inf"):
             raise SettingsError(f"a look-ahead of {look_ahead} s is none; it is a number of seconds, at least 0")
-        after = CONTEXT if look_ahead is None else look_ahead
-        step = max(LEAST_STEP, after / 5) if step is None else step
-        return Windows(self.card, step=step, before=CONTEXT, after=after)
+        if self._network.n_directions == 1:
+            return CarriedStream(self._network)
+        look_ahead = LOOK_AHEAD if look_ahead is None else look_ahead
+        step = max(LEAST_STEP, look_ahead / 5) if step is None else step
+        return LookAheadStream(self._network, look_ahead=look_ahead, step=step)
 
     def _blocks(self, source: Source, sample_rate: int | None, channel: int | None) -> tuple[Iterable[Waveform], str]:
         """A source's samples at the model's rate, block by block, and what to call it in an error."""
@@ -253,18 +249,24 @@ class Recognizer:
 
     def _log_prob_blocks(self, features: _FeatureBlocks, look_ahead: float | None) -> Iterator[NDArray[np.float32]]:
         """Log-probabilities of all frames in order: of a short recording at once, of a long one in stretches."""
-        if look_ahead is not None or (self._carries_state and streams(self.card)):
+        if look_ahead is not None:
             stream = self._log_prob_stream(look_ahead)
             for block in features:
                 yield stream.push(block)
             yield stream.finish()
             return
         beginning = features.first(LONGEST_PASS)
-        if features.ended or not streams(self.card):
+        if features.ended or self.card.task == "classify":
             yield self.log_probs(np.concatenate([beginning, *features]))
             return
         blocks = itertools.chain([beginning], features)
-        yield from log_prob_blocks(self.log_probs, self._windows(None, WINDOW), blocks, self._threads)
+        if self._network.n_directions == 1 and streams(self.card):
+            stream = CarriedStream(self._network)
+            for block in blocks:
+                yield stream.push(block)
+            yield stream.finish()
+            return
+        yield from swept(self._network, blocks, self._threads)
 
     def _result(self, log_probs: Iterable[NDArray[np.float32]], duration: Callable[[], float]) -> Recognition:
         """What blocks of log-probabilities say; the duration is asked for when all have come."""

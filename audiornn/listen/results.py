@@ -89,8 +89,10 @@ class Labelling:
 class AlignedWord(TimedLabel):
     """A word of a given text where it is said in the recording.
 
+    Its `confidence` says how well the audio fits the word, 0.5 at the border; it is not calibrated.
+
     Attributes:
-        symbols: the word's symbols in time.
+        symbols: the word's symbols, one beginning where the other ends, half-way between where CTC shows them.
         fits: whether the audio there can be this word.
         heard: what the model hears in that stretch without knowing the text.
     """

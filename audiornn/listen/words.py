@@ -19,7 +19,7 @@ from audiornn.listen.decoding import DecodedSymbol, GreedyDecoder
 from audiornn.listen.results import Alternative, TimedLabel
 from audiornn.model_file import ModelCard
 
-__all__ = ["PAUSE", "Reader", "WordStream", "calibrated", "join_words", "reader_of", "symbol_times"]
+__all__ = ["PAUSE", "Reader", "WordStream", "calibrated", "join_words", "reader_of", "symbol_times", "word_times"]
 
 #: Seconds without any symbol that end a word, space or no space: nobody pauses so long inside one.
 PAUSE = 1.0
@@ -35,6 +35,20 @@ def symbol_times(card: ModelCard, symbol: DecodedSymbol) -> tuple[float, float]:
 def _begin(card: ModelCard, frame: int) -> float:
     """Where an output frame begins, in seconds."""
     return (frame - 0.5) * card.output_seconds
+
+
+def word_times(card: ModelCard, words: Sequence[Sequence[DecodedSymbol]], duration: float) -> list[tuple[float, float]]:
+    """Where words of these symbols begin and end, in seconds; where two would overlap they meet half-way."""
+    times: list[tuple[float, float]] = []
+    for letters in words:
+        start = max(0.0, _begin(card, letters[0].first) + card.timing[0])
+        end = min(duration, _begin(card, letters[-1].last + 1) + card.timing[1])
+        if times and times[-1][1] > start:
+            before, middle = times[-1][0], (times[-1][1] + start) / 2
+            start = max(before, middle)
+            times[-1] = before, start
+        times.append((min(start, duration), max(start, end)))
+    return [(round(start, 6), round(end, 6)) for start, end in times]
 
 
 def calibrated(card: ModelCard, probability: float) -> float:
@@ -159,7 +173,7 @@ def reader_of(card: ModelCard, make_decoder: Callable[[], Decoder] | None = None
     """The reader that a model's task wants; `make_decoder` makes a transcribing one's decoder, greedy if None."""
     if card.task == "label":
         return _LabelReader(card)
-    return _WordReader(card, make_decoder() if make_decoder else GreedyDecoder(drop_blank=True))
+    return _WordReader(card, make_decoder() if make_decoder else GreedyDecoder(ctc=True))
 
 
 class _WordReader:
@@ -197,7 +211,7 @@ class _LabelReader:
 
     def __init__(self, card: ModelCard) -> None:
         self._card = card
-        self._decoder = GreedyDecoder(drop_blank=False)
+        self._decoder = GreedyDecoder(ctc=False)
 
     partial = ""
 

@@ -17,14 +17,17 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from audiornn.features import VARIANCE_FLOOR
 from audiornn.files import write_atomically
 from audiornn.model_file import METADATA_KEY, ModelCard
-from audiornn.train.network import VARIANCE_FLOOR, BidirectionalLayer, Network
+from audiornn.train.network import BidirectionalLayer, Network
 
 __all__ = ["write_model_file"]
 
 _OPSET = 17
 _IR_VERSION = 8
+#: Of a network that normalises each recording by itself: what it is to be normalised by.
+_RECORDING = ("recording_mean", "recording_scale")
 _GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 
 
@@ -56,13 +59,15 @@ class _Graph:
         self.settings = network.settings
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
-        self.streams = not self.settings.bidirectional and network.task != "classify"
+        self.in_stretches = network.task != "classify"
         self.next_states: list[str] = []
 
     def build(self) -> Any:
         network = self.network
         x = self.front(self.normalised())
-        x, lengths = self.without_context(x) if self.streams else (x, self.output_lengths("lengths", "output_lengths"))
+        x, lengths = (
+            self.without_context(x) if self.in_stretches else (x, self.output_lengths("lengths", "output_lengths"))
+        )
         short_lengths = self.add("Cast", lengths, to=TensorProto.INT32)
         x = self.add("Transpose", x, perm=[1, 0, 2])  # (T', B, width), as the recurrent operators want it
         for i, layer in enumerate(network.layers):
@@ -85,8 +90,8 @@ class _Graph:
             helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, shape),
             helper.make_tensor_value_info("output_lengths", TensorProto.INT64, ["batch"]),
         ]
-        if self.streams:
-            state = [self.n_states, "batch", self.settings.n_units]
+        if self.in_stretches:
+            state = [*self.state_shape, "batch", self.settings.n_units]
             inputs += [
                 helper.make_tensor_value_info("state", TensorProto.FLOAT, state),
                 helper.make_tensor_value_info("left_context", TensorProto.INT64, [1]),
@@ -94,6 +99,8 @@ class _Graph:
             ]
             self.add("Concat", *self.next_states, axis=0, out="next_state")
             outputs.append(helper.make_tensor_value_info("next_state", TensorProto.FLOAT, state))
+            if network.normalisation == "utterance":
+                inputs += [helper.make_tensor_value_info(name, TensorProto.FLOAT, [n_features]) for name in _RECORDING]
         return helper.make_graph(
             self.nodes,
             "audiornn",
@@ -103,9 +110,10 @@ class _Graph:
         )
 
     @property
-    def n_states(self) -> int:
-        """Vectors of n_units that one direction carries from frame to frame."""
-        return self.settings.n_layers * (2 if self.settings.cell == "lstm" else 1)
+    def state_shape(self) -> tuple[int, int, int]:
+        """Layers; hidden state, and an LSTM's cell state; directions."""
+        n_states, n_directions = (2 if self.settings.cell == "lstm" else 1), (2 if self.settings.bidirectional else 1)
+        return self.settings.n_layers, n_states, n_directions
 
     def normalised(self) -> str:
         mask = self.real_frames("features", "lengths", time_axis=1)  # (B, T)
@@ -120,10 +128,20 @@ class _Graph:
             centred = self.add("Where", mask, self.add("Sub", x, mean), zero)
             squares = self.add("ReduceSum", self.add("Mul", centred, centred), time, keepdims=1)
             variance = self.add("Add", self.add("Div", squares, n_real), self.floats(VARIANCE_FLOOR))
-            return self.add("Div", centred, self.add("Sqrt", variance))
+            normalised = self.add("Div", centred, self.add("Sqrt", variance))
+            return self.by_recording(normalised, x, mask) if self.in_stretches else normalised
         x = self.add("Sub", x, self.constant("mean", _array(self.network.mean)))
         x = self.add("Mul", x, self.constant("scale", _array(self.network.scale)))
         return self.add("Where", mask, x, zero)
+
+    def by_recording(self, normalised: str, x: str, mask: str) -> str:
+        """A stretch normalised as its whole recording is, where that is said; as it is by itself, where it is not."""
+        for name in _RECORDING:
+            self.constant(name, np.full(len(self.network.mean), np.nan, np.float32))
+        mean, scale = _RECORDING
+        scaled = self.add("Mul", self.add("Sub", x, mean), scale)
+        scaled = self.add("Where", mask, scaled, self.floats(0.0))
+        return self.add("Where", self.add("IsNaN", mean), normalised, scaled)
 
     def front(self, x: str) -> str:
         stride = self.settings.stride
@@ -161,17 +179,14 @@ class _Graph:
         return x, self.add("Sub", own, n_left, out="output_lengths")
 
     def initial_states(self, x: str, index: int) -> list[str]:
-        """A layer's hidden state, and cell state of an LSTM, each (1, B, n_units), before the first frame of x."""
+        """A layer's hidden state, and an LSTM's cell state, each (directions, B, n_units), before x (T', B, width)."""
         if not index:
-            self.constant("state", np.zeros((self.n_states, 1, self.settings.n_units), np.float32))
-            batch = self.add("Gather", self.add("Shape", x), self.ints([1]), axis=0)  # of (T', B, width)
-            shape = self.add("Concat", self.ints([1]), batch, self.ints([1]), axis=0)
+            self.constant("state", np.zeros((*self.state_shape, 1, self.settings.n_units), np.float32))
+            batch = self.add("Gather", self.add("Shape", x), self.ints([1]), axis=0)
+            shape = self.add("Concat", self.ints([1, 1, 1]), batch, self.ints([1]), axis=0)
             self.add("Expand", "state", shape, out="states")
-        each = self.n_states // self.settings.n_layers
-        return [
-            self.add("Slice", "states", self.ints([i]), self.ints([i + 1]), self.ints([0]))
-            for i in range(each * index, each * (index + 1))
-        ]
+        layer = self.add("Gather", "states", self.int(index), axis=0)
+        return [self.add("Gather", layer, self.int(i), axis=0) for i in range(self.state_shape[1])]
 
     def recurrent(self, x: str, lengths: str, layer: nn.Module, index: int) -> str:
         name = f"layer{index}"
@@ -190,12 +205,14 @@ class _Graph:
             self.constant(f"{name}.{what}", np.stack([_gates(d, what, cell) for d in directions]))
             for what in ("W", "R", "B")
         ]
-        states = self.initial_states(x, index) if self.streams else []
+        states = self.initial_states(x, index) if self.in_stretches else []
         y = self.add(cell.upper(), x, *weights, lengths, *states, **attributes)  # (T', directions, B, n_units)
-        if self.streams:
-            last = [f"{name}.{what}" for what in ("h", "c")][: len(states)]
+        if self.in_stretches:
+            last = [f"{name}.{what}" for what in ("h", "c")][: len(states)]  # each (directions, B, n_units)
             self.nodes[-1].output.extend(last)
-            self.next_states += last
+            layer_and_state = self.ints([0, 1])
+            each = [self.add("Unsqueeze", state, layer_and_state) for state in last]
+            self.next_states.append(self.add("Concat", *each, axis=1))
         y = self.add("Transpose", y, perm=[0, 2, 1, 3])
         return self.add("Reshape", y, self.ints([0, 0, n_units * len(directions)]))
 

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiornn.features import VARIANCE_FLOOR
 from audiornn.recipe import Task
 from audiornn.settings import NetworkSettings
 
 __all__ = ["BidirectionalLayer", "Network", "real_frames", "reverse_within_length"]
-
-VARIANCE_FLOOR = 1e-5  # a coefficient that never varies is not blown up
 
 
 class Network(nn.Module):

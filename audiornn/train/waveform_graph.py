@@ -1,0 +1,150 @@
+"""A model file that takes samples: the features become part of the graph, for runtimes where this package is not.
+
+    input   `waveform` (samples,) float32 in −1…1, mono, at `sample_rate`
+    outputs `log_probs` (output frames, symbols), or (labels,) of a classifier; and what a listener must know:
+            `symbols` (their names; the first is CTC's blank where there is one), `sample_rate` in Hz, and
+            `seconds_per_frame` from an output frame to the next; the first is centred on the first sample
+
+Everything is an ONNX operator of version 17. The transform is a product with a matrix of sines and cosines in double
+precision, for the reason that `features` gives.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from audiornn.features import DELTA_WIDTH, POWER_FLOOR, FeatureSettings, dct_matrix, delta_weights, mel_filters, window
+from audiornn.files import write_atomically
+from audiornn.model_file import WAVEFORM_KEY, ModelCard, open_model_file
+
+__all__ = ["write_waveform_model"]
+
+
+def write_waveform_model(source: Path, path: Path) -> None:
+    """Write a model file's graph anew with the features in it.
+
+    Raises:
+        ModelFileError: the source is no model file.
+    """
+    _, card = open_model_file(source)
+    model = onnx.load(source)
+    whole = helper.make_model(
+        _Graph(card.features, model.graph).build(card),
+        opset_imports=list(model.opset_import),
+        ir_version=model.ir_version,
+        producer_name="audiornn",
+    )
+    helper.set_model_props(whole, {WAVEFORM_KEY: card.to_json()})
+    onnx.checker.check_model(whole)
+    with write_atomically(path) as out:
+        out.write(whole.SerializeToString(deterministic=True))
+
+
+class _Graph:
+    """The nodes that make features of a waveform, in front of those of a model."""
+
+    def __init__(self, settings: FeatureSettings, listening: onnx.GraphProto) -> None:
+        self.settings = settings
+        self.listening = listening
+        self.nodes: list[Any] = []
+        self.constants: dict[str, NDArray[Any]] = {}
+
+    def build(self, card: ModelCard) -> onnx.GraphProto:
+        features, n_frames = self.static_features()
+        if self.settings.deltas:
+            features = self.with_deltas(features, n_frames)
+        # The model's inputs become results of these nodes. Its others, a stream's, keep what they have when not given.
+        self.nodes.append(helper.make_node("Unsqueeze", [features, self.constant([0])], ["features"]))
+        self.nodes.append(helper.make_node("Identity", [n_frames], ["lengths"]))
+        for node in self.listening.node:
+            self.nodes.append(node)
+            for i, name in enumerate(node.output):
+                if name == "log_probs":
+                    node.output[i] = "batch_log_probs"
+        self.nodes.append(helper.make_node("Squeeze", ["batch_log_probs", self.constant([0])], ["log_probs"]))
+        told = {
+            "symbols": (np.array(card.vocabulary.symbols, object), TensorProto.STRING),
+            "sample_rate": (np.array([self.settings.sample_rate], np.int64), TensorProto.INT64),
+            "seconds_per_frame": (np.array([card.output_seconds], np.float32), TensorProto.FLOAT),
+        }
+        for name, (value, _) in told.items():
+            self.nodes.append(helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value, name)))
+        n_symbols = len(card.vocabulary)
+        shape = [n_symbols] if card.task == "classify" else ["output_frames", n_symbols]
+        return helper.make_graph(
+            self.nodes,
+            "audiornn_waveform",
+            [helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["samples"])],
+            [
+                helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, shape),
+                *(helper.make_tensor_value_info(name, kind, list(value.shape)) for name, (value, kind) in told.items()),
+            ],
+            [*self.listening.initializer, *(numpy_helper.from_array(v, name) for name, v in self.constants.items())],
+        )
+
+    def static_features(self) -> tuple[str, str]:
+        """Log-mel frames or cepstra, (frames, coefficients), and how many frames, (1,)."""
+        s = self.settings
+        half = s.n_fft // 2
+        n_samples = self.add("Shape", "waveform")
+        n_hops = self.add(
+            "Div", self.add("Add", n_samples, self.constant([2 * half - s.n_fft])), self.constant([s.hop_length])
+        )
+        n_frames = self.add("Add", n_hops, self.constant([1]))
+        scalar = self.add("Squeeze", n_frames)
+        count = self.add("Range", self.constant(0), scalar, self.constant(1))
+        starts = self.add("Mul", self.add("Unsqueeze", count, self.constant([1])), self.constant([s.hop_length]))
+        samples = self.add("Cast", "waveform", to=TensorProto.DOUBLE)
+        padded = self.add("Pad", samples, self.constant([half, half]))
+        frames = self.add("Gather", padded, self.add("Add", starts, self.constant(np.arange(s.n_fft))))
+        angles = 2 * np.pi / s.n_fft * np.outer(np.arange(s.n_fft), np.arange(1 + half))
+        wave = window(s)[:, None]
+        parts = [self.add("MatMul", frames, self.constant(wave * f(angles))) for f in (np.cos, np.sin)]
+        power = self.add("Add", *(self.add("Mul", part, part) for part in parts))
+        mel = self.add("MatMul", self.add("Cast", power, to=TensorProto.FLOAT), self.constant(mel_filters(s)))
+        floored = self.add("Max", mel, self.constant(np.float32(POWER_FLOOR)))
+        decibels = self.add("Mul", self.add("Log", floored), self.constant(np.float32(10 / math.log(10))))
+        if s.kind == "mfcc":
+            decibels = self.add("MatMul", decibels, self.constant(dct_matrix(s.n_mels, s.n_mfcc)))
+        return decibels, n_frames
+
+    def with_deltas(self, static: str, n_frames: str) -> str:
+        """What `features.append_deltas` does: windows of nine frames, moved inside at either end."""
+        half = DELTA_WIDTH // 2
+        last = self.add("Sub", n_frames, self.constant([1]))
+        zero = self.constant(0)
+        count = self.add(
+            "Unsqueeze", self.add("Range", zero, self.add("Squeeze", n_frames), self.constant(1)), self.constant([1])
+        )
+        offsets = self.constant(np.arange(DELTA_WIDTH) - half)
+        inside = self.add(
+            "Max", self.add("Min", count, self.add("Sub", last, self.constant([half]))), self.constant([half])
+        )
+        repeated = self.add("Max", self.add("Min", self.add("Add", count, offsets), last), self.constant([0]))
+        short = self.add("Less", n_frames, self.constant([DELTA_WIDTH]))
+        places = self.add("Where", short, repeated, self.add("Add", inside, offsets))
+        neighbours = self.add("Gather", static, self.add("Min", places, last))  # (frames, 9, coefficients)
+        neighbours = self.add("Transpose", neighbours, perm=[0, 2, 1])
+        parts = [static]
+        for derivative in range(1, self.settings.deltas + 1):
+            weights = self.constant(delta_weights(derivative).astype(np.float32)[:, None])
+            parts.append(self.add("Squeeze", self.add("MatMul", neighbours, weights), self.constant([2])))
+        return self.add("Concat", *parts, axis=1)
+
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        name = f"waveform_{operator}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=f"node_{name}", **attributes))
+        return name
+
+    def constant(self, value: Any) -> str:
+        name = f"waveform_constant_{len(self.constants)}"
+        array = np.asarray(value)
+        self.constants[name] = array.astype(np.int64) if array.dtype.kind == "i" else array
+        return name
