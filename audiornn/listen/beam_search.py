@@ -580,7 +580,13 @@ class BeamSearch:
         """The symbols of a text with the frames that its best path reads them from."""
         ids = [int(self._symbol[node]) for node in path]
         heard = window[: self._time - self._start]
-        spans = align_symbols(heard, ids, space=self._graph.space, before=self._given)
+        # Of a run of frames that the search read nothing but the blank from, one is enough to part two symbols.
+        kept = (heard[:, 1:] >= self._graph.settings.symbol_threshold).any(axis=1)
+        kept[1:] |= kept[:-1].copy()
+        kept[:1] = True
+        frames = kept.nonzero()[0]
+        spans = align_symbols(heard[frames], ids, space=self._graph.space, before=self._given)
+        spans = [(int(frames[first]), int(frames[last])) for first, last in spans]
         return [
             DecodedSymbol(
                 symbol,
