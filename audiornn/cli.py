@@ -488,8 +488,13 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
     recognizer, path = _load(model, runs)
     card = recognizer.card
     if output_format == "json":
-        print(json.dumps({"model": str(path), **json.loads(card.to_json())}, ensure_ascii=False))
+        entry = json.loads(card.to_json())
+        if "language_model" in entry["decoding"]:
+            entry["decoding"]["language_model"] = f"{len(entry['decoding']['language_model']):,} bytes"
+        print(json.dumps({"model": str(path), **entry}, ensure_ascii=False))
         return 0
+    decoding = {**card.decoding}
+    decoding["language_model"] = "yes" if "language_model" in decoding else "no"
     symbols = list(card.vocabulary.symbols)
     shown = ", ".join(map(repr, symbols[:40])) + (f", … ({len(symbols)} in all)" if len(symbols) > 40 else "")
     features = card.features
@@ -505,6 +510,7 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         f"{'bidirectional ' if network.get('bidirectional') else ''}{network.get('cell')}, "
         f"{network.get('n_parameters', 0):,} parameters, an output every {1000 * card.output_seconds:g} ms",
         "vocabulary": f"{len(symbols)} {card.vocabulary.unit}s: {shown}",
+        "decoding": ", ".join(f"{key} {value}" for key, value in decoding.items()) if card.decoding else "greedy",
         "training": ", ".join(f"{key} {value}" for key, value in card.training.items() if key != "digests"),
         "licence": card.licence or "not stated",
         **{

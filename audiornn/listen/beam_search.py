@@ -581,7 +581,7 @@ class BeamSearch:
         ids = [int(self._symbol[node]) for node in path]
         heard = window[: self._time - self._start]
         # Of a run of frames that the search read nothing but the blank from, one is enough to part two symbols.
-        kept = (heard[:, 1:] >= self._graph.settings.symbol_threshold).any(axis=1)
+        kept: NDArray[np.bool_] = np.any(heard[:, 1:] >= self._graph.settings.symbol_threshold, axis=1)
         kept[1:] |= kept[:-1].copy()
         kept[:1] = True
         frames = kept.nonzero()[0]
