@@ -789,10 +789,9 @@ def _parser() -> argparse.ArgumentParser:
         "--folds", choices=("speaker",), help="train and score a model for each speaker, of a recipe in RUN's place"
     )
     p.add_argument("--seeds", type=_seeds, default=[1], metavar="N,N,…", help="of those trainings (1)")
-    places(p, "data", "runs", "set", "format")
     p.add_argument("--tune", action="store_true", help="choose the decoding on dev and keep it in the model file")
     decoding(p)
-    places(p, "data", "runs", "format")
+    places(p, "data", "runs", "set", "format")
 
     def listening(to: argparse.ArgumentParser) -> None:
         to.add_argument("--model", type=Path, metavar="FILE", help="a model file or a run (the one trained last)")
