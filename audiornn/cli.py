@@ -176,6 +176,8 @@ def evaluate(
     folds: str | None = None,
     seeds: Sequence[int] = (1,),
     overrides: Sequence[str] = (),
+    tune: bool = False,
+    decoding: dict[str, Any] | None = None,
 ) -> int:
     """`audiornn evaluate`: error counts and intervals of a model."""
     from audiornn.corpus.manifest import read_manifest
@@ -185,6 +187,9 @@ def evaluate(
     if folds is not None:
         return _evaluate_folds(model, seeds, overrides, data, runs, output_format)
     recognizer, path = _load(model, runs)
+    if tune:
+        return _tune(recognizer, path, data, decoding or {}, output_format)
+    recognizer = _decoding_with(recognizer, decoding)
     if manifest is not None:
         utterances, name = read_manifest(manifest), str(manifest)
     else:
@@ -263,6 +268,88 @@ def _evaluate_folds(
     return 0
 
 
+def _decoding_with(recognizer: Recognizer, options: dict[str, Any] | None) -> Recognizer:
+    """The model as the decoding options want it."""
+    if not options:
+        return recognizer
+    from audiornn.listen.decoders import choose_decoding
+
+    return recognizer.decode_with(choose_decoding(recognizer.card, **options))
+
+
+def _tune(recognizer: Recognizer, path: Path, data: Path, options: dict[str, Any], output_format: str) -> int:
+    """`audiornn evaluate --tune`: the decoding that errs least on dev, kept in the model file."""
+    from dataclasses import replace
+
+    from audiornn.evaluate.tuning import hear, write_card
+    from audiornn.evaluate.tuning import tune as run_tuning
+    from audiornn.listen.decoders import choose_decoding
+    from audiornn.listen.language_model import build_language_model
+
+    vocabulary = recognizer.card.vocabulary
+    decoding = choose_decoding(replace(recognizer.card, decoding={}), **options)  # not where the last tuning ended
+    if "lm" not in options:
+        texts = [vocabulary.normalise(u.text) for u in _split_of_model(recognizer, "train", data)]
+        decoding = replace(decoding, language_model=build_language_model(texts))
+        _say(f"language model of the {len(texts):,} training transcripts; --lm FILE.arpa takes another")
+    dev = _split_of_model(recognizer, "dev", data)
+    with _progress("listening", "recording") as progress:
+        spoken = hear(recognizer, dev, lambda n: progress(n, len(dev)))
+    with _progress("tuning", "trial") as progress:
+        tuning = run_tuning(recognizer.card, spoken, decoding, progress=lambda n: progress(n, n))
+    write_card(path, replace(recognizer.card, decoding=tuning.decoding.to_json()))
+    if output_format == "json":
+        print(json.dumps({"model": str(path), "split": "dev", **tuning.to_json()}, ensure_ascii=False))
+    else:
+        print(f"{tuning.to_text()}\n{path}: decodes so from now on; --greedy takes the best path alone")
+    return 0
+
+
+def lm(sources: list[str], recipe: str | None, order: int, output: Path | None, data: Path, output_format: str) -> int:
+    """`audiornn lm`: a word n-gram model of training transcripts or of any text."""
+    from audiornn.corpus.preparation import open_prepared
+    from audiornn.listen.language_model import build_language_model, read_texts
+    from audiornn.text import apply_rules
+
+    files = [Path(source) for source in sources if Path(source).is_file()]
+    recipes = [Path(source).name for source in sources if not Path(source).is_file()]
+    if len(recipes) > 1 or (recipes and recipe):
+        raise SettingsError(
+            f"{', '.join(recipes)}: no such text files; and one recipe at most, whose rules all texts follow"
+        )
+    name = Path(recipe).name if recipe else recipes[0] if recipes else None
+    prepared = open_prepared(data / name) if name else None
+    normalise = prepared.vocabulary.normalise if prepared else apply_rules
+    texts = [normalise(line) for file in files for line in read_texts(file)]
+    if recipes and prepared:
+        texts += [normalise(utterance.text) for utterance in prepared.utterances("train")]
+    model = build_language_model(texts, order)
+    output = output or (Path(f"{name}.arpa") if recipes else files[0].with_suffix(".arpa"))
+    if output in files:
+        raise SettingsError(f"{output}: would write over the text it is built from; name another file with --output")
+    model.write(output)
+    entry: dict[str, Any] = {
+        "file": str(output),
+        "sentences": len(texts),
+        "words": sum(len(text.split()) for text in texts),
+        "ngrams": [len(entries) for entries in model.ngrams],
+    }
+    if prepared:
+        dev = model.perplexity([normalise(utterance.text) for utterance in prepared.utterances("dev")])
+        entry["dev"] = {"perplexity": dev.perplexity, "words": dev.words, "unknown": dev.unknown}
+    if output_format == "json":
+        print(json.dumps(entry, ensure_ascii=False))
+        return 0
+    counts = ", ".join(f"{count:,} of {n} words" for n, count in enumerate(entry["ngrams"], start=1))
+    print(f"{output}: built from {entry['words']:,} words in {entry['sentences']:,} sentences; n-grams: {counts}")
+    if prepared and dev.words:
+        print(
+            f"dev transcripts of {name}: perplexity {dev.perplexity:.1f} a word, "
+            f"{dev.unknown:,} of {dev.words:,} words unknown ({100 * dev.unknown / dev.words:.1f} %)"
+        )
+    return 0
+
+
 def transcribe(
     files: list[str],
     model: Path | None,
@@ -272,11 +359,13 @@ def transcribe(
     threads: int | None,
     output_dir: Path | None,
     output_format: str,
+    decoding: dict[str, Any] | None = None,
 ) -> int:
     """`audiornn transcribe`: recordings become text or labels."""
     from audiornn.listen.streaming import streams
 
     recognizer, path = _load(model, runs, threads=threads or _n_cores())
+    recognizer = _decoding_with(recognizer, decoding)
     words = recognizer.card.task == "transcribe" and streams(recognizer.card)
     if files == ["-"] and output_dir is None and output_format in ("text", "json") and words:
         return _transcribe_live(recognizer, path, channel, look_ahead, output_format)
@@ -463,8 +552,13 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
     recognizer, path = _load(model, runs)
     card = recognizer.card
     if output_format == "json":
-        print(json.dumps({"model": str(path), **json.loads(card.to_json())}, ensure_ascii=False))
+        entry = json.loads(card.to_json())
+        if "language_model" in entry["decoding"]:
+            entry["decoding"]["language_model"] = f"{len(entry['decoding']['language_model']):,} bytes"
+        print(json.dumps({"model": str(path), **entry}, ensure_ascii=False))
         return 0
+    decoding = {**card.decoding}
+    decoding["language_model"] = "yes" if "language_model" in decoding else "no"
     symbols = list(card.vocabulary.symbols)
     shown = ", ".join(map(repr, symbols[:40])) + (f", … ({len(symbols)} in all)" if len(symbols) > 40 else "")
     features = card.features
@@ -482,6 +576,7 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         f"{network.get('multiply_adds_a_second', 0) / 1e6:.0f} M multiply-adds a second, "
         f"an output every {1000 * card.output_seconds:g} ms",
         "vocabulary": f"{len(symbols)} {card.vocabulary.unit}s: {shown}",
+        "decoding": ", ".join(f"{key} {value}" for key, value in decoding.items()) if card.decoding else "greedy",
         "training": ", ".join(f"{key} {value}" for key, value in card.training.items() if key != "digests"),
         "licence": card.licence or "not stated",
         **{
@@ -646,6 +741,33 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
     places(p, "data", "runs", "set")
 
+    def decoding(to: argparse.ArgumentParser) -> None:
+        group = to.add_argument_group("decoding", "instead of what the model file says")
+        group.add_argument("--greedy", action=_Decoding, nargs=0, help="the best path, without a search")
+        group.add_argument("--beam", action=_Decoding, type=_count, metavar="N", help="search with N hypotheses")
+        group.add_argument("--lm", action=_Decoding, type=Path, metavar="FILE.arpa", help="a language model over words")
+        group.add_argument("--lm-weight", action=_Decoding, type=float, metavar="W", help="exponent of its probability")
+        group.add_argument("--word-bonus", action=_Decoding, type=float, metavar="NATS", help="gained by each word")
+        group.add_argument(
+            "--words", action=_Decoding, choices=("open", "closed"), help="any that can be spelled, or only the model's"
+        )
+        group.add_argument(
+            "--hot-word",
+            dest="hot_words",
+            action=_Decoding,
+            metavar="WORD[:NATS]",
+            help="a word or phrase that is likely; may be given again",
+        )
+
+    p = verb(lm, "build a word n-gram model of transcripts or any text, in the ARPA format")
+    p.add_argument("sources", nargs="+", metavar="RECIPE|FILE", help="a prepared recipe, or texts, a sentence a line")
+    p.add_argument(
+        "--recipe", metavar="RECIPE", help="whose rules the texts are normalised by, and whose dev is measured"
+    )
+    p.add_argument("--order", type=_count, default=3, metavar="N", help="words of the longest n-grams (3)")
+    p.add_argument("--output", type=Path, metavar="FILE.arpa", help="where to (RECIPE.arpa; .gz packs it)")
+    places(p, "data", "format")
+
     p = verb(evaluate, "count a model's errors on a split or a manifest")
     p.add_argument(
         "model", nargs="?", type=Path, metavar="RUN|MODEL", help="a run or a model file (the one trained last)"
@@ -667,6 +789,8 @@ def _parser() -> argparse.ArgumentParser:
         "--folds", choices=("speaker",), help="train and score a model for each speaker, of a recipe in RUN's place"
     )
     p.add_argument("--seeds", type=_seeds, default=[1], metavar="N,N,…", help="of those trainings (1)")
+    p.add_argument("--tune", action="store_true", help="choose the decoding on dev and keep it in the model file")
+    decoding(p)
     places(p, "data", "runs", "set", "format")
 
     def listening(to: argparse.ArgumentParser) -> None:
@@ -687,6 +811,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--look-ahead", type=_seconds, metavar="SECONDS", help="see no further than a stream would (all it needs)"
     )
+    decoding(p)
+    p.add_argument("--n-best", action=_Decoding, type=_count, metavar="N", help="the N best texts with their scores")
     listening(p)
 
     p = verb(align, "lay a known text along its recording: when each word is said, and where the two do not fit")
@@ -739,6 +865,22 @@ def _parser() -> argparse.ArgumentParser:
     p = verb(demo, "the whole road on speech it synthesises itself: prep, train, evaluate, transcribe")
     places(p, "data", "runs")
     return parser
+
+
+class _Decoding(argparse.Action):
+    """Gathers the options of decoding in one dictionary: all that the verbs do with them is hand them on."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: Any) -> None:
+        super().__init__(option_strings, "decoding", default={}, **kwargs)
+        self._key = dest
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        """Take one option."""
+        gathered = dict(namespace.decoding)
+        if self._key == "hot_words":
+            values = [*gathered.get("hot_words", []), values]
+        gathered[self._key] = True if self._key == "greedy" else values
+        namespace.decoding = gathered
 
 
 def _count(text: str) -> int:

@@ -32,7 +32,7 @@ WORLD = {
     "ground": (BASE, {"soxr", "onnxruntime", "librosa", "tomli"}),
     "corpus": (BASE, {"espeakng_loader", "matplotlib", "pyarrow", "tqdm"}),
     "listen": ({"numpy", "onnxruntime"}, set()),
-    "evaluate": ({"numpy"}, {"jiwer"}),
+    "evaluate": ({"numpy"}, {"jiwer", "onnx"}),
     "train": ({"numpy", "torch", "onnx", "safetensors"}, {"tqdm", "onnxruntime", "librosa", "soundfile"}),
     "serve": ({"numpy"}, {"fastapi", "starlette", "uvicorn"}),
     "cli": (set(), {"tqdm"}),

@@ -23,6 +23,7 @@ from audiornn.audio import Resampler, Waveform, audio_blocks, source_name, to_mo
 from audiornn.errors import AudioError, ModelFileError, SettingsError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
 from audiornn.listen.alignment import align_text
+from audiornn.listen.decoders import Decoder, Decoding, decoder_maker
 from audiornn.listen.results import Alignment, Classification, Labelling, Recognition, TimedLabel, Transcript
 from audiornn.listen.streaming import (
     LEAST_STEP,
@@ -35,7 +36,7 @@ from audiornn.listen.streaming import (
     streams,
     swept,
 )
-from audiornn.listen.words import reader_of
+from audiornn.listen.words import Reader, reader_of
 from audiornn.model_file import ModelCard, open_model_file
 
 __all__ = ["Recognizer", "Stream", "load_model"]
@@ -68,11 +69,20 @@ class Recognizer:
         card: what the model file says of itself.
     """
 
-    def __init__(self, session: Any, card: ModelCard, *, threads: int = 1) -> None:
+    def __init__(self, session: Any, card: ModelCard, *, threads: int = 1, decoding: Decoding | None = None) -> None:
         self.card = card
+        self._decoding = decoding
         self._session = session
         self._threads = threads
         self._extractor = FeatureExtractor(_listening(card))
+
+    def decode_with(self, decoding: Decoding) -> Recognizer:
+        """The same model, whose outputs become text otherwise than its file says."""
+        return Recognizer(self._session, self.card, threads=self._threads, decoding=decoding)
+
+    @cached_property
+    def _make_decoder(self) -> Callable[[], Decoder] | None:
+        return decoder_maker(self.card, self._decoding) if self.card.task == "transcribe" else None
 
     def transcribe(
         self,
@@ -197,6 +207,7 @@ class Recognizer:
             self._extractor,
             self._log_prob_stream(look_ahead, step),
             self.card.features.sample_rate if sample_rate is None else sample_rate,
+            reader_of(self.card, self._make_decoder),
         )
 
     @cached_property
@@ -262,12 +273,13 @@ class Recognizer:
         if self.card.task == "classify":
             (scores,) = log_probs
             return self._classification(scores, duration())
-        reader = reader_of(self.card)
+        reader = reader_of(self.card, self._make_decoder)
         found = [label for block in log_probs for label in reader.push(block)]
         found += reader.finish(duration())
         if self.card.task == "label":
             return Labelling(tuple(found), duration())
-        return Transcript(" ".join(word.label for word in found), tuple(found), duration())
+        text = " ".join(word.label for word in found)
+        return Transcript(text, tuple(found), duration(), reader.alternatives(duration()))
 
     def _classification(self, log_probs: NDArray[np.float32], duration: float) -> Classification:
         probabilities = np.exp(log_probs.astype(np.float64))
@@ -288,13 +300,18 @@ class Stream:
     """
 
     def __init__(
-        self, card: ModelCard, extractor: FeatureExtractor, log_probs: LogProbStream, sample_rate: int
+        self,
+        card: ModelCard,
+        extractor: FeatureExtractor,
+        log_probs: LogProbStream,
+        sample_rate: int,
+        reader: Reader,
     ) -> None:
         self._settings = card.features
         self._resample = Resampler(sample_rate, card.features.sample_rate)
         self._features = extractor.stream()
         self._log_probs = log_probs
-        self._reader = reader_of(card)
+        self._reader = reader
         self._n_samples = 0
 
     @property

@@ -7,15 +7,16 @@ was measured on the recipe's dev split when the model was trained (`ModelCard.ti
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audiornn.listen.decoders import Decoder
 from audiornn.listen.decoding import DecodedSymbol, GreedyDecoder
-from audiornn.listen.results import TimedLabel
+from audiornn.listen.results import Alternative, TimedLabel
 from audiornn.model_file import ModelCard
 
 __all__ = ["PAUSE", "Reader", "WordStream", "calibrated", "join_words", "reader_of", "symbol_times", "word_times"]
@@ -167,16 +168,21 @@ class Reader(Protocol):
     def finish(self, duration: float) -> list[TimedLabel]:
         """Say that the recording ends here, after so many seconds; returns the rest."""
 
+    def alternatives(self, duration: float) -> tuple[Alternative, ...]:
+        """Other texts of a finished recording, where they were asked for, best first."""
 
-def reader_of(card: ModelCard) -> Reader:
-    """The reader that a model's task wants."""
-    return _LabelReader(card) if card.task == "label" else _WordReader(card)
+
+def reader_of(card: ModelCard, make_decoder: Callable[[], Decoder] | None = None) -> Reader:
+    """The reader that a model's task wants; `make_decoder` makes a transcribing one's decoder, greedy if None."""
+    if card.task == "label":
+        return _LabelReader(card)
+    return _WordReader(card, make_decoder() if make_decoder else GreedyDecoder(ctc=True))
 
 
 class _WordReader:
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, decoder: Decoder) -> None:
         self._card = card
-        self._decoder = GreedyDecoder(ctc=True)
+        self._decoder = decoder
         self._words = WordStream(card)
 
     @property
@@ -194,6 +200,14 @@ class _WordReader:
     def finish(self, duration: float) -> list[TimedLabel]:
         return self._words.push(self._decoder.finish(), self._decoder.settled) + self._words.finish(duration)
 
+    def alternatives(self, duration: float) -> tuple[Alternative, ...]:
+        """Of a finished recording the n-best list, where the decoder was asked for one."""
+        made = []
+        for hypothesis in getattr(self._decoder, "n_best", ()):
+            words = join_words(self._card, hypothesis.symbols, duration)
+            made.append(Alternative(" ".join(word.label for word in words), round(hypothesis.score, 4), words))
+        return tuple(made)
+
 
 class _LabelReader:
     """Segments that tile the recording, from its first to its last second."""
@@ -203,6 +217,9 @@ class _LabelReader:
         self._decoder = GreedyDecoder(ctc=False)
 
     partial = ""
+
+    def alternatives(self, duration: float) -> tuple[Alternative, ...]:
+        return ()
 
     @property
     def settled(self) -> float:
