@@ -431,17 +431,19 @@ def _write_results(
     if several and output_dir is None and output_format in ("srt", "vtt", "textgrid"):
         raise SettingsError(f"--format {output_format} is a file a recording: name a folder for them, --output-dir DIR")
     outputs = output_files(recordings, output_dir, FORMATS[output_format]) if output_dir is not None else []
-    progress = _seconds_heard() if len(recordings) == 1 else lambda seconds: None
+    progress = _SecondsHeard()
+    show_progress = progress if len(recordings) == 1 else lambda seconds: None
 
     def heard(recording: Recording) -> Result | AudiornnError:
         try:
-            return listen(recording, progress)
+            return listen(recording, show_progress)
         except (AudioError, CorpusError) as error:
             return error
 
     n_threads = min(len(recordings) or 1, threads or _n_cores())
     n_failed = 0
     for i, result in enumerate(in_order(heard, recordings, n_threads)):
+        progress.clear()
         recording = recordings[i].path
         if isinstance(result, AudiornnError):
             n_failed += 1
@@ -914,25 +916,30 @@ def _n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _seconds_heard() -> Callable[[float], None]:
+class _SecondsHeard:
     """On a terminal, how much of a long recording was heard; tqdm is not part of the base install."""
-    if not sys.stderr.isatty():
-        return lambda seconds: None
-    import time
 
-    began = shown = time.monotonic()
+    def __init__(self) -> None:
+        import time
 
-    def show(seconds: float) -> None:
-        nonlocal shown
-        now = time.monotonic()
-        if now - shown > 0.5:
-            shown = now
+        self._now = time.monotonic
+        self._began = self._shown = self._now()
+        self._width = 0
+
+    def __call__(self, seconds: float) -> None:
+        now = self._now()
+        if now - self._shown > 0.5 and sys.stderr.isatty():
+            self._shown = now
             clock = f"{int(seconds // 3600)}:{int(seconds // 60 % 60):02}:{int(seconds % 60):02}"
-            print(
-                f"\r{clock} heard, {seconds / (now - began):.0f} times real time ", end="", file=sys.stderr, flush=True
-            )
+            line = f"{clock} heard, {seconds / (now - self._began):.0f} times real time"
+            self._width = max(self._width, len(line))
+            print(f"\r{line:{self._width}}", end="", file=sys.stderr, flush=True)
 
-    return show
+    def clear(self) -> None:
+        """Leave the line as it was, for what comes next."""
+        if self._width:
+            print(f"\r{'':{self._width}}\r", end="", file=sys.stderr, flush=True)
+            self._width = 0
 
 
 def _say(line: str) -> None:

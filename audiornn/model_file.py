@@ -94,7 +94,7 @@ class ModelCard:
                 )
             if version < FORMAT:
                 raise ModelFileError(
-                    f"{where}: is a model file of the older format {version}; write it anew with `audiornn export RUN`"
+                    f"{where}: is a model file of format {version}, this audiornn reads {FORMAT}; train it again"
                 )
             vocabulary = entry.pop("vocabulary")
             for pair in ("front_context", "timing", "confidence"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from audiornn.corpus.manifest import Utterance
 from audiornn.features import FeatureExtractor, FeatureSettings
 from audiornn.model_file import ModelCard
-from audiornn.train.calibration import Heard, calibrate, fit_confidence, sound_bounds
+from audiornn.train.calibration import Heard, calibrate, fit_confidence, sounds
 from audiornn.vocabulary import BLANK, Vocabulary
 from tests.conftest import RATE, spoken
 
@@ -48,11 +48,14 @@ def test_few_words_tell_nothing():
 
 def test_where_a_sound_begins_and_ends():
     samples = spoken(["do", "mi"])  # 0.08 s of quiet on either side, words of 0.12 s
-    begin, end = sound_bounds(FeatureExtractor(SETTINGS).log_mel(samples))
-    assert begin / 100 == pytest.approx(0.08, abs=0.02)
-    assert end / 100 == pytest.approx(0.40, abs=0.02)
+    ((begin, end),) = sounds(FeatureExtractor(SETTINGS).log_mel(samples), 0.01)
+    assert (begin, end) == pytest.approx((0.08, 0.40), abs=0.02)
+    parted = np.concatenate([samples, np.zeros(RATE // 4, np.float32), samples])
+    first, second = sounds(FeatureExtractor(SETTINGS).log_mel(parted), 0.01)
+    assert first == pytest.approx((0.08, 0.40), abs=0.02)
+    assert second == pytest.approx((0.81, 1.13), abs=0.02)
     noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
-    assert sound_bounds(FeatureExtractor(SETTINGS).log_mel(noise)) is None
+    assert sounds(FeatureExtractor(SETTINGS).log_mel(noise), 0.01) == []
 
 
 def late_and_short(words, frames_late):
@@ -83,8 +86,27 @@ def test_late_and_short_symbols_are_put_right(frames_late):
     assert end == pytest.approx(0.12 - (frames_late + 2) / 100, abs=0.025)
 
 
+def test_a_first_word_shown_in_the_silence_before_it_tells_nothing_of_the_others():
+    def with_silence(n):
+        for utterance in heard(n, 4):
+            silence = np.full((60, 20), -100.0, np.float32)
+            blanks = np.tile(np.log([0.97, 0.01, 0.01, 0.01]).astype(np.float32), (60, 1))
+            log_probs = np.concatenate([blanks, utterance.log_probs])
+            first = int(np.flatnonzero(log_probs.argmax(axis=1))[0])
+            log_probs[[0, 1]] = log_probs[[first, first + 1]]
+            log_probs[[first, first + 1]] = blanks[:2]
+            yield Heard(utterance.utterance, np.concatenate([silence, utterance.log_mel]), log_probs)
+
+    start, _ = calibrate(CARD, [*with_silence(30), *heard(6, 4), *single_words(12, 4)]).timing
+    assert start == pytest.approx(-0.04, abs=0.03)
+
+
+def single_words(n, frames_late):
+    return (one for one in heard(3 * n, frames_late) if " " not in one.utterance.text)
+
+
 def test_what_dev_cannot_tell_stays_as_it_is():
-    card = calibrate(CARD, heard(9, 5))
+    card = calibrate(CARD, heard(8, 5))
     assert (card.timing, card.confidence) == ((0.0, 0.0), (1.0, 0.0))
     assert calibrate(CARD, []) == CARD
 

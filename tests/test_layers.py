@@ -21,7 +21,7 @@ ALLOWED = {
     "corpus": {"ground"},
     "listen": {"ground"},
     "evaluate": {"ground", "listen", "corpus.manifest"},
-    "train": {"ground", "corpus", "evaluate", "listen.decoding", "listen.words"},
+    "train": {"ground", "corpus", "evaluate", "listen.decoding", "listen.results", "listen.words"},
     "serve": {"ground", "listen"},
     "cli": {"ground", "corpus", "listen", "evaluate", "train", "serve"},
 }

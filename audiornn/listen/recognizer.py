@@ -244,16 +244,25 @@ class Recognizer:
         progress: Callable[[float], None] = lambda seconds: None,
     ) -> Recognition:
         """Listen to blocks of samples at the model's rate."""
-        features = _FeatureBlocks(self._extractor, blocks, name, progress)
-        return self._result(self._log_prob_blocks(features, look_ahead), lambda: features.duration)
+        features = _FeatureBlocks(self._extractor, blocks, name)
+        return self._result(self._log_prob_blocks(features, look_ahead, progress), lambda: features.duration)
 
-    def _log_prob_blocks(self, features: _FeatureBlocks, look_ahead: float | None) -> Iterator[NDArray[np.float32]]:
+    def _log_prob_blocks(
+        self,
+        features: _FeatureBlocks,
+        look_ahead: float | None,
+        progress: Callable[[float], None] = lambda seconds: None,
+    ) -> Iterator[NDArray[np.float32]]:
         """Log-probabilities of all frames in order: of a short recording at once, of a long one in stretches."""
-        if look_ahead is not None:
-            stream = self._log_prob_stream(look_ahead)
-            for block in features:
+
+        def through(stream: LogProbStream, blocks: Iterable[Features]) -> Iterator[NDArray[np.float32]]:
+            for block in blocks:
                 yield stream.push(block)
+                progress(features.duration)
             yield stream.finish()
+
+        if look_ahead is not None:
+            yield from through(self._log_prob_stream(look_ahead), features)
             return
         beginning = features.first(LONGEST_PASS)
         if features.ended or self.card.task == "classify":
@@ -261,12 +270,9 @@ class Recognizer:
             return
         blocks = itertools.chain([beginning], features)
         if self._network.n_directions == 1 and streams(self.card):
-            stream = CarriedStream(self._network)
-            for block in blocks:
-                yield stream.push(block)
-            yield stream.finish()
+            yield from through(CarriedStream(self._network), blocks)
             return
-        yield from swept(self._network, blocks, self._threads)
+        yield from swept(self._network, blocks, self._threads, lambda share: progress(share * features.duration))
 
     def _result(self, log_probs: Iterable[NDArray[np.float32]], duration: Callable[[], float]) -> Recognition:
         """What blocks of log-probabilities say; the duration is asked for when all have come."""
@@ -360,16 +366,10 @@ class Stream:
 class _FeatureBlocks:
     """The features of a recording whose samples come in blocks, and when all have come its duration."""
 
-    def __init__(
-        self,
-        extractor: FeatureExtractor,
-        blocks: Iterable[Waveform],
-        name: str,
-        progress: Callable[[float], None] = lambda seconds: None,
-    ) -> None:
+    def __init__(self, extractor: FeatureExtractor, blocks: Iterable[Waveform], name: str) -> None:
         self._settings = extractor.settings
         self._stream = extractor.stream()
-        self._blocks, self._name, self._progress = iter(blocks), name, progress
+        self._blocks, self._name = iter(blocks), name
         self._n_samples = 0
         self.ended = False
 
@@ -388,7 +388,6 @@ class _FeatureBlocks:
             else:
                 self._n_samples += len(block)
                 yield self._stream.push(block)
-                self._progress(self.duration)
 
     def first(self, seconds: float) -> Features:
         """The features of the beginning: of all, or of somewhat more than so many seconds."""
