@@ -14,7 +14,6 @@ import functools
 import importlib
 import io
 import os
-import random
 import sys
 import threading
 import time
@@ -33,16 +32,7 @@ from audiornn.corpus.workers import run_in_workers
 from audiornn.errors import AudiornnError, nearest
 from audiornn.files import write_atomically
 
-__all__ = [
-    "SynthesisJob",
-    "Voice",
-    "draw_job",
-    "list_voices",
-    "render",
-    "synthesise",
-    "synthesise_files",
-    "variants",
-]
+__all__ = ["SynthesisJob", "Voice", "list_voices", "render", "synthesise", "synthesise_files", "variants"]
 
 # espeak-ng's speak_lib.h
 _SYNCHRONOUS = 2
@@ -51,13 +41,6 @@ _POSITION_CHARACTER = 1
 _CHARS_UTF8 = 1
 _RATE, _PITCH, _PITCH_RANGE, _WORD_GAP = 1, 3, 4, 7
 _LONGEST_PATH = 159  # of its data folder; a longer one would be cut off and not found
-
-#: The accents of English, and the variants that sound like people: no whispers, no robots, no echoes.
-_ENGLISH = "en-029 en-gb en-gb-scotland en-gb-x-gbclan en-gb-x-gbcwmd en-gb-x-rp en-us en-us-nyc"
-_HUMAN = """
-    Alex Andrea Andy Annie Denis Diogo Gene Hugo Mario Mike Storm anika antonio aunty belinda boris ed edward f1 f2 f3
-    f4 f5 grandma grandpa gustave iven3 john klatt3 klatt4 klatt5 klatt6 linda m1 m2 m3 m4 m5 m6 m7 m8 max miguel mike2
-    paul pedro quincy robert sandro steph victor"""
 
 #: Fewer files than this are written sooner by one process than two are started.
 _WORTH_A_PROCESS = 100
@@ -122,28 +105,6 @@ class SynthesisJob:
     snr: float | None = None
     noise: Literal["white", "pink"] = "white"
     seed: int = 0
-
-
-def draw_job(text: str, path: Path, sample_rate: int, draw: random.Random) -> SynthesisJob:
-    """A text said in English by a voice, at a tempo, a pitch and a level, and over a noise, that are all drawn."""
-    return SynthesisJob(
-        text,
-        Voice(
-            f"{draw.choice(_ENGLISH.split())}+{draw.choice(_HUMAN.split())}",
-            rate=draw.randint(110, 230),
-            pitch=draw.randint(25, 85),
-            pitch_range=draw.randint(20, 80),
-            word_gap=draw.choice((0, 0, 0, 0, 2, 5)),
-        ),
-        path,
-        sample_rate,
-        leading_silence=round(draw.uniform(0.0, 0.1), 3),
-        trailing_silence=round(draw.uniform(0.0, 0.1), 3),
-        peak=round(0.9 * 10 ** (draw.uniform(-20, 0) / 20), 3),
-        snr=round(draw.uniform(15, 45), 1),
-        noise=draw.choice(("white", "pink")),
-        seed=draw.getrandbits(32),
-    )
 
 
 def list_voices(language: str = "en") -> list[str]:

@@ -8,7 +8,6 @@ import csv
 import dataclasses
 import hashlib
 import json
-import random
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -16,7 +15,6 @@ from pathlib import Path
 
 from audiornn.corpus.composition import VERSION, Composition, Word, compose_files, plan_strings
 from audiornn.corpus.manifest import Utterance
-from audiornn.corpus.synthesis import draw_job, synthesise_files
 from audiornn.errors import CorpusError
 from audiornn.files import write_atomically
 from audiornn.recipe import Recipe, load_recipe, packaged_recipes
@@ -36,10 +34,9 @@ SAMPLE_RATE = 8000  # FSDD's, which has most recordings of most digits: no sourc
 def prepare(
     corpus_dir: Path,
     *,
-    strings: int = 2400,
+    strings: int = 4000,
     dev_strings: int = 120,
     fsdd_share: float = 0.6,
-    synthetic: int = 1600,
     held_out: str = "nicolas",
     made_dir: Path | None = None,
     jobs: int = 1,
@@ -51,15 +48,13 @@ def prepare(
         strings: how many are pasted for training.
         dev_strings: how many for dev, one half from FSDD.
         fsdd_share: of those for training, how many from FSDD.
-        synthetic: how many more are said in one breath by espeak-ng's voices, for training.
         held_out: FSDD's speaker who is kept for dev.
         made_dir: gets what is pasted.
         jobs: processes that paste.
 
     Train: words of Speech Commands' training speakers and of FSDD's other five, pasted, and the strings of digits among
-    AN4's training utterances as they are (without those that say OH, which the test never does), and strings in
-    synthetic voices. Dev: pasted strings of Speech Commands' validation speakers and of `held_out`, and AN4's test
-    speakers' own. No speaker is in two splits.
+    AN4's training utterances as they are (without those that say OH, which the test never does). Dev: pasted strings of
+    Speech Commands' validation speakers and of `held_out`, and AN4's test speakers' own. No speaker is in two splits.
 
     Expected output of prep: 4,137 train, 138 dev, 77 test utterances, 10 labels.
     """
@@ -97,11 +92,9 @@ def prepare(
             noises=noises,
         )
     ]
-    pasted = _paste(planned, corpus_dir, made_dir / "pasted", jobs)
+    pasted = _paste(planned, corpus_dir, made_dir, jobs)
     return {
-        "train": [u for u in pasted if u.id.startswith("train/")]
-        + _said(an4["train"] + an4["dev"])
-        + _synthetic(synthetic, made_dir / "synthetic", jobs),
+        "train": [u for u in pasted if u.id.startswith("train/")] + _said(an4["train"] + an4["dev"]),
         "dev": [u for u in pasted if u.id.startswith("dev/")] + _said(an4["test"]),
         "test": test,
     }
@@ -171,21 +164,6 @@ def _read_strings(folder: Path) -> list[Utterance]:
             + (f", the first is {missing[0]}" if missing else "")
         )
     return utterances
-
-
-def _synthetic(n: int, folder: Path, jobs: int) -> list[Utterance]:
-    """Strings of digits in voices drawn once and for all."""
-    draw = random.Random("connected_digits, synthetic")
-    planned = []
-    for i in range(n):
-        digits = draw.choices(range(10), k=3 + i % 5)
-        name = f"{i}_{''.join(map(str, digits))}.flac"
-        text = " ".join(DIGITS[digit] for digit in digits)
-        planned.append((draw_job(text.lower(), folder / name, SAMPLE_RATE, draw), text))
-    synthesise_files([job for job, _ in planned], jobs)
-    return [
-        Utterance(f"synthetic/{job.path.stem}", job.path, text, f"espeak-ng/{job.voice.name}") for job, text in planned
-    ]
 
 
 def _paste(planned: Sequence[Composition], corpus_dir: Path, made_dir: Path, jobs: int) -> list[Utterance]:
