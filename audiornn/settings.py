@@ -103,7 +103,8 @@ class AugmentSettings:
         band_limit: share of utterances whose high bands fade away, as in a telephone or before a closed door.
         reverb: share of utterances that get the echoes of a room.
         noise: share of utterances that get noise: of a random colour, or as often recorded where `noise_label` is set.
-        noise_label: a classifier's label whose training recordings serve as noise for the others.
+        noise_label: a classifier's label whose training recordings are noise: they serve the others as such, each time
+            with another colour, and are themselves heard with another colour and level each time.
         least_snr: decibels from the noise up to the utterance, at least.
         most_snr: and at most.
         time_shift: seconds earlier or later, at most; a transcript's audio is lengthened rather than cut.

@@ -7,7 +7,7 @@ import pytest
 
 from audiornn.features import FeatureExtractor, FeatureSettings
 from audiornn.settings import AugmentSettings
-from audiornn.train.augment import add_echoes, add_noise, augment, change_tempo, mix, shift, warp_bands
+from audiornn.train.augment import add_echoes, add_noise, augment, change_tempo, mix, other_noise, shift, warp_bands
 
 OFF = AugmentSettings(tempo=0, warp=0, noise=0, gain=0, time_shift=0, time_masks=0, band_masks=0)
 
@@ -203,3 +203,17 @@ def test_a_wobble_is_slow_and_no_further_than_set():
     assert 6 < max(np.abs(wave).max() for wave in waves) <= 12.0
     assert max(np.abs(np.diff(wave, axis=0)).max() for wave in waves) < 3.0
     assert max(np.ptp(wave, axis=0).max() for wave in waves) > 3.0
+
+
+def test_other_noise_has_another_colour_and_the_same_course():
+    rng = np.random.default_rng(0)
+    log_mel = rng.uniform(-60, -20, (50, 20)).astype(np.float32)
+    log_mel[7] = -100.0
+    others = [other_noise(log_mel, np.random.default_rng(seed)) for seed in range(50)]
+    assert all((other[7] == -100).all() for other in others)  # digital silence stays silent
+    for other in others:
+        difference = np.delete(other - log_mel, 7, axis=0)
+        assert np.ptp(difference, axis=0).max() < 1e-3  # the same for every frame
+        assert np.abs(difference).max() <= 15 + 15 + 15
+    colours = [np.ptp((other - log_mel)[0]) for other in others]
+    assert max(colours) > 15

@@ -13,10 +13,12 @@ import numpy as np
 from audiornn.features import LOG_MEL_FLOOR, Features
 from audiornn.settings import AugmentSettings
 
-__all__ = ["add_echoes", "add_noise", "augment", "change_tempo", "mask", "mix", "shift", "warp_bands"]
+__all__ = ["add_echoes", "add_noise", "augment", "change_tempo", "mask", "mix", "other_noise", "shift", "warp_bands"]
 
 _FLOOR = np.float32(LOG_MEL_FLOOR)
 _NOISE_COLOUR = 15.0  # dB
+_OTHER_COLOUR = 30.0  # dB
+_OTHER_LEVEL = 15.0  # dB
 _WAVES = 3
 _WAVE_HZ = (0.5, 6.0)  # a syllable's pace and slower
 _FADE_FROM = 0.5  # of the bands; the lower half always stays
@@ -79,6 +81,15 @@ def augment(
     for _ in range(settings.band_masks):
         mask(varied, mean, widest, axis=1, rng=rng)
     return varied
+
+
+def other_noise(log_mel: Features, rng: np.random.Generator) -> Features:
+    """A recording of noise, (frames, n_mels), as of another source: its colour and level another, its course its own.
+
+    A few minutes of noise are soon learnt by heart; that something is noise is not a matter of its spectrum.
+    """
+    curve = _smooth_curve(log_mel.shape[1], _OTHER_COLOUR, rng) + rng.uniform(-_OTHER_LEVEL, _OTHER_LEVEL)
+    return np.where(log_mel > _FLOOR, np.maximum(log_mel + curve.astype(np.float32), _FLOOR), _FLOOR)
 
 
 def _smooth_curve(n_mels: int, decibels: float, rng: np.random.Generator) -> np.ndarray:

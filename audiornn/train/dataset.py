@@ -18,7 +18,7 @@ from audiornn.errors import CorpusError
 from audiornn.features import FeatureExtractor, Features
 from audiornn.recipe import Recipe
 from audiornn.settings import AugmentSettings
-from audiornn.train.augment import augment, mix
+from audiornn.train.augment import augment, mix, other_noise
 from audiornn.vocabulary import NO_LABEL, Vocabulary
 
 __all__ = ["IGNORED", "Batch", "Dataset", "batch_order", "looked_ahead"]
@@ -94,6 +94,8 @@ class Dataset:
         self._needed = self.store.ctc_lengths if recipe.task == "transcribe" else np.ones_like(self.lengths)
         #: Indices of the utterances that serve as noise.
         self.noise = self._with_label(recipe.augment.noise_label)
+        self._is_noise = np.zeros(len(self), bool)
+        self._is_noise[self.noise] = True
         self._check_ctc()
 
     def __len__(self) -> int:
@@ -187,15 +189,20 @@ class Dataset:
         return torch.from_numpy(targets), torch.tensor([share for _, _, share in mixed], dtype=torch.float32)
 
     def _varied(self, index: int, settings: AugmentSettings, rng: np.random.Generator) -> Features:
+        log_mel = np.asarray(self.store[index])
+        if self._is_noise[index]:
+            log_mel = other_noise(log_mel, rng)
         return augment(
-            np.asarray(self.store[index]),
+            log_mel,
             settings,
             frame_seconds=self.recipe.features.frame_seconds,
             rng=rng,
             may_move=self.recipe.task != "label",
             may_cut=self.recipe.task == "classify",
             least_frames=self._least_frames(index),
-            draw_noise=(lambda: np.asarray(self.store[int(rng.choice(self.noise))])) if len(self.noise) else None,
+            draw_noise=(lambda: other_noise(np.asarray(self.store[int(rng.choice(self.noise))]), rng))
+            if len(self.noise)
+            else None,
         )
 
     def _least_frames(self, index: int) -> int:
