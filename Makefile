@@ -23,6 +23,8 @@ benchmarks: .venv/installed  ## side by side with the peers
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/decoding.py
+	$(BIN)/python benchmarks/long_recordings.py --minutes 0
+	$(BIN)/python benchmarks/streaming.py
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
