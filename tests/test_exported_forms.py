@@ -95,7 +95,7 @@ def test_a_stream_that_takes_samples_begins_at_its_beginning(tmp_path):
 
 @pytest.mark.parametrize("settings", SHAPES)
 def test_int8_is_near_and_smaller(settings, tmp_path):
-    larger = NetworkSettings(**{**vars(settings), "n_units": 96, "n_layers": 2})
+    larger = NetworkSettings(**{**vars(settings), "n_units": 192, "n_layers": 2})
     path = untrained(tmp_path, FeatureSettings(n_mfcc=20), larger)
     quantize_int8(path, tmp_path / "int8.onnx")
     assert path.stat().st_size > 2.5 * (tmp_path / "int8.onnx").stat().st_size

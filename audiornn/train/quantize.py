@@ -1,8 +1,9 @@
-"""A model file with weights in eight bits: a quarter of the size.
+"""A model file with weights in eight bits: a third of the size, or less.
 
 An LSTM's products are computed in eight bits too (onnxruntime's DynamicQuantizeLSTM), in half of the time. ONNX has no
-such operator for the other cells: their weights are kept in eight bits and unpacked when the file is loaded, which
-saves size only, and runs in any ONNX runtime.
+such operator for the other cells: their weights, like those of every other matrix product, are kept in eight bits and
+unpacked when the file is loaded, which saves size only, and runs in any ONNX runtime. Convolutions are small and come
+first, where an error costs most; they stay as they are. On AN4's dev that halves the error of quantising everything.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from audiornn.model_file import open_model_file
 __all__ = ["quantize_int8"]
 
 _LEAST_WEIGHTS = 1024  # a smaller matrix is not worth a scale for each of its rows
-_LEAST_ROW = 16
 
 
 def quantize_int8(source: Path, path: Path) -> None:
@@ -51,26 +51,23 @@ def _dynamic(source: Path) -> onnx.ModelProto:
     try:
         with tempfile.TemporaryDirectory() as folder:
             made = Path(folder) / "int8.onnx"
-            quantize_dynamic(
-                source, made, per_channel=True, weight_type=QuantType.QInt8, op_types_to_quantize=["LSTM", "MatMul"]
-            )
+            quantize_dynamic(source, made, per_channel=True, weight_type=QuantType.QInt8, op_types_to_quantize=["LSTM"])
             return onnx.load(made)
     finally:
         root.setLevel(before)
 
 
 def _keep_in_int8(model: onnx.ModelProto) -> None:
-    """Store the float matrices that are left as rows of int8, and unpack them by nodes that are folded at loading."""
+    """Store matrices as rows of int8, and unpack them by nodes that are folded at loading."""
     graph = model.graph
-    inputs = {value.name for value in graph.input}
+    left_alone = {value.name for value in graph.input}
+    left_alone |= {name for node in graph.node if node.op_type == "Conv" for name in node.input}
     unpacking = []
     for weights in list(graph.initializer):
         values = numpy_helper.to_array(weights)
-        if values.dtype != np.float32 or values.ndim < 2 or values.size < _LEAST_WEIGHTS or weights.name in inputs:
+        if values.dtype != np.float32 or values.ndim < 2 or values.size < _LEAST_WEIGHTS or weights.name in left_alone:
             continue
-        # A row is what one output is made of: of a convolution's (outputs, inputs, width), all but the first.
-        n_rows = values.shape[0] if values.shape[-1] < _LEAST_ROW else values.size // values.shape[-1]
-        rows, scales = _rows_in_int8(values.reshape(n_rows, -1))
+        rows, scales = _rows_in_int8(values.reshape(-1, values.shape[-1]))
         name = weights.name
         graph.initializer.remove(weights)
         graph.initializer.extend(
