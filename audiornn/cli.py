@@ -949,8 +949,9 @@ def _parser() -> argparse.ArgumentParser:
 class _Spotting(argparse.Action):
     """Options that ask for the evaluation of a spotter travel together, in one argument."""
 
-    def __init__(self, *args: Any, append: bool = False, **kwargs: Any) -> None:
-        super().__init__(*args, default=argparse.SUPPRESS, **kwargs)
+    def __init__(self, option_strings: Sequence[str], dest: str, append: bool = False, **options: Any) -> None:
+        super().__init__(option_strings, dest, **options)
+        self.default = argparse.SUPPRESS
         self._append = append
 
     def __call__(

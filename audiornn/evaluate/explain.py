@@ -75,8 +75,8 @@ def draw_spots(
         axis.step(frames, scores.values[:, k], where="mid", color=colour, linewidth=1.2)
         axis.axhline(onset, color=_INK, linewidth=0.9, linestyle="--")
         axis.axhline(offset, color=_INK, linewidth=0.9, linestyle=":")
-        axis.text(1.004, onset, f"onset {onset:.2g}", transform=axis.get_yaxis_transform(), va="center", fontsize=7)
-        axis.text(1.004, offset, f"offset {offset:.2g}", transform=axis.get_yaxis_transform(), va="center", fontsize=7)
+        axis.text(1.004, onset, f"onset {onset:.2g}", transform=axis.get_yaxis_transform(), va="bottom", fontsize=7)
+        axis.text(1.004, offset, f"offset {offset:.2g}", transform=axis.get_yaxis_transform(), va="top", fontsize=7)
         axis.set_ylim(0, 1.05)
         axis.set_yticks([0, 0.5, 1])
         axis.set_ylabel(keyword, rotation=0, ha="right", va="center", fontsize=9, color=colour, fontweight="bold")
@@ -100,7 +100,9 @@ def draw_spots(
                 color=colour,
                 fontweight="bold",
             )
-    axes[-1].set_xlim(0, duration)
+    axes[-1].set_xlim(
+        0, max(duration, float(frames[-1]) if len(frames) else 0.0)
+    )  # the silence that settles the end, too
     axes[-1].set_xlabel("seconds", fontsize=9)
     _save(figure, path)
 
@@ -109,7 +111,7 @@ def draw_det(path: Path, report: SpotReport) -> None:
     """Draw the detection error trade-off of each keyword (Martin et al. 1997) as a PNG: misses against false alarms.
 
     Misses stand on a normal deviate's axis, false alarms an hour on a logarithmic one whose left end is none at all;
-    the dot is the threshold that was evaluated.
+    the dot is the threshold that was evaluated. The thick curve is all keywords together, at one threshold for all.
     """
     import matplotlib
 
@@ -121,13 +123,17 @@ def draw_det(path: Path, report: SpotReport) -> None:
     ticks = [0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95]
     lowest, highest = 0.0005, 0.97
     deviate = NormalDist().inv_cdf
-    for k, row in enumerate(report.keywords):
+    rows = [*report.keywords, report.total] if len(report.keywords) > 1 else report.keywords
+    for k, row in enumerate(rows):
         if not row.det or not row.said:
             continue
         colour, style = _COLOURS[k % len(_COLOURS)], ("-", "--", ":")[k // len(_COLOURS) % 3]
+        width = 1.4
+        if row is report.total:
+            colour, style, width = _INK, "-", 3.0
         x = [max(point.false_alarms_per_hour, one / 3) for point in row.det]
         y = [deviate(min(max(point.miss_rate, lowest), highest)) for point in row.det]
-        axis.plot(x, y, style, color=colour, linewidth=1.4, label=row.keyword, drawstyle="steps-post")
+        axis.plot(x, y, style, color=colour, linewidth=width, label=row.keyword, drawstyle="steps-post")
         axis.plot(
             max(row.false_alarms_per_hour, one / 3),
             deviate(min(max(row.miss_rate or 0.0, lowest), highest)),
@@ -136,10 +142,14 @@ def draw_det(path: Path, report: SpotReport) -> None:
             markersize=6,
         )
     axis.set_xscale("log")
-    axis.axvline(one / 2, color=_GRID, linewidth=1)
+    axis.axvspan(one / 3.5, one / 2, color="#f2f2f2", zorder=0)
+    most = max([one, *(point.false_alarms_per_hour for row in report.keywords for point in row.det)])
+    rates = [10.0**power for power in range(-4, 6) if one / 1.5 < 10.0**power <= most]
+    axis.set_xticks([one / 3, *rates], ["none", *(f"{rate:g}" for rate in rates)])
+    axis.set_xticks([], minor=True)
+    axis.set_xlim(one / 3.5, 1.3 * most)
     axis.set_yticks([deviate(tick) for tick in ticks], [f"{100 * tick:g} %" for tick in ticks])
     axis.set_ylim(deviate(lowest), deviate(highest))
-    axis.text(one / 3, deviate(highest), "none ", rotation=90, ha="right", va="top", fontsize=8, color=_INK)
     axis.set_xlabel(f"false alarms an hour (one in {report.hours:.3g} h is {one:.3g})")
     axis.set_ylabel("missed")
     axis.grid(color=_GRID, linewidth=0.6)

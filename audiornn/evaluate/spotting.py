@@ -221,7 +221,7 @@ def evaluate_spotting(
         tolerance=tolerance,
         target=target,
         keywords=tuple(rows),
-        total=keyword_row("all", None, total, hours, all_latencies),
+        total=keyword_row("all", None, total, hours, all_latencies, _together(rows, hours)),
         notes=tuple(notes),
         unreadable=tuple(unreadable),
     )
@@ -299,6 +299,17 @@ def write_spotting(path: Path, card: ModelCard, settings: SpotSettings) -> None:
             entry.value = replace(card, spotting=settings.to_json()).to_json()
     with write_atomically(path) as out:
         out.write(model.SerializeToString(deterministic=True))
+
+
+def _together(rows: Sequence[KeywordRow], hours: float) -> list[DetPoint]:
+    """The curve of all keywords, at one threshold for all of them."""
+    said = sum(row.said for row in rows)
+    points = []
+    for same in zip(*(row.det for row in rows), strict=True):
+        missed, false_alarms = sum(point.missed for point in same), sum(point.false_alarms for point in same)
+        rate = round(missed / said, 6) if said else 0.0
+        points.append(DetPoint(same[0].threshold, missed, false_alarms, rate, round(false_alarms / hours, 6)))
+    return points
 
 
 def _cells(row: KeywordRow, *, timed: bool) -> list[str]:
