@@ -265,6 +265,7 @@ def _evaluate_spotting(
         name,
         tolerance=tolerance,
         target=false_alarms_per_hour,
+        delay=recognizer.delay(look_aheads[0]) if look_aheads else 0.0,
         notes=notes,
         unreadable=unreadable,
     )

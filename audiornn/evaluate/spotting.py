@@ -185,6 +185,7 @@ def evaluate_spotting(
     *,
     tolerance: float = TOLERANCE,
     target: float | None = None,
+    delay: float = 0.0,
     notes: Sequence[str] = (),
     unreadable: Sequence[str] = (),
 ) -> SpotReport:
@@ -198,6 +199,7 @@ def evaluate_spotting(
         split: what to call the recordings.
         tolerance: seconds by which the middle of a hit may lie beside its word.
         target: false alarms an hour that the thresholds were chosen for.
+        delay: seconds by which the network's outputs come after the sound; a part of each latency.
         notes: to be handed on.
         unreadable: to be handed on.
     """
@@ -206,6 +208,7 @@ def evaluate_spotting(
     rows, counts, all_latencies = [], [], []
     for k, keyword in enumerate(keywords):
         count, latencies = _count(card, heard, keyword, k, settings, tolerance)
+        latencies = [delay + seconds for seconds in latencies]
         curve = det_curve(card, heard, keyword, k, settings, tolerance)
         rows.append(keyword_row(keyword, settings.threshold(keyword)[0], count, hours, latencies, curve))
         counts.append(count)

@@ -339,6 +339,12 @@ class Recognizer:
             self._spotter(keywords, settings, inside_words),
         )
 
+    def delay(self, look_ahead: float | None) -> float:
+        """Seconds from a sound to the network's output for it, at most: of a stream that sees so far ahead."""
+        stream = self._log_prob_stream(look_ahead)
+        frames = stream.latency if isinstance(stream, LookAheadStream) else self.card.front_context[1]
+        return frames * self.card.features.frame_seconds
+
     def _scorer(self, keywords: Sequence[str] | None, inside_words: bool) -> KeywordScorer:
         chosen = default_keywords(self.card) if keywords is None else keywords
         return scorer_of(self.card, chosen, inside_words=inside_words)
