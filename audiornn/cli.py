@@ -384,9 +384,13 @@ def _spot_live(
 
     if microphone:
         chosen = int(device) if device is not None and device.isdecimal() else device
-        blocks = microphone_blocks(sample_rate, device=chosen, report=lambda line: _say(f"audiornn: {line}"))
+        blocks = microphone_blocks(
+            sample_rate,
+            device=chosen,
+            opened=lambda: _say("listening; Ctrl-C ends it"),
+            report=lambda line: _say(f"audiornn: {line}"),
+        )
         name, audio = "the microphone", "microphone"
-        _say("listening; Ctrl-C ends it")
     else:
         blocks, name, audio = audio_blocks("-", sample_rate, channel=channel), "standard input", "-"
     for found in live_spots(stream, blocks, name=name):

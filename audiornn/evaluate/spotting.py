@@ -31,7 +31,7 @@ from audiornn.model_file import METADATA_KEY, ModelCard
 __all__ = ["Heard", "SpotReport", "SpotTuning", "evaluate_spotting", "hear", "tune_spotting", "write_spotting"]
 
 #: Onsets that are tried.
-THRESHOLDS = (*(i / 100 for i in range(1, 100)), 0.995, 0.999)
+THRESHOLDS = (*(i / 100 for i in range(1, 100)), 0.995, 0.998, 0.999, 0.9995, 0.9999)
 
 
 @dataclass(frozen=True)
@@ -321,7 +321,7 @@ def _cells(row: KeywordRow, *, timed: bool) -> list[str]:
     few, many = row.false_alarm_interval
     cells = [
         row.keyword,
-        "" if row.threshold is None else f"{row.threshold:.3f}",
+        "" if row.threshold is None else f"{row.threshold:g}",
         f"{row.missed:,} of {row.said:,}",
         "" if row.miss_rate is None else f"{100 * row.miss_rate:.1f} %",
         "" if row.miss_rate is None else f"{low:.1f}–{high:.1f}",

@@ -20,6 +20,7 @@ def microphone_blocks(
     sample_rate: int,
     *,
     device: str | int | None = None,
+    opened: Callable[[], None] = lambda: None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Waveform]:
     """Listen to a microphone until it is gone or nobody wants any more.
@@ -27,6 +28,7 @@ def microphone_blocks(
     Args:
         sample_rate: Hz of the blocks; a device that cannot give it is resampled from its own default.
         device: its number or a part of its name; None is the system's default.
+        opened: called when it listens.
         report: told once when samples are lost because nobody took them in time.
 
     Yields:
@@ -55,6 +57,7 @@ def microphone_blocks(
             callback=take,
             finished_callback=lambda: blocks.put(None),
         ):
+            opened()
             while True:
                 try:
                     block = blocks.get(timeout=SILENT_DEVICE)
