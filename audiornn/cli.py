@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -303,9 +303,12 @@ def spot(
     output_format: str,
 ) -> int:
     """`audiornn spot`: keywords as they are said, in files, a pipe, or a microphone."""
+    from dataclasses import asdict
+
     from audiornn.listen.folders import find_recordings
     from audiornn.listen.hit_command import HitCommand
     from audiornn.listen.keywords import check_keywords, default_keywords, settings_of
+    from audiornn.listen.streaming import streams
 
     if microphone == bool(files):
         raise SettingsError("name recordings, - for standard input, or --microphone" + " alone" * microphone)
@@ -330,10 +333,6 @@ def spot(
             print(f"{audio}\t{line}" if several else line, flush=True)
         if run is not None:
             run(found)
-
-    from dataclasses import asdict
-
-    from audiornn.listen.streaming import streams
 
     try:
         if microphone or (files == ["-"] and streams(card)):
@@ -652,6 +651,7 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         "vocabulary": f"{len(symbols)} {card.vocabulary.unit}s: {shown}",
         "training": ", ".join(f"{key} {value}" for key, value in card.training.items() if key != "digests"),
         "licence": card.licence or "not stated",
+        **({"spots": ", ".join(_spotted(card.spotting))} if card.spotting.get("thresholds") else {}),
         **{
             f"result on {split}": f"error rate {100 * result['errors'] / max(1, result['reference_length']):.2f} % "
             f"({result['errors']:,} of {result['reference_length']:,})"
@@ -662,6 +662,10 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
     for key, value in rows.items():
         print(f"{key:{width}}  {value}")
     return 0
+
+
+def _spotted(spotting: Mapping[str, Any]) -> list[str]:
+    return [f"{keyword} from {onset:g}" for keyword, (onset, _) in spotting["thresholds"].items()]
 
 
 def new(

@@ -327,6 +327,7 @@ def test_thresholds_are_chosen_on_dev_and_kept(works, fails, run, here, places, 
     assert entry["keywords"][0]["det"]
     assert [spot.keyword for spot in load_model(model).spot(said(), None, RATE)] == ["do", "mi", "mi"]
     assert len(before) == 2
+    assert f"mi from {thresholds['mi'][0]:g}" in works("info", model)
     again = json.loads(works("evaluate", model, *places, "--keyword", "mi", "--format", "json"))
     assert again["keywords"][0]["threshold"] == thresholds["mi"][0]
     fails("evaluate", model, *places, "--tune", said=["--false-alarms-per-hour"])

@@ -276,7 +276,7 @@ class CtcScorer:
     Of a path, repeats merged and blanks dropped (B of Graves et al. 2006), let the last n symbols be the keyword's n.
     The probability of all such paths up to a frame is a sum over where the keyword begins and over its alignments, and
     follows from that of the frame before, in 2n − 1 states: the symbols, and a blank between each two. The score is its
-    n-th root, so that long keywords are not held to more than short ones; a threshold of 0.5 asks for half a symbol.
+    n-th root, so that long keywords are not held to more than short ones.
 
     A character model's keyword is a whole word unless `inside_words`: before it and after it there is a space, or no
     symbol for `WORD_GAP` seconds, or the recording's end; between its own letters there may be pauses of any length. A
