@@ -22,6 +22,7 @@ benchmarks: .venv/installed  ## side by side with the peers
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/decoding.py
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -67,7 +67,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def prep(recipe: str, corpus: Path | None, data: Path, jobs: int | None, skip_bad: bool, overrides: list[str]) -> int:
+def prep(
+    recipe: str,
+    corpus: Path | None,
+    data: Path,
+    jobs: int | None,
+    skip_bad: bool,
+    listen: int | None,
+    overrides: list[str],
+) -> int:
     """`audiornn prep`: a corpus becomes manifests and features."""
     from audiornn.corpus.preparation import prepare_corpus
     from audiornn.recipe import find_recipe, load_recipe
@@ -91,6 +99,11 @@ def prep(recipe: str, corpus: Path | None, data: Path, jobs: int | None, skip_ba
             loaded, corpus, data, overrides=overrides, n_jobs=n_jobs, skip_bad=skip_bad, progress=progress
         )
     _print_summary(prepared)
+    if listen is not None:
+        from audiornn.train.audition import write_examples
+
+        examples = write_examples(prepared, loaded, prepared.folder / "listen", listen)
+        print(f"{prepared.folder / 'listen'}: {len(examples)} training utterances as augmentation varies them, to hear")
     return 0
 
 
@@ -161,20 +174,31 @@ def evaluate(
     skip_bad: bool,
     output_format: str,
     spotting: dict[str, Any] | None = None,
+    against: Path | None = None,
+    folds: str | None = None,
+    seeds: Sequence[int] = (1,),
+    overrides: Sequence[str] = (),
+    tune: bool = False,
+    decoding: dict[str, Any] | None = None,
 ) -> int:
     """`audiornn evaluate`: error counts and intervals of a model."""
     from audiornn.corpus.manifest import read_manifest
     from audiornn.evaluate.report import evaluate as run_evaluation
     from audiornn.evaluate.report import look_ahead_table
 
+    if folds is not None:
+        return _evaluate_folds(model, seeds, overrides, data, runs, output_format)
     recognizer, path = _load(model, runs)
+    if tune and not spotting:
+        return _tune(recognizer, path, data, decoding or {}, output_format)
+    recognizer = _decoding_with(recognizer, decoding)
     if manifest is not None:
         utterances, name = read_manifest(manifest), str(manifest)
     else:
         utterances, name = _split_of_model(recognizer, split, data), split
     if spotting:
         return _evaluate_spotting(
-            recognizer, path, utterances, name, data, look_aheads, skip_bad, output_format, **spotting
+            recognizer, path, utterances, name, data, look_aheads, skip_bad, output_format, tune=tune, **spotting
         )
 
     def listen(look_ahead: float | None) -> Report:
@@ -193,15 +217,29 @@ def evaluate(
     with_look_ahead = [(seconds, listen(seconds)) for seconds in look_aheads or ()]
     for line in report.unreadable:
         _say(f"audiornn: {line}")
+    comparison = None
+    if against is not None:
+        from audiornn.evaluate.comparison import compare
+
+        other, other_path = _load(against, runs)
+        others = run_evaluation(other, utterances, name)
+        (first, lengths), (second, other_lengths) = zip(*report.counts, strict=True), zip(*others.counts, strict=True)
+        if lengths != other_lengths:
+            raise SettingsError(f"{other_path}: counts other units than {path} or other recordings; nothing to compare")
+        comparison = compare(first, second, lengths, exact=report.task == "classify")
     if output_format == "json":
         entry: dict[str, Any] = {"model": str(path), **report.to_json()}
         if with_look_ahead:
             entry["look_ahead"] = [{"seconds": seconds, **found.to_json()} for seconds, found in with_look_ahead]
+        if comparison is not None:
+            entry["against"] = {"model": str(other_path), **vars(comparison)}
         print(json.dumps(entry, ensure_ascii=False))
     else:
         print(f"{path} on {name}: {report.utterances:,} utterances\n{report.to_text()}")
         if with_look_ahead:
             print(f"\n{look_ahead_table(report, with_look_ahead)}")
+        if comparison is not None:
+            print(f"\n{path} against {other_path}: {comparison.to_text()}")
     return _PARTIAL_FAILURE if report.unreadable else 0
 
 
@@ -342,7 +380,7 @@ def spot(
         for folder in empty:
             _say(f"audiornn: {folder}: the folder holds no recordings")
         n_bad = len(empty)
-        progress = _seconds_heard() if len(recordings) == 1 else lambda seconds: None
+        progress = _SecondsHeard()
         for recording in recordings:
             spots = []
             try:
@@ -353,13 +391,16 @@ def spot(
                     inside_words=inside_words,
                     channel=channel,
                     look_ahead=look_ahead,
-                    progress=progress,
+                    progress=progress if len(recordings) == 1 else lambda seconds: None,
                 ):
+                    progress.clear()
                     tell(found, recording.path)
                     spots.append(found)
             except AudioError as error:
                 n_bad += 1
+                progress.clear()
                 _say(f"audiornn: {error}")
+        progress.clear()
         if explain is not None and not n_bad:
             _explain(recognizer, files[0], chosen, settings, spots, explain, inside_words, channel, look_ahead)
         return 0 if not n_bad else _FAILURE if n_bad == len(recordings) + len(empty) else _PARTIAL_FAILURE
@@ -432,6 +473,119 @@ def _explain(
     _say(f"{picture}: the recording, each keyword's score and thresholds, and the hits")
 
 
+def _evaluate_folds(
+    recipe: Path | None, seeds: Sequence[int], overrides: Sequence[str], data: Path, runs: Path, output_format: str
+) -> int:
+    """`audiornn evaluate --folds speaker`: a training for each speaker of dev and test and each seed."""
+    from audiornn.corpus.preparation import last_prepared, open_prepared
+    from audiornn.evaluate.report import evaluate as run_evaluation
+    from audiornn.listen.recognizer import load_model
+    from audiornn.train.folds import fold_table, speaker_folds, train_folds
+    from audiornn.train.loop import train as run_training
+
+    prepared = open_prepared(last_prepared(data) if recipe is None else data / recipe.name)
+    trained = _recipe_to_train(prepared, overrides)
+    scores = train_folds(
+        speaker_folds(prepared),
+        trained,
+        runs / f"{trained.name}-folds",
+        seeds,
+        train=lambda fold, seeded, run, resume: run_training(
+            fold, seeded, run, resume=resume, report=lambda line: None, show_progress=sys.stderr.isatty()
+        ),
+        score=lambda model, utterances, name: run_evaluation(load_model(model), utterances, name),
+        report=_say,
+    )
+    if output_format == "json":
+        for score in scores:
+            print(json.dumps({"recipe": trained.name, "seeds": [*seeds], **vars(score)}, ensure_ascii=False))
+    else:
+        print(f"{trained.name}: each speaker of dev and test held out in turn\n{fold_table(scores, seeds)}")
+    return 0
+
+
+def _decoding_with(recognizer: Recognizer, options: dict[str, Any] | None) -> Recognizer:
+    """The model as the decoding options want it."""
+    if not options:
+        return recognizer
+    from audiornn.listen.decoders import choose_decoding
+
+    return recognizer.decode_with(choose_decoding(recognizer.card, **options))
+
+
+def _tune(recognizer: Recognizer, path: Path, data: Path, options: dict[str, Any], output_format: str) -> int:
+    """`audiornn evaluate --tune`: the decoding that errs least on dev, kept in the model file."""
+    from dataclasses import replace
+
+    from audiornn.evaluate.tuning import hear, write_card
+    from audiornn.evaluate.tuning import tune as run_tuning
+    from audiornn.listen.decoders import choose_decoding
+    from audiornn.listen.language_model import build_language_model
+
+    vocabulary = recognizer.card.vocabulary
+    decoding = choose_decoding(replace(recognizer.card, decoding={}), **options)  # not where the last tuning ended
+    if "lm" not in options:
+        texts = [vocabulary.normalise(u.text) for u in _split_of_model(recognizer, "train", data)]
+        decoding = replace(decoding, language_model=build_language_model(texts))
+        _say(f"language model of the {len(texts):,} training transcripts; --lm FILE.arpa takes another")
+    dev = _split_of_model(recognizer, "dev", data)
+    with _progress("listening", "recording") as progress:
+        spoken = hear(recognizer, dev, lambda n: progress(n, len(dev)))
+    with _progress("tuning", "trial") as progress:
+        tuning = run_tuning(recognizer.card, spoken, decoding, progress=lambda n: progress(n, n))
+    write_card(path, replace(recognizer.card, decoding=tuning.decoding.to_json()))
+    if output_format == "json":
+        print(json.dumps({"model": str(path), "split": "dev", **tuning.to_json()}, ensure_ascii=False))
+    else:
+        print(f"{tuning.to_text()}\n{path}: decodes so from now on; --greedy takes the best path alone")
+    return 0
+
+
+def lm(sources: list[str], recipe: str | None, order: int, output: Path | None, data: Path, output_format: str) -> int:
+    """`audiornn lm`: a word n-gram model of training transcripts or of any text."""
+    from audiornn.corpus.preparation import open_prepared
+    from audiornn.listen.language_model import build_language_model, read_texts
+    from audiornn.text import apply_rules
+
+    files = [Path(source) for source in sources if Path(source).is_file()]
+    recipes = [Path(source).name for source in sources if not Path(source).is_file()]
+    if len(recipes) > 1 or (recipes and recipe):
+        raise SettingsError(
+            f"{', '.join(recipes)}: no such text files; and one recipe at most, whose rules all texts follow"
+        )
+    name = Path(recipe).name if recipe else recipes[0] if recipes else None
+    prepared = open_prepared(data / name) if name else None
+    normalise = prepared.vocabulary.normalise if prepared else apply_rules
+    texts = [normalise(line) for file in files for line in read_texts(file)]
+    if recipes and prepared:
+        texts += [normalise(utterance.text) for utterance in prepared.utterances("train")]
+    model = build_language_model(texts, order)
+    output = output or (Path(f"{name}.arpa") if recipes else files[0].with_suffix(".arpa"))
+    if output in files:
+        raise SettingsError(f"{output}: would write over the text it is built from; name another file with --output")
+    model.write(output)
+    entry: dict[str, Any] = {
+        "file": str(output),
+        "sentences": len(texts),
+        "words": sum(len(text.split()) for text in texts),
+        "ngrams": [len(entries) for entries in model.ngrams],
+    }
+    if prepared:
+        dev = model.perplexity([normalise(utterance.text) for utterance in prepared.utterances("dev")])
+        entry["dev"] = {"perplexity": dev.perplexity, "words": dev.words, "unknown": dev.unknown}
+    if output_format == "json":
+        print(json.dumps(entry, ensure_ascii=False))
+        return 0
+    counts = ", ".join(f"{count:,} of {n} words" for n, count in enumerate(entry["ngrams"], start=1))
+    print(f"{output}: built from {entry['words']:,} words in {entry['sentences']:,} sentences; n-grams: {counts}")
+    if prepared and dev.words:
+        print(
+            f"dev transcripts of {name}: perplexity {dev.perplexity:.1f} a word, "
+            f"{dev.unknown:,} of {dev.words:,} words unknown ({100 * dev.unknown / dev.words:.1f} %)"
+        )
+    return 0
+
+
 def transcribe(
     files: list[str],
     model: Path | None,
@@ -441,11 +595,13 @@ def transcribe(
     threads: int | None,
     output_dir: Path | None,
     output_format: str,
+    decoding: dict[str, Any] | None = None,
 ) -> int:
     """`audiornn transcribe`: recordings become text or labels."""
     from audiornn.listen.streaming import streams
 
     recognizer, path = _load(model, runs, threads=threads or _n_cores())
+    recognizer = _decoding_with(recognizer, decoding)
     words = recognizer.card.task == "transcribe" and streams(recognizer.card)
     if files == ["-"] and output_dir is None and output_format in ("text", "json") and words:
         return _transcribe_live(recognizer, path, channel, look_ahead, output_format)
@@ -511,17 +667,19 @@ def _write_results(
     if several and output_dir is None and output_format in ("srt", "vtt", "textgrid"):
         raise SettingsError(f"--format {output_format} is a file a recording: name a folder for them, --output-dir DIR")
     outputs = output_files(recordings, output_dir, FORMATS[output_format]) if output_dir is not None else []
-    progress = _seconds_heard() if len(recordings) == 1 else lambda seconds: None
+    progress = _SecondsHeard()
+    show_progress = progress if len(recordings) == 1 else lambda seconds: None
 
     def heard(recording: Recording) -> Result | AudiornnError:
         try:
-            return listen(recording, progress)
+            return listen(recording, show_progress)
         except (AudioError, CorpusError) as error:
             return error
 
     n_threads = min(len(recordings) or 1, threads or _n_cores())
     n_failed = 0
     for i, result in enumerate(in_order(heard, recordings, n_threads)):
+        progress.clear()
         recording = recordings[i].path
         if isinstance(result, AudiornnError):
             n_failed += 1
@@ -632,8 +790,13 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
     recognizer, path = _load(model, runs)
     card = recognizer.card
     if output_format == "json":
-        print(json.dumps({"model": str(path), **json.loads(card.to_json())}, ensure_ascii=False))
+        entry = json.loads(card.to_json())
+        if "language_model" in entry["decoding"]:
+            entry["decoding"]["language_model"] = f"{len(entry['decoding']['language_model']):,} bytes"
+        print(json.dumps({"model": str(path), **entry}, ensure_ascii=False))
         return 0
+    decoding = {**card.decoding}
+    decoding["language_model"] = "yes" if "language_model" in decoding else "no"
     symbols = list(card.vocabulary.symbols)
     shown = ", ".join(map(repr, symbols[:40])) + (f", … ({len(symbols)} in all)" if len(symbols) > 40 else "")
     features = card.features
@@ -647,8 +810,11 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         f"normalisation {features.normalisation}",
         "network": f"{network.get('n_layers')} × {network.get('n_units')} "
         f"{'bidirectional ' if network.get('bidirectional') else ''}{network.get('cell')}, "
-        f"{network.get('n_parameters', 0):,} parameters, an output every {1000 * card.output_seconds:g} ms",
+        f"{network.get('n_parameters', 0):,} parameters, "
+        f"{network.get('multiply_adds_a_second', 0) / 1e6:.0f} M multiply-adds a second, "
+        f"an output every {1000 * card.output_seconds:g} ms",
         "vocabulary": f"{len(symbols)} {card.vocabulary.unit}s: {shown}",
+        "decoding": ", ".join(f"{key} {value}" for key, value in decoding.items()) if card.decoding else "greedy",
         "training": ", ".join(f"{key} {value}" for key, value in card.training.items() if key != "digests"),
         "licence": card.licence or "not stated",
         **({"spots": ", ".join(_spotted(card.spotting))} if card.spotting.get("thresholds") else {}),
@@ -731,7 +897,7 @@ def demo(data: Path, runs: Path) -> int:
     steps: list[tuple[str, Callable[[], int]]] = [
         (
             f"audiornn prep {recipe}",
-            lambda: prep(recipe, corpus=None, data=data, jobs=None, skip_bad=False, overrides=[]),
+            lambda: prep(recipe, corpus=None, data=data, jobs=None, skip_bad=False, listen=None, overrides=[]),
         ),
         (
             "audiornn train",
@@ -802,6 +968,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--corpus", type=Path, metavar="DIR", help="the corpus, in its published layout")
     p.add_argument("--jobs", type=_count, metavar="N", help="worker processes (one a core)")
     p.add_argument("--skip-bad", action="store_true", help="leave out, and count, utterances that cannot be used")
+    p.add_argument("--listen", type=_count, metavar="N", help="write N augmented training utterances as audio, to hear")
     places(p, "data", "set")
 
     p = verb(audit, "look for what would spoil a result: leaks, copies, levels, labels")
@@ -817,6 +984,33 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
     places(p, "data", "runs", "set")
 
+    def decoding(to: argparse.ArgumentParser) -> None:
+        group = to.add_argument_group("decoding", "instead of what the model file says")
+        group.add_argument("--greedy", action=_Decoding, nargs=0, help="the best path, without a search")
+        group.add_argument("--beam", action=_Decoding, type=_count, metavar="N", help="search with N hypotheses")
+        group.add_argument("--lm", action=_Decoding, type=Path, metavar="FILE.arpa", help="a language model over words")
+        group.add_argument("--lm-weight", action=_Decoding, type=float, metavar="W", help="exponent of its probability")
+        group.add_argument("--word-bonus", action=_Decoding, type=float, metavar="NATS", help="gained by each word")
+        group.add_argument(
+            "--words", action=_Decoding, choices=("open", "closed"), help="any that can be spelled, or only the model's"
+        )
+        group.add_argument(
+            "--hot-word",
+            dest="hot_words",
+            action=_Decoding,
+            metavar="WORD[:NATS]",
+            help="a word or phrase that is likely; may be given again",
+        )
+
+    p = verb(lm, "build a word n-gram model of transcripts or any text, in the ARPA format")
+    p.add_argument("sources", nargs="+", metavar="RECIPE|FILE", help="a prepared recipe, or texts, a sentence a line")
+    p.add_argument(
+        "--recipe", metavar="RECIPE", help="whose rules the texts are normalised by, and whose dev is measured"
+    )
+    p.add_argument("--order", type=_count, default=3, metavar="N", help="words of the longest n-grams (3)")
+    p.add_argument("--output", type=Path, metavar="FILE.arpa", help="where to (RECIPE.arpa; .gz packs it)")
+    places(p, "data", "format")
+
     p = verb(evaluate, "count a model's errors on a split or a manifest")
     p.add_argument(
         "model", nargs="?", type=Path, metavar="RUN|MODEL", help="a run or a model file (the one trained last)"
@@ -831,7 +1025,20 @@ def _parser() -> argparse.ArgumentParser:
         help="also as a stream that sees so little of what follows, e.g. 0.1,0.3,1",
     )
     p.add_argument("--skip-bad", action="store_true", help="count unreadable recordings instead of stopping")
-    places(p, "data", "runs", "format")
+    p.add_argument(
+        "--against", type=Path, metavar="RUN|MODEL", help="compare with another model, recording by recording"
+    )
+    p.add_argument(
+        "--folds", choices=("speaker",), help="train and score a model for each speaker, of a recipe in RUN's place"
+    )
+    p.add_argument("--seeds", type=_seeds, default=[1], metavar="N,N,…", help="of those trainings (1)")
+    p.add_argument(
+        "--tune",
+        action="store_true",
+        help="choose the decoding, or the thresholds of keywords, on dev and keep it in the model file",
+    )
+    decoding(p)
+    places(p, "data", "runs", "set", "format")
     spotted = p.add_argument_group("keywords", "misses and false alarms of a spotter; any of these asks for them")
     spotted.set_defaults(spotting=None)
     spotted.add_argument(
@@ -844,7 +1051,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="X",
         help="choose each keyword's threshold on dev for so many at most",
     )
-    spotted.add_argument("--tune", action=_Spotting, nargs=0, help="and keep the thresholds in the model file")
     spotted.add_argument(
         "--tune-manifest", action=_Spotting, type=Path, metavar="FILE", help="choose them on these recordings instead"
     )
@@ -901,6 +1107,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--look-ahead", type=_seconds, metavar="SECONDS", help="see no further than a stream would (all it needs)"
     )
+    decoding(p)
+    p.add_argument("--n-best", action=_Decoding, type=_count, metavar="N", help="the N best texts with their scores")
     listening(p)
 
     p = verb(align, "lay a known text along its recording: when each word is said, and where the two do not fit")
@@ -973,11 +1181,33 @@ class _Spotting(argparse.Action):
         namespace.spotting = options
 
 
+class _Decoding(argparse.Action):
+    """Gathers the options of decoding in one dictionary: all that the verbs do with them is hand them on."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: Any) -> None:
+        super().__init__(option_strings, "decoding", default={}, **kwargs)
+        self._key = dest
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        """Take one option."""
+        gathered = dict(namespace.decoding)
+        if self._key == "hot_words":
+            values = [*gathered.get("hot_words", []), values]
+        gathered[self._key] = True if self._key == "greedy" else values
+        namespace.decoding = gathered
+
+
 def _count(text: str) -> int:
     value = int(text) if text.isdecimal() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} must be a whole number, at least 1")
     return value
+
+
+def _seeds(text: str) -> list[int]:
+    if not all(part.isdecimal() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text} must be whole numbers with commas between")
+    return [int(part) for part in text.split(",")]
 
 
 def _seconds(text: str) -> float:
@@ -1018,25 +1248,30 @@ def _n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _seconds_heard() -> Callable[[float], None]:
+class _SecondsHeard:
     """On a terminal, how much of a long recording was heard; tqdm is not part of the base install."""
-    if not sys.stderr.isatty():
-        return lambda seconds: None
-    import time
 
-    began = shown = time.monotonic()
+    def __init__(self) -> None:
+        import time
 
-    def show(seconds: float) -> None:
-        nonlocal shown
-        now = time.monotonic()
-        if now - shown > 0.5:
-            shown = now
+        self._now = time.monotonic
+        self._began = self._shown = self._now()
+        self._width = 0
+
+    def __call__(self, seconds: float) -> None:
+        now = self._now()
+        if now - self._shown > 0.5 and sys.stderr.isatty():
+            self._shown = now
             clock = f"{int(seconds // 3600)}:{int(seconds // 60 % 60):02}:{int(seconds % 60):02}"
-            print(
-                f"\r{clock} heard, {seconds / (now - began):.0f} times real time ", end="", file=sys.stderr, flush=True
-            )
+            line = f"{clock} heard, {seconds / (now - self._began):.0f} times real time"
+            self._width = max(self._width, len(line))
+            print(f"\r{line:{self._width}}", end="", file=sys.stderr, flush=True)
 
-    return show
+    def clear(self) -> None:
+        """Leave the line as it was, for what comes next."""
+        if self._width:
+            print(f"\r{'':{self._width}}\r", end="", file=sys.stderr, flush=True)
+            self._width = 0
 
 
 def _say(line: str) -> None:
@@ -1074,7 +1309,7 @@ def _print_summary(prepared: Prepared) -> None:
     print(f"{prepared.folder}: {state}, audit.html shows and plays what is odd; `audiornn train` comes next")
 
 
-def _recipe_to_train(prepared: Prepared, overrides: list[str]) -> Recipe:
+def _recipe_to_train(prepared: Prepared, overrides: Sequence[str]) -> Recipe:
     """The recipe as it stands now, with prep's overrides and then train's; its features must be the prepared ones."""
     from audiornn.recipe import load_recipe, recipe_fingerprint
 

@@ -52,6 +52,7 @@ class ModelCard:
         training: steps, seed, sizes of the splits, and their digests, by which `evaluate` knows them again.
         results: error rates measured so far, by split.
         spotting: when a keyword's score becomes a hit, as `listen.keywords` reads it; empty is its defaults.
+        decoding: how its log-probabilities become text, as `listen.decoders` reads it; empty is greedy.
     """
 
     task: str
@@ -67,6 +68,7 @@ class ModelCard:
     training: Mapping[str, Any] = field(default_factory=dict)
     results: Mapping[str, Any] = field(default_factory=dict)
     spotting: Mapping[str, Any] = field(default_factory=dict)
+    decoding: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def output_seconds(self) -> float:
@@ -94,7 +96,7 @@ class ModelCard:
                 )
             if version < FORMAT:
                 raise ModelFileError(
-                    f"{where}: is a model file of the older format {version}; write it anew with `audiornn export RUN`"
+                    f"{where}: is a model file of format {version}, this audiornn reads {FORMAT}; train it again"
                 )
             vocabulary = entry.pop("vocabulary")
             for pair in ("front_context", "timing", "confidence"):

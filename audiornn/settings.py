@@ -6,7 +6,7 @@ They stand apart from the code that reads them, so that `prep` can check a whole
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from audiornn.errors import SettingsError
@@ -31,7 +31,10 @@ class NetworkSettings:
         n_units: units a direction.
         dropout: between layers and before the output, while training.
         front: what stands before the first layer: nothing, "stack" joins `stride` frames to one, "conv" is a
-            convolution over 2 · stride + 1 frames with that stride and a ReLU.
+            convolution over 2 · stride + 1 frames with that stride and a ReLU, "conv2d" convolves over time and bands.
+        front_layers: convolutions of "conv2d": the first halves the bands, the second halves them again and takes the
+            stride, each further one adds to what it is given.
+        front_channels: of each of them.
         stride: frames that become one; 1 where `front` is "none".
         pooling: how a classifier reads a recording's frames: their mean, maximum, or learned attention.
         activation: the vanilla cell's.
@@ -42,7 +45,9 @@ class NetworkSettings:
     n_layers: int = 2
     n_units: int = 128
     dropout: float = 0.2
-    front: Literal["none", "stack", "conv"] = "none"
+    front: Literal["none", "stack", "conv", "conv2d"] = "none"
+    front_layers: int = 3
+    front_channels: int = 32
     stride: int = 1
     pooling: Literal["mean", "max", "attention"] = "attention"
     activation: Literal["tanh", "relu"] = "tanh"
@@ -57,8 +62,10 @@ class NetworkSettings:
             front=(
                 self.front != "none" or self.stride == 1,
                 self.front,
-                f"'stack' or 'conv' with stride = {self.stride}",
+                f"'stack', 'conv' or 'conv2d' with stride = {self.stride}",
             ),
+            front_layers=(self.front_layers >= 2, self.front_layers, "at least 2"),
+            front_channels=(self.front_channels >= 1, self.front_channels, "at least 1"),
         )
 
     def output_length(self, n_frames: int) -> int:
@@ -66,9 +73,20 @@ class NetworkSettings:
         return -(-n_frames // self.stride)
 
     @property
+    def front_kernel(self) -> int:
+        """Frames under the convolution that takes the stride: none is skipped."""
+        return 2 * max(1, self.stride // 2) + 1
+
+    @property
     def front_context(self) -> tuple[int, int]:
         """Feature frames that an output sees before and after its own `stride`; those before, whole outputs' worth."""
-        return (self.stride, 1) if self.front == "conv" else (0, 0)
+        reach = {
+            "none": 0,
+            "stack": 0,
+            "conv": self.stride,
+            "conv2d": 1 + self.front_kernel // 2 + (self.front_layers - 2) * self.stride,
+        }[self.front]  # to either side of the first of its own
+        return -(-reach // self.stride) * self.stride, max(0, reach - self.stride + 1)
 
 
 @dataclass(frozen=True)
@@ -79,8 +97,14 @@ class AugmentSettings:
         tempo: share by which it is faster or slower, at most.
         warp: share by which the bands move up or down, at most: shorter and longer vocal tracts.
         channel: decibels by which a smooth curve over the bands, another microphone's, departs from level, at most.
+        wobble: decibels by which slow waves over time and bands raise and lower it, at most: sounds that one speaker
+            says more strongly and another more weakly.
         gain: decibels up or down, at most.
-        noise: share of utterances that get noise of a random colour.
+        band_limit: share of utterances whose high bands fade away, as in a telephone or before a closed door.
+        reverb: share of utterances that get the echoes of a room.
+        noise: share of utterances that get noise: of a random colour, or as often recorded where `noise_label` is set.
+        noise_label: a classifier's label whose training recordings are noise: they serve the others as such, each time
+            with another colour, and are themselves heard with another colour and level each time.
         least_snr: decibels from the noise up to the utterance, at least.
         most_snr: and at most.
         time_shift: seconds earlier or later, at most; a transcript's audio is lengthened rather than cut.
@@ -88,13 +112,21 @@ class AugmentSettings:
         time_mask_seconds: the longest of them; none is longer than a fifth of the utterance.
         band_masks: runs of mel bands replaced by their mean.
         band_mask_share: the widest of them, as a share of the bands.
+        mixup: share of a classifier's recordings that another one is mixed into, and its label too (Zhang et al. 2018;
+            Tokozume et al. 2018).
+        easy_first: share of all steps over which all this grows from nothing to its full measure; CTC finds where
+            symbols are on clean speech and not on masked.
     """
 
     tempo: float = 0.1
     warp: float = 0.1
     channel: float = 0.0
+    wobble: float = 0.0
     gain: float = 10.0
+    band_limit: float = 0.0
+    reverb: float = 0.0
     noise: float = 0.5
+    noise_label: str = ""
     least_snr: float = 5.0
     most_snr: float = 30.0
     time_shift: float = 0.1
@@ -102,6 +134,8 @@ class AugmentSettings:
     time_mask_seconds: float = 0.1
     band_masks: int = 2
     band_mask_share: float = 0.15
+    mixup: float = 0.0
+    easy_first: float = 0.1
 
     def __post_init__(self) -> None:
         _require(
@@ -109,15 +143,39 @@ class AugmentSettings:
             tempo=(0 <= self.tempo < 1, self.tempo, "in 0…1"),
             warp=(0 <= self.warp < 1, self.warp, "in 0…1"),
             channel=(self.channel >= 0, self.channel, "at least 0"),
+            band_limit=(0 <= self.band_limit <= 1, self.band_limit, "in 0…1"),
+            reverb=(0 <= self.reverb <= 1, self.reverb, "in 0…1"),
             noise=(0 <= self.noise <= 1, self.noise, "in 0…1"),
             most_snr=(self.least_snr <= self.most_snr, self.most_snr, f"at least least_snr = {self.least_snr}"),
+            wobble=(self.wobble >= 0, self.wobble, "at least 0"),
             gain=(self.gain >= 0, self.gain, "at least 0"),
             time_shift=(self.time_shift >= 0, self.time_shift, "at least 0"),
             time_masks=(self.time_masks >= 0, self.time_masks, "at least 0"),
             time_mask_seconds=(self.time_mask_seconds >= 0, self.time_mask_seconds, "at least 0"),
             band_masks=(self.band_masks >= 0, self.band_masks, "at least 0"),
             band_mask_share=(0 <= self.band_mask_share <= 1, self.band_mask_share, "in 0…1"),
+            mixup=(0 <= self.mixup <= 1, self.mixup, "in 0…1"),
+            easy_first=(0 <= self.easy_first <= 1, self.easy_first, "in 0…1"),
         )
+
+    def at(self, progress: float) -> AugmentSettings:
+        """The settings at a share of the way through training: weaker within the first `easy_first`."""
+        if progress >= self.easy_first:
+            return self
+        strength = progress / self.easy_first
+        grown = (
+            "tempo",
+            "warp",
+            "channel",
+            "wobble",
+            "gain",
+            "band_limit",
+            "reverb",
+            "noise",
+            "time_shift",
+            "time_mask_seconds",
+        )
+        return replace(self, **{name: strength * getattr(self, name) for name in (*grown, "band_mask_share", "mixup")})
 
 
 @dataclass(frozen=True)
@@ -131,6 +189,10 @@ class TrainingSettings:
         warmup: share of all steps over which the rate rises; then it falls along half a cosine to a hundredth.
         weight_decay: AdamW's.
         clip_norm: gradients longer than this are shortened to it.
+        label_smoothing: share of a classifier's target that goes to all labels alike.
+        average: epochs; the weights that are scored and kept are a moving average over about so many, which does
+            better than any one step's. 0 keeps the last step's.
+        balanced: of the commonest label an epoch takes no more recordings than there are of the next, others each time.
         patience: epochs without a better dev metric before training stops.
         checkpoint_steps: steps from one safety copy to the next, besides one an epoch.
         seed: of initial weights, order, augmentation and dropout.
@@ -144,6 +206,9 @@ class TrainingSettings:
     warmup: float = 0.1
     weight_decay: float = 0.01
     clip_norm: float = 5.0
+    label_smoothing: float = 0.0
+    average: float = 2.0
+    balanced: bool = False
     patience: int = 15
     checkpoint_steps: int = 1000
     seed: int = 1
@@ -159,6 +224,8 @@ class TrainingSettings:
             warmup=(0 <= self.warmup < 1, self.warmup, "in 0…1"),
             weight_decay=(self.weight_decay >= 0, self.weight_decay, "at least 0"),
             clip_norm=(self.clip_norm > 0, self.clip_norm, "above 0"),
+            label_smoothing=(0 <= self.label_smoothing < 1, self.label_smoothing, "in 0…1"),
+            average=(0 <= self.average < math.inf, self.average, "at least 0"),
             patience=(self.patience >= 1, self.patience, "at least 1"),
             checkpoint_steps=(self.checkpoint_steps >= 1, self.checkpoint_steps, "at least 1"),
             seed=(self.seed >= 0, self.seed, "at least 0"),

@@ -47,3 +47,28 @@ def edit_distance(reference, hypothesis):
         return min(replaced, distance(i - 1, j) + 1, distance(i, j - 1) + 1)
 
     return distance(len(reference), len(hypothesis))
+
+
+def read_path(path, blank=0, space=None):
+    """What a path reads: its collapsed symbols, words parted by one space however many were heard."""
+    text = collapse(path, blank)
+    if space is None:
+        return text
+    words = [tuple(word) for is_space, word in itertools.groupby(text, lambda s: s == space) if not is_space]
+    return tuple(symbol for i, word in enumerate(words) for symbol in ((space,) * (i > 0) + word))
+
+
+def text_log_probs(log_probs, space=None):
+    """The log-probability of every text, by summing over every path there is."""
+    n_frames, n_symbols = len(log_probs), len(log_probs[0])
+    totals = {}
+    for path in itertools.product(range(n_symbols), repeat=n_frames):
+        text = read_path(path, space=space)
+        totals[text] = totals.get(text, 0.0) + math.exp(sum(log_probs[t][symbol] for t, symbol in enumerate(path)))
+    return {text: math.log(p) for text, p in totals.items() if p}
+
+
+def best_texts(log_probs, gain=lambda text: 0.0, space=None):
+    """All texts with their score, best first: log-probability and whatever else a text gains (None: not allowed)."""
+    scored = [(lp, gain(text), text) for text, lp in text_log_probs(log_probs, space).items()]
+    return sorted(((lp + more, text) for lp, more, text in scored if more is not None), key=lambda item: -item[0])

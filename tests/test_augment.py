@@ -7,7 +7,7 @@ import pytest
 
 from audiornn.features import FeatureExtractor, FeatureSettings
 from audiornn.settings import AugmentSettings
-from audiornn.train.augment import add_noise, augment, change_tempo, shift, warp_bands
+from audiornn.train.augment import add_echoes, add_noise, augment, change_tempo, mix, other_noise, shift, warp_bands
 
 OFF = AugmentSettings(tempo=0, warp=0, noise=0, gain=0, time_shift=0, time_masks=0, band_masks=0)
 
@@ -131,3 +131,89 @@ def test_a_channel_bends_the_spectrum_the_same_way_in_every_frame_and_no_further
     assert all(np.ptp(curve, axis=0).max() < 1e-4 for curve in curves)
     assert 6 < max(np.abs(curve).max() for curve in curves) <= 12.0
     assert max(np.abs(np.diff(curve[0])).max() for curve in curves) < 2.0, "smooth"
+
+
+def test_recorded_noise_is_as_loud_as_drawn_and_repeats_where_it_is_short():
+    log_mel, noise = log_mel_of(n_samples=80000), log_mel_of(gain=0.01)[:7]
+    added = 10 ** (add_noise(log_mel, 10.0, np.random.default_rng(0), noise) / 10) - 10 ** (log_mel / 10)
+    assert 10 * np.log10((10 ** (log_mel / 10)).mean() / added.mean()) == pytest.approx(10.0, abs=0.3)
+    np.testing.assert_allclose(added[7:14], added[:7], rtol=0.05, atol=1e-3 * added.max())
+    silence = np.full((5, 40), -100.0, np.float32)
+    assert np.isfinite(add_noise(log_mel, 10.0, np.random.default_rng(0), silence)).all()
+
+
+def test_noise_is_drawn_from_recordings_half_the_time():
+    drawn = []
+    for seed in range(40):
+        augment(
+            log_mel_of(),
+            replace(OFF, noise=1.0),
+            frame_seconds=0.01,
+            rng=np.random.default_rng(seed),
+            may_move=True,
+            may_cut=True,
+            draw_noise=lambda: drawn.append(1) or log_mel_of(),
+        )
+    assert 10 < len(drawn) < 30
+
+
+def test_echoes_follow_a_click_and_fall_as_fast_as_said():
+    click = np.full((40, 4), -100.0, np.float32)
+    click[5] = 0.0
+    heard = add_echoes(click, decay=3.0, level=-6.0)
+    assert (heard[:5] < -99.0).all()
+    np.testing.assert_allclose(heard[5], 0.0, atol=1e-4)
+    np.testing.assert_allclose(np.diff(heard[6:30], axis=0), -3.0, atol=0.05)
+    np.testing.assert_allclose(10 * np.log10((10 ** (heard[6:] / 10)).sum(axis=0)), -6.0, atol=0.1)
+
+
+def test_a_mixture_is_at_the_level_of_its_first_and_as_long():
+    log_mel, other = log_mel_of(), log_mel_of(gain=0.1, n_samples=4000)
+    power = 10 ** (log_mel / 10)
+    for share in (0.5, 0.8):
+        mixed = 10 ** (mix(log_mel, other, share) / 10)
+        assert mixed.shape == log_mel.shape
+        added = mixed[: len(other)] - power[: len(other)] * share**2 / (share**2 + (1 - share) ** 2)
+        assert added.mean() / power.mean() == pytest.approx((1 - share) ** 2 / (share**2 + (1 - share) ** 2), rel=0.1)
+    np.testing.assert_allclose(mix(log_mel, other, 1.0), log_mel, atol=1e-3)
+    assert len(mix(other, log_mel, 0.5)) == len(other)
+
+
+def test_what_is_varied_grows_from_nothing():
+    settings = AugmentSettings(easy_first=0.2)
+    start = settings.at(0.0)
+    log_mel = log_mel_of()
+    np.testing.assert_array_equal(varied(start, log_mel=log_mel), log_mel)
+    assert settings.at(0.1).tempo == settings.tempo / 2
+    assert settings.at(0.2) == settings.at(1.0) == settings
+    assert AugmentSettings(easy_first=0.0).at(0.0) == AugmentSettings(easy_first=0.0)
+
+
+def test_a_band_limit_leaves_the_lower_half_and_fades_the_rest():
+    log_mel = log_mel_of()
+    lost = [log_mel - varied(replace(OFF, band_limit=1.0), seed=seed) for seed in range(20)]
+    assert all(np.abs(loss[:, :20]).max() < 1e-4 for loss in lost)
+    assert all(np.diff(loss, axis=1).min() > -1e-4 for loss in lost)
+    assert max(loss.max() for loss in lost) > 20
+
+
+def test_a_wobble_is_slow_and_no_further_than_set():
+    log_mel = log_mel_of()
+    waves = [varied(replace(OFF, wobble=12.0), seed=seed) - log_mel for seed in range(20)]
+    assert 6 < max(np.abs(wave).max() for wave in waves) <= 12.0
+    assert max(np.abs(np.diff(wave, axis=0)).max() for wave in waves) < 3.0
+    assert max(np.ptp(wave, axis=0).max() for wave in waves) > 3.0
+
+
+def test_other_noise_has_another_colour_and_the_same_course():
+    rng = np.random.default_rng(0)
+    log_mel = rng.uniform(-60, -20, (50, 20)).astype(np.float32)
+    log_mel[7] = -100.0
+    others = [other_noise(log_mel, np.random.default_rng(seed)) for seed in range(50)]
+    assert all((other[7] == -100).all() for other in others)  # digital silence stays silent
+    for other in others:
+        difference = np.delete(other - log_mel, 7, axis=0)
+        assert np.ptp(difference, axis=0).max() < 1e-3  # the same for every frame
+        assert np.abs(difference).max() <= 15 + 15 + 15
+    colours = [np.ptp((other - log_mel)[0]) for other in others]
+    assert max(colours) > 15

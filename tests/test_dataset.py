@@ -1,11 +1,14 @@
 """Batches: every utterance once an epoch, like lengths together, the same order for the same seed and epoch."""
 
 import time
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from audiornn.train.dataset import batch_order, looked_ahead
+from audiornn.train.dataset import Dataset, batch_order, looked_ahead
 
 LENGTHS = np.random.default_rng(0).integers(10, 600, 1000)
 
@@ -67,3 +70,71 @@ def test_the_next_item_is_made_while_one_is_used():
         time.sleep(0.001)
     assert made[:2] == [0, 1]
     ahead.close()
+
+
+@pytest.fixture
+def dataset(prepared):
+    """The training split of recordings of single words, under changed settings."""
+
+    def make(task="classify", augment=None, training=None):
+        ready = prepared(task)
+        recipe = replace(
+            ready.recipe,
+            augment=replace(ready.recipe.augment, **(augment or {})),
+            training=replace(ready.recipe.training, **(training or {})),
+        )
+        return Dataset(ready, "train", recipe, ready.vocabulary)
+
+    return make
+
+
+def test_of_the_commonest_label_come_as_many_as_of_the_next_and_all_in_turn(dataset):
+    data = dataset(training={"balanced": True})
+    labels = [u.text for u in data.utterances]
+    common, *rarer = sorted(set(labels))
+    kept = [i for i, label in enumerate(labels) if label == common]
+    for label, n in zip(rarer, (5, 3), strict=True):
+        kept += [i for i, other in enumerate(labels) if other == label][:n]
+    store = data.store
+    data.lengths, data.utterances = data.lengths[kept], [data.utterances[i] for i in kept]
+    data.store = type("Store", (), {"targets": staticmethod(lambda i: store.targets(kept[i]))})()
+    seen = set()
+    for epoch in range(20):
+        order = np.concatenate(data.order(seed=1, epoch=epoch))
+        assert len(set(order.tolist())) == len(order)
+        taken = Counter(data.utterances[i].text for i in order)
+        assert taken == dict(zip([common, *rarer], (5, 5, 3), strict=True))
+        seen |= set(order.tolist())
+    assert seen == set(range(len(kept)))
+    assert [o.tolist() for o in data.order(seed=1, epoch=3)] == [o.tolist() for o in data.order(seed=1, epoch=3)]
+
+
+def test_mixup_tells_both_labels_and_their_shares(dataset):
+    data = dataset(augment={"mixup": 1.0, "easy_first": 0.0})
+    batch = data.batch(range(8), np.random.default_rng(0))
+    assert batch.mixed_targets.shape == batch.shares.shape == (8,)
+    assert (batch.shares >= 0.5).all()
+    assert (batch.shares < 1.0).all()
+    assert torch.equal(batch.rows(1, 2).shares, batch.shares[1::2])
+    for plain in (data.batch(range(8)), dataset().batch(range(8), np.random.default_rng(0))):
+        assert plain.mixed_targets is plain.shares is None
+    untouched = dataset(augment={"mixup": 0.0}).batch(range(8))
+    assert torch.equal(data.batch(range(8)).features, untouched.features)
+
+
+def test_early_batches_vary_less(dataset):
+    data = dataset(augment={"easy_first": 0.5})
+    clean = data.batch(range(4)).features
+
+    def distance(progress):
+        features = data.batch(range(4), np.random.default_rng(1), progress).features
+        return float((features - clean).abs().mean()) if features.shape == clean.shape else np.inf
+
+    assert distance(0.0) == 0.0
+    assert 0 < distance(0.05) < distance(1.0)
+
+
+def test_recordings_of_a_label_serve_as_noise(dataset):
+    data = dataset(augment={"noise_label": "do"})
+    assert {data.utterances[int(i)].text for i in data.noise} == {"do"}
+    assert not len(dataset(augment={"noise_label": "hum"}).noise)

@@ -21,7 +21,7 @@ ALLOWED = {
     "corpus": {"ground"},
     "listen": {"ground"},
     "evaluate": {"ground", "listen", "corpus.manifest"},
-    "train": {"ground", "corpus", "evaluate", "listen.decoding", "listen.words"},
+    "train": {"ground", "corpus", "evaluate", "listen.decoding", "listen.results", "listen.words"},
     "serve": {"ground", "listen"},
     "cli": {"ground", "corpus", "listen", "evaluate", "train", "serve"},
 }
@@ -33,7 +33,7 @@ WORLD = {
     "corpus": (BASE, {"espeakng_loader", "matplotlib", "pyarrow", "tqdm"}),
     "listen": ({"numpy", "onnxruntime"}, {"sounddevice"}),
     "evaluate": ({"numpy"}, {"jiwer", "matplotlib", "onnx"}),
-    "train": ({"numpy", "torch", "onnx", "safetensors"}, {"tqdm", "onnxruntime"}),
+    "train": ({"numpy", "torch", "onnx", "safetensors"}, {"tqdm", "onnxruntime", "librosa", "soundfile"}),
     "serve": ({"numpy"}, {"fastapi", "starlette", "uvicorn"}),
     "cli": (set(), {"tqdm"}),
 }

@@ -339,9 +339,11 @@ def test_a_long_recording_says_how_far_it_is(model_file, tmp_path, monkeypatch):
     clock = iter(range(100))
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(sys, "stderr", Terminal())
-    progress = cli._seconds_heard()
+    progress = cli._SecondsHeard()
     for seconds in (10.0, 3661.0):
         progress(seconds)
+    progress.clear()
     shown = sys.stderr.getvalue()
     assert "0:00:10 heard" in shown
     assert "1:01:01 heard" in shown
+    assert shown.endswith(" \r")

@@ -139,7 +139,7 @@ def test_the_seed_is_the_only_source_of_chance(short, tmp_path):
 def test_a_loss_that_is_not_finite_names_the_utterances(short, tmp_path, monkeypatch):
     ready, recipe = short()
 
-    def one_bad(log_probs, lengths, batch, task):
+    def one_bad(log_probs, lengths, batch, task, **rest):
         losses = utterance_losses(log_probs, lengths, batch, task)
         return losses.masked_fill(torch.tensor(["ada_3" in i for i in batch.ids]), math.inf)
 
@@ -178,6 +178,27 @@ def test_the_log_tells_a_blank_plateau_from_a_broken_start(short):
     assert "normal until about step 500" in line
     assert "still on the blank plateau" in loop.epoch_line({**metrics, "step": 900}, stuck, recipe, 1000, dev="dev")
     assert "plateau" not in loop.epoch_line(metrics, loop.DevScore(5, 100, 0.1, 0.8), recipe, 1000, dev="dev")
+
+
+def test_a_label_of_noise_that_nothing_has_is_told(short, tmp_path):
+    ready, recipe = short("classify")
+    lines = []
+    recipe = replace(recipe, augment=replace(recipe.augment, noise_label="hum"))
+    train(ready, recipe, tmp_path / "run", report=lines.append)
+    assert any("nothing is labelled 'hum'" in line for line in lines)
+
+
+def test_what_is_kept_is_an_average_of_the_last_steps_weights():
+    settings = TrainingSettings(average=2.0)
+    shares = [loop.newest_share(step, 50, settings) for step in range(3000)]
+    assert all(a >= b for a, b in itertools.pairwise(shares))
+    assert shares[0] == pytest.approx(10 / 11)
+    assert shares[-1] == 1 / 100, "over about two epochs"
+    assert loop.newest_share(999, 50, TrainingSettings(average=0.0)) == 1.0
+    a, b = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    expected = 0.75 * a.weight + 0.25 * b.weight
+    loop.average(a, b, 0.25)
+    torch.testing.assert_close(a.weight, expected)
 
 
 def test_every_epoch_is_on_disk_for_people_and_for_tensorboard(short, tmp_path):

@@ -1,6 +1,7 @@
 """Losses against plain definitions."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -47,6 +48,17 @@ def test_a_class_costs_minus_its_log_probability():
     log_probs = log_probs_of(2, 4)
     losses = utterance_losses(log_probs, torch.tensor([5, 7]), batch_of([3, 0], [1, 1]), "classify")
     assert losses.tolist() == [-log_probs[0, 3].item(), -log_probs[1, 0].item()]
+
+
+def test_a_mixture_costs_what_its_labels_do_and_smoothing_asks_a_little_of_each():
+    log_probs = log_probs_of(2, 4)
+    batch = replace(batch_of([3, 0], [1, 1]), mixed_targets=torch.tensor([1, 0]), shares=torch.tensor([0.75, 1.0]))
+    losses = utterance_losses(log_probs, torch.tensor([5, 7]), batch, "classify")
+    expected = [-(0.75 * log_probs[0, 3] + 0.25 * log_probs[0, 1]).item(), -log_probs[1, 0].item()]
+    assert losses.tolist() == pytest.approx(expected)
+    smoothed = utterance_losses(log_probs, torch.tensor([5, 7]), batch, "classify", smoothing=0.2)
+    means = log_probs.mean(dim=1)
+    assert smoothed.tolist() == pytest.approx([0.8 * e - 0.2 * m.item() for e, m in zip(expected, means, strict=True)])
 
 
 def test_frames_are_averaged_over_the_real_ones():

@@ -11,11 +11,16 @@ from audiornn.train.network import BidirectionalLayer, Network, reverse_within_l
 LENGTHS = torch.tensor([7, 1, 12, 5])
 N_FEATURES, N_OUTPUTS = 5, 4
 
+FRONTS = (
+    {"front": "stack", "stride": 3},
+    {"front": "conv", "stride": 2},
+    {"front": "conv2d", "stride": 2, "front_channels": 3},
+)
 SHAPES = [
     pytest.param(NetworkSettings(cell=cell, bidirectional=both, n_units=6, n_layers=2, dropout=0.0, **front), id=name)
     for cell in ("lstm", "gru", "rnn")
     for both in (True, False)
-    for front in ({}, {"front": "stack", "stride": 3}, {"front": "conv", "stride": 2})
+    for front in ({}, *FRONTS)
     for name in [f"{cell}-{'both' if both else 'one'}-{front.get('front', 'none')}"]
 ]
 HEADS = [("transcribe", "attention"), ("label", "attention"), *(("classify", p) for p in ("mean", "max", "attention"))]
@@ -93,7 +98,7 @@ def test_alone_equals_padded_equals_any_batch_in_any_order(settings, task, pooli
 
 @pytest.mark.parametrize("filler", [1e3, float("nan"), float("inf")])
 @pytest.mark.parametrize("normalisation", ["global", "utterance", "none"])
-@pytest.mark.parametrize("front", [{}, {"front": "stack", "stride": 3}, {"front": "conv", "stride": 2}])
+@pytest.mark.parametrize("front", [{}, *FRONTS])
 def test_what_padding_holds_is_never_read(filler, normalisation, front):
     network = network_of(NetworkSettings(n_units=6, dropout=0.0, **front), normalisation=normalisation)
     clean = outputs(network, padded_batch(), LENGTHS)
@@ -119,12 +124,31 @@ def test_reversal_is_its_own_inverse_and_leaves_padding_where_it_is():
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 5])
-@pytest.mark.parametrize("front", ["stack", "conv"])
+@pytest.mark.parametrize("front", ["stack", "conv", "conv2d"])
 def test_output_lengths_are_those_the_settings_promise(front, stride):
     settings = NetworkSettings(n_units=4, n_layers=1, front=front, stride=stride)
     for n_frames in range(1, 12):
         log_probs, lengths = network_of(settings)(torch.randn(1, n_frames, N_FEATURES), torch.tensor([n_frames]))
         assert lengths.tolist() == [settings.output_length(n_frames)] == [log_probs.shape[1]]
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("front", ["none", "stack", "conv", "conv2d"])
+def test_a_front_sees_as_far_as_its_settings_say_and_skips_no_frame(front, stride):
+    if front == "none" and stride > 1:
+        return
+    settings = NetworkSettings(front=front, stride=stride, n_units=4, front_layers=4, front_channels=2)
+    network = network_of(settings)
+    features = torch.randn(1, 60 * stride, N_FEATURES, requires_grad=True)
+    x, _ = network._front(features, torch.tensor([60 * stride]))
+    first = 30 * stride
+    x[0, 30].square().sum().backward()
+    seen = features.grad[0].abs().sum(dim=1).nonzero()[:, 0]
+    before, after = settings.front_context
+    assert before % stride == 0
+    assert first - before <= seen.min() <= first
+    assert first + stride - 1 <= seen.max() <= first + stride - 1 + after
+    assert len(seen) == seen.max() - seen.min() + 1 >= stride
 
 
 def test_utterance_normalisation_forgets_level_and_scale():
@@ -140,3 +164,14 @@ def test_outputs_are_log_probabilities():
         network = network_of(NetworkSettings(n_units=6, pooling=pooling), task)
         for o in outputs(network, padded_batch(), LENGTHS):
             torch.testing.assert_close(o.exp().sum(dim=-1), torch.ones(o.shape[:-1]))
+
+
+def test_multiply_adds_are_those_of_every_weight_at_every_frame():
+    plain = network_of(NetworkSettings(n_layers=1, n_units=6, bidirectional=False))
+    assert plain.multiply_adds(10) == 10 * (4 * 6 * (N_FEATURES + 6) + 6 * N_OUTPUTS)
+    settings = NetworkSettings(front="conv2d", stride=2, front_layers=2, front_channels=3, n_layers=1, n_units=6)
+    first, second = 10 * 3 * 9 * 3, 5 * 2 * 9 * 9  # frames · bands · kernel · channels
+    recurrent = 5 * 2 * 4 * 6 * (6 + 6)
+    attention, output = 5 * (12 * 6 + 6), 12 * N_OUTPUTS
+    found = network_of(settings, task="classify").multiply_adds(10)
+    assert found == first + second + 5 * (2 * 3 * 6) + recurrent + attention + output

@@ -352,12 +352,12 @@ def test_prep_runs_as_the_last_lines_say(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("wake_word", {"task": "classify", "rate": 16000, "stride": 2, "unit": "character"}),
-        ("wake_word/computer", {"task": "classify", "rate": 16000, "stride": 2, "unit": "character"}),
+        ("wake_word", {"task": "classify", "rate": 16000, "stride": 3, "unit": "character"}),
+        ("wake_word/computer", {"task": "classify", "rate": 16000, "stride": 3, "unit": "character"}),
         ("connected_digits", {"task": "transcribe", "rate": 16000, "stride": 3, "unit": "word"}),
-        ("speech_commands", {"task": "classify", "rate": 16000, "stride": 2, "unit": "character"}),
+        ("speech_commands", {"task": "classify", "rate": 16000, "stride": 3, "unit": "character"}),
         ("an4", {"task": "transcribe", "rate": 16000, "stride": 2, "unit": "character"}),
-        ("fsdd", {"task": "classify", "rate": 8000, "stride": 2, "unit": "character"}),
+        ("fsdd", {"task": "classify", "rate": 8000, "stride": 3, "unit": "character"}),
         ("yesno", {"task": "transcribe", "rate": 8000, "stride": 3, "unit": "word"}),
     ],
 )

@@ -330,7 +330,7 @@ def test_thresholds_are_chosen_on_dev_and_kept(works, fails, run, here, places, 
     assert f"mi from {thresholds['mi'][0]:g}" in works("info", model)
     again = json.loads(works("evaluate", model, *places, "--keyword", "mi", "--format", "json"))
     assert again["keywords"][0]["threshold"] == thresholds["mi"][0]
-    fails("evaluate", model, *places, "--tune", said=["--false-alarms-per-hour"])
+    fails("evaluate", model, *places, "--keyword", "mi", "--tune", said=["--false-alarms-per-hour"])
 
 
 def test_a_curve_is_drawn(works, places, model_file):

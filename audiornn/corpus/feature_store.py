@@ -93,6 +93,27 @@ class FeatureStore:
         begin = int(self._ends[index - 1]) if index else 0
         return self._targets[begin : int(self._ends[index])].astype(np.int64)
 
+    @classmethod
+    def joined(cls, parts: Sequence[tuple[FeatureStore, NDArray[np.int64]]]) -> FeatureStore:
+        """The utterances of some numbers of each of several stores in one folder, one store after the other."""
+        names: list[str] = []
+        columns = []
+        for store, numbers in parts:
+            targets = [store.targets(int(number)) for number in numbers]
+            columns.append(
+                {
+                    "shard": store._shard[numbers] + len(names),
+                    "first": store._first[numbers],
+                    "n_frames": store.lengths[numbers],
+                    "ctc_lengths": store.ctc_lengths[numbers],
+                    "targets": np.concatenate([*targets, np.empty(0, np.int64)]),
+                    "ends": np.array([len(ids) for ids in targets], np.int64),
+                }
+            )
+            names += store._names
+        index = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
+        return cls(parts[0][0]._folder, {**index, "shards": np.array(names), "ends": np.cumsum(index["ends"])})
+
     def target_lengths(self) -> NDArray[np.int64]:
         """Symbols an utterance, (utterances,)."""
         return np.diff(self._ends, prepend=0)

@@ -81,6 +81,7 @@ class Report:
         speakers: a row each, the worst first.
         confidences: of a transcript's words, against how many were right.
         unreadable: recordings that could not be listened to, with the reason.
+        counts: errors and reference length of each utterance that was listened to, in their order.
     """
 
     task: str
@@ -97,10 +98,11 @@ class Report:
     speakers: tuple[SpeakerRow, ...]
     confidences: tuple[ConfidenceRow, ...] = ()
     unreadable: tuple[str, ...] = ()
+    counts: tuple[tuple[int, int], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types; `accuracy` only where it has a meaning."""
-        entry = {key: value for key, value in asdict(self).items() if value is not None}
+        """Plain types; `accuracy` only where it has a meaning, and no row an utterance."""
+        entry = {key: value for key, value in asdict(self).items() if value is not None and key != "counts"}
         for rates in (entry, entry.get("characters") or {}):
             for key in ("error_rate", "rate"):
                 if math.isinf(rates.get(key, 0.0)):
@@ -222,6 +224,7 @@ def evaluate(
         speakers=_speakers([(utterance, count) for utterance, count, _ in scored]),
         confidences=_confidences(recognizer, heard),
         unreadable=unreadable,
+        counts=tuple((count.errors, count.reference_length) for count in words),
     )
 
 

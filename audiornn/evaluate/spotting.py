@@ -23,10 +23,10 @@ from audiornn.evaluate.detection import (
     keyword_row,
     match_hits,
 )
-from audiornn.files import write_atomically
+from audiornn.evaluate.tuning import write_card
 from audiornn.listen.keywords import Decision, Scores, SpotDecider, SpotSettings, check_keywords, spot_of
 from audiornn.listen.recognizer import Recognizer
-from audiornn.model_file import METADATA_KEY, ModelCard
+from audiornn.model_file import ModelCard
 
 __all__ = ["Heard", "SpotReport", "SpotTuning", "evaluate_spotting", "hear", "tune_spotting", "write_spotting"]
 
@@ -294,14 +294,7 @@ def write_spotting(path: Path, card: ModelCard, settings: SpotSettings) -> None:
     Raises:
         AudiornnError: it cannot be written; then it is as it was.
     """
-    import onnx
-
-    model = onnx.load(str(path))
-    for entry in model.metadata_props:
-        if entry.key == METADATA_KEY:
-            entry.value = replace(card, spotting=settings.to_json()).to_json()
-    with write_atomically(path) as out:
-        out.write(model.SerializeToString(deterministic=True))
+    write_card(path, replace(card, spotting=settings.to_json()))
 
 
 def _together(rows: Sequence[KeywordRow], hours: float) -> list[DetPoint]:

@@ -122,11 +122,13 @@ def format_result(result: Result, output_format: str, *, audio: str, task: str) 
 def to_text(result: Result) -> str:
     """A result for people, without a newline at its end; times in seconds, columns parted by tabs.
 
-    The transcript; label and probability; start, end and label of each segment; or of each aligned word start, end,
-    word and confidence, and `heard: …` or `not heard` where the audio does not fit. What is heard beyond the text has
-    a line of its own, without a word, marked `extra: …`.
+    The transcript, or its n-best list, each with its score in nats; label and probability; start, end and label of each
+    segment; or of each aligned word start, end, word and confidence, and `heard: …` or `not heard` where the audio does
+    not fit. What is heard beyond the text has a line of its own, without a word, marked `extra: …`.
     """
     if isinstance(result, Transcript):
+        if result.alternatives:
+            return "\n".join(f"{other.score:.2f}\t{_clean(other.text)}" for other in result.alternatives)
         return _clean(result.text)
     if isinstance(result, Classification):
         return f"{_clean(result.label)}\t{result.probability:.3f}"
@@ -140,7 +142,10 @@ def to_text(result: Result) -> str:
 
 def to_json(result: Result, *, audio: str, task: str) -> dict[str, Any]:
     """A result as plain types, everything in it; times in seconds."""
-    return {"audio": audio, "task": task, **asdict(result)}
+    entry = asdict(result)
+    if not entry.get("alternatives", True):
+        del entry["alternatives"]  # nobody asked for them
+    return {"audio": audio, "task": task, **entry}
 
 
 def to_srt(result: Result) -> str:

@@ -24,6 +24,7 @@ from audiornn.audio import Resampler, Waveform, audio_blocks, source_name, to_mo
 from audiornn.errors import AudioError, ModelFileError, SettingsError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
 from audiornn.listen.alignment import align_text
+from audiornn.listen.decoders import Decoder, Decoding, decoder_maker
 from audiornn.listen.keywords import (
     KeywordScorer,
     Scores,
@@ -86,11 +87,20 @@ class Recognizer:
         card: what the model file says of itself.
     """
 
-    def __init__(self, session: Any, card: ModelCard, *, threads: int = 1) -> None:
+    def __init__(self, session: Any, card: ModelCard, *, threads: int = 1, decoding: Decoding | None = None) -> None:
         self.card = card
+        self._decoding = decoding
         self._session = session
         self._threads = threads
         self._extractor = FeatureExtractor(_listening(card))
+
+    def decode_with(self, decoding: Decoding) -> Recognizer:
+        """The same model, whose outputs become text otherwise than its file says."""
+        return Recognizer(self._session, self.card, threads=self._threads, decoding=decoding)
+
+    @cached_property
+    def _make_decoder(self) -> Callable[[], Decoder] | None:
+        return decoder_maker(self.card, self._decoding) if self.card.task == "transcribe" else None
 
     def transcribe(
         self,
@@ -215,7 +225,7 @@ class Recognizer:
             self._extractor,
             self._log_prob_stream(look_ahead, step),
             self.card.features.sample_rate if sample_rate is None else sample_rate,
-            reader_of(self.card),
+            reader_of(self.card, self._make_decoder),
         )
 
     def spot(
@@ -277,8 +287,8 @@ class Recognizer:
     ) -> Iterator[KeywordSpot]:
         """What `spot` gives, each as soon as it is decided."""
         spotter = self._spotter(keywords, settings, inside_words)
-        features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel), progress)
-        for log_probs in self._log_prob_blocks(features, look_ahead):
+        features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        for log_probs in self._log_prob_blocks(features, look_ahead, progress):
             yield from spotter.push(log_probs)
         yield from spotter.finish(features.duration)
 
@@ -387,16 +397,25 @@ class Recognizer:
         progress: Callable[[float], None] = lambda seconds: None,
     ) -> Recognition:
         """Listen to blocks of samples at the model's rate."""
-        features = _FeatureBlocks(self._extractor, blocks, name, progress)
-        return self._result(self._log_prob_blocks(features, look_ahead), lambda: features.duration)
+        features = _FeatureBlocks(self._extractor, blocks, name)
+        return self._result(self._log_prob_blocks(features, look_ahead, progress), lambda: features.duration)
 
-    def _log_prob_blocks(self, features: _FeatureBlocks, look_ahead: float | None) -> Iterator[NDArray[np.float32]]:
+    def _log_prob_blocks(
+        self,
+        features: _FeatureBlocks,
+        look_ahead: float | None,
+        progress: Callable[[float], None] = lambda seconds: None,
+    ) -> Iterator[NDArray[np.float32]]:
         """Log-probabilities of all frames in order: of a short recording at once, of a long one in stretches."""
-        if look_ahead is not None:
-            stream = self._log_prob_stream(look_ahead)
-            for block in features:
+
+        def through(stream: LogProbStream, blocks: Iterable[Features]) -> Iterator[NDArray[np.float32]]:
+            for block in blocks:
                 yield stream.push(block)
+                progress(features.duration)
             yield stream.finish()
+
+        if look_ahead is not None:
+            yield from through(self._log_prob_stream(look_ahead), features)
             return
         beginning = features.first(LONGEST_PASS)
         if features.ended or self.card.task == "classify":
@@ -404,24 +423,22 @@ class Recognizer:
             return
         blocks = itertools.chain([beginning], features)
         if self._network.n_directions == 1 and streams(self.card):
-            stream = CarriedStream(self._network)
-            for block in blocks:
-                yield stream.push(block)
-            yield stream.finish()
+            yield from through(CarriedStream(self._network), blocks)
             return
-        yield from swept(self._network, blocks, self._threads)
+        yield from swept(self._network, blocks, self._threads, lambda share: progress(share * features.duration))
 
     def _result(self, log_probs: Iterable[NDArray[np.float32]], duration: Callable[[], float]) -> Recognition:
         """What blocks of log-probabilities say; the duration is asked for when all have come."""
         if self.card.task == "classify":
             (scores,) = log_probs
             return self._classification(scores, duration())
-        reader = reader_of(self.card)
+        reader = reader_of(self.card, self._make_decoder)
         found = [label for block in log_probs for label in reader.push(block)]
         found += reader.finish(duration())
         if self.card.task == "label":
             return Labelling(tuple(found), duration())
-        return Transcript(" ".join(word.label for word in found), tuple(found), duration())
+        text = " ".join(word.label for word in found)
+        return Transcript(text, tuple(found), duration(), reader.alternatives(duration()))
 
     def _classification(self, log_probs: NDArray[np.float32], duration: float) -> Classification:
         probabilities = np.exp(log_probs.astype(np.float64))
@@ -537,16 +554,10 @@ class SpotStream(_SampleStream[KeywordSpot]):
 class _FeatureBlocks:
     """The features of a recording whose samples come in blocks, and when all have come its duration."""
 
-    def __init__(
-        self,
-        extractor: FeatureExtractor,
-        blocks: Iterable[Waveform],
-        name: str,
-        progress: Callable[[float], None] = lambda seconds: None,
-    ) -> None:
+    def __init__(self, extractor: FeatureExtractor, blocks: Iterable[Waveform], name: str) -> None:
         self._settings = extractor.settings
         self._stream = extractor.stream()
-        self._blocks, self._name, self._progress = iter(blocks), name, progress
+        self._blocks, self._name = iter(blocks), name
         self._n_samples = 0
         self.ended = False
 
@@ -565,7 +576,6 @@ class _FeatureBlocks:
             else:
                 self._n_samples += len(block)
                 yield self._stream.push(block)
-                self._progress(self.duration)
 
     def first(self, seconds: float) -> Features:
         """The features of the beginning: of all, or of somewhat more than so many seconds."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 __all__ = [
     "AlignedWord",
     "Alignment",
+    "Alternative",
     "Classification",
     "KeywordSpot",
     "Labelling",
@@ -35,12 +36,29 @@ class TimedLabel:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """A text that a recording may hold: the text, its score in nats, and its words in time."""
+
+    text: str
+    score: float
+    words: tuple[TimedLabel, ...]
+
+
+@dataclass(frozen=True)
 class Transcript:
-    """What was said: the text, its words in time, and the recording's length in seconds."""
+    """What was said.
+
+    Attributes:
+        text: of it.
+        words: in time.
+        duration: the recording's length in seconds.
+        alternatives: an n-best list where one was asked for, best first, the text itself the first.
+    """
 
     text: str
     words: tuple[TimedLabel, ...]
     duration: float
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True)

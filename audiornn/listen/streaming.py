@@ -14,12 +14,12 @@ docs/long_recordings.md has the figures.
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -218,7 +218,12 @@ class LookAheadStream:
         return log_probs
 
 
-def swept(network: StretchNetwork, blocks: Iterable[Features], n_threads: int) -> Iterator[LogProbs]:
+def swept(
+    network: StretchNetwork,
+    blocks: Iterable[Features],
+    n_threads: int,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Iterator[LogProbs]:
     """A whole recording through a network as in a single pass, stretch by stretch.
 
     The first layer's states at the borders of stretches follow from the features alone: one sweep carries them
@@ -229,6 +234,7 @@ def swept(network: StretchNetwork, blocks: Iterable[Features], n_threads: int) -
         network: of one or two directions.
         blocks: the recording's features, (frames, n_features) each.
         n_threads: that compute side by side.
+        progress: called now and then with the share of the work that is done.
     """
     length = max(1, round(STRETCH / network.card.output_seconds)) * network.card.stride
     with _Spool(network.card) as spool, ThreadPoolExecutor(n_threads) as pool:
@@ -236,16 +242,20 @@ def swept(network: StretchNetwork, blocks: Iterable[Features], n_threads: int) -
             spool.append(block)
         recording = spool.recording()
         borders = [*range(0, max(1, spool.n_frames), length), spool.n_frames]
-        stretches = [_Stretch(begin, end) for begin, end in pairwise(borders)]
+        stretches = [_Stretch(begin, end) for begin, end in itertools.pairwise(borders)]
         states = np.stack([network.silence] * len(stretches))  # where each direction enters each stretch
+
+        n_runs = itertools.count(1)
+        n_all = len(stretches) + (len(stretches) - 1) * network.n_layers * network.n_directions
 
         def run(i: int) -> tuple[LogProbs, State]:
             features, left, right = spool.stretch(stretches[i])
+            progress(next(n_runs) / n_all)
             return network(features, states[i], left=left, right=right, recording=recording)
 
         def sweep(layer: int, direction: int) -> None:
             order = range(len(stretches)) if direction == _FORWARDS else range(len(stretches) - 1, -1, -1)
-            for i, following in pairwise(order):
+            for i, following in itertools.pairwise(order):
                 _, state = run(i)
                 states[following, layer, :, direction] = state[layer, :, direction]
 

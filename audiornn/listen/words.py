@@ -7,15 +7,16 @@ was measured on the recipe's dev split when the model was trained (`ModelCard.ti
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audiornn.listen.decoders import Decoder
 from audiornn.listen.decoding import DecodedSymbol, GreedyDecoder
-from audiornn.listen.results import TimedLabel
+from audiornn.listen.results import Alternative, TimedLabel
 from audiornn.model_file import ModelCard
 
 __all__ = ["PAUSE", "Reader", "WordStream", "calibrated", "join_words", "reader_of", "symbol_times", "word_times"]
@@ -40,14 +41,22 @@ def word_times(card: ModelCard, words: Sequence[Sequence[DecodedSymbol]], durati
     """Where words of these symbols begin and end, in seconds; where two would overlap they meet half-way."""
     times: list[tuple[float, float]] = []
     for letters in words:
-        start = max(0.0, _begin(card, letters[0].first) + card.timing[0])
-        end = min(duration, _begin(card, letters[-1].last + 1) + card.timing[1])
-        if times and times[-1][1] > start:
-            before, middle = times[-1][0], (times[-1][1] + start) / 2
-            start = max(before, middle)
-            times[-1] = before, start
-        times.append((min(start, duration), max(start, end)))
-    return [(round(start, 6), round(end, 6)) for start, end in times]
+        before, own = _placed(card, letters, times[-1] if times else None)
+        times[-1:] = [own] if before is None else [before, own]
+    return [(round(min(start, duration), 6), round(min(end, duration), 6)) for start, end in times]
+
+
+def _placed(
+    card: ModelCard, letters: Sequence[DecodedSymbol], before: tuple[float, float] | None
+) -> tuple[tuple[float, float] | None, tuple[float, float]]:
+    """Start and end of the word before, which may have to give way, and of the word of these letters."""
+    latest = card.features.frames_to_seconds(letters[-1].last * card.stride)  # the recording goes on until there
+    start = min(max(0.0, symbol_times(card, letters[0])[0] + card.timing[0]), latest)
+    end = symbol_times(card, letters[-1])[1] + card.timing[1]
+    if before is not None and before[1] > start:
+        start = min(max(before[0], (before[1] + start) / 2), latest)
+        before = before[0], start
+    return before, (start, max(start, end))
 
 
 def calibrated(card: ModelCard, probability: float) -> float:
@@ -78,7 +87,6 @@ class WordStream:
         self._letters: list[DecodedSymbol] = []  # of the word being read
         self._word: TimedLabel | None = None  # read, but its end may have to give way to the next one's begin
         self._word_first = self._word_last = 0
-        self._said_until = 0.0
 
     @property
     def first(self) -> int | None:
@@ -126,25 +134,21 @@ class WordStream:
 
     def _begin_word(self, letters: list[DecodedSymbol], words: list[TimedLabel]) -> None:
         """The next word is complete, so that the one before it is too."""
-        card = self._card
-        start = symbol_times(card, letters[0])[0] + card.timing[0]
-        end = symbol_times(card, letters[-1])[1] + card.timing[1]
-        if self._word is not None and self._word.end > start:  # both moved too far: they meet half-way
-            start = (self._word.end + start) / 2
-        self._give(start, words)
-        start = max(start, self._said_until)
+        held = None if self._word is None else (self._word.start, self._word.end)
+        before, (start, end) = _placed(self._card, letters, held)
+        if before is not None:
+            self._give(before[1], words)
         probability = sum(letter.posterior for letter in letters) / len(letters)
         name = "".join(self._names[letter.id] for letter in letters)
-        self._word = TimedLabel(name, start, max(start, end), calibrated(card, probability))
+        self._word = TimedLabel(name, start, end, calibrated(self._card, probability))
         self._word_first, self._word_last = letters[0].first, letters[-1].last
 
     def _give(self, latest: float, words: list[TimedLabel]) -> None:
         """Give the word that was held, ending at `latest` seconds if not before."""
         if self._word is not None:
             word, self._word = self._word, None
-            end = min(word.end, latest)
-            words.append(replace(word, start=round(min(word.start, end), 6), end=round(end, 6)))
-            self._said_until = end
+            start, end = min(word.start, latest), min(word.end, latest)
+            words.append(replace(word, start=round(start, 6), end=round(end, 6)))
 
 
 class Reader(Protocol):
@@ -164,16 +168,21 @@ class Reader(Protocol):
     def finish(self, duration: float) -> list[TimedLabel]:
         """Say that the recording ends here, after so many seconds; returns the rest."""
 
+    def alternatives(self, duration: float) -> tuple[Alternative, ...]:
+        """Other texts of a finished recording, where they were asked for, best first."""
 
-def reader_of(card: ModelCard) -> Reader:
-    """The reader that a model's task wants."""
-    return _LabelReader(card) if card.task == "label" else _WordReader(card)
+
+def reader_of(card: ModelCard, make_decoder: Callable[[], Decoder] | None = None) -> Reader:
+    """The reader that a model's task wants; `make_decoder` makes a transcribing one's decoder, greedy if None."""
+    if card.task == "label":
+        return _LabelReader(card)
+    return _WordReader(card, make_decoder() if make_decoder else GreedyDecoder(ctc=True))
 
 
 class _WordReader:
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, decoder: Decoder) -> None:
         self._card = card
-        self._decoder = GreedyDecoder(ctc=True)
+        self._decoder = decoder
         self._words = WordStream(card)
 
     @property
@@ -191,6 +200,14 @@ class _WordReader:
     def finish(self, duration: float) -> list[TimedLabel]:
         return self._words.push(self._decoder.finish(), self._decoder.settled) + self._words.finish(duration)
 
+    def alternatives(self, duration: float) -> tuple[Alternative, ...]:
+        """Of a finished recording the n-best list, where the decoder was asked for one."""
+        made = []
+        for hypothesis in getattr(self._decoder, "n_best", ()):
+            words = join_words(self._card, hypothesis.symbols, duration)
+            made.append(Alternative(" ".join(word.label for word in words), round(hypothesis.score, 4), words))
+        return tuple(made)
+
 
 class _LabelReader:
     """Segments that tile the recording, from its first to its last second."""
@@ -200,6 +217,9 @@ class _LabelReader:
         self._decoder = GreedyDecoder(ctc=False)
 
     partial = ""
+
+    def alternatives(self, duration: float) -> tuple[Alternative, ...]:
+        return ()
 
     @property
     def settled(self) -> float:

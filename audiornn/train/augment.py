@@ -1,20 +1,30 @@
-"""Augmentation of log-mel frames: tempo, vocal tract, level, noise, position, and SpecAugment's masks.
+"""Augmentation of log-mel frames: tempo, vocal tract, level, room, noise, position, SpecAugment's masks, and mixup.
 
-In decibels a gain is an addition, exact down to the floor; noise adds up in power; a longer vocal tract shifts the
-bands; so none of this needs the waveform, and all of it together takes less time than reading it would.
+In decibels a gain is an addition, exact down to the floor; noise and echoes add up in power; a longer vocal tract
+shifts the bands; so none of this needs the waveform, and all of it together takes less time than reading it would.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
 from audiornn.features import LOG_MEL_FLOOR, Features
 from audiornn.settings import AugmentSettings
 
-__all__ = ["add_noise", "augment", "change_tempo", "mask", "shift", "warp_bands"]
+__all__ = ["add_echoes", "add_noise", "augment", "change_tempo", "mask", "mix", "other_noise", "shift", "warp_bands"]
 
 _FLOOR = np.float32(LOG_MEL_FLOOR)
 _NOISE_COLOUR = 15.0  # dB
+_OTHER_COLOUR = 30.0  # dB
+_OTHER_LEVEL = 15.0  # dB
+_WAVES = 3
+_WAVE_HZ = (0.5, 6.0)  # a syllable's pace and slower
+_FADE_FROM = 0.5  # of the bands; the lower half always stays
+_FADE = (10.0, 60.0)  # dB over all bands that fade
+_ECHO_SECONDS = (0.1, 0.8)  # until echoes are 60 dB down: a furnished room, a hall
+_ECHO_LEVEL = (-15.0, 0.0)  # dB, all of them against the direct sound
 
 
 def augment(
@@ -26,6 +36,7 @@ def augment(
     may_move: bool,
     may_cut: bool,
     least_frames: int = 1,
+    draw_noise: Callable[[], Features] | None = None,
 ) -> Features:
     """A varied copy of an utterance.
 
@@ -37,6 +48,7 @@ def augment(
         may_move: whether frames may change their place; labels of frames would have to move along.
         may_cut: whether a shift may push frames out at the other end; speech of a transcript must not be lost.
         least_frames: that the target needs; a faster tempo stops there.
+        draw_noise: gives log-mel frames of a recording of noise, any number.
     """
     varied = log_mel
     if may_move and settings.tempo:
@@ -47,9 +59,17 @@ def augment(
     gain: Features = np.float32(rng.uniform(-settings.gain, settings.gain))
     if settings.channel:
         gain = gain + _smooth_curve(varied.shape[1], settings.channel, rng).astype(np.float32)
+    if settings.wobble:
+        gain = gain + _waves(varied.shape, settings.wobble, frame_seconds, rng)
+    if rng.random() < settings.band_limit:
+        gain = gain - _fade(varied.shape[1], rng)
     varied = np.where(varied > _FLOOR, np.maximum(varied + gain, _FLOOR), _FLOOR)  # digital silence stays silent
+    if rng.random() < settings.reverb:
+        seconds, level = rng.uniform(*_ECHO_SECONDS), rng.uniform(*_ECHO_LEVEL)
+        varied = add_echoes(varied, decay=60 * frame_seconds / seconds, level=level)
     if rng.random() < settings.noise:
-        varied = add_noise(varied, rng.uniform(settings.least_snr, settings.most_snr), rng)
+        recorded = draw_noise() if draw_noise is not None and rng.random() < 0.5 else None
+        varied = add_noise(varied, rng.uniform(settings.least_snr, settings.most_snr), rng, recorded)
     if may_move and settings.time_shift:
         furthest = round(settings.time_shift / frame_seconds)
         varied = shift(varied, int(rng.integers(-furthest, furthest + 1)), may_cut=may_cut)
@@ -63,11 +83,38 @@ def augment(
     return varied
 
 
+def other_noise(log_mel: Features, rng: np.random.Generator) -> Features:
+    """A recording of noise, (frames, n_mels), as of another source: its colour and level another, its course its own.
+
+    A few minutes of noise are soon learnt by heart; that something is noise is not a matter of its spectrum.
+    """
+    curve = _smooth_curve(log_mel.shape[1], _OTHER_COLOUR, rng) + rng.uniform(-_OTHER_LEVEL, _OTHER_LEVEL)
+    return np.where(log_mel > _FLOOR, np.maximum(log_mel + curve.astype(np.float32), _FLOOR), _FLOOR)
+
+
 def _smooth_curve(n_mels: int, decibels: float, rng: np.random.Generator) -> np.ndarray:
     """A tilt and a slow wave over the bands, (n_mels,), each half of `decibels` from its middle at most."""
     place = np.linspace(-0.5, 0.5, n_mels)
     wave = np.cos(np.pi * (rng.uniform(0, 4) * place + rng.uniform(0, 2)))
     return rng.uniform(-decibels, decibels) * place + rng.uniform(0, decibels / 2) * wave
+
+
+def _waves(shape: tuple[int, ...], decibels: float, frame_seconds: float, rng: np.random.Generator) -> Features:
+    """Slow waves over time and bands, (frames, n_mels), together no further than `decibels` from level."""
+    n_frames, n_mels = shape
+    time = frame_seconds * np.arange(n_frames)[:, None]
+    place = np.linspace(0, 1, n_mels)
+    total = np.zeros(shape)
+    for _ in range(_WAVES):
+        turns = rng.uniform(*_WAVE_HZ) * time + rng.uniform(-1, 1) * place + rng.uniform()
+        total += rng.uniform(0, decibels / _WAVES) * np.cos(2 * np.pi * turns)
+    return total.astype(np.float32)
+
+
+def _fade(n_mels: int, rng: np.random.Generator) -> Features:
+    """Decibels that the bands lose, (n_mels,): none up to a drawn one, from there on ever more."""
+    first = rng.uniform(_FADE_FROM, 1.0) * n_mels
+    return (rng.uniform(*_FADE) * np.clip((np.arange(n_mels) - first) / (n_mels / 8), 0, 1)).astype(np.float32)
 
 
 def change_tempo(log_mel: Features, n_frames: int) -> Features:
@@ -81,15 +128,62 @@ def warp_bands(log_mel: Features, factor: float) -> Features:
     return _resampled(log_mel.T, np.minimum(np.arange(n_mels) / factor, n_mels - 1)).T
 
 
-def add_noise(log_mel: Features, snr: float, rng: np.random.Generator) -> Features:
-    """Add steady noise of a random colour, its mean power `snr` dB below the utterance's."""
+def add_echoes(log_mel: Features, *, decay: float, level: float) -> Features:
+    """Add the echoes of a room: each frame goes on in those after it, `decay` dB weaker from one to the next.
+
+    Args:
+        log_mel: (frames, n_mels) in decibels.
+        decay: dB a frame.
+        level: dB of all echoes of a frame together against itself.
+    """
+    heard = _power(log_mel)
+    kept = np.float32(10 ** (-decay / 10))
+    share = np.float32(10 ** (level / 10)) * (1 - kept)
+    tail = np.zeros_like(heard[0])
+    for frame in heard:
+        direct = frame.copy()
+        frame += share * tail
+        tail = kept * tail + direct
+    return _decibels(heard)
+
+
+def add_noise(log_mel: Features, snr: float, rng: np.random.Generator, recorded: Features | None = None) -> Features:
+    """Add noise, its mean power `snr` dB below the utterance's.
+
+    Args:
+        log_mel: (frames, n_mels) in decibels.
+        snr: dB from the noise up to the utterance.
+        rng: where in the recording the noise begins, or the colour of steady noise.
+        recorded: frames of noise, repeated if the utterance is longer; None makes steady noise.
+    """
     n_frames, n_mels = log_mel.shape
-    colour = np.power(10, _smooth_curve(n_mels, _NOISE_COLOUR, rng) / 10)
-    # The power of noise in a band scatters from frame to frame, less where the band is wide.
-    scatter = rng.gamma(3.0, 1 / 3.0, (n_frames, n_mels))
-    power = np.power(10, log_mel / 10, dtype=np.float32)
-    noise = (power.mean() / 10 ** (snr / 10) / colour.mean() * colour * scatter).astype(np.float32)
-    return np.maximum(10 * np.log10(power + noise, dtype=np.float32), _FLOOR)
+    if recorded is None:
+        colour = np.power(10, _smooth_curve(n_mels, _NOISE_COLOUR, rng) / 10)
+        # The power of noise in a band scatters from frame to frame, less where the band is wide.
+        noise = (colour / colour.mean() * rng.gamma(3.0, 1 / 3.0, (n_frames, n_mels))).astype(np.float32)
+    else:
+        frames = _power(recorded)
+        noise = frames[(rng.integers(len(frames)) + np.arange(n_frames)) % len(frames)]
+        noise = noise / max(float(noise.mean()), 10 ** (LOG_MEL_FLOOR / 10))
+    power = _power(log_mel)
+    return _decibels(power + noise * np.float32(power.mean() / 10 ** (snr / 10)))
+
+
+def mix(log_mel: Features, other: Features, share: float) -> Features:
+    """Mix two recordings brought to one level, as long as the first, of which `share` is as much as one hears of it."""
+    power, others = _power(log_mel), _power(other[: len(log_mel)])
+    mean, mean_of_other = max(float(power.mean()), 1e-10), max(float(others.mean()), 1e-10)
+    mixed = power * np.float32(share**2)
+    mixed[: len(others)] += others * np.float32((1 - share) ** 2 * mean / mean_of_other)
+    return _decibels(mixed / np.float32(share**2 + (1 - share) ** 2))
+
+
+def _power(log_mel: Features) -> Features:
+    return np.power(np.float32(10), log_mel / 10)
+
+
+def _decibels(power: Features) -> Features:
+    return np.maximum(10 * np.log10(np.maximum(power, 10 ** (_FLOOR / 10))), _FLOOR)
 
 
 def shift(log_mel: Features, n_frames: int, *, may_cut: bool) -> Features:

@@ -1,8 +1,8 @@
 """What a listener must know of a trained CTC network besides its weights, measured on dev when training ends.
 
 How far its symbols lie from where words begin and end: CTC is free to show a symbol anywhere in its sound, and does so
-for a frame or two. The first word of an utterance begins where the sound does and the last one ends with it, so any
-corpus tells, without a single annotated time.
+for a frame or two. An utterance's first word begins where the sound does, another where it comes back after a pause,
+and the last one ends with it; so any corpus tells, without a single annotated time.
 
 How often a word is right that it gives with such and such a posterior: a logistic curve (Platt 1999) makes of the one
 the other.
@@ -21,12 +21,15 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.evaluate.error_rates import right_words
 from audiornn.features import Features
 from audiornn.listen.decoding import greedy_ctc
+from audiornn.listen.results import TimedLabel
 from audiornn.listen.words import join_words
 from audiornn.model_file import ModelCard
 
-__all__ = ["Heard", "calibrate", "fit_confidence", "sound_bounds"]
+__all__ = ["Heard", "calibrate", "fit_confidence", "sounds"]
 
-_LEAST_UTTERANCES = 10  # fewer tell too little of times
+_LEAST_TIMES = 10  # fewer tell too little
+_PAUSE = 0.2  # seconds; a stop's closure is shorter
+_NEAR = 0.15  # seconds; words are some 0.3 apart
 _LEAST_WORDS = 50
 _QUIET = 100.0  # a begin or end is only seen where the loudest frame has so many times the power of the floor
 _PRIOR = 10.0  # words' worth of belief that the posteriors are right as they are
@@ -52,28 +55,47 @@ def calibrate(card: ModelCard, dev: Iterable[Heard]) -> ModelCard:
         right = right_words(said, [word.label for word in words])
         probabilities += [word.confidence for word in words]
         rights += right
-        bounds = sound_bounds(heard.log_mel)
-        if bounds and words and all(right) and len(words) == len(said):
-            starts.append(card.features.frames_to_seconds(bounds[0]) - words[0].start)
-            ends.append(card.features.frames_to_seconds(bounds[1]) - words[-1].end)
+        if words and all(right) and len(words) == len(said):
+            begins, stops = _bounds_of_words(words, sounds(heard.log_mel, card.features.frame_seconds))
+            starts += begins
+            ends += stops
     timing = card.timing
-    if len(starts) >= _LEAST_UTTERANCES:
+    if min(len(starts), len(ends)) >= _LEAST_TIMES:
         timing = (round(float(np.median(starts)), 4), round(float(np.median(ends)), 4))
     return replace(card, timing=timing, confidence=fit_confidence(probabilities, rights))
 
 
-def sound_bounds(log_mel: Features) -> tuple[int, int] | None:
-    """The frames where an utterance's sound begins and ends; None where its background is too loud to tell.
+def _bounds_of_words(
+    words: Sequence[TimedLabel], heard: Sequence[tuple[float, float]]
+) -> tuple[list[float], list[float]]:
+    """Seconds from where words are shown to where they begin, and to where they end, as far as sounds can tell."""
+    if not heard:
+        return [], []
+    # The first word begins with the first sound; but some networks show it long before, with the recording's first
+    # frame, and that says nothing of any other word.
+    first = heard[0][0] - words[0].start
+    starts = [first] if abs(first) < _NEAR else []
+    for begin, _ in heard[1:]:  # after a pause, a word begins; which one is plain if only one is near
+        nearest = min((begin - word.start for word in words[1:]), key=abs, default=math.inf)
+        if abs(nearest) < _NEAR:
+            starts.append(nearest)
+    return starts, [heard[-1][1] - words[-1].end]
+
+
+def sounds(log_mel: Features, frame_seconds: float) -> list[tuple[float, float]]:
+    """Where sounds begin and end that pauses part, in seconds; none where the background is too loud to tell.
 
     Args:
         log_mel: (frames, n_mels) in decibels.
+        frame_seconds: from a frame to the next.
     """
     power = np.power(10.0, log_mel.astype(np.float64) / 10).mean(axis=1)
     floor, loudest = float(np.percentile(power, 10)), float(power.max())
     if loudest < _QUIET * floor:
-        return None
+        return []
     sounding = np.flatnonzero(power > max(4 * floor, loudest * 1e-3))
-    return int(sounding[0]), int(sounding[-1])
+    parted = np.flatnonzero(np.diff(sounding) > round(_PAUSE / frame_seconds)) + 1
+    return [(part[0] * frame_seconds, part[-1] * frame_seconds) for part in np.split(sounding, parted)]
 
 
 def fit_confidence(probabilities: Sequence[float], rights: Sequence[bool]) -> tuple[float, float]:
@@ -86,7 +108,7 @@ def fit_confidence(probabilities: Sequence[float], rights: Sequence[bool]) -> tu
     start = np.array([1.0, 0.0])
     curve = start.copy()
     # Belief in a curve is belief in what it says of typical words, so it is weighed by their log-odds.
-    prior = _PRIOR * (x.T @ x) / len(x) / 4
+    prior = _PRIOR * (x.T @ x) / len(x) / 4 + 1e-3 * np.eye(2)  # which words that are all alike leave open
     for _ in range(50):
         p = 1 / (1 + np.exp(-x @ curve))
         gradient = x.T @ (p - y) + prior @ (curve - start)

@@ -17,7 +17,8 @@ from audiornn.corpus.preparation import Prepared
 from audiornn.errors import CorpusError
 from audiornn.features import FeatureExtractor, Features
 from audiornn.recipe import Recipe
-from audiornn.train.augment import augment
+from audiornn.settings import AugmentSettings
+from audiornn.train.augment import augment, mix, other_noise
 from audiornn.vocabulary import NO_LABEL, Vocabulary
 
 __all__ = ["IGNORED", "Batch", "Dataset", "batch_order", "looked_ahead"]
@@ -39,6 +40,8 @@ class Batch:
         targets: ids: (B, S) of transcripts, (B,) of classes, (B, T') of frames.
         target_lengths: (B,) int64.
         ids: the utterances'.
+        mixed_targets: of the recordings mixed in, (B,), where there are any.
+        shares: of each one's own target, (B,), where there are any.
     """
 
     features: Tensor
@@ -46,6 +49,8 @@ class Batch:
     targets: Tensor
     target_lengths: Tensor
     ids: tuple[str, ...]
+    mixed_targets: Tensor | None = None
+    shares: Tensor | None = None
 
     def __repr__(self) -> str:
         return f"Batch(features={tuple(self.features.shape)}, targets={tuple(self.targets.shape)})"
@@ -59,12 +64,14 @@ class Batch:
             self.targets[first::step],
             self.target_lengths[first::step],
             self.ids[first::step],
+            None if self.mixed_targets is None else self.mixed_targets[first::step],
+            None if self.shares is None else self.shares[first::step],
         )
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        names = ("features", "feature_lengths", "targets", "target_lengths")
-        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in names})
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **{name: value.to(device, non_blocking=True) for name, value in tensors.items()})
 
 
 class Dataset:
@@ -85,14 +92,31 @@ class Dataset:
         self._vocabulary = vocabulary
         self._output_lengths = -(-self.lengths // recipe.model.stride)
         self._needed = self.store.ctc_lengths if recipe.task == "transcribe" else np.ones_like(self.lengths)
+        #: Indices of the utterances that serve as noise.
+        self.noise = self._with_label(recipe.augment.noise_label)
+        self._is_noise = np.zeros(len(self), bool)
+        self._is_noise[self.noise] = True
         self._check_ctc()
 
     def __len__(self) -> int:
         return len(self.utterances)
 
-    def batch(self, indices: Sequence[int] | NDArray[np.int64], rng: np.random.Generator | None = None) -> Batch:
-        """The utterances of some indices; augmented where there is a source of chance."""
-        features = [self._features(int(index), rng) for index in indices]
+    def batch(
+        self,
+        indices: Sequence[int] | NDArray[np.int64],
+        rng: np.random.Generator | None = None,
+        progress: float = 1.0,
+    ) -> Batch:
+        """The utterances of some indices; augmented where there is a source of chance.
+
+        Args:
+            indices: of utterances.
+            rng: the only source of chance.
+            progress: the share of the training's steps that are done; the first ones vary less.
+        """
+        settings = self.recipe.augment.at(progress)
+        mixed = [self._mixed(int(index), settings, rng) for index in indices]
+        features = [self.extractor.from_log_mel(log_mel) for log_mel, _, _ in mixed]
         lengths = np.array([len(f) for f in features], np.int64)
         padded = np.zeros((len(features), int(lengths.max()), features[0].shape[1]), np.float32)
         for row, f in zip(padded, features, strict=True):
@@ -113,7 +137,24 @@ class Dataset:
             torch.from_numpy(stacked),
             torch.from_numpy(target_lengths),
             tuple(self.utterances[int(index)].id for index in indices),
+            *(self._mixed_targets(mixed) if settings.mixup and rng is not None else ()),
         )
+
+    def log_mel(self, index: int, rng: np.random.Generator | None = None) -> Features:
+        """Log-mel frames of an utterance, (frames, n_mels) in decibels; varied where there is a source of chance."""
+        return self._mixed(index, self.recipe.augment, rng)[0]
+
+    def order(self, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+        """The batches of an epoch as indices; a pure function of its number, and as many in each."""
+        training = self.recipe.training
+        chosen = np.arange(len(self))
+        if training.balanced and self.recipe.task == "classify":
+            rng = np.random.default_rng([seed, 2, epoch])
+            labels = np.concatenate([self.store.targets(index) for index in range(len(self))])
+            by_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+            most = sorted(map(len, by_label))[-2:][0]
+            chosen = np.concatenate([rng.permutation(indices)[:most] for indices in by_label])
+        return [chosen[part] for part in batch_order(self.lengths[chosen], training.batch_size, seed=seed, epoch=epoch)]
 
     def frames_to_spare(self) -> float:
         """Of the tightest transcript: output frames for each that CTC needs; below 1 it would be impossible."""
@@ -131,23 +172,48 @@ class Dataset:
         deviation = np.sqrt(np.maximum(squares / n_frames - np.square(mean), 0.0))
         return mean.astype(np.float32), deviation.astype(np.float32)
 
-    def _features(self, index: int, rng: np.random.Generator | None) -> Features:
+    def _mixed(
+        self, index: int, settings: AugmentSettings, rng: np.random.Generator | None
+    ) -> tuple[Features, int, float]:
+        """Log-mel frames of an utterance, varied, with the utterance mixed in and the share that is its own."""
+        if rng is None:
+            return np.asarray(self.store[index]), index, 1.0
+        log_mel = self._varied(index, settings, rng)
+        if self.recipe.task != "classify" or rng.random() >= settings.mixup:
+            return log_mel, index, 1.0
+        other, share = int(rng.integers(len(self))), rng.uniform(0.5, 1.0)
+        return mix(log_mel, self._varied(other, settings, rng), share), other, share
+
+    def _mixed_targets(self, mixed: Sequence[tuple[Features, int, float]]) -> tuple[Tensor, Tensor]:
+        targets = np.concatenate([self.target(other) for _, other, _ in mixed])
+        return torch.from_numpy(targets), torch.tensor([share for _, _, share in mixed], dtype=torch.float32)
+
+    def _varied(self, index: int, settings: AugmentSettings, rng: np.random.Generator) -> Features:
         log_mel = np.asarray(self.store[index])
-        if rng is not None:
-            log_mel = augment(
-                log_mel,
-                self.recipe.augment,
-                frame_seconds=self.recipe.features.frame_seconds,
-                rng=rng,
-                may_move=self.recipe.task != "label",
-                may_cut=self.recipe.task == "classify",
-                least_frames=self._least_frames(index),
-            )
-        return self.extractor.from_log_mel(log_mel)
+        if self._is_noise[index]:
+            log_mel = other_noise(log_mel, rng)
+        return augment(
+            log_mel,
+            settings,
+            frame_seconds=self.recipe.features.frame_seconds,
+            rng=rng,
+            may_move=self.recipe.task != "label",
+            may_cut=self.recipe.task == "classify",
+            least_frames=self._least_frames(index),
+            draw_noise=(lambda: other_noise(np.asarray(self.store[int(rng.choice(self.noise))]), rng))
+            if len(self.noise)
+            else None,
+        )
 
     def _least_frames(self, index: int) -> int:
         """Feature frames that the target needs."""
         return max(1, int(self._needed[index]) * self.recipe.model.stride)
+
+    def _with_label(self, label: str) -> NDArray[np.int64]:
+        """Indices of the utterances with a label; none where it is empty."""
+        if not label:
+            return np.empty(0, np.int64)
+        return np.array([i for i, utterance in enumerate(self.utterances) if utterance.text == label], np.int64)
 
     def _check_ctc(self) -> None:
         short = np.flatnonzero(self._needed > self._output_lengths)

@@ -160,7 +160,29 @@ class _Graph:
             bias = self.constant("convolution.bias", _array(convolution.bias))
             x = self.add("Conv", x, weight, bias, strides=[stride], pads=[stride, stride])
             return self.add("Transpose", self.add("Relu", x), perm=[0, 2, 1])
+        if self.settings.front == "conv2d":
+            return self.convolutions(x, "lengths")
         return x
+
+    def convolutions(self, x: str, lengths: str) -> str:
+        """The front over time and bands, (B, T, n_features) to (B, T', n_units)."""
+        front, stride = self.network.convolutions, self.settings.stride
+        x = self.add("Unsqueeze", x, self.ints([1]))  # (B, 1, T, n_features)
+        for i, layer in enumerate(front.layers):
+            weight = self.constant(f"convolutions{i}.weight", _array(layer.weight))
+            bias = self.constant(f"convolutions{i}.bias", _array(layer.bias))
+            (over_time, over_bands), pads = layer.stride, list(layer.padding) * 2
+            y = self.add("Relu", self.add("Conv", x, weight, bias, strides=[over_time, over_bands], pads=pads))
+            x = y if i < 2 else self.add("Add", x, y)
+            if i == 1:
+                lengths = self.add("Div", self.add("Add", lengths, self.ints([stride - 1])), self.ints([stride]))
+            mask = self.add("Unsqueeze", self.real_frames(x, lengths, time_axis=2), self.ints([1, 3]))
+            x = self.add("Where", mask, x, self.floats(0.0))
+        x = self.add("Transpose", x, perm=[0, 2, 3, 1])
+        x = self.add("Reshape", x, self.ints([0, 0, front.projection.in_features]))
+        weights = (self.constant(f"norm.{what}", _array(getattr(front.norm, what))) for what in ("weight", "bias"))
+        x = self.add("LayerNormalization", x, *weights, axis=-1, epsilon=front.norm.eps)
+        return self.linear(x, front.projection, "projection")
 
     def output_lengths(self, frame_lengths: str, out: str = "") -> str:
         """⌈lengths / stride⌉."""

@@ -7,19 +7,20 @@ checkpoint remembers), never on how often the run was stopped: a resumed run end
     runs/<recipe>/
       recipe.json         the settings
       metrics.jsonl       a line an epoch; tensorboard/ holds the same
-      last.safetensors    to go on from: weights, optimiser, where we are
-      best.safetensors    the weights that did best on dev
+      last.safetensors    to go on from: weights, their moving average, optimiser, where we are
+      best.safetensors    the averaged weights that did best on dev
       model.onnx          what listens; written last
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from audiornn.recipe import Recipe, Task
 from audiornn.settings import TrainingSettings
 from audiornn.train.calibration import Heard, calibrate
 from audiornn.train.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
-from audiornn.train.dataset import Dataset, batch_order, looked_ahead
+from audiornn.train.dataset import Dataset, looked_ahead
 from audiornn.train.export import write_model_file
 from audiornn.train.losses import utterance_losses
 from audiornn.train.network import Network
@@ -73,6 +74,11 @@ def learning_rate(step: int, n_steps: int, settings: TrainingSettings) -> float:
         return settings.learning_rate * (step + 1) / n_warmup
     progress = (step - n_warmup) / max(1, n_steps - n_warmup)
     return settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def newest_share(step: int, n_batches: int, settings: TrainingSettings) -> float:
+    """What a step's weights count in the moving average: at first more, so that it soon forgets the initial ones."""
+    return max(1 / max(1.0, settings.average * n_batches), min(1.0, 10 / (step + 11)))
 
 
 def train(
@@ -119,10 +125,11 @@ def train(
         network.mean.copy_(torch.from_numpy(mean))
         network.scale.copy_(torch.from_numpy(1 / np.maximum(deviation, 1e-3)))
     network.to(device)
+    averaged = copy.deepcopy(network)
     names = {parameter: name for name, parameter in network.named_parameters()}
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=settings.weight_decay)
 
-    n_batches = -(-len(train_set) // settings.batch_size)
+    n_batches = len(train_set.order(seed=settings.seed, epoch=0))
     n_steps = settings.epochs * n_batches
     state: dict[str, Any] = {
         "step": 0,
@@ -139,7 +146,8 @@ def train(
         if found["digests"] != state["digests"]:
             raise TrainingError(f"{run_dir}: was trained on another preparation of {recipe.name}; prepare it as before")
         state = found
-        network.load_state_dict({key: value for key, value in tensors.items() if not key.startswith("optimiser.")})
+        network.load_state_dict(under("network.", tensors))
+        averaged.load_state_dict(under("averaged.", tensors))
         restore_optimiser(optimiser, names, tensors)
     run_dir.mkdir(parents=True, exist_ok=True)
     with write_atomically(run_dir / "recipe.json") as out:
@@ -147,7 +155,9 @@ def train(
     drop_metrics_after(run_dir / "metrics.jsonl", state["step"])
 
     def save() -> None:
-        tensors = {**network.state_dict(), **optimiser_tensors(optimiser, names)}
+        weights = {"network.": network.state_dict(), "averaged.": averaged.state_dict()}
+        tensors = {prefix + name: tensor for prefix, some in weights.items() for name, tensor in some.items()}
+        tensors |= optimiser_tensors(optimiser, names)
         save_checkpoint(run_dir / "last.safetensors", tensors, state)
 
     report(
@@ -156,6 +166,8 @@ def train(
         + (f", {state['workers']} cores" if device.type == "cpu" else "")
         + (f", going on at step {state['step']:,}" if resume else "")
     )
+    if recipe.augment.noise_label and not len(train_set.noise):
+        report(f"augment.noise_label: nothing is labelled {recipe.augment.noise_label!r}; all noise is synthetic")
     if recipe.task == "transcribe":
         report(
             f"CTC: no impossible targets; the tightest has {train_set.frames_to_spare():.1f} frames for each it needs"
@@ -164,10 +176,10 @@ def train(
     with Workers(state["workers"]) as workers, interruptible() as interrupted, scalar_writer(run_dir) as write_scalars:
         while state["step"] < n_steps and not state["finished"]:
             epoch, first = divmod(state["step"], n_batches)
-            order = batch_order(train_set.lengths, settings.batch_size, seed=settings.seed, epoch=epoch)[first:]
+            order = train_set.order(seed=settings.seed, epoch=epoch)[first:]
             steps = range(state["step"], state["step"] + len(order))
             batches = (
-                train_set.batch(indices, np.random.default_rng([settings.seed, 1, step]))
+                train_set.batch(indices, np.random.default_rng([settings.seed, 1, step]), progress=step / n_steps)
                 for step, indices in zip(steps, order, strict=True)
             )
             started = time.perf_counter()
@@ -177,12 +189,15 @@ def train(
                 batch = batch.to(device)
                 for group in optimiser.param_groups:
                     group["lr"] = learning_rate(step, n_steps, settings)
-                losses = workers.losses_and_gradients(network, batch, recipe.task, settings.seed * 1_000_003 + step)
+                losses = workers.losses_and_gradients(
+                    network, batch, recipe.task, settings.seed * 1_000_003 + step, smoothing=settings.label_smoothing
+                )
                 loss = losses.mean()
                 if not torch.isfinite(loss):
                     raise not_finite(losses, batch.ids, step, run_dir)
                 torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
                 optimiser.step()
+                average(averaged, network, newest_share(step, n_batches, settings))
 
                 state["step"] = step + 1
                 state["loss_sum"] += loss.item()
@@ -201,12 +216,12 @@ def train(
             bar.close()
             state["seconds"] += time.perf_counter() - started
 
-            score = dev_score(network, dev_set if len(dev_set) else train_set, settings.batch_size, device, workers)
+            score = dev_score(averaged, dev_set if len(dev_set) else train_set, settings.batch_size, device, workers)
             # Without a dev set nothing can be chosen: the last weights are kept.
             ranking = [score.error_rate, score.loss, epoch] if len(dev_set) else [0.0, 0.0, epoch]
             if state["best"] is None or ranking[:2] <= state["best"][:2]:
                 state["best"] = ranking
-                save_checkpoint(run_dir / "best.safetensors", network.state_dict(), {**state, "dev": asdict(score)})
+                save_checkpoint(run_dir / "best.safetensors", averaged.state_dict(), {**state, "dev": asdict(score)})
             metrics = {
                 "epoch": epoch + 1,
                 "step": state["step"],
@@ -239,7 +254,11 @@ def train(
         front_context=recipe.model.front_context,
         recipe=recipe.name,
         licence=recipe.licence,
-        network={**asdict(recipe.model), "n_parameters": network.n_parameters},
+        network={
+            **asdict(recipe.model),
+            "n_parameters": network.n_parameters,
+            "multiply_adds_a_second": network.eval().multiply_adds(round(1 / recipe.features.frame_seconds)),
+        },
         training={
             "seed": settings.seed,
             "steps": state["step"],
@@ -253,6 +272,17 @@ def train(
         card = calibrate(card, heard(network.cpu(), dev_set))
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
+
+
+@torch.no_grad()
+def average(averaged: Network, network: Network, share: float) -> None:
+    """Move the averaged weights towards the network's by a share of the way."""
+    torch._foreach_lerp_(list(averaged.parameters()), list(network.parameters()), share)
+
+
+def under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors whose name begins with a prefix, without it."""
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 @torch.no_grad()

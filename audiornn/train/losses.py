@@ -11,7 +11,9 @@ from audiornn.train.dataset import IGNORED, Batch
 __all__ = ["utterance_losses"]
 
 
-def utterance_losses(log_probs: Tensor, output_lengths: Tensor, batch: Batch, task: Task) -> Tensor:
+def utterance_losses(
+    log_probs: Tensor, output_lengths: Tensor, batch: Batch, task: Task, *, smoothing: float = 0.0
+) -> Tensor:
     """The loss of each utterance, (B,): in nats a symbol for CTC, a label, or a frame.
 
     Args:
@@ -19,11 +21,16 @@ def utterance_losses(log_probs: Tensor, output_lengths: Tensor, batch: Batch, ta
         output_lengths: its second output.
         batch: with targets on the same device.
         task: the network's.
+        smoothing: share of a class' target that goes to all labels alike (Szegedy et al. 2016).
 
     CTC (Graves et al. 2006) is never clipped: a target longer than its audio is infinite and shows as such.
     """
     if task == "classify":
-        return F.nll_loss(log_probs, batch.targets, reduction="none")
+        losses = F.nll_loss(log_probs, batch.targets, reduction="none")
+        if batch.mixed_targets is not None and batch.shares is not None:
+            mixed = F.nll_loss(log_probs, batch.mixed_targets, reduction="none")
+            losses = batch.shares * losses + (1 - batch.shares) * mixed
+        return losses if smoothing == 0 else (1 - smoothing) * losses - smoothing * log_probs.mean(dim=1)
     if task == "label":
         targets = batch.targets[:, : log_probs.shape[1]]
         losses = F.nll_loss(log_probs.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")

@@ -59,7 +59,9 @@ class Workers:
         """Apply a function to all items, results in their order."""
         return list(self._pool.map(function, items))
 
-    def losses_and_gradients(self, network: Network, batch: Batch, task: Task, seed: int) -> Tensor:
+    def losses_and_gradients(
+        self, network: Network, batch: Batch, task: Task, seed: int, *, smoothing: float = 0.0
+    ) -> Tensor:
         """Compute a batch's losses, and put the gradients of their mean into the network's parameters.
 
         Args:
@@ -67,6 +69,7 @@ class Workers:
             batch: on the network's device.
             task: the network's.
             seed: of dropout.
+            smoothing: of a class' target.
 
         Returns:
             The loss of each utterance, (B,), detached, in the batch's order.
@@ -79,7 +82,7 @@ class Workers:
             rows = batch.rows(part, n_parts)
             generator = torch.Generator(rows.features.device).manual_seed(seed * n_parts + part)
             log_probs, output_lengths = network(rows.features, rows.feature_lengths, generator)
-            losses = utterance_losses(log_probs, output_lengths, rows, task)
+            losses = utterance_losses(log_probs, output_lengths, rows, task, smoothing=smoothing)
             gradients = torch.autograd.grad(losses.sum() / n_utterances, parameters)
             return losses.detach(), gradients
 

@@ -80,7 +80,8 @@ def prepare(
     Args:
         corpus_dir: v0.01 or v0.02, or any subset with its layout and lists.
         words: "commands" for the ten commands, `_unknown_` (other words) and `_silence_` (stretches of the background
-            noise), each a tenth as many as the commands; "all" for every word as its own label.
+            noise), each a tenth as many as the commands; "all" for every word as its own label. In training
+            `_unknown_` is all other words there are, of which each epoch takes its share (`training.balanced`).
         version: "0.01" or "0.02": which one to fetch, and whose official test set to look for.
         test: "lists" for the recordings of `testing_list.txt`; "official" for the test set published by itself, a
             folder a label, in `speech_commands_test_set_v<version>` beside `corpus_dir`.
@@ -147,7 +148,8 @@ def _twelve_labels(utterances: list[Utterance], corpus_dir: Path, split: str, rn
     commands = [u for u in utterances if u.text in COMMANDS]
     others = [u for u in utterances if u.text not in COMMANDS]
     n = math.ceil(len(commands) * SHARE)
-    unknown = [Utterance(u.id, u.audio, UNKNOWN, u.speaker) for u in rng.sample(others, min(n, len(others)))]
+    drawn = rng.sample(others, min(n, len(others)))
+    unknown = [Utterance(u.id, u.audio, UNKNOWN, u.speaker) for u in (others if split == "train" else drawn)]
     return sorted(commands + unknown, key=lambda u: u.id) + _silence(corpus_dir, split, n, rng)
 
 

@@ -1,0 +1,218 @@
+"""Decoding settings chosen on dev: the log-probabilities are computed once, then every trial only searches them.
+
+The grid is small and the same for every model. Of trials with as few word errors the one is taken whose neighbours on
+the grid do best too: on a hundred utterances the very best cell is often luck, the middle of a plateau is not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiornn.audio import load_audio
+from audiornn.corpus.manifest import Utterance
+from audiornn.errors import CorpusError, ModelFileError, SettingsError
+from audiornn.evaluate.error_rates import count_edits
+from audiornn.features import FeatureExtractor
+from audiornn.files import write_atomically
+from audiornn.listen.beam_search import beam_search
+from audiornn.listen.decoders import Decoding, graph_of
+from audiornn.listen.decoding import DecodedSymbol, greedy_ctc
+from audiornn.listen.recognizer import Recognizer
+from audiornn.listen.search_graph import DecodingSettings
+from audiornn.model_file import METADATA_KEY, ModelCard
+
+__all__ = ["Spoken", "Trial", "Tuning", "hear", "tune", "write_card"]
+
+LM_WEIGHTS = (0.0, 0.2, 0.4, 0.7, 1.0, 1.5)
+WORD_BONUSES = (-1.0, 0.0, 1.5, 3.0, 4.5, 6.0)
+UNKNOWN_WORDS = (0.0, 3.0, 10.0)
+BEAM_SIZES = (25, 50, 100)  # no smaller: dev is small, and another speaker may be in more doubt
+SYMBOL_THRESHOLDS = (-5.0, -6.0, -9.0)
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """An utterance as the network heard it: log_probs (frames, symbols), and the words (or phones) that were said."""
+
+    log_probs: NDArray[np.float32]
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Settings and what they cost: word errors of so many reference words, and seconds of searching."""
+
+    settings: DecodingSettings
+    errors: int
+    reference_length: int
+    seconds: float
+
+    @property
+    def error_rate(self) -> float:
+        """Word errors a reference word."""
+        return self.errors / max(1, self.reference_length)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """All trials in their order, the first of them greedy; and the decoding that was chosen."""
+
+    trials: tuple[Trial, ...]
+    chosen: Trial
+    decoding: Decoding
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types."""
+        return {"trials": [asdict(trial) for trial in self.trials], "chosen": asdict(self.chosen)}
+
+    def to_text(self) -> str:
+        """A table, a row a trial; the chosen one is marked."""
+        rows = [
+            f"{'decoder':8} {'words':7} {'lm weight':>9} {'word bonus':>10} {'unknown':>8} {'beam':>5} {'symbols':>8} "
+            f"{'errors':>14} {'rate':>8} {'seconds':>8}"
+        ]
+        for trial in self.trials:
+            s = trial.settings
+            searched = (
+                f"{s.decoder:8} {s.words:7} {s.lm_weight:9g} {s.word_bonus:10g} {s.unknown_word:8g} {s.beam_size:5} "
+                f"{s.symbol_threshold:8g}"
+                if s.decoder == "beam"
+                else f"{s.decoder:8}{'':53}"
+            )
+            rows.append(
+                f"{searched} {trial.errors:5,} of {trial.reference_length:<5,} {100 * trial.error_rate:6.2f} % "
+                f"{trial.seconds:8.2f}{'  ← chosen' if trial == self.chosen else ''}"
+            )
+        return "\n".join(rows)
+
+
+def hear(
+    recognizer: Recognizer, utterances: Iterable[Utterance], progress: Callable[[int], None] = lambda n_done: None
+) -> list[Spoken]:
+    """The log-probabilities of utterances, once for all trials.
+
+    Raises:
+        AudioError: a recording cannot be read.
+        ModelFileError: the model does not transcribe.
+    """
+    card = recognizer.card
+    if card.task != "transcribe":
+        raise ModelFileError(f"this model's task is {card.task!r}; only one that transcribes has a decoding to tune")
+    extractor = FeatureExtractor(replace(card.features, engine="audiornn"))
+    heard = []
+    for n_done, utterance in enumerate(utterances, start=1):
+        waveform = load_audio(
+            utterance.audio, card.features.sample_rate, start=utterance.start, duration=utterance.duration
+        )
+        words = card.vocabulary.reference(utterance.text).split()
+        heard.append(Spoken(recognizer.log_probs(extractor(waveform)), tuple(words)))
+        progress(n_done)
+    return heard
+
+
+def tune(
+    card: ModelCard,
+    spoken: Sequence[Spoken],
+    decoding: Decoding,
+    *,
+    progress: Callable[[int], None] = lambda n_done: None,
+) -> Tuning:
+    """Try settings on dev and choose by the word error rate.
+
+    First the language model's weight and the word bonus, with an open and a closed vocabulary; then, from the best of
+    these, the price of an unknown word, the symbol threshold, and the smallest beam that errs no more.
+
+    Args:
+        card: of the model.
+        spoken: the dev split, from `hear`.
+        decoding: the language model to tune with, hot words, and the settings that are not tuned.
+        progress: called with the number of trials done.
+
+    Raises:
+        CorpusError: nothing to tune on.
+        SettingsError: no language model.
+    """
+    if not spoken or not sum(len(utterance.words) for utterance in spoken):
+        raise CorpusError("there are no words to tune on; the dev split is empty")
+    if decoding.language_model is None:
+        raise SettingsError("tuning weighs a language model, and there is none; name one with --lm FILE.arpa")
+    tried: dict[DecodingSettings, Trial] = {}
+
+    def attempt(settings: DecodingSettings) -> Trial:
+        if settings not in tried:
+            tried[settings] = _attempt(card, spoken, replace(decoding, settings=settings))
+            progress(len(tried))
+        return tried[settings]
+
+    greedy = attempt(replace(decoding.settings, decoder="greedy"))
+    base = replace(decoding.settings, decoder="beam", beam_size=50)
+    kinds: tuple[Literal["open", "closed"], ...] = ("open", "closed")
+    if card.vocabulary.unit != "character":
+        kinds = ("closed",)  # phones need a lexicon; of symbols that are words there are no others
+    best: tuple[tuple[float, ...], DecodingSettings] | None = None
+    for kind in kinds:
+        errors = np.zeros((len(LM_WEIGHTS), len(WORD_BONUSES)))
+        cells = {}
+        for i, weight in enumerate(LM_WEIGHTS):
+            for j, bonus in enumerate(WORD_BONUSES):
+                cells[i, j] = replace(base, words=kind, lm_weight=weight, word_bonus=bonus)
+                errors[i, j] = attempt(cells[i, j]).errors
+        for (i, j), settings in cells.items():
+            around = errors[max(0, i - 1) : i + 2, max(0, j - 1) : j + 2]
+            rank = (errors[i, j], float(around.mean()), settings.lm_weight, abs(settings.word_bonus))
+            if best is None or rank < best[0]:
+                best = rank, settings
+    assert best is not None
+    chosen = attempt(best[1])
+    finer = [("symbol_threshold", SYMBOL_THRESHOLDS), ("beam_size", BEAM_SIZES)]
+    if chosen.settings.words == "open" and card.vocabulary.unit == "character":
+        finer.insert(0, ("unknown_word", UNKNOWN_WORDS))
+    for key, values in finer:
+        for value in values:
+            trial = attempt(replace(chosen.settings, **{key: value}))  # type: ignore[arg-type]
+            # A beam or a threshold that errs no more and looks at less is the better one; a price must earn its place.
+            cheaper = key == "beam_size" and value < chosen.settings.beam_size
+            cheaper |= key == "symbol_threshold" and value > chosen.settings.symbol_threshold
+            if trial.errors < chosen.errors or (cheaper and trial.errors == chosen.errors):
+                chosen = trial
+    if greedy.errors <= chosen.errors:
+        chosen = greedy  # nothing was won, and it is the fastest
+    return Tuning(tuple(tried.values()), chosen, replace(decoding, settings=chosen.settings))
+
+
+def _attempt(card: ModelCard, spoken: Sequence[Spoken], decoding: Decoding) -> Trial:
+    errors = 0
+    begun = time.perf_counter()
+    if decoding.settings.decoder == "greedy":
+        symbols: list[Sequence[DecodedSymbol]] = [greedy_ctc(utterance.log_probs) for utterance in spoken]
+    else:
+        graph = graph_of(card.vocabulary, decoding)
+        symbols = [beam_search(utterance.log_probs, graph).symbols for utterance in spoken]
+    seconds = time.perf_counter() - begun
+    for utterance, read in zip(spoken, symbols, strict=True):
+        text = card.vocabulary.join(symbol.id for symbol in read)  # as `evaluate` counts: of phones, phones
+        errors += count_edits(utterance.words, text.split()).errors
+    return Trial(decoding.settings, errors, sum(len(utterance.words) for utterance in spoken), round(seconds, 3))
+
+
+def write_card(path: Path, card: ModelCard) -> None:
+    """Give a model file another card; its network stays as it is.
+
+    Raises:
+        AudiornnError: it cannot be written; then it is as it was.
+    """
+    import onnx
+
+    model = onnx.load(str(path))
+    for entry in model.metadata_props:
+        if entry.key == METADATA_KEY:
+            entry.value = card.to_json()
+    with write_atomically(path) as out:
+        out.write(model.SerializeToString())

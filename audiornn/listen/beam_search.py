@@ -1,0 +1,797 @@
+"""CTC prefix beam search, a chunk of log-probabilities at a time.
+
+Greedy decoding takes the best path; the best *text* may have many middling paths instead. A hypothesis is therefore a
+text, and its probability the sum over all the paths that read it (Graves et al. 2006; Hannun et al. 2014). It is split
+in two: the paths whose last frame is blank, and those whose last frame is the text's last symbol, because only after a
+blank may the same symbol be read again as a new one.
+
+A frame goes in one of four ways:
+
+- **blank**: the text stays, and all its paths now end in a blank.
+- **the last symbol again**: from paths that end in that symbol the text stays, the symbol has only gone on. From paths
+  that end in a blank, it is read once more: a longer text.
+- **another symbol**: a longer text, from all paths.
+- **a space after a space**, or at the beginning: the text stays, for words are parted by one space, whatever was heard.
+
+A longer text may be in the beam already, where it lives on from earlier frames: then the paths meet, and their
+probabilities add up. The texts form a tree whose nodes are made once and found again, so that two hypotheses are the
+same text exactly if they are the same node.
+
+Words come in where they end: the language model, the bonus and the lexicon's closed doors. Letters end a word by a
+space or by the end of the recording. Phones have no space, and a word may end, or be the beginning of a longer one, or
+be two words that sound the same: each reading is a node of its own, with the same symbols and the same paths.
+
+What the search leaves out is in `DecodingSettings`: texts beyond `beam_size` or `beam_threshold`, and symbols below
+`symbol_threshold`; and of a frame where the blank is so sure that no longer text could find a place in a full beam, all
+but the blank. Without these it is exact. Memory does not grow with the recording: what all hypotheses share is given
+out, dead branches are cut, and nothing remains undecided for much longer than `horizon_frames`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiornn.errors import ModelFileError
+from audiornn.listen.decoding import DecodedSymbol
+from audiornn.listen.language_model import END, State
+from audiornn.listen.search_graph import SearchGraph
+
+__all__ = ["BeamSearch", "Decoded", "DecodedWord", "Hypothesis", "align_symbols", "beam_search"]
+
+_NONE, _ROOT = 0, 1  # nodes of the tree: what stands before the root, so that no node is its own parent, and the root
+_TIDY_FRAMES = 64  # from one tidying to the next; counted from the recording's start, so that chunks do not matter
+_NEVER = np.float64(-np.inf)
+_LEAST = float(np.finfo(np.float64).min)  # below every score that is not −∞
+
+
+@dataclass(frozen=True)
+class DecodedWord:
+    """A word, the output frames `first` to `last` (inclusive) it was read from, and its symbols' mean posterior."""
+
+    word: str
+    first: int
+    last: int
+    posterior: float
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A text that the recording may hold.
+
+    Attributes:
+        symbols: with their frames, as the text's best path has them; no space at either end.
+        words: of the text; a symbol each where symbols are words, empty for phones without a lexicon.
+        score: nats: the log-probability of all the text's paths, the weighted language model, bonuses and boosts.
+    """
+
+    symbols: tuple[DecodedSymbol, ...]
+    words: tuple[DecodedWord, ...]
+    score: float
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The end of a search.
+
+    Attributes:
+        symbols: of the best hypothesis, those that `push` has not given out before.
+        words: likewise.
+        score: of the best hypothesis, from the beginning.
+        n_best: the best hypotheses, best first, no text twice; what all of them share and was given out is left off.
+    """
+
+    symbols: tuple[DecodedSymbol, ...]
+    words: tuple[DecodedWord, ...]
+    score: float
+    n_best: tuple[Hypothesis, ...]
+
+
+def beam_search(log_probs: NDArray[np.floating], graph: SearchGraph, *, n_best: int = 1) -> Decoded:
+    """Search a whole recording at once.
+
+    Args:
+        log_probs: (frames, symbols), real frames only.
+        graph: what the search knows.
+        n_best: hypotheses to return, at most.
+    """
+    search = BeamSearch(graph)
+    symbols = tuple(search.push(log_probs))
+    words = tuple(search.take_words())
+    rest = search.finish(n_best)
+    hypotheses = tuple(
+        dataclasses.replace(h, symbols=_stripped((*symbols, *h.symbols), graph.space), words=(*words, *h.words))
+        for h in rest.n_best
+    )
+    return Decoded(hypotheses[0].symbols, hypotheses[0].words, rest.score, hypotheses)
+
+
+class BeamSearch:
+    """A search in progress: `push` chunks of log-probabilities, then `finish`.
+
+    The result is the same however the frames are cut into chunks.
+    """
+
+    def __init__(self, graph: SearchGraph) -> None:
+        self._graph = graph
+        self._n_symbols = len(graph.vocabulary)
+        self._weighs_words = bool(graph.language_model or graph.settings.word_bonus)
+        self._start = 0  # the frame that the window begins with
+        self._time = 0  # frames heard
+        self._tidied = 0
+        self._window: list[NDArray[np.float32]] = []
+        self._given: int = -1  # the last symbol given out
+        self._open_word: list[DecodedSymbol] = []
+        self._words: list[DecodedWord] = []
+        self._states: list[State] = []  # of the language model, by number
+        self._state_numbers: dict[State, int] = {}
+        self._rows: list[NDArray[np.float64] | None] = []  # of each state every symbol's score, where symbols are words
+        self._ended: dict[tuple[int, int], tuple[float, int]] = {}
+
+        # The tree of texts. A node is a text; its arrays hold what depends on the text alone.
+        capacity = 1024
+        self._size = 2
+        self._parent = np.zeros(capacity, np.int64)
+        self._symbol = np.full(capacity, self._n_symbols)  # one past the last: no symbol
+        self._word = np.full(capacity, -1)  # the word that a node's last phone ends
+        self._born = np.full(capacity, -1)  # frame
+        self._place = np.zeros(capacity, np.int64)  # in the lexicon
+        self._hot = np.zeros(capacity, np.int64)
+        self._state = np.zeros(capacity, np.int64)  # of the language model, before the word that is not ended yet
+        self._gain = np.zeros(capacity)  # nats of language model, bonus, boosts so far
+        self._end_gain = np.full(capacity, np.nan)  # nats if a word ended here; computed when asked for
+        self._end_state = np.zeros(capacity, np.int64)
+        self._position = np.full(capacity, -1)  # in the beam
+        self._children: dict[int, int] = {}
+        if graph.space >= 0:
+            self._symbol[_ROOT] = graph.space  # a space at the beginning is a space after a space
+            self._end_gain[_ROOT] = 0.0
+        self._hot[_ROOT] = graph.hot.start if graph.hot else 0
+        self._state[_ROOT] = self._number(graph.language_model.start if graph.language_model else ())
+
+        # The beam: its nodes, and the log-probability of their paths that end in a blank, and in a symbol.
+        self._nodes = np.array([_ROOT])
+        self._blank = np.zeros(1)
+        self._last = np.full(1, _NEVER)
+        self._column = np.full(self._n_symbols + 1, -1)  # of each symbol among a frame's active ones
+        self._numbers = np.arange(max(self._n_symbols, graph.settings.beam_size))
+        self._spread = math.inf  # nats from the best to the worst of a full beam
+        self._scale = 0.0  # nats that all hypotheses have in common: blanks that nothing else competed with
+
+    @property
+    def settled(self) -> int:
+        """Frames whose symbols are all given out; no later symbol begins before."""
+        return self._start
+
+    # --- frames ---
+
+    def push(self, log_probs: NDArray[np.floating]) -> list[DecodedSymbol]:
+        """Read further frames.
+
+        Args:
+            log_probs: (frames, symbols), real frames only, which follow those of the last call.
+
+        Returns:
+            Symbols that are now decided, with absolute frame numbers.
+
+        Raises:
+            ModelFileError: another number of symbols than the vocabulary has.
+        """
+        if log_probs.ndim != 2 or log_probs.shape[1] != self._n_symbols:
+            raise ModelFileError(
+                f"log_probs have shape {log_probs.shape}, the vocabulary wants (frames, {self._n_symbols})"
+            )
+        if not len(log_probs):
+            return []
+        self._window.append(np.array(log_probs, np.float32))
+        floor = np.minimum(self._graph.settings.symbol_threshold, log_probs.max(axis=1, keepdims=True))
+        rows = np.full((len(log_probs), self._n_symbols + 1), _NEVER)
+        rows[:, :-1] = np.where(log_probs >= floor, log_probs, _NEVER)
+        rows[:, 0] = np.where(np.isnan(log_probs[:, 0]), _NEVER, log_probs[:, 0])
+        frames, symbols = np.nonzero(rows[:, 1:-1] > _NEVER)
+        symbols = symbols + 1
+        busy, firsts = np.unique(frames, return_index=True)
+        bounds = [*firsts.tolist(), len(frames)]
+        decided: list[DecodedSymbol] = []
+        begun, done = self._time, 0
+        gained = rows[busy, 1:-1] + self._graph.most_gain[1:]
+        rivals = (gained.max(axis=1, initial=_NEVER) - rows[busy, 0]).tolist()
+        for i, frame in enumerate(busy.tolist()):
+            if (begun + frame) // _TIDY_FRAMES > self._tidied:
+                self._rest(rows[done:frame, 0])
+                done = frame
+                self._time = begun + frame
+                self._tidied = self._time // _TIDY_FRAMES
+                decided += self._tidy()
+            if rivals[i] + self._spread < 0:
+                continue  # nothing that this frame's symbols make of the best can push the worst out of a full beam
+            self._rest(rows[done:frame, 0])
+            self._time = begun + frame
+            self._step(rows[frame], symbols[bounds[i] : bounds[i + 1]])
+            done = frame + 1
+        self._rest(rows[done:, 0])
+        self._time = begun + len(rows)
+        return decided
+
+    def _rest(self, blanks: NDArray[np.float64]) -> None:
+        """Frames where only the blank counts: every path goes on in it, and the ranks stay as they are."""
+        if len(blanks):
+            self._blank = np.logaddexp(self._blank, self._last)
+            self._last = np.full(len(self._nodes), _NEVER)
+            blanks = np.where(blanks > _NEVER, blanks, 0.0)  # a frame that says nothing at all is passed over
+            self._scale = float(np.cumsum([self._scale, *blanks])[-1])  # one after the other, however they are cut
+
+    def _step(self, row: NDArray[np.float64], active: NDArray[np.int64]) -> None:
+        """One frame: every hypothesis stays, and grows by each active symbol; the best of all that are the next beam.
+
+        Args:
+            row: (symbols + 1,) log-probabilities, −∞ for symbols that are not looked at, and for "no symbol".
+            active: the symbols that are, without the blank.
+        """
+        graph, nodes = self._graph, self._nodes
+        n, n_active = len(nodes), len(active)
+        last = self._symbol[nodes]
+        both = np.logaddexp(self._blank, self._last)
+        column = self._column
+        column[active] = self._numbers[:n_active]
+        repeated = column[last]
+        space = int(column[graph.space]) if graph.space >= 0 else -1
+        column[active] = -1
+
+        stay_blank = both + row[0]
+        stay_last = self._last + row[last]
+        grown = both[:, None] + row[active]
+        again = (repeated >= 0).nonzero()[0]
+        if len(again):
+            grown[again, repeated[again]] = self._blank[again] + row[last[again]]
+        if space >= 0:
+            parted = (last == graph.space).nonzero()[0]
+            stay_last[parted] = both[parted] + row[graph.space]
+            grown[parted, space] = _NEVER
+
+        # What a text gains beside its paths, and what a longer one does.
+        own_gain = stay_gain = self._gain[nodes]
+        places = gain = None
+        if graph.arcs is not None:
+            own_places = self._place[nodes]
+            places = graph.arcs[own_places[:, None], active]
+            if not graph.open:
+                grown[places < 0] = _NEVER
+        if graph.hot is not None and not graph.ends_in_arcs:
+            gain = own_gain[:, None] + graph.hot.gain[self._hot[nodes][:, None], active]
+        if self._weighs_words and (graph.unit == "word" or space >= 0):
+            if gain is None:
+                gain = np.repeat(own_gain, n_active).reshape(n, n_active)
+            if graph.unit == "word":
+                states = self._state[nodes].tolist()
+                gain += np.array([self._row(state) for state in states])[:, active]
+            else:
+                ending = (grown[:, space] > _NEVER).nonzero()[0]
+                gain[ending, space] += self._end_gains(nodes[ending])
+        weights = grown + (own_gain[:, None] if gain is None else gain)
+        if places is not None:
+            weights += graph.outlook[places]  # where places are −1, grown is −∞
+            stay_gain = own_gain + graph.outlook[own_places]
+
+        # Phones that end a word: a node for each word they may end, beside the one for a longer word.
+        ends = _NO_ENDS
+        if graph.ends_in_arcs and places is not None:
+            ends = self._ends(grown, places, active)
+            weights[~graph.branches[places]] = _NEVER
+
+        # Paths that meet: the longer text is in the beam already.
+        met = again
+        if len(again):
+            position = self._position
+            position[nodes] = self._numbers[:n]
+            above = position[self._parent[nodes]]
+            position[nodes] = -1
+            met = again[above[again] >= 0]
+        if len(met):
+            from_above, by = above[met], repeated[met]
+            if not graph.ends_in_arcs:
+                weights[from_above, by] = _NEVER
+            else:
+                unended = self._word[nodes[met]] < 0
+                weights[from_above[unended], by[unended]] = _NEVER
+                ends.drop(from_above, by, self._word[nodes[met]])
+            stay_last[met] = np.logaddexp(stay_last[met], grown[from_above, by])
+
+        # The next beam: the best of those that stay and those that are longer.
+        stay = np.logaddexp(stay_blank, stay_last) + stay_gain
+        worst, top = stay.min(), weights.max()
+        if len(ends.scores):
+            top = max(top, ends.scores.max())
+        best = max(stay.max(), top)
+        if not best > _NEVER:
+            return  # no hypothesis can read this frame: it is passed over
+        beam_size = graph.settings.beam_size
+        least = max(best - graph.settings.beam_threshold, _LEAST)
+        # Where the beam is full already, only what beats the worst in it can have a place.
+        bar = max(least, worst) if n == beam_size else least
+        if worst >= least and top < bar:
+            self._blank, self._last = stay_blank, stay_last
+            self._spread = best - worst if n == beam_size else math.inf
+            return
+        longer = (weights.reshape(-1) >= bar).nonzero()[0]
+        ended = (ends.scores >= bar).nonzero()[0]
+        stays = self._numbers[:n] if worst >= least else (stay >= least).nonzero()[0]
+        n_stays, n_longer = len(stays), len(longer)
+        self._spread = math.inf
+        if n_stays + n_longer + len(ended) > beam_size:
+            scores = np.concatenate((stay[stays], weights.reshape(-1)[longer], ends.scores[ended]))
+            kept = np.argpartition(scores, -beam_size)[-beam_size:]
+            kept.sort()
+            self._spread = float(best - scores[kept].min())
+            first, second = int(kept.searchsorted(n_stays)), int(kept.searchsorted(n_stays + n_longer))
+            stays = stays[kept[:first]]
+            longer, ended = longer[kept[first:second] - n_stays], ended[kept[second:] - n_stays - n_longer]
+        beam, lasts = [nodes[stays]], [stay_last[stays]]
+        if len(longer):
+            source, by = np.divmod(longer, n_active)
+            place = None if places is None else places.reshape(-1)[longer]
+            gained = own_gain[source] if gain is None else gain.reshape(-1)[longer]
+            beam.append(self._grow(nodes[source], active[by], gained, place))
+            lasts.append(grown.reshape(-1)[longer])
+        if len(ended):
+            beam.append(self._grow_words(ends, ended, active))
+            lasts.append(ends.paths[ended])
+        self._nodes, self._last = np.concatenate(beam), np.concatenate(lasts)
+        self._blank = np.full(len(self._nodes), _NEVER)
+        self._blank[: len(stays)] = stay_blank[stays]
+
+    # --- the tree of texts ---
+
+    def _grow(
+        self,
+        parents: NDArray[np.int64],
+        symbols: NDArray[np.int64],
+        gain: NDArray[np.float64],
+        places: NDArray[np.int32] | None,
+    ) -> NDArray[np.int64]:
+        """The nodes of texts that are longer by a symbol; made where there is none yet."""
+        nodes, new = self._find(parents, symbols, None)
+        if len(new):
+            made, parents, symbols = nodes[new], parents[new], symbols[new]
+            graph = self._graph
+            self._gain[made] = gain[new]
+            if places is not None:
+                self._place[made] = places[new]
+            if graph.hot is not None and not graph.ends_in_arcs:
+                self._hot[made] = graph.hot.next[self._hot[parents], symbols]
+            else:
+                self._hot[made] = self._hot[parents]
+            self._state[made] = self._state[parents]
+            self._end_gain[made] = np.nan
+            if graph.space >= 0:
+                spaces = symbols == graph.space
+                self._end_gain[made[spaces]] = 0.0
+                self._state[made[spaces]] = self._end_state[parents[spaces]]
+            elif graph.unit == "word" and graph.language_model is not None:
+                keys = zip(self._state[parents].tolist(), symbols.tolist(), strict=True)
+                self._state[made] = [self._word_gain(state, symbol)[1] for state, symbol in keys]
+        return nodes
+
+    def _grow_words(self, ends: _Ends, which: NDArray[np.int64], active: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The nodes of texts whose last phone ends a word."""
+        parents, symbols, words = self._nodes[ends.source[which]], active[ends.by[which]], ends.word[which]
+        nodes, new = self._find(parents, symbols, words)
+        made = nodes[new]
+        self._word[made] = words[new]
+        self._gain[made] = ends.gain[which][new]
+        self._place[made] = 0
+        self._state[made] = ends.state[which][new]
+        if self._graph.hot is not None:
+            self._hot[made] = self._graph.hot.next[self._hot[parents[new]], words[new]]
+        return nodes
+
+    def _find(
+        self, parents: NDArray[np.int64], symbols: NDArray[np.int64], words: NDArray[np.int64] | None
+    ) -> tuple[NDArray[np.int64], list[int]]:
+        """Children by their symbol and word, and which of them are new; those have their place in the tree, no more."""
+        keys = parents * self._n_symbols + symbols
+        if self._graph.ends_in_arcs:
+            keys = keys * (len(self._graph.words) + 1) + (0 if words is None else words + 1)
+        children, size = self._children, self._size
+        found, new = [], []
+        for i, key in enumerate(keys.tolist()):
+            node = children.get(key)
+            if node is None:
+                children[key] = node = size
+                size += 1
+                new.append(i)
+            found.append(node)
+        nodes = np.array(found)
+        if new:
+            while size > len(self._parent):
+                self._widen()
+            made = slice(self._size, size)
+            self._size = size
+            self._parent[made], self._symbol[made] = parents[new], symbols[new]
+            self._born[made], self._word[made] = self._time, -1
+        return nodes, new
+
+    def _widen(self) -> None:
+        for name in _NODE_ARRAYS:
+            array = getattr(self, name)
+            setattr(self, name, np.concatenate((array, np.zeros_like(array))))
+        self._position = np.full(len(self._parent), -1)
+
+    # --- words ---
+
+    def _number(self, state: State) -> int:
+        number = self._state_numbers.setdefault(state, len(self._states))
+        if number == len(self._states):
+            self._states.append(state)
+            self._rows.append(None)
+        return number
+
+    def _word_gain(self, state: int, word: int) -> tuple[float, int]:
+        """What a word gains after a state of the language model, and the number of the state after it."""
+        key = (state, word)
+        found = self._ended.get(key)
+        if found is None:
+            gain, after = self._graph.word_gain(self._states[state], word)
+            found = self._ended[key] = gain, self._number(after)
+        return found
+
+    def _row(self, state: int) -> NDArray[np.float64]:
+        """What each symbol gains after a state, where symbols are words."""
+        row = self._rows[state]
+        if row is None:
+            gains = [self._word_gain(state, word)[0] for word in range(1, self._n_symbols)]
+            row = self._rows[state] = np.array([0.0, *gains])
+        return row
+
+    def _end_gains(self, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What texts gain if their last word, in letters, ends here."""
+        gains = self._end_gain[nodes]
+        unknown = np.isnan(gains).nonzero()[0]
+        if len(unknown):
+            asked = nodes[unknown]
+            states = self._state[asked].tolist()
+            words = [-1] * len(asked)
+            if self._graph.arcs is not None:
+                words = self._graph.endings[self._place[asked], 0].tolist()
+            found = [self._word_gain(state, word) for state, word in zip(states, words, strict=True)]
+            gains[unknown] = self._end_gain[asked] = [gain for gain, _ in found]
+            self._end_state[asked] = [after for _, after in found]
+        return gains
+
+    def _ends(self, grown: NDArray[np.float64], places: NDArray[np.int32], active: NDArray[np.int64]) -> _Ends:
+        """Every word that some hypothesis ends by some active phone."""
+        graph = self._graph
+        source, by = np.nonzero((grown > _NEVER) & (graph.endings[places, 0] >= 0))
+        candidates = graph.endings[places[source, by]]
+        which, slot = np.nonzero(candidates >= 0)
+        source, by, word = source[which], by[which], candidates[which, slot].astype(np.int64)
+        gain = self._gain[self._nodes[source]]
+        state = self._state[self._nodes[source]]
+        if self._weighs_words:
+            for i, key in enumerate(zip(state.tolist(), word.tolist(), strict=True)):
+                more, state[i] = self._word_gain(*key)
+                gain[i] += more
+        if graph.hot is not None:
+            gain = gain + graph.hot.gain[self._hot[self._nodes[source]], word]
+        paths = grown[source, by]
+        return _Ends(source, by, word, paths, gain, state, paths + gain + graph.outlook[0])
+
+    # --- what is decided ---
+
+    def _tidy(self) -> list[DecodedSymbol]:
+        """Give out what all hypotheses share, and cut the branches that none of them stands on."""
+        limit = self._time - self._graph.settings.horizon_frames
+        if limit > self._start:
+            decided = self._nodes.copy()
+            while len(young := np.flatnonzero((self._born[decided] >= limit) & (decided != _ROOT))):
+                decided[young] = self._parent[decided[young]]
+            agrees = decided == decided[self._best()]
+            self._nodes, self._blank, self._last = self._nodes[agrees], self._blank[agrees], self._last[agrees]
+            if len(agrees) > len(self._nodes):
+                self._spread = math.inf
+        living = self._living()
+        root = self._shared(living)
+        best = int(self._nodes[self._best()])
+        window = self._frames()
+        path = self._path(best)
+        shared = self._path(root)
+        symbols: list[DecodedSymbol] = []
+        if 2 * len(shared) < len(path) and shared:
+            root = _ROOT  # wait: the whole path is laid along its frames each time, so let it be worth it
+        else:
+            if shared:
+                symbols = self._timed(path, window)[: len(shared)]
+                self._close(symbols, [int(self._word[node]) for node in shared])
+                self._given = symbols[-1].id
+                self._cut_window(window, symbols[-1].last + 1)
+            if limit > self._start:
+                self._cut_window(self._frames(), limit)  # no hypothesis has an undecided symbol that is older
+        self._prune(living[living >= root])  # below it stands only the way to it
+        return symbols
+
+    def _best(self) -> int:
+        """The best hypothesis' place in the beam."""
+        nodes = self._nodes
+        return int((np.logaddexp(self._blank, self._last) + self._gain[nodes]).argmax())
+
+    def _living(self) -> NDArray[np.int64]:
+        """The nodes that some hypothesis stands on, in their order: the root first, each after its parent."""
+        parent = self._parent
+        living = {_ROOT}
+        for node in self._nodes.tolist():
+            while node not in living:
+                living.add(node)
+                node = int(parent[node])
+        return np.array(sorted(living))
+
+    def _shared(self, living: NDArray[np.int64]) -> int:
+        """The longest text that all hypotheses begin with."""
+        above = self._parent[living[1:]]
+        n_children = np.bincount(above, minlength=self._size)
+        child = np.zeros(self._size, np.int64)
+        child[above] = living[1:]
+        node, beam = _ROOT, set(self._nodes.tolist())
+        while node not in beam and n_children[node] == 1:
+            node = int(child[node])
+        return node
+
+    def _path(self, node: int) -> list[int]:
+        """The nodes from below the root to a node."""
+        path = []
+        while node != _ROOT:
+            path.append(node)
+            node = int(self._parent[node])
+        return path[::-1]
+
+    def _prune(self, living: NDArray[np.int64]) -> None:
+        """Number the living nodes anew, in the same order; the first becomes the root, all others are cut."""
+        n_kept = 1 + len(living)
+        new = np.zeros(self._size, np.int64)
+        new[living] = np.arange(_ROOT, n_kept)
+        for name in _NODE_ARRAYS:
+            array = getattr(self, name)
+            array[_ROOT:n_kept] = array[living]
+        self._parent[_ROOT:n_kept] = new[self._parent[_ROOT:n_kept]]
+        self._size = n_kept
+        self._nodes = new[self._nodes]
+        made = slice(_ROOT + 1, self._size)
+        keys = self._parent[made] * self._n_symbols + self._symbol[made]
+        if self._graph.ends_in_arcs:
+            keys = keys * (len(self._graph.words) + 1) + self._word[made] + 1
+        self._children = dict(zip(keys.tolist(), range(_ROOT + 1, self._size), strict=True))
+
+    def _frames(self) -> NDArray[np.float32]:
+        """Log-probabilities from the window's start to now; later frames of the same chunk are there too."""
+        if len(self._window) > 1:
+            self._window = [np.concatenate(self._window)]
+        return self._window[0] if self._window else np.zeros((0, self._n_symbols), np.float32)
+
+    def _cut_window(self, window: NDArray[np.float32], start: int) -> None:
+        self._window = [window[start - self._start :].copy()]
+        self._start = start
+
+    def _timed(self, path: Sequence[int], window: NDArray[np.float32]) -> list[DecodedSymbol]:
+        """The symbols of a text with the frames that its best path reads them from."""
+        ids = [int(self._symbol[node]) for node in path]
+        heard = window[: self._time - self._start]
+        # Of a run of frames that the search read nothing but the blank from, one is enough to part two symbols.
+        kept: NDArray[np.bool_] = np.any(heard[:, 1:] >= self._graph.settings.symbol_threshold, axis=1)
+        kept[1:] |= kept[:-1].copy()
+        kept[:1] = True
+        frames = kept.nonzero()[0]
+        spans = align_symbols(heard[frames], ids, space=self._graph.space, before=self._given)
+        spans = [(int(frames[first]), int(frames[last])) for first, last in spans]
+        return [
+            DecodedSymbol(
+                symbol,
+                self._start + first,
+                self._start + last,
+                float(np.exp(heard[first : last + 1, symbol], dtype=np.float64).max()),
+            )
+            for symbol, (first, last) in zip(ids, spans, strict=True)
+        ]
+
+    def _close(self, symbols: Sequence[DecodedSymbol], words: Sequence[int]) -> None:
+        """Take note of symbols given out: whole words go to `take_words`, letters of an open one are kept."""
+        closed, self._open_word = self._worded(symbols, words, self._open_word)
+        self._words += closed
+
+    def _worded(
+        self, symbols: Sequence[DecodedSymbol], words: Sequence[int], begun: Sequence[DecodedSymbol]
+    ) -> tuple[list[DecodedWord], list[DecodedSymbol]]:
+        """The words that symbols spell, after the symbols of one that has begun; and what is left of an open one."""
+        graph, closed, current = self._graph, [], list(begun)
+        names = graph.vocabulary.symbols
+        for symbol, word in zip(symbols, words, strict=True):
+            if symbol.id != graph.space:
+                current.append(symbol)
+            if graph.unit == "word" or word >= 0:
+                closed.append(_word_of(names[symbol.id] if graph.unit == "word" else graph.words[word], current))
+                current = []
+            elif symbol.id == graph.space and current:
+                closed.append(_word_of("".join(names[letter.id] for letter in current), current))
+                current = []
+        return closed, current
+
+    def take_words(self) -> list[DecodedWord]:
+        """The words that `push` has decided since the last call."""
+        words, self._words = self._words, []
+        return words
+
+    def hypothesis(self) -> Hypothesis:
+        """The best hypothesis so far, of what is not decided; its last word may be a beginning. It changes nothing."""
+        place = self._best()
+        score = self._scale + float(np.logaddexp(self._blank, self._last)[place] + self._gain[self._nodes[place]])
+        return self._told(self._path(int(self._nodes[place])), score)
+
+    def finish(self, n_best: int = 1) -> Decoded:
+        """End the search.
+
+        Where no hypothesis ends with a whole word of a closed vocabulary, the beginning of one is left out.
+
+        Args:
+            n_best: hypotheses to return, at most.
+        """
+        scores: dict[int, float] = {}  # by node: with and without a space at its end it is the same text
+        paths = np.logaddexp(self._blank, self._last) + self._scale
+        for whole in (True, False):
+            for node, score in zip(self._nodes.tolist(), paths.tolist(), strict=True):
+                end = self._end(node) if whole else (self._last_whole(node), float(self._gain[node]))
+                if end is None or score == _NEVER:
+                    continue
+                text, score = end[0], score + end[1]
+                if whole:
+                    scores[text] = float(np.logaddexp(scores.get(text, _NEVER), score))
+                else:
+                    scores[text] = max(scores.get(text, _NEVER), score)
+            if scores:
+                break
+        ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+        told: list[Hypothesis] = []
+        texts = set()
+        for node, score in ranked:
+            hypothesis = self._told(self._path(node), score)
+            said = tuple(word.word for word in hypothesis.words) if self._graph.ends_in_arcs else (str(node),)
+            if said not in texts:  # the same words pronounced otherwise are the same text
+                texts.add(said)
+                told.append(hypothesis)
+            if len(told) == n_best:
+                break
+        return Decoded(told[0].symbols, told[0].words, told[0].score, tuple(told))
+
+    def _end(self, node: int) -> tuple[int, float] | None:
+        """The text, without a space, and what it gains if it ends here; None inside a word of a closed vocabulary."""
+        graph, gain, state = self._graph, float(self._gain[node]), int(self._state[node])
+        place = int(self._place[node])
+        spaced = graph.space >= 0 and self._symbol[node] == graph.space
+        if graph.unit == "character" and not spaced and (node != _ROOT or self._open_word):
+            if graph.arcs is not None and not graph.open and graph.endings[place, 0] < 0:
+                return None
+            if self._weighs_words:
+                gain += float(self._end_gains(np.array([node]))[0])
+                state = int(self._end_state[node])
+        elif graph.ends_in_arcs and place:
+            return None
+        if graph.language_model is not None and (END,) in graph.language_model.ngrams[0]:
+            gain += graph.settings.lm_weight * graph.language_model.score(self._states[state], END)[0]
+        if graph.hot is not None:
+            closed = spaced or graph.space < 0
+            gain += float((graph.hot.final if closed else graph.hot.final_unclosed)[self._hot[node]])
+        return (int(self._parent[node]) if spaced and node != _ROOT else node), gain
+
+    def _last_whole(self, node: int) -> int:
+        """The text without the word that has only begun."""
+        while node != _ROOT and self._place[node]:
+            node = int(self._parent[node])
+        if node != _ROOT and self._symbol[node] == self._graph.space:
+            node = int(self._parent[node])
+        return node
+
+    def _told(self, path: Sequence[int], score: float) -> Hypothesis:
+        symbols = self._timed(path, self._frames())
+        words, rest = self._worded(symbols, [int(self._word[node]) for node in path], self._open_word)
+        if rest and self._graph.unit == "character":
+            words.append(_word_of("".join(self._graph.vocabulary.symbols[letter.id] for letter in rest), rest))
+        return Hypothesis(tuple(symbols), tuple(words), score)
+
+
+@dataclass
+class _Ends:
+    """Words that end in a frame: the hypothesis' place, the phone's column, the word, and what comes of it."""
+
+    source: NDArray[np.int64]
+    by: NDArray[np.int64]
+    word: NDArray[np.int64]
+    paths: NDArray[np.float64]
+    gain: NDArray[np.float64]
+    state: NDArray[np.int64]
+    scores: NDArray[np.float64]
+
+    def drop(self, source: NDArray[np.int64], by: NDArray[np.int64], word: NDArray[np.int64]) -> None:
+        """Leave out the words whose text is in the beam already."""
+        there = set(zip(source.tolist(), by.tolist(), word.tolist(), strict=True))
+        for i, key in enumerate(zip(self.source.tolist(), self.by.tolist(), self.word.tolist(), strict=True)):
+            if key in there:
+                self.scores[i] = _NEVER
+
+
+_NO_ENDS = _Ends(*(np.zeros(0, kind) for kind in (int, int, int, float, float, int, float)))
+_NODE_ARRAYS = (
+    *("_parent", "_symbol", "_word", "_born", "_place", "_hot"),
+    *("_state", "_gain", "_end_gain", "_end_state"),
+)
+
+
+def align_symbols(
+    log_probs: NDArray[np.floating], ids: Sequence[int], *, space: int = -1, before: int = -1
+) -> list[tuple[int, int]]:
+    """The frames of each symbol on the best path that reads a text (Viterbi; Graves et al. 2006, § 4.1 with maxima).
+
+    Args:
+        log_probs: (frames, symbols).
+        ids: the text; blanks are not among them.
+        space: the symbol of which any number, at either end and beside another one, reads as one; -1 where none does.
+        before: the symbol that ends in the frame before the first; from the same one a blank must part it.
+
+    Returns:
+        For each symbol its first and last frame. Too few frames for the text are shared out evenly.
+    """
+    n_frames, n = len(log_probs), len(ids)
+    if not n:
+        return []
+    parts = np.zeros(2 * n + 1, np.int64)
+    parts[1::2] = ids
+    needed = n + int(np.sum(parts[3::2] == parts[1:-2:2])) + (before == ids[0])
+    if needed > n_frames:
+        edges = np.linspace(0, max(0, n_frames - 1), n + 1).astype(int).tolist()
+        return [(a, max(a, b - 1)) for a, b in itertools.pairwise(edges)]
+    # −∞ would make all paths equally impossible; the floor still tells how many frames a path misses
+    emitted = np.maximum(log_probs, -1e4)[:, parts].astype(np.float64)
+    if space >= 0:
+        silent = np.zeros(2 * n + 1, bool)
+        silent[[0, -1]] = True
+        spaces = np.flatnonzero(parts == space)
+        silent[spaces - 1] = silent[spaces + 1] = True
+        if before == space:
+            silent[0] = True
+        emitted[:, silent] = np.maximum(emitted[:, silent], np.maximum(log_probs[:, [space]], -1e4))
+    may_skip = np.zeros(2 * n + 1, bool)
+    may_skip[3::2] = parts[3::2] != parts[1:-2:2]
+    barrier = np.where(may_skip, 0.0, _NEVER)
+    scores = np.full((n_frames, 2 * n + 3), _NEVER)  # two states before the first, which nothing can be in
+    scores[:, 2:] = emitted
+    scores[0, 3 + (before != ids[0]) :] = _NEVER
+    best = np.empty(2 * n + 1)
+    for above, here in itertools.pairwise(scores):
+        np.add(above[:-2], barrier, out=best)
+        np.maximum(best, above[1:-1], out=best)
+        np.maximum(best, above[2:], out=best)
+        np.add(here[2:], best, out=here[2:])
+    state = 2 * n if scores[-1, -1] > scores[-1, -2] else 2 * n - 1
+    spans = [[-1, -1] for _ in ids]
+    for t in range(n_frames - 1, -1, -1):
+        if state % 2:
+            span = spans[state // 2]
+            span[0] = t
+            span[1] = max(span[1], t)
+        if t:
+            came = scores[t - 1, state : state + 3].tolist()  # from two states before, one before, the same
+            came[0] += barrier[state]
+            state -= 2 if came[0] > max(came[1:]) else 1 if came[1] > came[2] else 0
+    return [(first, last) for first, last in spans]
+
+
+def _word_of(word: str, symbols: Sequence[DecodedSymbol]) -> DecodedWord:
+    posterior = sum(symbol.posterior for symbol in symbols) / len(symbols)
+    return DecodedWord(word, symbols[0].first, symbols[-1].last, posterior)
+
+
+def _stripped(symbols: tuple[DecodedSymbol, ...], space: int) -> tuple[DecodedSymbol, ...]:
+    """Without a space at the end, which was decided before the recording ended there."""
+    return symbols[:-1] if symbols and symbols[-1].id == space else symbols

@@ -1,0 +1,47 @@
+"""Two models on the same recordings."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from audiornn.evaluate.comparison import compare, mcnemar
+
+
+@pytest.mark.parametrize(("a", "b"), [(0, 0), (1, 0), (3, 12), (40, 40), (0, 9)])
+def test_mcnemar_is_a_fair_coin_thrown_for_each_utterance_that_only_one_got_right(a, b):
+    expected = binomtest(a, a + b).pvalue if a + b else 1.0
+    assert mcnemar(a, b) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_model_is_not_better_than_itself(exact):
+    errors = np.random.default_rng(0).integers(0, 2, 300)
+    found = compare(errors, errors, [1] * 300, exact=exact)
+    assert found.difference == 0
+    assert found.interval == (0, 0)
+    assert found.p_value == 1
+    assert found.first_alone == found.second_alone == 0
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_large_difference_is_told_from_a_small_one(exact):
+    rng = np.random.default_rng(1)
+    worse = rng.random(1000) < 0.3
+    much, hardly = worse & (rng.random(1000) < 0.5), worse & (rng.random(1000) < 0.99)
+    clear = compare(much.astype(int), worse.astype(int), [1] * 1000, exact=exact)
+    assert clear.p_value < 0.01
+    assert clear.interval[1] < 0
+    assert clear.difference == pytest.approx((much.sum() - worse.sum()) / 1000)
+    assert clear.first_alone == worse.sum() - much.sum()
+    luck = compare(hardly.astype(int), worse.astype(int), [1] * 1000, exact=exact)
+    assert luck.p_value > 0.01
+    assert "points" in luck.to_text()
+
+
+def test_both_ways_round_are_mirror_images():
+    rng = np.random.default_rng(2)
+    a, b, lengths = rng.integers(0, 4, 80), rng.integers(0, 3, 80), rng.integers(3, 9, 80)
+    there, back = compare(a, b, lengths, exact=False), compare(b, a, lengths, exact=False)
+    assert there.difference == -back.difference
+    assert there.interval == pytest.approx((-back.interval[1], -back.interval[0]))
+    assert there.p_value == pytest.approx(back.p_value)

@@ -1,0 +1,76 @@
+"""A speaker held out: nobody learns from that speaker, and the table tells speakers and seeds apart."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from audiornn import cli
+from audiornn.errors import CorpusError
+from audiornn.train.folds import FoldScore, fold_table, speaker_folds
+
+
+@pytest.mark.parametrize("task", ["classify", "transcribe"])
+def test_a_fold_holds_one_speaker_out_and_nothing_else(task, prepared):
+    ready = prepared(task)
+    everything = {u.id: u for split in ("train", "dev", "test") for u in ready.utterances(split)}
+    folds = speaker_folds(ready)
+    assert [fold.held_out for fold in folds] == ["eva", "fay"], "the speakers of dev and test"
+    for fold in folds:
+        splits = {split: fold.utterances(split) for split in ("train", "dev", "test")}
+        assert {u.speaker for u in splits["test"]} == {fold.held_out}
+        assert fold.held_out not in {u.speaker for split in ("train", "dev") for u in splits[split]}
+        assert {u.id for utterances in splits.values() for u in utterances} == everything.keys()
+        assert sum(map(len, splits.values())) == len(everything)
+        for split, utterances in splits.items():
+            store = fold.features(split)
+            assert len(store) == len(utterances)
+            for i, utterance in enumerate(utterances):
+                assert store.targets(i).tolist() == list(ready.vocabulary.encode(utterance.text))
+                assert len(store[i]) == store.lengths[i]
+    whole, fold = ready.features("test"), folds[1].features("test")
+    assert [whole[i].tobytes() for i in range(len(whole))] == [fold[i].tobytes() for i in range(len(fold))]
+
+
+def test_folds_need_speakers(prepared, monkeypatch):
+    ready = prepared("classify")
+    nobody = [replace(u, speaker=None) for u in ready.utterances("test")]
+    monkeypatch.setattr(type(ready), "utterances", lambda self, split: nobody)
+    with pytest.raises(CorpusError, match="name 0 speakers; folds need two"):
+        speaker_folds(ready)
+
+
+def test_the_table_has_a_row_a_speaker_and_a_column_a_seed():
+    text = fold_table([FoldScore("ann", (1, 3), 10), FoldScore("ben", (0, 0), 20)], [1, 2])
+    rows = text.splitlines()
+    assert rows[1].split() == ["ann", "10.00", "%", "30.00", "%"]
+    assert rows[3].split() == ["mean", "of", "speakers", "5.00", "%", "15.00", "%"]
+    assert "error rate 10.00 %" in rows[4]
+    assert "10.00 between speakers, 7.07 between seeds" in rows[4]
+
+
+def test_the_command_trains_what_is_missing_and_prints_the_table(world, tmp_path, capsys):
+    arguments = ["--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]
+    recipe = str(world.recipe("classify"))
+    assert cli.main(["prep", recipe, "--corpus", str(world.corpus), *arguments[:2]]) == 0
+    command = ["evaluate", recipe, "--folds", "speaker", "--seeds", "1,2", "--set", "training.epochs=1", *arguments]
+    assert cli.main(command) == 0
+    assert "mean of speakers" in capsys.readouterr().out
+    models = sorted((tmp_path / "runs").glob("*/*/model.onnx"))
+    assert [m.parent.name for m in models] == ["eva-1", "eva-2", "fay-1", "fay-2"]
+    times = [m.stat().st_mtime_ns for m in models]
+    assert cli.main([*command, "--format", "json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["speaker"] for row in rows] == ["eva", "fay"]
+    assert times == [m.stat().st_mtime_ns for m in models]
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", recipe, "--folds", "speaker", "--seeds", "one"])
+
+
+def test_two_models_are_compared_on_the_same_recordings(model_file, world, capsys):
+    model = str(model_file("classify"))
+    arguments = ["evaluate", model, "--against", model, "--data", str(world.data)]
+    assert cli.main(arguments) == 0
+    assert "+0.00 points" in capsys.readouterr().out
+    assert cli.main([*arguments, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["against"]["p_value"] == 1.0
