@@ -14,8 +14,11 @@ __all__ = [
     "Alignment",
     "AudiornnError",
     "Classification",
+    "KeywordSpot",
     "Labelling",
     "Recognizer",
+    "SpotSettings",
+    "SpotStream",
     "Stream",
     "TimedLabel",
     "Transcript",
@@ -29,16 +32,26 @@ if TYPE_CHECKING:
     from audiornn.audio import load_audio
     from audiornn.errors import AudiornnError
     from audiornn.listen.formats import format_result
-    from audiornn.listen.recognizer import Recognizer, Stream, load_model
-    from audiornn.listen.results import AlignedWord, Alignment, Classification, Labelling, TimedLabel, Transcript
+    from audiornn.listen.keywords import SpotSettings
+    from audiornn.listen.recognizer import Recognizer, SpotStream, Stream, load_model
+    from audiornn.listen.results import (
+        AlignedWord,
+        Alignment,
+        Classification,
+        KeywordSpot,
+        Labelling,
+        TimedLabel,
+        Transcript,
+    )
 
 _HOMES = {
     "AudiornnError": "audiornn.errors",
     "format_result": "audiornn.listen.formats",
     "load_audio": "audiornn.audio",
-    **dict.fromkeys(("Recognizer", "Stream", "load_model"), "audiornn.listen.recognizer"),
+    "SpotSettings": "audiornn.listen.keywords",
+    **dict.fromkeys(("Recognizer", "SpotStream", "Stream", "load_model"), "audiornn.listen.recognizer"),
     **dict.fromkeys(
-        ("AlignedWord", "Alignment", "Classification", "Labelling", "TimedLabel", "Transcript"),
+        ("AlignedWord", "Alignment", "Classification", "KeywordSpot", "Labelling", "TimedLabel", "Transcript"),
         "audiornn.listen.results",
     ),
 }

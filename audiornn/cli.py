@@ -12,21 +12,22 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiornn import __version__
-from audiornn.errors import AudiornnError, ModelFileError, SettingsError, TrainingError
+from audiornn.errors import AudioError, AudiornnError, ModelFileError, SettingsError, TrainingError
 from audiornn.files import explain_write_error
 
 if TYPE_CHECKING:
     from audiornn.corpus.preparation import Prepared
     from audiornn.evaluate.report import Report
     from audiornn.listen.folders import Recording
-    from audiornn.listen.recognizer import Recognizer
-    from audiornn.listen.results import Result
+    from audiornn.listen.keywords import SpotSettings
+    from audiornn.listen.recognizer import Recognizer, SpotStream
+    from audiornn.listen.results import KeywordSpot, Result
     from audiornn.recipe import Recipe
 
 __all__ = ["main"]
@@ -172,6 +173,7 @@ def evaluate(
     look_aheads: list[float] | None,
     skip_bad: bool,
     output_format: str,
+    spotting: dict[str, Any] | None = None,
     against: Path | None = None,
     folds: str | None = None,
     seeds: Sequence[int] = (1,),
@@ -187,13 +189,17 @@ def evaluate(
     if folds is not None:
         return _evaluate_folds(model, seeds, overrides, data, runs, output_format)
     recognizer, path = _load(model, runs)
-    if tune:
+    if tune and not spotting:
         return _tune(recognizer, path, data, decoding or {}, output_format)
     recognizer = _decoding_with(recognizer, decoding)
     if manifest is not None:
         utterances, name = read_manifest(manifest), str(manifest)
     else:
         utterances, name = _split_of_model(recognizer, split, data), split
+    if spotting:
+        return _evaluate_spotting(
+            recognizer, path, utterances, name, data, look_aheads, skip_bad, output_format, tune=tune, **spotting
+        )
 
     def listen(look_ahead: float | None) -> Report:
         with _progress("listening", "recording") as progress:
@@ -235,6 +241,236 @@ def evaluate(
         if comparison is not None:
             print(f"\n{path} against {other_path}: {comparison.to_text()}")
     return _PARTIAL_FAILURE if report.unreadable else 0
+
+
+def _evaluate_spotting(
+    recognizer: Recognizer,
+    path: Path,
+    utterances: Any,
+    name: str,
+    data: Path,
+    look_aheads: list[float] | None,
+    skip_bad: bool,
+    output_format: str,
+    *,
+    keywords: list[str] | None = None,
+    false_alarms_per_hour: float | None = None,
+    tune: bool = False,
+    tune_manifest: Path | None = None,
+    inside_words: bool = False,
+    tolerance: float | None = None,
+    det: Path | None = None,
+) -> int:
+    """`audiornn evaluate --keyword`: misses and false alarms, at thresholds chosen on dev or at the model's own."""
+    from audiornn.corpus.manifest import read_manifest
+    from audiornn.evaluate.detection import TOLERANCE
+    from audiornn.evaluate.spotting import evaluate_spotting, hear, tune_spotting, write_spotting
+    from audiornn.listen.keywords import check_keywords, default_keywords, settings_of
+
+    if (tune or tune_manifest) and false_alarms_per_hour is None:
+        raise SettingsError("thresholds are chosen for a target: --false-alarms-per-hour 0.5")
+    if look_aheads and len(look_aheads) > 1:
+        raise SettingsError("keywords are evaluated with one --look-ahead at a time")
+    card = recognizer.card
+    tolerance = TOLERANCE if tolerance is None else tolerance
+    chosen = check_keywords(card, default_keywords(card) if keywords is None else keywords)
+
+    def listen(recordings: Any) -> Any:
+        with _progress("listening", "recording") as progress:
+            done = iter(range(1, len(recordings) + 1))
+            return hear(
+                recognizer,
+                recordings,
+                chosen,
+                inside_words=inside_words,
+                look_ahead=look_aheads[0] if look_aheads else None,
+                skip_bad=skip_bad,
+                progress=lambda n: progress(next(done), len(recordings)),
+            )
+
+    settings = settings_of(card)
+    notes: tuple[str, ...] = ()
+    if false_alarms_per_hour is not None:
+        dev = read_manifest(tune_manifest) if tune_manifest else _split_of_model(recognizer, "dev", data)
+        tuning = tune_spotting(card, listen(dev)[0], chosen, settings, false_alarms_per_hour, tolerance=tolerance)
+        settings, notes = tuning.settings, tuning.notes
+    heard, unreadable = listen(utterances)
+    report = evaluate_spotting(
+        card,
+        heard,
+        chosen,
+        settings,
+        name,
+        tolerance=tolerance,
+        target=false_alarms_per_hour,
+        delay=recognizer.delay(look_aheads[0]) if look_aheads else 0.0,
+        notes=notes,
+        unreadable=unreadable,
+    )
+    for line in unreadable:
+        _say(f"audiornn: {line}")
+    if tune:
+        write_spotting(path, card, settings)
+    if det is not None:
+        from audiornn.evaluate.explain import draw_det
+
+        draw_det(det, report)
+    if output_format == "json":
+        entry = {"model": str(path), **report.to_json(), "settings": settings.to_json()}
+        print(json.dumps(entry, ensure_ascii=False))
+    else:
+        print(f"{path} on {name}: {report.utterances:,} recordings, {report.hours:.3g} h\n{report.to_text()}")
+        if tune:
+            print(f"{path}: spots with these thresholds from now on")
+    return _PARTIAL_FAILURE if unreadable else 0
+
+
+def spot(
+    files: list[str],
+    microphone: bool,
+    device: str | None,
+    model: Path | None,
+    runs: Path,
+    keywords: list[str] | None,
+    threshold: float | None,
+    inside_words: bool,
+    channel: int | None,
+    look_ahead: float | None,
+    command: str | None,
+    explain: Path | None,
+    output_format: str,
+) -> int:
+    """`audiornn spot`: keywords as they are said, in files, a pipe, or a microphone."""
+    from dataclasses import asdict
+
+    from audiornn.listen.folders import find_recordings
+    from audiornn.listen.hit_command import HitCommand
+    from audiornn.listen.keywords import check_keywords, default_keywords, settings_of
+    from audiornn.listen.streaming import streams
+
+    if microphone == bool(files):
+        raise SettingsError("name recordings, - for standard input, or --microphone" + " alone" * microphone)
+    if device is not None and not microphone:
+        raise SettingsError("--device names a microphone: add --microphone")
+    if explain is not None and (microphone or len(files) != 1 or files == ["-"] or Path(files[0]).is_dir()):
+        raise SettingsError("--explain draws one recording: audiornn spot FILE --explain PNG")
+    recognizer, path = _load(model, runs, threads=_n_cores())
+    card = recognizer.card
+    chosen = check_keywords(card, default_keywords(card) if keywords is None else keywords)
+    settings = settings_of(card)
+    if threshold is not None:
+        settings = settings.with_onset(threshold, chosen)
+    run = HitCommand(command, lambda line: _say(f"audiornn: {line}")) if command is not None else None
+    several = len(files) > 1 or any(Path(file).is_dir() for file in files)
+
+    def tell(found: KeywordSpot, audio: str) -> None:
+        if output_format == "json":
+            print(json.dumps({"audio": audio, **asdict(found), "model": str(path)}, ensure_ascii=False), flush=True)
+        else:
+            line = f"{found.start:.2f}\t{found.end:.2f}\t{found.keyword}\t{found.score:.3f}"
+            print(f"{audio}\t{line}" if several else line, flush=True)
+        if run is not None:
+            run(found)
+
+    try:
+        if microphone or (files == ["-"] and streams(card)):
+            stream = recognizer.spotter(chosen, settings=settings, inside_words=inside_words, look_ahead=look_ahead)
+            return _spot_live(stream, card.features.sample_rate, microphone, device, channel, tell)
+        recordings, empty = find_recordings(files)
+        for folder in empty:
+            _say(f"audiornn: {folder}: the folder holds no recordings")
+        n_bad = len(empty)
+        progress = _SecondsHeard()
+        for recording in recordings:
+            spots = []
+            try:
+                for found in recognizer.spots(
+                    recording.path,
+                    chosen,
+                    settings=settings,
+                    inside_words=inside_words,
+                    channel=channel,
+                    look_ahead=look_ahead,
+                    progress=progress if len(recordings) == 1 else lambda seconds: None,
+                ):
+                    progress.clear()
+                    tell(found, recording.path)
+                    spots.append(found)
+            except AudioError as error:
+                n_bad += 1
+                progress.clear()
+                _say(f"audiornn: {error}")
+        progress.clear()
+        if explain is not None and not n_bad:
+            _explain(recognizer, files[0], chosen, settings, spots, explain, inside_words, channel, look_ahead)
+        return 0 if not n_bad else _FAILURE if n_bad == len(recordings) + len(empty) else _PARTIAL_FAILURE
+    finally:
+        if run is not None:
+            run.check(wait=True)
+
+
+def _spot_live(
+    stream: SpotStream,
+    sample_rate: int,
+    microphone: bool,
+    device: str | None,
+    channel: int | None,
+    tell: Callable[[KeywordSpot, str], None],
+) -> int:
+    """A microphone or standard input, which may never end; Ctrl-C is the way to end it."""
+    from audiornn.audio import audio_blocks
+    from audiornn.listen.live import Stopped, live_spots
+    from audiornn.listen.microphone import microphone_blocks
+
+    if microphone:
+        chosen = int(device) if device is not None and device.isdecimal() else device
+        blocks = microphone_blocks(
+            sample_rate,
+            device=chosen,
+            opened=lambda: _say("listening; Ctrl-C ends it"),
+            report=lambda line: _say(f"audiornn: {line}"),
+        )
+        name, audio = "the microphone", "microphone"
+    else:
+        blocks, name, audio = audio_blocks("-", sample_rate, channel=channel), "standard input", "-"
+    for found in live_spots(stream, blocks, name=name):
+        if isinstance(found, Stopped):
+            _say(f"audiornn: {found.reason}")
+            return _PARTIAL_FAILURE if stream.duration else _FAILURE
+        tell(found, audio)
+    return 0
+
+
+def _explain(
+    recognizer: Recognizer,
+    file: str,
+    keywords: Sequence[str],
+    settings: SpotSettings,
+    spots: list[KeywordSpot],
+    picture: Path,
+    inside_words: bool,
+    channel: int | None,
+    look_ahead: float | None,
+) -> None:
+    """Why a recording gave its hits, as a picture."""
+    from audiornn.audio import load_audio
+    from audiornn.evaluate.explain import draw_spots
+
+    rate = recognizer.card.features.sample_rate
+    waveform = load_audio(file, rate, channel=channel)
+    scores, _ = recognizer.keyword_scores(waveform, keywords, rate, inside_words=inside_words, look_ahead=look_ahead)
+    draw_spots(
+        picture,
+        waveform,
+        rate,
+        scores,
+        keywords,
+        settings,
+        spots,
+        recognizer.card.output_seconds,
+        title=Path(file).name,
+    )
+    _say(f"{picture}: the recording, each keyword's score and thresholds, and the hits")
 
 
 def _evaluate_folds(
@@ -581,6 +817,7 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         "decoding": ", ".join(f"{key} {value}" for key, value in decoding.items()) if card.decoding else "greedy",
         "training": ", ".join(f"{key} {value}" for key, value in card.training.items() if key != "digests"),
         "licence": card.licence or "not stated",
+        **({"spots": ", ".join(_spotted(card.spotting))} if card.spotting.get("thresholds") else {}),
         **{
             f"result on {split}": f"error rate {100 * result['errors'] / max(1, result['reference_length']):.2f} % "
             f"({result['errors']:,} of {result['reference_length']:,})"
@@ -591,6 +828,10 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
     for key, value in rows.items():
         print(f"{key:{width}}  {value}")
     return 0
+
+
+def _spotted(spotting: Mapping[str, Any]) -> list[str]:
+    return [f"{keyword} from {onset:g}" for keyword, (onset, _) in spotting["thresholds"].items()]
 
 
 def new(
@@ -791,9 +1032,62 @@ def _parser() -> argparse.ArgumentParser:
         "--folds", choices=("speaker",), help="train and score a model for each speaker, of a recipe in RUN's place"
     )
     p.add_argument("--seeds", type=_seeds, default=[1], metavar="N,N,…", help="of those trainings (1)")
-    p.add_argument("--tune", action="store_true", help="choose the decoding on dev and keep it in the model file")
+    p.add_argument(
+        "--tune",
+        action="store_true",
+        help="choose the decoding, or the thresholds of keywords, on dev and keep it in the model file",
+    )
     decoding(p)
     places(p, "data", "runs", "set", "format")
+    spotted = p.add_argument_group("keywords", "misses and false alarms of a spotter; any of these asks for them")
+    spotted.set_defaults(spotting=None)
+    spotted.add_argument(
+        "--keyword", dest="keywords", action=_Spotting, append=True, metavar="WORD", help="to spot; may be given again"
+    )
+    spotted.add_argument(
+        "--false-alarms-per-hour",
+        action=_Spotting,
+        type=_rate,
+        metavar="X",
+        help="choose each keyword's threshold on dev for so many at most",
+    )
+    spotted.add_argument(
+        "--tune-manifest", action=_Spotting, type=Path, metavar="FILE", help="choose them on these recordings instead"
+    )
+    spotted.add_argument("--inside-words", action=_Spotting, nargs=0, help="a keyword may be a part of a longer word")
+    spotted.add_argument(
+        "--tolerance", action=_Spotting, type=_seconds, metavar="SECONDS", help="a hit may lie beside its word (0.5)"
+    )
+    spotted.add_argument(
+        "--det", action=_Spotting, type=Path, metavar="PNG", help="draw misses against false alarms at all thresholds"
+    )
+
+    p = verb(spot, "find keywords in recordings as they are said, live or in files")
+    p.add_argument("files", nargs="*", metavar="FILE", help="recordings, folders of them, or - for standard input")
+    p.add_argument("--microphone", action="store_true", help="listen to the microphone (pip install 'audiornn[mic]')")
+    p.add_argument("--device", metavar="NAME", help="which microphone: a number or a part of its name")
+    p.add_argument("--model", type=Path, metavar="FILE", help="a model file or a run (the one trained last)")
+    p.add_argument(
+        "--keyword",
+        dest="keywords",
+        action="append",
+        metavar="WORD",
+        help="what to spot; may be given again (what the model was trained or tuned for)",
+    )
+    p.add_argument("--threshold", type=_score, metavar="X", help="the score of a hit, 0…1 (the model's own)")
+    p.add_argument("--inside-words", action="store_true", help="a keyword may be a part of a longer word")
+    p.add_argument("--channel", type=_count, metavar="N", help="this channel only, from 1 (all, mixed down)")
+    p.add_argument(
+        "--look-ahead", type=_seconds, metavar="SECONDS", help="see no further than a stream would (all it needs)"
+    )
+    p.add_argument(
+        "--exec",
+        dest="command",
+        metavar="COMMAND",
+        help="run a program at each hit, without a shell; it finds AUDIORNN_KEYWORD, …_START, …_END, …_SCORE",
+    )
+    p.add_argument("--explain", type=Path, metavar="PNG", help="draw the recording, the scores and the hits")
+    places(p, "runs", "format")
 
     def listening(to: argparse.ArgumentParser) -> None:
         to.add_argument("--model", type=Path, metavar="FILE", help="a model file or a run (the one trained last)")
@@ -869,6 +1163,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Spotting(argparse.Action):
+    """Options that ask for the evaluation of a spotter travel together, in one argument."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, append: bool = False, **options: Any) -> None:
+        super().__init__(option_strings, dest, **options)
+        self.default = argparse.SUPPRESS
+        self._append = append
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        options = dict(namespace.spotting or {})
+        if self._append:
+            values = [*options.get(self.dest, []), values]
+        options[self.dest] = True if self.nargs == 0 else values
+        namespace.spotting = options
+
+
 class _Decoding(argparse.Action):
     """Gathers the options of decoding in one dictionary: all that the verbs do with them is hand them on."""
 
@@ -905,6 +1217,26 @@ def _seconds(text: str) -> float:
         value = -1.0
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} must be a number of seconds, at least 0")
+    return value
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} must be a number of false alarms an hour, at least 0")
+    return value
+
+
+def _score(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} must be a number above 0, at most 1")
     return value
 
 

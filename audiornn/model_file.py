@@ -51,6 +51,7 @@ class ModelCard:
         network: the network's settings and its number of parameters.
         training: steps, seed, sizes of the splits, and their digests, by which `evaluate` knows them again.
         results: error rates measured so far, by split.
+        spotting: when a keyword's score becomes a hit, as `listen.keywords` reads it; empty is its defaults.
         decoding: how its log-probabilities become text, as `listen.decoders` reads it; empty is greedy.
     """
 
@@ -66,6 +67,7 @@ class ModelCard:
     network: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     results: Mapping[str, Any] = field(default_factory=dict)
+    spotting: Mapping[str, Any] = field(default_factory=dict)
     decoding: Mapping[str, Any] = field(default_factory=dict)
 
     @property

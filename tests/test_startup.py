@@ -86,6 +86,13 @@ def test_transcribe_at_another_rate_loads_the_resampler_only(modules_of, tmp_pat
     assert "soxr" in first
 
 
+@pytest.mark.parametrize("task", ["transcribe", "label"])
+def test_spotting_never_meets_training(modules_of, world, model_file, task):
+    whole, first = modules_of("spot", world.recording(), "--model", model_file(task), "--keyword", "mi")
+    assert not first & (TRAINING | {"scipy", "soxr", "sounddevice"})
+    assert not [name for name in whole if name.startswith(("audiornn.train", "audiornn.corpus", "audiornn.evaluate"))]
+
+
 def test_info_never_meets_training(modules_of, model_file):
     _, first = modules_of("info", model_file("classify"))
     assert not first & (TRAINING | {"scipy"})

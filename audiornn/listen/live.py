@@ -1,4 +1,4 @@
-"""A recording that may never end: its phrases as soon as they are over."""
+"""A recording that may never end: its phrases as soon as they are over, its keywords as soon as they are heard."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from audiornn.audio import Waveform
 from audiornn.errors import AudioError
 from audiornn.listen.formats import PAUSE, Phrase, phrases
-from audiornn.listen.recognizer import Stream
-from audiornn.listen.results import TimedLabel
+from audiornn.listen.recognizer import SpotStream, Stream
+from audiornn.listen.results import KeywordSpot, TimedLabel
 
-__all__ = ["LivePhrases", "Stopped", "live_phrases"]
+__all__ = ["LivePhrases", "Stopped", "live_phrases", "live_spots"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,24 @@ def live_phrases(stream: Stream, blocks: Iterable[Waveform], *, name: str) -> It
         pass
     try:
         yield from live.push(stream.finish(), float("inf"))
+    except AudioError as error:
+        reason = reason or AudioError(str(error).replace("the stream", name))
+    if reason is not None:
+        yield Stopped(reason)
+
+
+def live_spots(stream: SpotStream, blocks: Iterable[Waveform], *, name: str) -> Iterator[KeywordSpot | Stopped]:
+    """The keywords of a recording, each as soon as it is decided; arguments are those of `live_phrases`."""
+    reason: AudioError | None = None
+    try:
+        for samples in blocks:
+            yield from stream.push(samples)
+    except AudioError as error:
+        reason = error
+    except KeyboardInterrupt:
+        pass
+    try:
+        yield from stream.finish()
     except AudioError as error:
         reason = reason or AudioError(str(error).replace("the stream", name))
     if reason is not None:

@@ -4,17 +4,18 @@ A ladder, each step calling the one below:
 
 transcribe(file, samples, or blocks) → transcribe_blocks → log-probability blocks → log_probs(features)
 
-and beside it a stream, which takes samples as they come: stream() → push(samples) → finish().
+and beside it a stream, which takes samples as they come: stream() → push(samples) → finish(). Keywords have the same
+two ways in: spot(file, samples, or blocks), and spotter() → push(samples) → finish().
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,24 @@ from audiornn.errors import AudioError, ModelFileError, SettingsError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
 from audiornn.listen.alignment import align_text
 from audiornn.listen.decoders import Decoder, Decoding, decoder_maker
-from audiornn.listen.results import Alignment, Classification, Labelling, Recognition, TimedLabel, Transcript
+from audiornn.listen.keywords import (
+    KeywordScorer,
+    Scores,
+    SpotSettings,
+    Spotter,
+    default_keywords,
+    scorer_of,
+    settings_of,
+)
+from audiornn.listen.results import (
+    Alignment,
+    Classification,
+    KeywordSpot,
+    Labelling,
+    Recognition,
+    TimedLabel,
+    Transcript,
+)
 from audiornn.listen.streaming import (
     LEAST_STEP,
     LOOK_AHEAD,
@@ -39,7 +57,7 @@ from audiornn.listen.streaming import (
 from audiornn.listen.words import Reader, reader_of
 from audiornn.model_file import ModelCard, open_model_file
 
-__all__ = ["Recognizer", "Stream", "load_model"]
+__all__ = ["Recognizer", "SpotStream", "Stream", "load_model"]
 
 #: Seconds up to which a recording goes through a bidirectional network in one pass.
 LONGEST_PASS = 60.0
@@ -210,6 +228,141 @@ class Recognizer:
             reader_of(self.card, self._make_decoder),
         )
 
+    def spot(
+        self,
+        source: Source,
+        keywords: Sequence[str] | None = None,
+        sample_rate: int | None = None,
+        *,
+        settings: SpotSettings | None = None,
+        inside_words: bool = False,
+        channel: int | None = None,
+        look_ahead: float | None = None,
+        progress: Callable[[float], None] = lambda seconds: None,
+    ) -> tuple[KeywordSpot, ...]:
+        """Where keywords are said in a recording of any length, in memory that does not grow with it.
+
+        >>> [(spot.keyword, round(spot.start, 1)) for spot in model.spot("strings.wav", ["do", "mi"])]
+        [('do', 0.3), ('mi', 0.5)]
+
+        Args:
+            source: as `transcribe` takes it.
+            keywords: what to spot; None takes what the model was trained or tuned for.
+            sample_rate: Hz, of samples and blocks; a file knows its own.
+            settings: when a score becomes a hit; None takes what the model file says.
+            inside_words: of a model of characters, whether a keyword may be a part of a longer word.
+            channel: the channel to take, from 1; None mixes all of them down.
+            look_ahead: seconds that a bidirectional network may see beyond what it says, as a stream would.
+            progress: called now and then with the seconds heard so far.
+
+        Raises:
+            AudioError: the recording cannot be read, is shorter than one window, or its rate is not said.
+            SettingsError: a keyword that the model cannot spot; the message names the nearest that it can.
+            ModelFileError: a classifier, or a look-ahead, but the model cannot stream.
+        """
+        return tuple(
+            self.spots(
+                source,
+                keywords,
+                sample_rate,
+                settings=settings,
+                inside_words=inside_words,
+                channel=channel,
+                look_ahead=look_ahead,
+                progress=progress,
+            )
+        )
+
+    def spots(
+        self,
+        source: Source,
+        keywords: Sequence[str] | None = None,
+        sample_rate: int | None = None,
+        *,
+        settings: SpotSettings | None = None,
+        inside_words: bool = False,
+        channel: int | None = None,
+        look_ahead: float | None = None,
+        progress: Callable[[float], None] = lambda seconds: None,
+    ) -> Iterator[KeywordSpot]:
+        """What `spot` gives, each as soon as it is decided."""
+        spotter = self._spotter(keywords, settings, inside_words)
+        features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        for log_probs in self._log_prob_blocks(features, look_ahead, progress):
+            yield from spotter.push(log_probs)
+        yield from spotter.finish(features.duration)
+
+    def keyword_scores(
+        self,
+        source: Source,
+        keywords: Sequence[str] | None = None,
+        sample_rate: int | None = None,
+        *,
+        inside_words: bool = False,
+        channel: int | None = None,
+        look_ahead: float | None = None,
+    ) -> tuple[Scores, float]:
+        """What `spot` decides on, of every output frame of a recording, and its duration in seconds.
+
+        Arguments and errors are those of `spot`. A character model's scores end in frames of the silence after it.
+        """
+        scorer = self._scorer(keywords, inside_words)
+        features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        parts = [scorer.push(log_probs) for log_probs in self._log_prob_blocks(features, look_ahead)]
+        parts.append(scorer.finish())
+        return Scores(*(np.concatenate(columns) for columns in zip(*parts, strict=True))), features.duration
+
+    def spotter(
+        self,
+        keywords: Sequence[str] | None = None,
+        sample_rate: int | None = None,
+        *,
+        settings: SpotSettings | None = None,
+        inside_words: bool = False,
+        look_ahead: float | None = None,
+        step: float | None = None,
+    ) -> SpotStream:
+        """Start spotting in samples as they come.
+
+        >>> stream = model.spotter(["mi"], 8000)
+        >>> spots = [spot for block in blocks for spot in stream.push(block)]
+        >>> [spot.keyword for spot in spots + stream.finish()]
+        ['mi']
+
+        Args:
+            keywords: what to spot; None takes what the model was trained or tuned for.
+            sample_rate: Hz of the samples; None says they are at the model's own.
+            settings: when a score becomes a hit; None takes what the model file says.
+            inside_words: of a model of characters, whether a keyword may be a part of a longer word.
+            look_ahead: as `stream` takes it.
+            step: as `stream` takes it.
+
+        Raises:
+            SettingsError: a keyword that the model cannot spot; the message names the nearest that it can.
+            ModelFileError: a classifier, or a model that normalises each recording as a whole.
+        """
+        return SpotStream(
+            self.card,
+            self._extractor,
+            self._log_prob_stream(look_ahead, step),
+            self.card.features.sample_rate if sample_rate is None else sample_rate,
+            self._spotter(keywords, settings, inside_words),
+        )
+
+    def delay(self, look_ahead: float | None) -> float:
+        """Seconds from a sound to the network's output for it, at most: of a stream that sees so far ahead."""
+        stream = self._log_prob_stream(look_ahead)
+        frames = stream.latency if isinstance(stream, LookAheadStream) else self.card.front_context[1]
+        return frames * self.card.features.frame_seconds
+
+    def _scorer(self, keywords: Sequence[str] | None, inside_words: bool) -> KeywordScorer:
+        chosen = default_keywords(self.card) if keywords is None else keywords
+        return scorer_of(self.card, chosen, inside_words=inside_words)
+
+    def _spotter(self, keywords: Sequence[str] | None, settings: SpotSettings | None, inside_words: bool) -> Spotter:
+        scorer = self._scorer(keywords, inside_words)
+        return Spotter(self.card, scorer, settings_of(self.card) if settings is None else settings)
+
     @cached_property
     def _network(self) -> StretchNetwork:
         return StretchNetwork(self._session, self.card)
@@ -299,8 +452,72 @@ class Recognizer:
         )
 
 
-class Stream:
-    """A recording that is being made: samples in, words or segments out as soon as they are settled.
+Found = TypeVar("Found")
+
+
+class _Finder(Protocol[Found]):
+    """Log-probabilities in, whatever is found in them out."""
+
+    def push(self, log_probs: NDArray[np.float32]) -> list[Found]:
+        """Take frames (output frames, symbols), any number; returns what is settled now."""
+
+    def finish(self, duration: float) -> list[Found]:
+        """Say that the recording ends here, after so many seconds; returns the rest."""
+
+
+class _SampleStream(Generic[Found]):
+    """A recording that is being made: samples in, whatever is found in them out as soon as it is settled."""
+
+    def __init__(
+        self,
+        card: ModelCard,
+        extractor: FeatureExtractor,
+        log_probs: LogProbStream,
+        sample_rate: int,
+        finder: _Finder[Found],
+    ) -> None:
+        self._settings = card.features
+        self._resample = Resampler(sample_rate, card.features.sample_rate)
+        self._features = extractor.stream()
+        self._log_probs = log_probs
+        self._finder = finder
+        self._n_samples = 0
+
+    @property
+    def duration(self) -> float:
+        """Seconds so far."""
+        return self._n_samples / self._settings.sample_rate
+
+    def push(self, samples: Samples) -> list[Found]:
+        """Take samples, (samples,) or (samples, channels), any number; returns what is settled now.
+
+        Raises:
+            AudioError: of another shape, or not finite.
+        """
+        if not len(samples):
+            return []
+        return self._hear(self._resample(to_mono(samples, name="the stream"), last=False))
+
+    def finish(self) -> list[Found]:
+        """Say that the recording ends here; returns the rest.
+
+        Raises:
+            AudioError: it was shorter than one window.
+        """
+        found = self._hear(self._resample(np.empty(0, np.float32), last=True))
+        check_length(self._n_samples, self._settings, "the stream")
+        found += self._finder.push(self._log_probs.push(self._features.finish()))
+        found += self._finder.push(self._log_probs.finish())
+        return found + self._finder.finish(self.duration)
+
+    def _hear(self, waveform: Waveform) -> list[Found]:
+        self._n_samples += len(waveform)
+        features = self._features.push(waveform)
+        return self._finder.push(self._log_probs.push(features)) if len(features) else []
+
+
+class Stream(_SampleStream[TimedLabel]):
+    """Samples in, words or segments out as soon as they are settled.
 
     Whatever the blocks, all that it gives is what `transcribe` gives of the whole recording with the same look-ahead.
     """
@@ -313,17 +530,8 @@ class Stream:
         sample_rate: int,
         reader: Reader,
     ) -> None:
-        self._settings = card.features
-        self._resample = Resampler(sample_rate, card.features.sample_rate)
-        self._features = extractor.stream()
-        self._log_probs = log_probs
+        super().__init__(card, extractor, log_probs, sample_rate, reader)
         self._reader = reader
-        self._n_samples = 0
-
-    @property
-    def duration(self) -> float:
-        """Seconds so far."""
-        return self._n_samples / self._settings.sample_rate
 
     @property
     def settled(self) -> float:
@@ -335,32 +543,12 @@ class Stream:
         """What was heard of the word that is not over yet; it may still change."""
         return self._reader.partial
 
-    def push(self, samples: Samples) -> list[TimedLabel]:
-        """Take samples, (samples,) or (samples, channels), any number; returns the words or segments now settled.
 
-        Raises:
-            AudioError: of another shape, or not finite.
-        """
-        if not len(samples):
-            return []
-        return self._hear(self._resample(to_mono(samples, name="the stream"), last=False))
+class SpotStream(_SampleStream[KeywordSpot]):
+    """Samples in, hits out as soon as they are decided.
 
-    def finish(self) -> list[TimedLabel]:
-        """Say that the recording ends here; returns its last words or segments.
-
-        Raises:
-            AudioError: it was shorter than one window.
-        """
-        found = self._hear(self._resample(np.empty(0, np.float32), last=True))
-        check_length(self._n_samples, self._settings, "the stream")
-        found += self._reader.push(self._log_probs.push(self._features.finish()))
-        found += self._reader.push(self._log_probs.finish())
-        return found + self._reader.finish(self.duration)
-
-    def _hear(self, waveform: Waveform) -> list[TimedLabel]:
-        self._n_samples += len(waveform)
-        features = self._features.push(waveform)
-        return self._reader.push(self._log_probs.push(features)) if len(features) else []
+    Whatever the blocks, all that it gives is what `spot` gives of the whole recording with the same look-ahead.
+    """
 
 
 class _FeatureBlocks:

@@ -9,6 +9,7 @@ __all__ = [
     "Alignment",
     "Alternative",
     "Classification",
+    "KeywordSpot",
     "Labelling",
     "Recognition",
     "Result",
@@ -117,6 +118,23 @@ class Alignment:
     words: tuple[AlignedWord, ...]
     extra: tuple[TimedLabel, ...]
     duration: float
+
+
+@dataclass(frozen=True)
+class KeywordSpot:
+    """A hit: a keyword that was heard, and where.
+
+    Attributes:
+        keyword: as the model's vocabulary writes it.
+        start: seconds.
+        end: seconds; of a model that labels frames, how far the keyword had gone when the hit was most sure.
+        score: what the threshold was compared with, 0…1; not a calibrated probability.
+    """
+
+    keyword: str
+    start: float
+    end: float
+    score: float
 
 
 #: What a recording is heard as, by the model's task.
