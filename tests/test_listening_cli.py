@@ -330,7 +330,7 @@ def test_export_wants_a_form_and_another_name(fails, model_file):
 
 def test_a_long_recording_says_how_far_it_is(model_file, tmp_path, monkeypatch):
     """On a terminal only, and without tqdm, which is not in the base install."""
-    from audiornn import cli
+    from audiornn.verbs.terminal import SecondsHeard
 
     class Terminal(io.StringIO):
         def isatty(self):
@@ -339,7 +339,7 @@ def test_a_long_recording_says_how_far_it_is(model_file, tmp_path, monkeypatch):
     clock = iter(range(100))
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(sys, "stderr", Terminal())
-    progress = cli._SecondsHeard()
+    progress = SecondsHeard()
     for seconds in (10.0, 3661.0):
         progress(seconds)
     progress.clear()

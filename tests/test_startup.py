@@ -56,7 +56,12 @@ def test_help_loads_nearly_nothing(modules_of, words):
     whole, first = modules_of(*words)
     assert not first & ({"numpy", "scipy", "soundfile", "soxr", "onnxruntime", "asyncio", "multiprocessing"} | TRAINING)
     ours = {name for name in whole if name.startswith("audiornn")}
-    assert ours <= {"audiornn", "audiornn.cli", "audiornn.errors", "audiornn.files"}
+    assert {name for name in ours if not name.startswith("audiornn.verbs")} <= {
+        "audiornn",
+        "audiornn.cli",
+        "audiornn.errors",
+        "audiornn.files",
+    }
 
 
 def test_the_package_loads_nothing():

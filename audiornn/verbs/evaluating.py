@@ -1,0 +1,285 @@
+"""evaluate, lm: how often a model errs, and what makes it err less."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiornn.errors import SettingsError
+from audiornn.verbs.models import decoding_with, load, split_of_model
+from audiornn.verbs.preparing import recipe_to_train
+from audiornn.verbs.terminal import PARTIAL_FAILURE, progress_bar, say
+
+if TYPE_CHECKING:
+    from audiornn.evaluate.report import Report
+    from audiornn.listen.recognizer import Recognizer
+
+__all__ = ["evaluate", "lm"]
+
+
+def evaluate(
+    model: Path | None,
+    split: str,
+    manifest: Path | None,
+    data: Path,
+    runs: Path,
+    look_aheads: list[float] | None,
+    skip_bad: bool,
+    output_format: str,
+    spotting: dict[str, Any] | None = None,
+    against: Path | None = None,
+    folds: str | None = None,
+    seeds: Sequence[int] = (1,),
+    overrides: Sequence[str] = (),
+    tune: bool = False,
+    decoding: dict[str, Any] | None = None,
+) -> int:
+    """`audiornn evaluate`: error counts and intervals of a model."""
+    from audiornn.corpus.manifest import read_manifest
+    from audiornn.evaluate.report import evaluate as run_evaluation
+    from audiornn.evaluate.report import look_ahead_table
+
+    if folds is not None:
+        return _evaluate_folds(model, seeds, overrides, data, runs, output_format)
+    recognizer, path = load(model, runs)
+    if tune and not spotting:
+        return _tune(recognizer, path, data, decoding or {}, output_format)
+    recognizer = decoding_with(recognizer, decoding)
+    if manifest is not None:
+        utterances, name = read_manifest(manifest), str(manifest)
+    else:
+        utterances, name = split_of_model(recognizer, split, data), split
+    if spotting:
+        return _evaluate_spotting(
+            recognizer, path, utterances, name, data, look_aheads, skip_bad, output_format, tune=tune, **spotting
+        )
+
+    def listen(look_ahead: float | None) -> Report:
+        with progress_bar("listening", "recording") as progress:
+            done = iter(range(1, len(utterances) + 1))
+            return run_evaluation(
+                recognizer,
+                utterances,
+                name,
+                look_ahead=look_ahead,
+                skip_bad=skip_bad,
+                progress=lambda n: progress(next(done), len(utterances)),
+            )
+
+    report = listen(None)
+    with_look_ahead = [(seconds, listen(seconds)) for seconds in look_aheads or ()]
+    for line in report.unreadable:
+        say(f"audiornn: {line}")
+    comparison = None
+    if against is not None:
+        from audiornn.evaluate.comparison import compare
+
+        other, other_path = load(against, runs)
+        others = run_evaluation(other, utterances, name)
+        (first, lengths), (second, other_lengths) = zip(*report.counts, strict=True), zip(*others.counts, strict=True)
+        if lengths != other_lengths:
+            raise SettingsError(f"{other_path}: counts other units than {path} or other recordings; nothing to compare")
+        comparison = compare(first, second, lengths, exact=report.task == "classify")
+    if output_format == "json":
+        entry: dict[str, Any] = {"model": str(path), **report.to_json()}
+        if with_look_ahead:
+            entry["look_ahead"] = [{"seconds": seconds, **found.to_json()} for seconds, found in with_look_ahead]
+        if comparison is not None:
+            entry["against"] = {"model": str(other_path), **vars(comparison)}
+        print(json.dumps(entry, ensure_ascii=False))
+    else:
+        print(f"{path} on {name}: {report.utterances:,} utterances\n{report.to_text()}")
+        if with_look_ahead:
+            print(f"\n{look_ahead_table(report, with_look_ahead)}")
+        if comparison is not None:
+            print(f"\n{path} against {other_path}: {comparison.to_text()}")
+    return PARTIAL_FAILURE if report.unreadable else 0
+
+
+def _evaluate_spotting(
+    recognizer: Recognizer,
+    path: Path,
+    utterances: Any,
+    name: str,
+    data: Path,
+    look_aheads: list[float] | None,
+    skip_bad: bool,
+    output_format: str,
+    *,
+    keywords: list[str] | None = None,
+    false_alarms_per_hour: float | None = None,
+    tune: bool = False,
+    tune_manifest: Path | None = None,
+    inside_words: bool = False,
+    tolerance: float | None = None,
+    det: Path | None = None,
+) -> int:
+    """`audiornn evaluate --keyword`: misses and false alarms, at thresholds chosen on dev or at the model's own."""
+    from audiornn.corpus.manifest import read_manifest
+    from audiornn.evaluate.detection import TOLERANCE
+    from audiornn.evaluate.spotting import evaluate_spotting, hear, tune_spotting, write_spotting
+    from audiornn.listen.keywords import check_keywords, default_keywords, settings_of
+
+    if (tune or tune_manifest) and false_alarms_per_hour is None:
+        raise SettingsError("thresholds are chosen for a target: --false-alarms-per-hour 0.5")
+    if look_aheads and len(look_aheads) > 1:
+        raise SettingsError("keywords are evaluated with one --look-ahead at a time")
+    card = recognizer.card
+    tolerance = TOLERANCE if tolerance is None else tolerance
+    chosen = check_keywords(card, default_keywords(card) if keywords is None else keywords)
+
+    def listen(recordings: Any) -> Any:
+        with progress_bar("listening", "recording") as progress:
+            done = iter(range(1, len(recordings) + 1))
+            return hear(
+                recognizer,
+                recordings,
+                chosen,
+                inside_words=inside_words,
+                look_ahead=look_aheads[0] if look_aheads else None,
+                skip_bad=skip_bad,
+                progress=lambda n: progress(next(done), len(recordings)),
+            )
+
+    settings = settings_of(card)
+    notes: tuple[str, ...] = ()
+    if false_alarms_per_hour is not None:
+        dev = read_manifest(tune_manifest) if tune_manifest else split_of_model(recognizer, "dev", data)
+        tuning = tune_spotting(card, listen(dev)[0], chosen, settings, false_alarms_per_hour, tolerance=tolerance)
+        settings, notes = tuning.settings, tuning.notes
+    heard, unreadable = listen(utterances)
+    report = evaluate_spotting(
+        card,
+        heard,
+        chosen,
+        settings,
+        name,
+        tolerance=tolerance,
+        target=false_alarms_per_hour,
+        delay=recognizer.delay(look_aheads[0]) if look_aheads else 0.0,
+        notes=notes,
+        unreadable=unreadable,
+    )
+    for line in unreadable:
+        say(f"audiornn: {line}")
+    if tune:
+        write_spotting(path, card, settings)
+    if det is not None:
+        from audiornn.evaluate.explain import draw_det
+
+        draw_det(det, report)
+    if output_format == "json":
+        entry = {"model": str(path), **report.to_json(), "settings": settings.to_json()}
+        print(json.dumps(entry, ensure_ascii=False))
+    else:
+        print(f"{path} on {name}: {report.utterances:,} recordings, {report.hours:.3g} h\n{report.to_text()}")
+        if tune:
+            print(f"{path}: spots with these thresholds from now on")
+    return PARTIAL_FAILURE if unreadable else 0
+
+
+def _evaluate_folds(
+    recipe: Path | None, seeds: Sequence[int], overrides: Sequence[str], data: Path, runs: Path, output_format: str
+) -> int:
+    """`audiornn evaluate --folds speaker`: a training for each speaker of dev and test and each seed."""
+    from audiornn.corpus.preparation import last_prepared, open_prepared
+    from audiornn.evaluate.report import evaluate as run_evaluation
+    from audiornn.listen.recognizer import load_model
+    from audiornn.train.folds import fold_table, speaker_folds, train_folds
+    from audiornn.train.loop import train as run_training
+
+    prepared = open_prepared(last_prepared(data) if recipe is None else data / recipe.name)
+    trained = recipe_to_train(prepared, overrides)
+    scores = train_folds(
+        speaker_folds(prepared),
+        trained,
+        runs / f"{trained.name}-folds",
+        seeds,
+        train=lambda fold, seeded, run, resume: run_training(
+            fold, seeded, run, resume=resume, report=lambda line: None, show_progress=sys.stderr.isatty()
+        ),
+        score=lambda model, utterances, name: run_evaluation(load_model(model), utterances, name),
+        report=say,
+    )
+    if output_format == "json":
+        for score in scores:
+            print(json.dumps({"recipe": trained.name, "seeds": [*seeds], **vars(score)}, ensure_ascii=False))
+    else:
+        print(f"{trained.name}: each speaker of dev and test held out in turn\n{fold_table(scores, seeds)}")
+    return 0
+
+
+def _tune(recognizer: Recognizer, path: Path, data: Path, options: dict[str, Any], output_format: str) -> int:
+    """`audiornn evaluate --tune`: the decoding that errs least on dev, kept in the model file."""
+    from dataclasses import replace
+
+    from audiornn.evaluate.tuning import hear, write_card
+    from audiornn.evaluate.tuning import tune as run_tuning
+    from audiornn.listen.decoders import choose_decoding
+    from audiornn.listen.language_model import build_language_model
+
+    vocabulary = recognizer.card.vocabulary
+    decoding = choose_decoding(replace(recognizer.card, decoding={}), **options)  # not where the last tuning ended
+    if "lm" not in options:
+        texts = [vocabulary.normalise(u.text) for u in split_of_model(recognizer, "train", data)]
+        decoding = replace(decoding, language_model=build_language_model(texts))
+        say(f"language model of the {len(texts):,} training transcripts; --lm FILE.arpa takes another")
+    dev = split_of_model(recognizer, "dev", data)
+    with progress_bar("listening", "recording") as progress:
+        spoken = hear(recognizer, dev, lambda n: progress(n, len(dev)))
+    with progress_bar("tuning", "trial") as progress:
+        tuning = run_tuning(recognizer.card, spoken, decoding, progress=lambda n: progress(n, n))
+    write_card(path, replace(recognizer.card, decoding=tuning.decoding.to_json()))
+    if output_format == "json":
+        print(json.dumps({"model": str(path), "split": "dev", **tuning.to_json()}, ensure_ascii=False))
+    else:
+        print(f"{tuning.to_text()}\n{path}: decodes so from now on; --greedy takes the best path alone")
+    return 0
+
+
+def lm(sources: list[str], recipe: str | None, order: int, output: Path | None, data: Path, output_format: str) -> int:
+    """`audiornn lm`: a word n-gram model of training transcripts or of any text."""
+    from audiornn.corpus.preparation import open_prepared
+    from audiornn.listen.language_model import build_language_model, read_texts
+    from audiornn.text import apply_rules
+
+    files = [Path(source) for source in sources if Path(source).is_file()]
+    recipes = [Path(source).name for source in sources if not Path(source).is_file()]
+    if len(recipes) > 1 or (recipes and recipe):
+        raise SettingsError(
+            f"{', '.join(recipes)}: no such text files; and one recipe at most, whose rules all texts follow"
+        )
+    name = Path(recipe).name if recipe else recipes[0] if recipes else None
+    prepared = open_prepared(data / name) if name else None
+    normalise = prepared.vocabulary.normalise if prepared else apply_rules
+    texts = [normalise(line) for file in files for line in read_texts(file)]
+    if recipes and prepared:
+        texts += [normalise(utterance.text) for utterance in prepared.utterances("train")]
+    model = build_language_model(texts, order)
+    output = output or (Path(f"{name}.arpa") if recipes else files[0].with_suffix(".arpa"))
+    if output in files:
+        raise SettingsError(f"{output}: would write over the text it is built from; name another file with --output")
+    model.write(output)
+    entry: dict[str, Any] = {
+        "file": str(output),
+        "sentences": len(texts),
+        "words": sum(len(text.split()) for text in texts),
+        "ngrams": [len(entries) for entries in model.ngrams],
+    }
+    if prepared:
+        dev = model.perplexity([normalise(utterance.text) for utterance in prepared.utterances("dev")])
+        entry["dev"] = {"perplexity": dev.perplexity, "words": dev.words, "unknown": dev.unknown}
+    if output_format == "json":
+        print(json.dumps(entry, ensure_ascii=False))
+        return 0
+    counts = ", ".join(f"{count:,} of {n} words" for n, count in enumerate(entry["ngrams"], start=1))
+    print(f"{output}: built from {entry['words']:,} words in {entry['sentences']:,} sentences; n-grams: {counts}")
+    if prepared and dev.words:
+        print(
+            f"dev transcripts of {name}: perplexity {dev.perplexity:.1f} a word, "
+            f"{dev.unknown:,} of {dev.words:,} words unknown ({100 * dev.unknown / dev.words:.1f} %)"
+        )
+    return 0

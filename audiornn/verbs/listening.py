@@ -1,0 +1,175 @@
+"""transcribe, align: recordings become text, labels and times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiornn.errors import AudioError, AudiornnError, SettingsError
+from audiornn.verbs.models import decoding_with, load
+from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, SecondsHeard, n_cores, say
+
+if TYPE_CHECKING:
+    from audiornn.listen.folders import Recording
+    from audiornn.listen.recognizer import Recognizer
+    from audiornn.listen.results import Result
+
+__all__ = ["align", "transcribe"]
+
+
+def transcribe(
+    files: list[str],
+    model: Path | None,
+    runs: Path,
+    channel: int | None,
+    look_ahead: float | None,
+    threads: int | None,
+    output_dir: Path | None,
+    output_format: str,
+    decoding: dict[str, Any] | None = None,
+) -> int:
+    """`audiornn transcribe`: recordings become text or labels."""
+    from audiornn.listen.streaming import streams
+
+    recognizer, path = load(model, runs, threads=threads or n_cores())
+    recognizer = decoding_with(recognizer, decoding)
+    words = recognizer.card.task == "transcribe" and streams(recognizer.card)
+    if files == ["-"] and output_dir is None and output_format in ("text", "json") and words:
+        return _transcribe_live(recognizer, path, channel, look_ahead, output_format)
+
+    def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
+        return recognizer.transcribe(recording.path, channel=channel, look_ahead=look_ahead, progress=progress)
+
+    return _write_results(listen, "read", files, recognizer, path, threads, output_dir, output_format)
+
+
+def align(
+    files: list[str],
+    text: str | None,
+    manifest: Path | None,
+    model: Path | None,
+    runs: Path,
+    channel: int | None,
+    threads: int | None,
+    output_dir: Path | None,
+    output_format: str,
+) -> int:
+    """`audiornn align`: when each word of a known text is said."""
+    if manifest is not None:
+        if files or text is not None:
+            raise SettingsError("a --manifest names its own recordings and texts; leave out FILE and --text")
+        utterances = _texts_of_manifest(manifest)
+        texts = {utterance[0]: utterance[1] for utterance in utterances}
+        files = list(texts)
+        if len(texts) < len(utterances):
+            raise SettingsError(f"{manifest}: names a recording twice; align its parts one by one, with --text")
+    elif len(files) != 1 or text is None:
+        raise SettingsError("name a recording and its text, audiornn align FILE --text '…', or a --manifest")
+    else:
+        texts = {files[0]: text}
+    recognizer, path = load(model, runs)
+
+    def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
+        return recognizer.align(recording.path, texts[recording.path], channel=channel)
+
+    return _write_results(listen, "aligned", files, recognizer, path, threads, output_dir, output_format)
+
+
+def _write_results(
+    listen: Callable[[Recording, Callable[[float], None]], Result],
+    done: str,
+    files: list[str],
+    recognizer: Recognizer,
+    model: Path,
+    threads: int | None,
+    output_dir: Path | None,
+    output_format: str,
+) -> int:
+    """Listen to recordings side by side and print what was heard in their order, or write each to a file of its own."""
+    from audiornn.errors import CorpusError
+    from audiornn.files import write_atomically
+    from audiornn.listen.folders import find_recordings, in_order, output_files
+    from audiornn.listen.formats import FORMATS, format_result, to_json
+
+    recordings, empty = find_recordings(files)
+    for folder in empty:
+        say(f"audiornn: {folder}: the folder holds no recordings")
+    several = len(recordings) > 1 or files != [recording.path for recording in recordings]
+    if several and output_dir is None and output_format in ("srt", "vtt", "textgrid"):
+        raise SettingsError(f"--format {output_format} is a file a recording: name a folder for them, --output-dir DIR")
+    outputs = output_files(recordings, output_dir, FORMATS[output_format]) if output_dir is not None else []
+    progress = SecondsHeard()
+    show_progress = progress if len(recordings) == 1 else lambda seconds: None
+
+    def heard(recording: Recording) -> Result | AudiornnError:
+        try:
+            return listen(recording, show_progress)
+        except (AudioError, CorpusError) as error:
+            return error
+
+    n_threads = min(len(recordings) or 1, threads or n_cores())
+    n_failed = 0
+    for i, result in enumerate(in_order(heard, recordings, n_threads)):
+        progress.clear()
+        recording = recordings[i].path
+        if isinstance(result, AudiornnError):
+            n_failed += 1
+            where = "" if recording in str(result) or recording == "-" else f"{recording}: "
+            say(f"audiornn: {where}{result}")
+            continue
+        task = recognizer.card.task
+        if output_format == "json":
+            entry = {**to_json(result, audio=recording, task=task), "model": str(model)}
+            shown = json.dumps(entry, ensure_ascii=False) + "\n"
+        else:
+            shown = format_result(result, output_format, audio=recording, task=task)
+        if output_format == "text" and several and not outputs:
+            shown = "".join(f"{recording}\t{line}\n" for line in shown.removesuffix("\n").split("\n"))
+        if outputs:
+            with write_atomically(outputs[i]) as out:
+                out.write(shown.encode(errors="surrogateescape"))
+        else:
+            print(shown, end="", flush=True)
+    if n_failed and len(recordings) > 1:
+        say(f"audiornn: {n_failed} of {len(recordings):,} recordings could not be {done}")
+    if outputs and n_failed < len(recordings):
+        say(f"{output_dir}: {len(recordings) - n_failed:,} files written")
+    n_all = len(recordings) + len(empty)
+    n_bad = n_failed + len(empty)
+    return 0 if not n_bad else FAILURE if n_bad == n_all else PARTIAL_FAILURE
+
+
+def _transcribe_live(
+    recognizer: Recognizer, model: Path, channel: int | None, look_ahead: float | None, output_format: str
+) -> int:
+    """Standard input, which may never end: each phrase is printed as soon as it is over."""
+    from dataclasses import asdict
+
+    from audiornn.audio import audio_blocks
+    from audiornn.listen.live import Stopped, live_phrases
+
+    blocks = audio_blocks("-", recognizer.card.features.sample_rate, channel=channel)
+    stream = recognizer.stream(look_ahead=look_ahead)
+    for n_before, phrase in enumerate(live_phrases(stream, blocks, name="standard input")):
+        if isinstance(phrase, Stopped):
+            say(f"audiornn: {phrase.reason}")
+            return PARTIAL_FAILURE if n_before else FAILURE
+        if output_format == "json":
+            entry = {"audio": "-", "task": recognizer.card.task, **asdict(phrase), "model": str(model)}
+            print(json.dumps(entry, ensure_ascii=False), flush=True)
+        else:
+            print(phrase.text, flush=True)
+    return 0
+
+
+def _texts_of_manifest(manifest: Path) -> list[tuple[str, str]]:
+    """The recordings and texts of a manifest; read here, since the light install has the corpus' reader too."""
+    from audiornn.corpus.manifest import read_manifest
+
+    utterances = read_manifest(manifest)
+    parts = [u.id for u in utterances if u.start]
+    if parts:
+        raise SettingsError(f"{manifest}: {parts[0]} is a part of its recording; align takes whole recordings")
+    return [(str(utterance.audio), utterance.text) for utterance in utterances]

@@ -1,0 +1,164 @@
+"""info, export: a model file, and where commands find one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiornn.errors import AudiornnError, ModelFileError, SettingsError
+from audiornn.verbs.terminal import say
+
+if TYPE_CHECKING:
+    from audiornn.listen.recognizer import Recognizer
+
+__all__ = ["decoding_with", "export", "info", "last_model", "load", "split_of_model"]
+
+
+def decoding_with(recognizer: Recognizer, options: dict[str, Any] | None) -> Recognizer:
+    """The model as the decoding options want it."""
+    if not options:
+        return recognizer
+    from audiornn.listen.decoders import choose_decoding
+
+    return recognizer.decode_with(choose_decoding(recognizer.card, **options))
+
+
+def export(
+    model: Path | None,
+    quantize: str | None,
+    waveform_input: bool,
+    output: Path | None,
+    data: Path,
+    runs: Path,
+) -> int:
+    """`audiornn export`: a model file in another form."""
+    import tempfile
+
+    if quantize is None and not waveform_input:
+        raise SettingsError("export makes another form of a model: name --quantize int8, --waveform-input, or both")
+    recognizer, path = load(model, runs)
+    form = (".int8" if quantize else "") + (".waveform" if waveform_input else "")
+    output = output or path.with_suffix(f"{form}.onnx")
+    if output.resolve() == path.resolve():
+        raise SettingsError(f"{output}: is the model itself; name another file")
+    with tempfile.TemporaryDirectory() as folder:
+        source = path
+        if quantize is not None:
+            from audiornn.train.quantize import quantize_int8
+
+            source = Path(folder) / "int8.onnx" if waveform_input else output
+            quantize_int8(path, source)
+            sizes = [file.stat().st_size for file in (path, source)]
+            print(f"{output}: int8, {sizes[1]:,} bytes of {sizes[0]:,}, {sizes[0] / sizes[1]:.1f} times smaller")
+            _print_cost(recognizer, source, data)
+        if waveform_input:
+            from audiornn.train.waveform_graph import write_waveform_model
+
+            write_waveform_model(source, output)
+            rate = recognizer.card.features.sample_rate
+            print(f"{output}: takes `waveform`, mono float32 samples at {rate:,} Hz, and gives `log_probs`")
+    return 0
+
+
+def _print_cost(original: Recognizer, changed: Path, data: Path) -> None:
+    """The error rates on dev of a model and of another form of it, where its corpus is there."""
+    from audiornn.evaluate.report import evaluate as run_evaluation
+    from audiornn.listen.recognizer import load_model
+
+    try:
+        utterances = split_of_model(original, "dev", data)
+    except AudiornnError as error:
+        say(f"audiornn: what it costs was not measured: {error}")
+        return
+    print("error rate on dev")
+    for name, recognizer in (("float32", original), ("int8", load_model(changed))):
+        found = run_evaluation(recognizer, utterances, "dev")
+        counts = f"{found.errors:,} of {found.reference_length:,} {found.unit}"
+        print(f"  {name:8} {100 * found.error_rate:6.2f} %  ({counts})")
+
+
+def info(model: Path | None, runs: Path, output_format: str) -> int:
+    """`audiornn info`: a model file's card."""
+    recognizer, path = load(model, runs)
+    card = recognizer.card
+    if output_format == "json":
+        entry = json.loads(card.to_json())
+        if "language_model" in entry["decoding"]:
+            entry["decoding"]["language_model"] = f"{len(entry['decoding']['language_model']):,} bytes"
+        print(json.dumps({"model": str(path), **entry}, ensure_ascii=False))
+        return 0
+    decoding = {**card.decoding}
+    decoding["language_model"] = "yes" if "language_model" in decoding else "no"
+    symbols = list(card.vocabulary.symbols)
+    shown = ", ".join(map(repr, symbols[:40])) + (f", … ({len(symbols)} in all)" if len(symbols) > 40 else "")
+    features = card.features
+    network = {**card.network}
+    rows = {
+        "model file": f"{path} ({path.stat().st_size:,} bytes)",
+        "task": card.task,
+        "recipe": card.recipe,
+        "features": f"{features.n_features} ({features.kind}, {features.deltas} deltas), {features.sample_rate:,} Hz, "
+        f"{1000 * features.win_length / features.sample_rate:g} ms every {1000 * features.frame_seconds:g} ms, "
+        f"normalisation {features.normalisation}",
+        "network": f"{network.get('n_layers')} × {network.get('n_units')} "
+        f"{'bidirectional ' if network.get('bidirectional') else ''}{network.get('cell')}, "
+        f"{network.get('n_parameters', 0):,} parameters, "
+        f"{network.get('multiply_adds_a_second', 0) / 1e6:.0f} M multiply-adds a second, "
+        f"an output every {1000 * card.output_seconds:g} ms",
+        "vocabulary": f"{len(symbols)} {card.vocabulary.unit}s: {shown}",
+        "decoding": ", ".join(f"{key} {value}" for key, value in decoding.items()) if card.decoding else "greedy",
+        "training": ", ".join(f"{key} {value}" for key, value in card.training.items() if key != "digests"),
+        "licence": card.licence or "not stated",
+        **({"spots": ", ".join(_spotted(card.spotting))} if card.spotting.get("thresholds") else {}),
+        **{
+            f"result on {split}": f"error rate {100 * result['errors'] / max(1, result['reference_length']):.2f} % "
+            f"({result['errors']:,} of {result['reference_length']:,})"
+            for split, result in card.results.items()
+        },
+    }
+    width = max(map(len, rows))
+    for key, value in rows.items():
+        print(f"{key:{width}}  {value}")
+    return 0
+
+
+def _spotted(spotting: Mapping[str, Any]) -> list[str]:
+    return [f"{keyword} from {onset:g}" for keyword, (onset, _) in spotting["thresholds"].items()]
+
+
+def last_model(runs: Path) -> Path:
+    """The model file that was trained last."""
+    made = sorted(runs.glob("*/model.onnx"), key=lambda path: path.stat().st_mtime_ns)
+    if not made:
+        raise ModelFileError(
+            f"no model yet in {runs}: train one with `audiornn prep RECIPE` and `audiornn train`, or name a model file"
+        )
+    return made[-1]
+
+
+def load(model: Path | None, runs: Path, *, threads: int = 1) -> tuple[Recognizer, Path]:
+    """A model file or a run's, or the one trained last, and where it lies."""
+    from audiornn.listen.recognizer import load_model
+
+    if model is None:
+        model = last_model(runs)
+        say(f"model {model}, trained last")
+    elif model.is_dir():
+        model = model / "model.onnx"
+    return load_model(model, threads=threads), model
+
+
+def split_of_model(recognizer: Recognizer, split: str, data: Path) -> Any:
+    """A split of the corpus that the model was trained on, and on no other preparation of it."""
+    from audiornn.corpus.preparation import open_prepared
+
+    prepared = open_prepared(data / recognizer.card.recipe)
+    trained_on = recognizer.card.training.get("digests", {})
+    if trained_on.get("train") != prepared.digests["train"]:
+        raise SettingsError(
+            f"{prepared.folder}: prepared differently since this model was trained, so its {split} split may hold what "
+            "the model learnt from; prepare it as before (same --set), or name a --manifest"
+        )
+    return prepared.utterances(split)

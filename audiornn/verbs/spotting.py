@@ -1,0 +1,167 @@
+"""spot: keywords as they are said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audiornn.errors import AudioError, SettingsError
+from audiornn.verbs.models import load
+from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, SecondsHeard, n_cores, say
+
+if TYPE_CHECKING:
+    from audiornn.listen.keywords import SpotSettings
+    from audiornn.listen.recognizer import Recognizer, SpotStream
+    from audiornn.listen.results import KeywordSpot
+
+__all__ = ["spot"]
+
+
+def spot(
+    files: list[str],
+    microphone: bool,
+    device: str | None,
+    model: Path | None,
+    runs: Path,
+    keywords: list[str] | None,
+    threshold: float | None,
+    inside_words: bool,
+    channel: int | None,
+    look_ahead: float | None,
+    command: str | None,
+    explain: Path | None,
+    output_format: str,
+) -> int:
+    """`audiornn spot`: keywords as they are said, in files, a pipe, or a microphone."""
+    from dataclasses import asdict
+
+    from audiornn.listen.folders import find_recordings
+    from audiornn.listen.hit_command import HitCommand
+    from audiornn.listen.keywords import check_keywords, default_keywords, settings_of
+    from audiornn.listen.streaming import streams
+
+    if microphone == bool(files):
+        raise SettingsError("name recordings, - for standard input, or --microphone" + " alone" * microphone)
+    if device is not None and not microphone:
+        raise SettingsError("--device names a microphone: add --microphone")
+    if explain is not None and (microphone or len(files) != 1 or files == ["-"] or Path(files[0]).is_dir()):
+        raise SettingsError("--explain draws one recording: audiornn spot FILE --explain PNG")
+    recognizer, path = load(model, runs, threads=n_cores())
+    card = recognizer.card
+    chosen = check_keywords(card, default_keywords(card) if keywords is None else keywords)
+    settings = settings_of(card)
+    if threshold is not None:
+        settings = settings.with_onset(threshold, chosen)
+    run = HitCommand(command, lambda line: say(f"audiornn: {line}")) if command is not None else None
+    several = len(files) > 1 or any(Path(file).is_dir() for file in files)
+
+    def tell(found: KeywordSpot, audio: str) -> None:
+        if output_format == "json":
+            print(json.dumps({"audio": audio, **asdict(found), "model": str(path)}, ensure_ascii=False), flush=True)
+        else:
+            line = f"{found.start:.2f}\t{found.end:.2f}\t{found.keyword}\t{found.score:.3f}"
+            print(f"{audio}\t{line}" if several else line, flush=True)
+        if run is not None:
+            run(found)
+
+    try:
+        if microphone or (files == ["-"] and streams(card)):
+            stream = recognizer.spotter(chosen, settings=settings, inside_words=inside_words, look_ahead=look_ahead)
+            return _spot_live(stream, card.features.sample_rate, microphone, device, channel, tell)
+        recordings, empty = find_recordings(files)
+        for folder in empty:
+            say(f"audiornn: {folder}: the folder holds no recordings")
+        n_bad = len(empty)
+        progress = SecondsHeard()
+        for recording in recordings:
+            spots = []
+            try:
+                for found in recognizer.spots(
+                    recording.path,
+                    chosen,
+                    settings=settings,
+                    inside_words=inside_words,
+                    channel=channel,
+                    look_ahead=look_ahead,
+                    progress=progress if len(recordings) == 1 else lambda seconds: None,
+                ):
+                    progress.clear()
+                    tell(found, recording.path)
+                    spots.append(found)
+            except AudioError as error:
+                n_bad += 1
+                progress.clear()
+                say(f"audiornn: {error}")
+        progress.clear()
+        if explain is not None and not n_bad:
+            _explain(recognizer, files[0], chosen, settings, spots, explain, inside_words, channel, look_ahead)
+        return 0 if not n_bad else FAILURE if n_bad == len(recordings) + len(empty) else PARTIAL_FAILURE
+    finally:
+        if run is not None:
+            run.check(wait=True)
+
+
+def _spot_live(
+    stream: SpotStream,
+    sample_rate: int,
+    microphone: bool,
+    device: str | None,
+    channel: int | None,
+    tell: Callable[[KeywordSpot, str], None],
+) -> int:
+    """A microphone or standard input, which may never end; Ctrl-C is the way to end it."""
+    from audiornn.audio import audio_blocks
+    from audiornn.listen.live import Stopped, live_spots
+    from audiornn.listen.microphone import microphone_blocks
+
+    if microphone:
+        chosen = int(device) if device is not None and device.isdecimal() else device
+        blocks = microphone_blocks(
+            sample_rate,
+            device=chosen,
+            opened=lambda: say("listening; Ctrl-C ends it"),
+            report=lambda line: say(f"audiornn: {line}"),
+        )
+        name, audio = "the microphone", "microphone"
+    else:
+        blocks, name, audio = audio_blocks("-", sample_rate, channel=channel), "standard input", "-"
+    for found in live_spots(stream, blocks, name=name):
+        if isinstance(found, Stopped):
+            say(f"audiornn: {found.reason}")
+            return PARTIAL_FAILURE if stream.duration else FAILURE
+        tell(found, audio)
+    return 0
+
+
+def _explain(
+    recognizer: Recognizer,
+    file: str,
+    keywords: Sequence[str],
+    settings: SpotSettings,
+    spots: list[KeywordSpot],
+    picture: Path,
+    inside_words: bool,
+    channel: int | None,
+    look_ahead: float | None,
+) -> None:
+    """Why a recording gave its hits, as a picture."""
+    from audiornn.audio import load_audio
+    from audiornn.evaluate.explain import draw_spots
+
+    rate = recognizer.card.features.sample_rate
+    waveform = load_audio(file, rate, channel=channel)
+    scores, _ = recognizer.keyword_scores(waveform, keywords, rate, inside_words=inside_words, look_ahead=look_ahead)
+    draw_spots(
+        picture,
+        waveform,
+        rate,
+        scores,
+        keywords,
+        settings,
+        spots,
+        recognizer.card.output_seconds,
+        title=Path(file).name,
+    )
+    say(f"{picture}: the recording, each keyword's score and thresholds, and the hits")

@@ -1,0 +1,72 @@
+"""What a person at a terminal sees of a command: lines, bars, and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["FAILURE", "INTERRUPTED", "PARTIAL_FAILURE", "SecondsHeard", "n_cores", "progress_bar", "say"]
+
+PARTIAL_FAILURE = 1
+FAILURE = 2
+INTERRUPTED = 130
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class SecondsHeard:
+    """On a terminal, how much of a long recording was heard; tqdm is not part of the base install."""
+
+    def __init__(self) -> None:
+        import time
+
+        self._now = time.monotonic
+        self._began = self._shown = self._now()
+        self._width = 0
+
+    def __call__(self, seconds: float) -> None:
+        """So many seconds were heard."""
+        now = self._now()
+        if now - self._shown > 0.5 and sys.stderr.isatty():
+            self._shown = now
+            clock = f"{int(seconds // 3600)}:{int(seconds // 60 % 60):02}:{int(seconds % 60):02}"
+            line = f"{clock} heard, {seconds / (now - self._began):.0f} times real time"
+            self._width = max(self._width, len(line))
+            print(f"\r{line:{self._width}}", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Leave the line as it was, for what comes next."""
+        if self._width:
+            print(f"\r{'':{self._width}}\r", end="", file=sys.stderr, flush=True)
+            self._width = 0
+
+
+def say(line: str) -> None:
+    """A line to standard error, where all goes that is no answer."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal, nothing elsewhere; called with what is done and what is to be done."""
+    if not sys.stderr.isatty():
+        yield lambda n_done, n_all: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=what, unit=f" {unit}s", leave=False) as bar:
+
+        def advance(n_done: int, n_all: int) -> None:
+            bar.total = n_all
+            bar.update(n_done - bar.n)
+
+        yield advance

@@ -1,0 +1,149 @@
+"""train, demo: from a prepared corpus to a model file."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audiornn.errors import SettingsError, TrainingError
+from audiornn.verbs.evaluating import evaluate
+from audiornn.verbs.models import last_model
+from audiornn.verbs.preparing import prep, recipe_to_train
+from audiornn.verbs.terminal import INTERRUPTED, say
+
+if TYPE_CHECKING:
+    from audiornn.recipe import Recipe
+
+__all__ = ["demo", "train"]
+
+
+def train(
+    recipe: str | None,
+    data: Path,
+    run: Path | None,
+    runs: Path,
+    resume: bool,
+    device: str | None,
+    overrides: list[str],
+) -> int:
+    """`audiornn train`: a prepared corpus becomes a model file."""
+    from audiornn.corpus.preparation import last_prepared, open_prepared
+
+    if resume:
+        run = run or _unfinished_run(runs, recipe)
+        trained, prepared_name = _resumed_recipe(run, overrides)
+        prepared = open_prepared(data / prepared_name)
+    else:
+        prepared = open_prepared(last_prepared(data) if recipe is None else data / Path(recipe).name)
+        if recipe is None:
+            say(f"training {prepared.recipe.name}, prepared last, from {prepared.folder}")
+        trained = recipe_to_train(prepared, overrides)
+        run = _new_run(runs, trained.name) if run is None else _empty_run(run)
+    if device is not None:
+        from dataclasses import replace
+
+        trained = replace(trained, training=replace(trained.training, device=device))  # type: ignore[arg-type]
+
+    from audiornn.train.loop import Interrupted
+    from audiornn.train.loop import train as run_training
+
+    try:
+        model = run_training(prepared, trained, run, resume=resume, report=say, show_progress=sys.stderr.isatty())
+    except Interrupted as stop:
+        say(f"audiornn: {stop} (run {run})")
+        return INTERRUPTED
+    print(f"{model}: the model file; `audiornn evaluate` scores it, `audiornn transcribe FILE` uses it")
+    return 0
+
+
+def demo(data: Path, runs: Path) -> int:
+    """`audiornn demo`: the whole road on speech it synthesises itself."""
+    from audiornn.corpus.preparation import open_prepared
+    from audiornn.listen.recognizer import load_model
+
+    recipe = "recipes/spoken_digits"
+    steps: list[tuple[str, Callable[[], int]]] = [
+        (
+            f"audiornn prep {recipe}",
+            lambda: prep(recipe, corpus=None, data=data, jobs=None, skip_bad=False, listen=None, overrides=[]),
+        ),
+        (
+            "audiornn train",
+            lambda: train(recipe, data=data, run=None, runs=runs, resume=False, device=None, overrides=[]),
+        ),
+        (
+            "audiornn evaluate",
+            lambda: evaluate(
+                None, "test", None, data=data, runs=runs, look_aheads=None, skip_bad=False, output_format="text"
+            ),
+        ),
+    ]
+    for command, step in steps:
+        print(f"\n$ {command}", flush=True)
+        code = step()
+        if code:
+            return code
+    model = last_model(runs)
+    recognizer = load_model(model)
+    utterances = open_prepared(data / "spoken_digits").utterances("test")
+    print("\n$ audiornn transcribe …   five recordings whose voices and strings it never heard in training\n")
+    for utterance in utterances[:: max(1, len(utterances) // 5)][:5]:
+        heard = recognizer.transcribe(utterance.audio)
+        print(f"  said   {utterance.text}\n  heard  {getattr(heard, 'text', '')}\n")
+    print(
+        f"The model lies in {model} ({model.stat().st_size / 1e6:.1f} MB) and needs neither PyTorch nor this folder.\n"
+        "Next: audiornn transcribe FILE                         a recording of yours, digits in English\n"
+        "      audiornn info                                    what the model file says of itself\n"
+        "      audiornn new NAME --from DIR                     recordings of your own\n"
+        "      audiornn prep recipes/speechcommands && audiornn train     real speech, fetched from its publisher"
+    )
+    return 0
+
+
+def _new_run(runs: Path, name: str) -> Path:
+    """runs/NAME, or the next number; nothing that is there is ever written over."""
+    number = 1
+    while (run := runs / (name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    before = runs / (name if number == 2 else f"{name}-{number - 1}")
+    if number > 1 and not (before / "model.onnx").exists() and (before / "last.safetensors").exists():
+        say(f"{before} was stopped before its end; `audiornn train --resume` would go on with it")
+    return run
+
+
+def _empty_run(run: Path) -> Path:
+    if run.is_file():
+        raise TrainingError(f"{run}: is a file; a run is a folder")
+    if run.exists() and any(run.iterdir()):
+        raise TrainingError(f"{run}: holds a run already; name another folder, or go on with it by --resume")
+    return run
+
+
+def _unfinished_run(runs: Path, recipe: str | None) -> Path:
+    stopped = [path for path in runs.glob("*/last.safetensors") if not (path.parent / "model.onnx").exists()]
+    if recipe is not None:
+        of_recipe = re.compile(rf"{re.escape(Path(recipe).name)}(-\d+)?")
+        stopped = [path for path in stopped if of_recipe.fullmatch(path.parent.name)]
+    if not stopped:
+        raise TrainingError(f"{runs}: no run was stopped before its end; name one with --run to go on with it")
+    run = max(stopped, key=lambda path: path.stat().st_mtime_ns).parent
+    say(f"going on with {run}")
+    return run
+
+
+def _resumed_recipe(run: Path, overrides: list[str]) -> tuple[Recipe, str]:
+    from audiornn.recipe import Recipe
+
+    if overrides:
+        raise SettingsError("--resume goes on with the run's own settings; --set starts a new run")
+    if not (run / "last.safetensors").exists():
+        raise TrainingError(f"{run}: holds no checkpoint to go on from")
+    try:
+        recipe = Recipe.from_json(json.loads((run / "recipe.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError) as error:
+        raise TrainingError(f"{run}/recipe.json: cannot be read ({error})") from None
+    return recipe, recipe.name
