@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 from audiornn.audio import Waveform
 from audiornn.errors import AudioError
@@ -12,6 +14,14 @@ from audiornn.listen.recognizer import SpotStream, Stream
 from audiornn.listen.results import KeywordSpot, TimedLabel
 
 __all__ = ["LivePhrases", "Stopped", "live_phrases", "live_spots"]
+
+
+Found = TypeVar("Found")
+
+
+class _Stream(Protocol[Found]):
+    def push(self, samples: Any) -> list[Found]: ...
+    def finish(self) -> list[Found]: ...
 
 
 @dataclass(frozen=True)
@@ -30,34 +40,37 @@ def live_phrases(stream: Stream, blocks: Iterable[Waveform], *, name: str) -> It
         name: what to call the recording in an error.
     """
     live = LivePhrases()
+    for heard in _heard(stream, blocks, name):
+        if isinstance(heard, Stopped):
+            yield heard
+        else:
+            words, over = heard
+            yield from live.push(words, math.inf if over else stream.settled)
+
+
+def live_spots(stream: SpotStream, blocks: Iterable[Waveform], *, name: str) -> Iterator[KeywordSpot | Stopped]:
+    """The keywords of a recording, each as soon as it is decided; arguments are those of `live_phrases`."""
+    for heard in _heard(stream, blocks, name):
+        if isinstance(heard, Stopped):
+            yield heard
+        else:
+            yield from heard[0]
+
+
+def _heard(
+    stream: _Stream[Found], blocks: Iterable[Waveform], name: str
+) -> Iterator[tuple[list[Found], bool] | Stopped]:
+    """What a stream gives of each block, and whether the recording is over; last, that it broke off, if it did."""
     reason: AudioError | None = None
     try:
         for samples in blocks:
-            yield from live.push(stream.push(samples), stream.settled)
+            yield stream.push(samples), False
     except AudioError as error:
         reason = error
     except KeyboardInterrupt:  # the way to end a microphone; what it heard last is wanted all the same
         pass
     try:
-        yield from live.push(stream.finish(), float("inf"))
-    except AudioError as error:
-        reason = reason or AudioError(str(error).replace("the stream", name))
-    if reason is not None:
-        yield Stopped(reason)
-
-
-def live_spots(stream: SpotStream, blocks: Iterable[Waveform], *, name: str) -> Iterator[KeywordSpot | Stopped]:
-    """The keywords of a recording, each as soon as it is decided; arguments are those of `live_phrases`."""
-    reason: AudioError | None = None
-    try:
-        for samples in blocks:
-            yield from stream.push(samples)
-    except AudioError as error:
-        reason = error
-    except KeyboardInterrupt:
-        pass
-    try:
-        yield from stream.finish()
+        yield stream.finish(), True
     except AudioError as error:
         reason = reason or AudioError(str(error).replace("the stream", name))
     if reason is not None:
