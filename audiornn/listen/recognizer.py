@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Generic, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +23,6 @@ from numpy.typing import NDArray
 from audiornn.audio import Resampler, Waveform, audio_blocks, source_name, to_mono, to_waveform
 from audiornn.errors import AudioError, ModelFileError, SettingsError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
-from audiornn.listen.alignment import align_text
-from audiornn.listen.decoders import Decoder, Decoding, decoder_maker
-from audiornn.listen.keywords import (
-    KeywordScorer,
-    Scores,
-    SpotSettings,
-    Spotter,
-    default_keywords,
-    scorer_of,
-    settings_of,
-)
 from audiornn.listen.results import (
     Alignment,
     Classification,
@@ -56,6 +45,10 @@ from audiornn.listen.streaming import (
 )
 from audiornn.listen.words import Reader, reader_of
 from audiornn.model_file import ModelCard, open_model_file
+
+if TYPE_CHECKING:  # what only some recordings need is loaded when one does
+    from audiornn.listen.decoders import Decoder, Decoding
+    from audiornn.listen.keywords import KeywordScorer, Scores, SpotSettings, Spotter
 
 __all__ = ["Recognizer", "SpotStream", "Stream", "load_model"]
 
@@ -100,7 +93,11 @@ class Recognizer:
 
     @cached_property
     def _make_decoder(self) -> Callable[[], Decoder] | None:
-        return decoder_maker(self.card, self._decoding) if self.card.task == "transcribe" else None
+        if self.card.task != "transcribe" or (self._decoding is None and not self.card.decoding):
+            return None  # greedy
+        from audiornn.listen.decoders import decoder_maker
+
+        return decoder_maker(self.card, self._decoding)
 
     def transcribe(
         self,
@@ -155,6 +152,8 @@ class Recognizer:
             CorpusError: a symbol that the model does not know, no text, or more of it than the recording has room for.
             ModelFileError: the model does not transcribe.
         """
+        from audiornn.listen.alignment import align_text
+
         if self.card.task != "transcribe":
             raise ModelFileError(f"this model's task is {self.card.task!r}; only one that transcribes can align a text")
         features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
@@ -306,6 +305,8 @@ class Recognizer:
 
         Arguments and errors are those of `spot`. A character model's scores end in frames of the silence after it.
         """
+        from audiornn.listen.keywords import Scores
+
         scorer = self._scorer(keywords, inside_words)
         features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
         parts = [scorer.push(log_probs) for log_probs in self._log_prob_blocks(features, look_ahead)]
@@ -356,10 +357,14 @@ class Recognizer:
         return frames * self.card.features.frame_seconds
 
     def _scorer(self, keywords: Sequence[str] | None, inside_words: bool) -> KeywordScorer:
+        from audiornn.listen.keywords import default_keywords, scorer_of
+
         chosen = default_keywords(self.card) if keywords is None else keywords
         return scorer_of(self.card, chosen, inside_words=inside_words)
 
     def _spotter(self, keywords: Sequence[str] | None, settings: SpotSettings | None, inside_words: bool) -> Spotter:
+        from audiornn.listen.keywords import Spotter, settings_of
+
         scorer = self._scorer(keywords, inside_words)
         return Spotter(self.card, scorer, settings_of(self.card) if settings is None else settings)
 

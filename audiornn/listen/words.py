@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiornn.listen.decoders import Decoder
 from audiornn.listen.decoding import DecodedSymbol, GreedyDecoder
 from audiornn.listen.results import Alternative, TimedLabel
 from audiornn.model_file import ModelCard
+
+if TYPE_CHECKING:
+    from audiornn.listen.decoders import Decoder
 
 __all__ = ["PAUSE", "Reader", "WordStream", "calibrated", "join_words", "reader_of", "symbol_times", "word_times"]
 
