@@ -13,8 +13,11 @@ import os
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
+import contextlib
+import io
 import shutil
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -309,6 +312,27 @@ def heard_by(world, model_file):
 def places(world):
     """The arguments that name where everything is."""
     return ["--data", world.data, "--runs", world.runs]
+
+
+@pytest.fixture
+def through_a_pipe(monkeypatch):
+    """Gives standard input some bytes as a shell's pipe does."""
+    streams = []
+
+    def give(content):
+        reader, writer = os.pipe()
+
+        def feed():
+            with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "wb") as out:
+                out.write(content)
+
+        threading.Thread(target=feed, daemon=True).start()
+        streams.append(io.TextIOWrapper(os.fdopen(reader, "rb")))
+        monkeypatch.setattr(sys, "stdin", streams[-1])
+
+    yield give
+    for stream in streams:
+        stream.close()
 
 
 @pytest.fixture(scope="session")

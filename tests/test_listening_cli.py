@@ -1,13 +1,10 @@
 """transcribe, align, export and evaluate as a person types them: formats, folders, pipes, look-ahead."""
 
-import contextlib
 import io
 import json
-import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -31,27 +28,6 @@ def folder(here, world):
     for file, name in zip(files, ("a.wav", "b.wav", "deep/a.wav"), strict=False):
         shutil.copy(file, here / "in" / name)
     return here / "in"
-
-
-@pytest.fixture
-def through_a_pipe(monkeypatch):
-    """Gives standard input some bytes as a shell's pipe does."""
-    streams = []
-
-    def give(content):
-        reader, writer = os.pipe()
-
-        def feed():
-            with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "wb") as out:
-                out.write(content)
-
-        threading.Thread(target=feed, daemon=True).start()
-        streams.append(io.TextIOWrapper(os.fdopen(reader, "rb")))
-        monkeypatch.setattr(sys, "stdin", streams[-1])
-
-    yield give
-    for stream in streams:
-        stream.close()
 
 
 def wav(samples, **options):

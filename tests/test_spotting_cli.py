@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -39,26 +38,15 @@ def recording(here):
 
 
 @pytest.fixture
-def piped(monkeypatch):
+def piped(through_a_pipe):
     """Gives standard input a WAV as a shell's pipe does."""
-    streams = []
 
     def give(samples):
         out = io.BytesIO()
         soundfile.write(out, samples, RATE, format="WAV")
-        reader, writer = os.pipe()
+        through_a_pipe(out.getvalue())
 
-        def feed():
-            with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "wb") as pipe:
-                pipe.write(out.getvalue())
-
-        threading.Thread(target=feed, daemon=True).start()
-        streams.append(io.TextIOWrapper(os.fdopen(reader, "rb")))
-        monkeypatch.setattr(sys, "stdin", streams[-1])
-
-    yield give
-    for stream in streams:
-        stream.close()
+    return give
 
 
 # --- files and pipes ---

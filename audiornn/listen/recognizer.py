@@ -2,7 +2,7 @@
 
 A ladder, each step calling the one below:
 
-transcribe(file, samples, or blocks) → transcribe_blocks → log-probability blocks → log_probs(features)
+transcribe(file, samples, or blocks) → blocks of features → blocks of log-probabilities → words, a label, or segments
 
 and beside it a stream, which takes samples as they come: stream() → push(samples) → finish(). Keywords have the same
 two ways in: spot(file, samples, or blocks), and spotter() → push(samples) → finish().
