@@ -39,6 +39,9 @@ class NetworkSettings:
         stride: frames that become one; 1 where `front` is "none".
         pooling: how a classifier reads a recording's frames: their mean, maximum, or learned attention.
         activation: the vanilla cell's.
+        memory: frames; the gates begin open, so that what a unit holds lasts as long as 1…`memory` frames, another
+            time each (chrono initialisation, Tallec & Ollivier 2018). 0 leaves them half open, as PyTorch does: about
+            two frames.
     """
 
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
@@ -52,7 +55,8 @@ class NetworkSettings:
     front_channels: int = 32
     stride: int = 1
     pooling: Literal["mean", "max", "attention"] = "attention"
-    activation: Literal["tanh", "relu"] = "tanh"
+    activation: Literal["tanh", "relu", "logistic"] = "tanh"
+    memory: int = 0
 
     def __post_init__(self) -> None:
         _require(
@@ -68,6 +72,11 @@ class NetworkSettings:
             ),
             front_layers=(self.front_layers >= 2, self.front_layers, "at least 2"),
             front_channels=(self.front_channels >= 1, self.front_channels, "at least 1"),
+            memory=(
+                self.memory == 0 or (self.memory >= 3 and self.cell != "rnn"),
+                self.memory,
+                "0, or at least 3 frames of a cell with gates ('lstm', 'gru')",
+            ),
         )
 
     def output_length(self, n_frames: int) -> int:

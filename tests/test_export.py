@@ -56,15 +56,6 @@ def test_normalisation_is_in_the_graph(normalisation, tmp_path):
         np.testing.assert_allclose(a, b.numpy(), rtol=0, atol=1e-4)
 
 
-def test_relu_activation_of_the_vanilla_cell(tmp_path):
-    network = network_of(NetworkSettings(cell="rnn", activation="relu", n_units=6))
-    write_model_file(tmp_path / "model.onnx", network, card_of(network))
-    with torch.no_grad():
-        expected = outputs(network, padded_batch(), LENGTHS)
-    for a, b in zip(run(tmp_path / "model.onnx", padded_batch(), LENGTHS, "transcribe"), expected, strict=True):
-        np.testing.assert_allclose(a, b.numpy(), rtol=0, atol=1e-4)
-
-
 def test_the_card_comes_back_as_it_was(tmp_path):
     network = network_of(NetworkSettings(n_units=6))
     card = card_of(network)

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from audiornn.settings import NetworkSettings
-from audiornn.train.network import BidirectionalLayer, Network, reverse_within_length
+from audiornn.train.network import BidirectionalLayer, Network, recurrent_cell, reverse_within_length
 
 LENGTHS = torch.tensor([7, 1, 12, 5])
 N_FEATURES, N_OUTPUTS = 5, 4
@@ -16,9 +16,15 @@ FRONTS = (
     {"front": "conv", "stride": 2},
     {"front": "conv2d", "stride": 2, "front_channels": 3},
 )
+CELLS = {
+    "lstm": {"cell": "lstm"},
+    "gru": {"cell": "gru"},
+    **{f"rnn_{activation}": {"cell": "rnn", "activation": activation} for activation in ("tanh", "relu", "logistic")},
+}
+#: Every cell in both directions behind every front; with HEADS, the matrix that padding, export and int8 are tested on.
 SHAPES = [
-    pytest.param(NetworkSettings(cell=cell, bidirectional=both, n_units=6, n_layers=2, dropout=0.0, **front), id=name)
-    for cell in ("lstm", "gru", "rnn")
+    pytest.param(NetworkSettings(**CELLS[cell], bidirectional=both, n_units=6, dropout=0.0, **front), id=name)
+    for cell in CELLS
     for both in (True, False)
     for front in ({}, *FRONTS)
     for name in [f"{cell}-{'both' if both else 'one'}-{front.get('front', 'none')}"]
@@ -114,6 +120,25 @@ def test_padding_gets_no_gradient(task, pooling):
     for row, length in zip(features.grad, LENGTHS.tolist(), strict=True):
         assert (row[length:] == 0).all()
         assert (row[:length] != 0).any()
+
+
+def test_open_gates_hold_what_they_have_for_as_long_as_was_asked():
+    for cell in ("lstm", "gru"):
+        torch.manual_seed(0)
+        layer = recurrent_cell(NetworkSettings(cell=cell, n_units=400, memory=100), N_FEATURES)
+        for parameter in (layer.weight_ih_l0, layer.weight_hh_l0):
+            parameter.data.zero_()
+        gates = (layer.bias_ih_l0 + layer.bias_hh_l0).detach().reshape(-1, 400).sigmoid()
+        frames = 1 / (1 - gates[1])
+        assert 2 <= frames.min() < 5
+        assert 90 < frames.max() <= 100
+        assert frames.median().item() == pytest.approx(50, rel=0.25)
+        if cell == "lstm":
+            torch.testing.assert_close(gates[0] + gates[1], torch.ones(400))
+            held = layer(torch.zeros(20, 1, N_FEATURES), (torch.zeros(1, 1, 400), torch.ones(1, 1, 400)))[1][1]
+            candidate = (layer.bias_ih_l0 + layer.bias_hh_l0).detach()[800:1200].tanh()
+            decayed = gates[1] ** 20
+            torch.testing.assert_close(held[0, 0], decayed + (1 - decayed) * candidate, rtol=0, atol=1e-4)
 
 
 def test_reversal_is_its_own_inverse_and_leaves_padding_where_it_is():
