@@ -256,7 +256,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N,N…",
         help="of the memory task, in frames (10,20,40,100,1000)",
     )
-    p.add_argument("--steps", type=_count, default=400, metavar="N", help="of each training, at most (400)")
+    p.add_argument("--steps", type=_count, default=200, metavar="N", help="of each training, at most (200)")
     p.add_argument("--seeds", type=_seeds, default=[1], metavar="N,N…", help="of the memory task (1)")
     p.add_argument("--output", type=Path, metavar="FILE", help="the picture (gradients.png beside what is measured)")
     places(p, "data", "set", "format")

@@ -2,7 +2,10 @@
 that lists them names only what there is.
 """
 
+import ast
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +15,14 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from audiornn.features import VARIANCE_FLOOR
 from audiornn.settings import NetworkSettings, TrainingSettings
 from audiornn.train import loop
-from audiornn.train.network import BidirectionalLayer, recurrent_cell
-from docs.equations import losses, optimiser, recurrent
+from audiornn.train.network import BidirectionalLayer, Network, real_frames, recurrent_cell
+from docs.equations import losses, optimiser, pooling, recurrent
 from tests.reference import ctc_loss
 
+ROOT = Path(__file__).parent.parent
 NEAR = {"rtol": 0, "atol": 1e-6}  # in double precision; differences of sums in another order are near 1e-15
 CELLS = {
     "tanh": NetworkSettings(cell="rnn", activation="tanh", n_units=4),
@@ -147,6 +152,33 @@ def test_both_directions_equal_the_packages_layer_on_padded_batches(kind, length
         np.testing.assert_allclose(found[:length, b], expected, **NEAR)
 
 
+# --- what stands before and after the cells ---
+
+
+@given(st.integers(1, 8), st.integers(0, 2**31))
+def test_normalisation_is_that_of_the_network(T, seed):
+    network = Network(NetworkSettings(), n_features=3, n_outputs=2, task="label", normalisation="utterance").double()
+    x = drawn(seed, T, 3)
+    padded = torch.from_numpy(np.concatenate([x, np.full((4, 3), 9.0)])).unsqueeze(0)
+    found = network._normalised(padded, real_frames(torch.tensor([T]), T + 4))
+    np.testing.assert_allclose(array(found[0, :T]), pooling.normalised(x, VARIANCE_FLOOR), **NEAR)
+
+
+@given(st.integers(1, 8), st.integers(0, 2**31))
+def test_pooling_is_that_of_the_network(T, seed):
+    x = drawn(seed, T, 8)
+    padded = torch.from_numpy(np.concatenate([x, np.full((4, 8), 9.0)])).unsqueeze(1)  # (T', 1, width)
+    mask = real_frames(torch.tensor([T]), T + 4).T.unsqueeze(2)
+    for kind, expected in (("mean", x.mean(axis=0)), ("max", x.max(axis=0)), ("attention", None)):
+        settings = NetworkSettings(n_units=4, pooling=kind)
+        network = Network(settings, n_features=3, n_outputs=2, task="classify").double()
+        if kind == "attention":
+            inner, _, outer = network.attention
+            parameters = array(inner.weight), array(inner.bias), array(outer.weight)[0], outer.bias.item()
+            expected = pooling.attention(x, *parameters)
+        np.testing.assert_allclose(array(network._pooled(padded, mask))[0], expected, **NEAR)
+
+
 # --- losses ---
 
 
@@ -232,3 +264,33 @@ def test_the_average_that_is_kept_is_that_of_training():
     expected = optimiser.moving_average(array(a.weight), array(b.weight), 0.25)
     loop.average(a, b, 0.25)
     np.testing.assert_allclose(array(a.weight), expected, **NEAR)
+
+
+# --- the page ---
+
+
+def names_in(file):
+    """Functions, classes and methods of a module: `f`, `C`, `C.f`."""
+    found = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{part.name}" for part in node.body if isinstance(part, ast.FunctionDef)}
+    return found
+
+
+def test_the_page_names_what_there_is():
+    page = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+\.py): ([\w.]+)`", page)
+    assert len(named) > 70
+    for file, name in named:
+        assert name in names_in(ROOT / file), f"docs/equations.md names `{file}: {name}`, which is not there"
+    for link in re.findall(r"\]\(([\w/]+\.\w+)\)", page):
+        assert (ROOT / "docs" / link).exists(), link
+    listed = {name for file, name in named if file.startswith("docs/equations/")}
+    for file in (ROOT / "docs" / "equations").glob("*.py"):
+        public = {name for name in names_in(file) if "." not in name and not name.startswith("_")}
+        assert public - listed <= {"logistic", "relu"}, f"{file.name}: the page does not name these"
+    for part in re.split(r"\n## ", page)[1:]:
+        assert "- Proved by:" in part or part.startswith("Back"), part.splitlines()[0]
