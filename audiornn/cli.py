@@ -252,9 +252,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--lags",
         type=_counts,
-        default=[10, 20, 40, 100, 1000],
+        default=[5, 10, 20, 40, 100, 1000],
         metavar="N,N…",
-        help="of the memory task, in frames (10,20,40,100,1000)",
+        help="of the memory task, in frames (5,10,20,40,100,1000)",
     )
     p.add_argument("--steps", type=_count, default=200, metavar="N", help="of each training, at most (200)")
     p.add_argument("--seeds", type=_seeds, default=[1], metavar="N,N…", help="of the memory task (1)")

@@ -131,8 +131,8 @@ def test_what_the_gradient_before_training_predicts(monkeypatch):
     monkeypatch.setattr(memory_task, "recalls", untrained)
     lines = []
     rows = {row.cell: row for row in memory_rows(SETTINGS, [2, 60], 400, [1], lines.append)}
-    assert len(lines) == 2 * len(rows) == 10
-    assert rows["rnn tanh"].predicted < 20
+    assert len(lines) == 2 * len(rows) == 14
+    assert rows["rnn logistic"].predicted < rows["rnn tanh"].predicted < 20
     assert rows["lstm, gates half open"].predicted < 20
     for cell in ("lstm, gates open", "gru, gates open"):
         assert rows[cell].predicted >= 60
@@ -173,7 +173,7 @@ def test_a_recipe_is_measured_with_every_cell(prepared, works, world, tmp_path, 
     curves = [entry["gradient"] for entry in entries if "gradient" in entry]
     assert [curve["layer"] for curve in curves] == [cell for cell in ("rnn tanh", "lstm", "gru") for _ in range(3)]
     assert {curve["training"] for curve in curves} == {"none", "2 steps, clipped", "2 steps, not clipped"}
-    assert len([entry for entry in entries if "memory" in entry]) == 5
+    assert len([entry for entry in entries if "memory" in entry]) == 7
     assert picture.read_bytes()[:4] == PNG
 
 

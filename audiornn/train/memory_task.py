@@ -82,8 +82,6 @@ def memory_rows(
     n_steps: int,
     seeds: Sequence[int],
     report: Callable[[str], None],
-    *,
-    activation: str = "tanh",
 ) -> Iterator[MemoryRow]:
     """Train every kind of cell at every lag, from the beginning each time.
 
@@ -93,7 +91,6 @@ def memory_rows(
         n_steps: of training a lag, at most.
         seeds: of weights and sounds.
         report: takes a line of text for each training.
-        activation: the vanilla cell's.
 
     Raises:
         SettingsError: a lag longer than there is noise.
@@ -101,7 +98,9 @@ def memory_rows(
     sounds, longest = Sounds(settings), max(lags)
     if longest > sounds.longest_lag:
         raise SettingsError(f"--lags {longest}: at most {sounds.longest_lag:,} frames of noise are made; ask for fewer")
-    kinds: list[tuple[str, dict[str, object]]] = [(f"rnn {activation}", {"cell": "rnn", "activation": activation})]
+    kinds: list[tuple[str, dict[str, object]]] = [
+        (f"rnn {activation}", {"cell": "rnn", "activation": activation}) for activation in ("tanh", "relu", "logistic")
+    ]
     kinds += [(f"{cell}, gates half open", {"cell": cell}) for cell in ("lstm", "gru")]
     kinds += [(f"{cell}, gates open", {"cell": cell, "memory": max(3, longest)}) for cell in ("lstm", "gru")]
     for name, kind in kinds:

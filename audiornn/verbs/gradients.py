@@ -78,7 +78,7 @@ def _of_recipe(
     from audiornn.train.memory_task import BATCH_SIZE, N_TONES, memory_rows
 
     curves = tuple(cells_compared(prepared, recipe, steps, say))
-    rows = memory_rows(recipe.features, lags, steps, seeds, say, activation=recipe.model.activation) if lags else ()
+    rows = memory_rows(recipe.features, lags, steps, seeds, say)
     task = (
         f"which of {N_TONES} tones was heard, asked after so many frames of noise: tones told rightly, after {steps} "
         f"steps of {BATCH_SIZE} or fewer (chance {100 / N_TONES:.0f} %, seed {', '.join(map(str, seeds))})"
