@@ -36,7 +36,10 @@ class NetworkSettings:
             stride, each further one adds to what it is given.
         front_channels: of each of them.
         stride: frames that become one; 1 where `front` is "none".
-        pooling: how a classifier reads a recording's frames: their mean, maximum, or learned attention.
+        pooling: how a classifier reads a recording's frames: their mean, their maximum, the last real state of each
+            direction, learned attention, or "multihead": several attentions that the middle frame asks for (MHAtt-RNN,
+            Rybakov et al. 2020).
+        pooling_heads: of "multihead".
         activation: the vanilla cell's.
     """
 
@@ -49,7 +52,8 @@ class NetworkSettings:
     front_layers: int = 3
     front_channels: int = 32
     stride: int = 1
-    pooling: Literal["mean", "max", "attention"] = "attention"
+    pooling: Literal["mean", "max", "last", "attention", "multihead"] = "attention"
+    pooling_heads: int = 4
     activation: Literal["tanh", "relu"] = "tanh"
 
     def __post_init__(self) -> None:
@@ -66,6 +70,7 @@ class NetworkSettings:
             ),
             front_layers=(self.front_layers >= 2, self.front_layers, "at least 2"),
             front_channels=(self.front_channels >= 1, self.front_channels, "at least 1"),
+            pooling_heads=(self.pooling_heads >= 1, self.pooling_heads, "at least 1"),
         )
 
     def output_length(self, n_frames: int) -> int:
@@ -186,7 +191,8 @@ class TrainingSettings:
         epochs: passes over the training set, at most; the learning rate decays towards the last.
         batch_size: utterances a step.
         learning_rate: AdamW's, at its peak.
-        warmup: share of all steps over which the rate rises; then it falls along half a cosine to a hundredth.
+        warmup: share of all steps over which the rate rises; then it falls along half a cosine.
+        final_rate: to this share of its peak; 1 keeps it where it is.
         weight_decay: AdamW's.
         clip_norm: gradients longer than this are shortened to it.
         label_smoothing: share of a classifier's target that goes to all labels alike.
@@ -204,6 +210,7 @@ class TrainingSettings:
     batch_size: int = 32
     learning_rate: float = 2e-3
     warmup: float = 0.1
+    final_rate: float = 0.01
     weight_decay: float = 0.01
     clip_norm: float = 5.0
     label_smoothing: float = 0.0
@@ -222,6 +229,7 @@ class TrainingSettings:
             batch_size=(self.batch_size >= 1, self.batch_size, "at least 1"),
             learning_rate=(0 < self.learning_rate < math.inf, self.learning_rate, "above 0 and finite"),
             warmup=(0 <= self.warmup < 1, self.warmup, "in 0…1"),
+            final_rate=(0 <= self.final_rate <= 1, self.final_rate, "in 0…1"),
             weight_decay=(self.weight_decay >= 0, self.weight_decay, "at least 0"),
             clip_norm=(self.clip_norm > 0, self.clip_norm, "above 0"),
             label_smoothing=(0 <= self.label_smoothing < 1, self.label_smoothing, "in 0…1"),

@@ -23,7 +23,8 @@ SHAPES = [
     for front in ({}, *FRONTS)
     for name in [f"{cell}-{'both' if both else 'one'}-{front.get('front', 'none')}"]
 ]
-HEADS = [("transcribe", "attention"), ("label", "attention"), *(("classify", p) for p in ("mean", "max", "attention"))]
+POOLINGS = ("mean", "max", "last", "attention", "multihead")
+HEADS = [("transcribe", "attention"), ("label", "attention"), *(("classify", p) for p in POOLINGS)]
 
 
 def network_of(settings, task="transcribe", normalisation="global"):

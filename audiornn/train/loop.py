@@ -68,12 +68,13 @@ class DevScore:
 
 
 def learning_rate(step: int, n_steps: int, settings: TrainingSettings) -> float:
-    """The learning rate of a step: linear warm-up, then half a cosine down to a hundredth of the peak."""
+    """The learning rate of a step: linear warm-up, then half a cosine down to `final_rate` of the peak."""
     n_warmup = max(1, round(settings.warmup * n_steps))
     if step < n_warmup:
         return settings.learning_rate * (step + 1) / n_warmup
     progress = (step - n_warmup) / max(1, n_steps - n_warmup)
-    return settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+    final = settings.final_rate
+    return settings.learning_rate * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def newest_share(step: int, n_batches: int, settings: TrainingSettings) -> float:

@@ -6,6 +6,8 @@ Padding never leaks: an utterance's output is the same alone, padded, or in any 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -55,6 +57,9 @@ class Network(nn.Module):
             width = settings.n_units * (2 if settings.bidirectional else 1)
         if task == "classify" and settings.pooling == "attention":
             self.attention = nn.Sequential(nn.Linear(width, width // 2 or 1), nn.Tanh(), nn.Linear(width // 2 or 1, 1))
+        elif task == "classify" and settings.pooling == "multihead":
+            self.queries = nn.Linear(width, width * settings.pooling_heads)
+            width *= settings.pooling_heads
         self.output = nn.Linear(width, n_outputs)
 
     def forward(
@@ -79,7 +84,7 @@ class Network(nn.Module):
             x = layer(x, lengths) if isinstance(layer, BidirectionalLayer) else layer(x)[0]
         x = self._dropout(x, generator)
         if self.task == "classify":
-            x = self._pooled(x, real_frames(lengths, x.shape[0]).T.unsqueeze(2))  # (B, width)
+            x = self._pooled(x, lengths)  # (B, width)
             return F.log_softmax(self.output(x), dim=-1), lengths
         return F.log_softmax(self.output(x), dim=-1).transpose(0, 1), lengths
 
@@ -141,8 +146,19 @@ class Network(nn.Module):
             x = self.convolutions(x, lengths)
         return x, torch.div(lengths + stride - 1, stride, rounding_mode="floor")
 
-    def _pooled(self, x: Tensor, mask: Tensor) -> Tensor:
-        """One vector an utterance from (T', B, width), read at the real frames of mask (T', B, 1) only."""
+    def _pooled(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """One vector an utterance, (B, width), from the real frames of (T', B, width)."""
+        if self.settings.pooling == "last":
+            last = _frame(x, lengths - 1)
+            half = self.settings.n_units  # a direction that reads backwards ends at the first frame
+            return torch.cat([last[:, :half], x[0, :, half:]], dim=1)
+        mask = real_frames(lengths, x.shape[0]).T.unsqueeze(2)  # (T', B, 1)
+        if self.settings.pooling == "multihead":
+            heads = self.queries(_frame(x, lengths // 2)).unflatten(1, (self.settings.pooling_heads, -1))
+            real = x.masked_fill(~mask, 0.0)
+            scores = torch.einsum("tbw,bhw->tbh", real, heads) / math.sqrt(x.shape[2])
+            weights = scores.masked_fill(~mask, -torch.inf).softmax(dim=0)
+            return torch.einsum("tbh,tbw->bhw", weights, real).flatten(1)
         if self.settings.pooling == "mean":
             return x.masked_fill(~mask, 0.0).sum(dim=0) / mask.sum(dim=0)
         if self.settings.pooling == "max":
@@ -218,6 +234,11 @@ def reverse_within_length(x: Tensor, lengths: Tensor) -> Tensor:
     time = torch.arange(x.shape[0], device=x.device).unsqueeze(1)  # (T, 1)
     source = torch.where(time < lengths, lengths - 1 - time, time)  # (T, B)
     return x.gather(0, source.unsqueeze(2).expand_as(x))
+
+
+def _frame(x: Tensor, index: Tensor) -> Tensor:
+    """The frame of each utterance's own index (B,), from (T, B, width) to (B, width)."""
+    return x.gather(0, index.view(1, -1, 1).expand(1, -1, x.shape[2]))[0]
 
 
 def real_frames(lengths: Tensor, n_frames: int) -> Tensor:
