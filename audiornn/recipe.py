@@ -29,10 +29,14 @@ from audiornn.features import FeatureSettings
 from audiornn.settings import AugmentSettings, NetworkSettings, TrainingSettings
 from audiornn.vocabulary import VocabularySettings
 
-__all__ = ["Recipe", "Task", "find_recipe", "load_recipe", "packaged_recipes"]
+__all__ = ["OutputKind", "Recipe", "Task", "find_recipe", "load_recipe", "packaged_recipes"]
 
-#: transcribe: symbols in their order, by CTC. classify: one label a recording. label: one label a frame.
-Task = Literal["transcribe", "classify", "label"]
+#: transcribe: symbols in their order, by CTC. classify: labels of a recording. label: labels of each frame.
+#: regress: values of each frame. Labels are one at a time, or several where `vocabulary.several` says so.
+Task = Literal["transcribe", "classify", "label", "regress"]
+
+#: What a network's outputs are: probabilities that share one, a probability each, or values.
+OutputKind = Literal["softmax", "sigmoid", "linear"]
 
 _SECTIONS: dict[str, type[Any]] = {
     "features": FeatureSettings,
@@ -72,6 +76,24 @@ class Recipe:
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     folder: Path | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.vocabulary.several and self.task not in ("classify", "label"):
+            raise SettingsError(
+                f"vocabulary.several = true is for labels, task = 'classify' or 'label', not {self.task!r}"
+            )
+        if self.training.middle_ctc and (self.task != "transcribe" or self.model.n_layers < 2):
+            raise SettingsError(
+                f"training.middle_ctc = {self.training.middle_ctc} needs task = 'transcribe' and two layers, "
+                f"not {self.task!r} and model.n_layers = {self.model.n_layers}"
+            )
+
+    @property
+    def output_kind(self) -> OutputKind:
+        """What the network's outputs are."""
+        if self.task == "regress":
+            return "linear"
+        return "sigmoid" if self.vocabulary.several else "softmax"
 
     def to_json(self) -> dict[str, Any]:
         """Plain types, for `prepared.json` and a run's `recipe.json`."""
@@ -199,7 +221,10 @@ def _build(name: str, entry: dict[str, Any], *, where: str, folder: Path | None)
         if key not in own or key in ("name", "folder"):
             raise SettingsError(f"{where}: unknown key {key!r}{nearest(key, [*own, *_SECTIONS])}")
         values[key] = _checked(value, hints[key], key, where)
-    return Recipe(name=name, folder=folder, **values)
+    try:
+        return Recipe(name=name, folder=folder, **values)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from None
 
 
 def _section(kind: type[Any], given: Mapping[str, Any], section: str, where: str) -> Any:

@@ -74,13 +74,9 @@ class _Graph:
         for i, layer in enumerate(network.layers):
             x = self.recurrent(x, short_lengths, layer, i)
         if network.task == "classify":
-            x = self.pooled(x, lengths)
-            x = self.linear(x, network.output, "output")
-            self.add("LogSoftmax", x, axis=-1, out="log_probs")
+            self.activated(self.pooled(x, lengths), out="log_probs")
         else:
-            x = self.linear(x, network.output, "output")
-            x = self.add("LogSoftmax", x, axis=-1)
-            self.add("Transpose", x, perm=[1, 0, 2], out="log_probs")
+            self.add("Transpose", self.activated(x), perm=[1, 0, 2], out="log_probs")
         n_features, n_outputs = len(network.mean), network.output.out_features
         shape = ["batch", n_outputs] if network.task == "classify" else ["batch", "output_frames", n_outputs]
         inputs = [
@@ -272,6 +268,16 @@ class _Graph:
         scores = self.linear(self.add("Tanh", self.linear(x, inner, "attention.inner")), outer, "attention.outer")
         weights = self.add("Softmax", self.add("Where", mask, scores, self.floats(-np.inf)), axis=0)
         return self.add("ReduceSum", self.add("Mul", weights, real), time, keepdims=0)
+
+    def activated(self, x: str, out: str = "") -> str:
+        """The output layer: log-softmax, log-sigmoid, or values in the targets' own units."""
+        x = self.linear(x, self.network.output, "output")
+        if self.network.output_kind == "softmax":
+            return self.add("LogSoftmax", x, axis=-1, out=out)
+        if self.network.output_kind == "sigmoid":
+            return self.add("Neg", self.add("Softplus", self.add("Neg", x)), out=out)
+        scaled = self.add("Mul", x, self.constant("track_scale", _array(self.network.track_scale)))
+        return self.add("Add", scaled, self.constant("track_mean", _array(self.network.track_mean)), out=out)
 
     def frame(self, x: str, index: str) -> str:
         """The frame of each utterance's own index (B,), from (T', B, width) to (B, width)."""

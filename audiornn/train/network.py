@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiornn.features import VARIANCE_FLOOR
-from audiornn.recipe import Task
+from audiornn.recipe import OutputKind, Task
 from audiornn.settings import NetworkSettings
 
 __all__ = ["BidirectionalLayer", "Convolutions", "Network", "real_frames", "reverse_within_length"]
@@ -25,18 +25,28 @@ class Network(nn.Module):
     Args:
         settings: its shape.
         n_features: coefficients a frame.
-        n_outputs: symbols or labels.
+        n_outputs: symbols, labels or tracks.
         task: "classify" pools the frames; the others give an output a frame.
         normalisation: "global", "utterance" or "none".
+        output_kind: what becomes of the outputs: "softmax" (one holds), "sigmoid" (each for itself) or "linear", brought
+            to the targets' own units by `track_mean` and `track_scale`.
     """
 
     def __init__(
-        self, settings: NetworkSettings, *, n_features: int, n_outputs: int, task: Task, normalisation: str = "global"
+        self,
+        settings: NetworkSettings,
+        *,
+        n_features: int,
+        n_outputs: int,
+        task: Task,
+        normalisation: str = "global",
+        output_kind: OutputKind = "softmax",
     ) -> None:
         super().__init__()
         self.settings = settings
         self.task = task
         self.normalisation = normalisation
+        self.output_kind = output_kind
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
         width = n_features
@@ -61,11 +71,14 @@ class Network(nn.Module):
             self.queries = nn.Linear(width, width * settings.pooling_heads)
             width *= settings.pooling_heads
         self.output = nn.Linear(width, n_outputs)
+        if output_kind == "linear":
+            self.register_buffer("track_mean", torch.zeros(n_outputs))
+            self.register_buffer("track_scale", torch.ones(n_outputs))
 
     def forward(
         self, features: Tensor, lengths: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of a padded batch.
+        """Log-probabilities of a padded batch, or of "linear" outputs the values.
 
         Args:
             features: (B, T, n_features); what stands beyond an utterance's length is never read.
@@ -73,20 +86,39 @@ class Network(nn.Module):
             generator: what dropout draws from while training.
 
         Returns:
-            log_probs: (B, T', n_outputs), T' = ⌈T / stride⌉; for "classify" (B, n_outputs).
+            outputs: (B, T', n_outputs), T' = ⌈T / stride⌉; for "classify" (B, n_outputs).
             output_lengths: (B,) int64, real frames of each among the T'.
         """
+        layers, lengths = self.layer_outputs(features, lengths, generator)
+        return self.head(layers[-1], lengths, generator), lengths
+
+    def layer_outputs(
+        self, features: Tensor, lengths: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[list[Tensor], Tensor]:
+        """What each recurrent layer gives, (T', B, width), and the output lengths; arguments as of `forward`."""
         x = self._normalised(features, real_frames(lengths, features.shape[1]))
         x, lengths = self._front(x, lengths)
         x = x.transpose(0, 1)  # (T', B, width)
+        outputs: list[Tensor] = []
         for layer in self.layers:
-            x = self._dropout(x, generator) if layer is not self.layers[0] else x
+            x = self._dropout(x, generator) if outputs else x
             x = layer(x, lengths) if isinstance(layer, BidirectionalLayer) else layer(x)[0]
+            outputs.append(x)
+        return outputs, lengths
+
+    def head(self, x: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The outputs from a recurrent layer's (T', B, width), of whose frames (B,) lengths are real."""
         x = self._dropout(x, generator)
         if self.task == "classify":
-            x = self._pooled(x, lengths)  # (B, width)
-            return F.log_softmax(self.output(x), dim=-1), lengths
-        return F.log_softmax(self.output(x), dim=-1).transpose(0, 1), lengths
+            return self._activated(self.output(self._pooled(x, lengths)))
+        return self._activated(self.output(x)).transpose(0, 1)
+
+    def _activated(self, y: Tensor) -> Tensor:
+        if self.output_kind == "softmax":
+            return F.log_softmax(y, dim=-1)
+        if self.output_kind == "sigmoid":
+            return F.logsigmoid(y)
+        return y * self.track_scale + self.track_mean
 
     @property
     def n_parameters(self) -> int:
@@ -117,11 +149,12 @@ class Network(nn.Module):
         return sum(counted)
 
     def _dropout(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Dropout that draws from a source of its own, so that parts of a batch may be computed side by side."""
+        """Dropout of (T', B, width), from a source of its own so that parts of a batch may be computed side by side."""
         rate = self.settings.dropout
         if not self.training or rate == 0:
             return x
-        kept = torch.rand(x.shape, device=x.device, generator=generator) >= rate
+        shape = (1, *x.shape[1:]) if self.settings.variational_dropout else x.shape
+        kept = torch.rand(shape, device=x.device, generator=generator) >= rate
         return x * kept / (1 - rate)
 
     def _normalised(self, features: Tensor, mask: Tensor) -> Tensor:

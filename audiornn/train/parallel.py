@@ -60,7 +60,14 @@ class Workers:
         return list(self._pool.map(function, items))
 
     def losses_and_gradients(
-        self, network: Network, batch: Batch, task: Task, seed: int, *, smoothing: float = 0.0
+        self,
+        network: Network,
+        batch: Batch,
+        task: Task,
+        seed: int,
+        *,
+        smoothing: float = 0.0,
+        middle_ctc: float = 0.0,
     ) -> Tensor:
         """Compute a batch's losses, and put the gradients of their mean into the network's parameters.
 
@@ -70,6 +77,7 @@ class Workers:
             task: the network's.
             seed: of dropout.
             smoothing: of a class' target.
+            middle_ctc: share of the loss that the middle layer's output counts for.
 
         Returns:
             The loss of each utterance, (B,), detached, in the batch's order.
@@ -81,8 +89,13 @@ class Workers:
         def compute(part: int) -> tuple[Tensor, Sequence[Tensor]]:
             rows = batch.rows(part, n_parts)
             generator = torch.Generator(rows.features.device).manual_seed(seed * n_parts + part)
-            log_probs, output_lengths = network(rows.features, rows.feature_lengths, generator)
-            losses = utterance_losses(log_probs, output_lengths, rows, task, smoothing=smoothing)
+            layers, output_lengths = network.layer_outputs(rows.features, rows.feature_lengths, generator)
+            log_probs = network.head(layers[-1], output_lengths, generator)
+            scale = getattr(network, "track_scale", None)
+            losses = utterance_losses(log_probs, output_lengths, rows, task, smoothing=smoothing, scale=scale)
+            if middle_ctc:
+                early = network.head(layers[len(layers) // 2 - 1], output_lengths, generator)
+                losses = torch.lerp(losses, utterance_losses(early, output_lengths, rows, task), middle_ctc)
             gradients = torch.autograd.grad(losses.sum() / n_utterances, parameters)
             return losses.detach(), gradients
 
