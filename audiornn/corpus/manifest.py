@@ -143,10 +143,13 @@ class Manifest(Sequence[Utterance]):
             ) from None
 
 
-def digest(utterances: Sequence[Utterance]) -> str:
-    """A fingerprint of who says what in a split, the same wherever the corpus lies."""
+def digest(utterances: Sequence[Utterance], tracks: Iterable[bytes] = ()) -> str:
+    """A fingerprint of who says what in a split, the same wherever the corpus lies; and of the values of `tracks`."""
     lines = sorted(f"{u.id}\t{u.text}\t{u.speaker or ''}" + "".join(f"\t{s}" for s in u.segments) for u in utterances)
-    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
+    content = hashlib.sha256("\n".join(lines).encode(errors="surrogateescape"))
+    for values in tracks:
+        content.update(values)
+    return content.hexdigest()[:16]
 
 
 def _to_json(utterance: Utterance, folder: Path) -> dict[str, Any]:

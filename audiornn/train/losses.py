@@ -1,6 +1,4 @@
-"""What training minimises: CTC for transcripts, cross-entropy for labels, binary where they are independent of each
-other, and the mean squared error for values over time.
-"""
+"""What training minimises: CTC for transcripts, cross-entropy for labels, and squared errors for values over time."""
 
 from __future__ import annotations
 
@@ -34,7 +32,8 @@ def utterance_losses(
             independent, to yes and no alike.
         scale: of "regress" what a deviation of 1 is in each track, (tracks,), so that all weigh alike.
 
-    Targets of labels that are independent of each other are floats, 0…1 for each label. CTC (Graves et al. 2006) is never clipped: a target longer than its audio is infinite and shows as such.
+    Targets of labels that are independent of each other are floats, 0…1 for each label: their cross-entropy is binary.
+    CTC (Graves et al. 2006) is never clipped: a target longer than its audio is infinite and shows as such.
     """
     if task == "regress":
         assert scale is not None

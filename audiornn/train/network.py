@@ -28,8 +28,8 @@ class Network(nn.Module):
         n_outputs: symbols, labels or tracks.
         task: "classify" pools the frames; the others give an output a frame.
         normalisation: "global", "utterance" or "none".
-        output_kind: what becomes of the outputs: "softmax" (one holds), "sigmoid" (each for itself) or "linear", brought
-            to the targets' own units by `track_mean` and `track_scale`.
+        output_kind: what becomes of the outputs: "softmax" (one holds), "sigmoid" (each for itself), or "linear",
+            brought to the targets' own units by `track_mean` and `track_scale`.
     """
 
     def __init__(
