@@ -82,8 +82,8 @@ def _parser() -> argparse.ArgumentParser:
                 dest="overrides",
                 action="append",
                 default=[],
-                metavar="KEY=VALUE",
-                help="change a setting of the recipe, e.g. training.epochs=5; may be given again",
+                metavar="KEY=VALUE|FILE",
+                help="change a setting, e.g. training.epochs=5, or those of a TOML file; may be given again",
             )
         if "format" in names:
             to.add_argument("--format", dest="output_format", choices=("text", "json"), default="text")

@@ -29,7 +29,7 @@ from audiornn.features import FeatureSettings
 from audiornn.settings import AugmentSettings, NetworkSettings, TrainingSettings
 from audiornn.vocabulary import VocabularySettings
 
-__all__ = ["OutputKind", "Recipe", "Task", "find_recipe", "load_recipe", "packaged_recipes"]
+__all__ = ["OutputKind", "Recipe", "Task", "expand_overrides", "find_recipe", "load_recipe", "packaged_recipes"]
 
 #: transcribe: symbols in their order, by CTC. classify: labels of a recording. label: labels of each frame.
 #: regress: values of each frame. Labels are one at a time, or several where `vocabulary.several` says so.
@@ -191,7 +191,8 @@ def load_recipe(folder: Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Args:
         folder: holds `prepare.py` and `recipe.toml`.
-        overrides: such as `"training.epochs=5"`; the value is TOML, or a bare word.
+        overrides: such as `"training.epochs=5"`; the value is TOML, or a bare word. Or the name of a TOML file with
+            more of them, laid out as `recipe.toml` is.
 
     Raises:
         SettingsError: a file is missing or malformed, or a key is unknown, mistyped or out of range.
@@ -203,9 +204,32 @@ def load_recipe(folder: Path, overrides: Sequence[str] = ()) -> Recipe:
     entry = _read_toml(toml_file)
     accepted = _corpus_arguments(_load_module(folder / "prepare.py"), folder / "prepare.py")
     _check_corpus(entry.get("corpus", {}), accepted, str(toml_file))
-    for override in overrides:
+    for override in expand_overrides(overrides):
         _override(entry, override, accepted)
     return _build(folder.resolve().name, entry, where=str(toml_file), folder=folder)
+
+
+def expand_overrides(overrides: Sequence[str]) -> list[str]:
+    """Overrides as `key=value`; in the place of a TOML file, all that it sets.
+
+    Raises:
+        SettingsError: the file is missing or malformed.
+    """
+    expanded = []
+    for override in overrides:
+        if "=" in override or not override.endswith(".toml"):
+            expanded.append(override)
+            continue
+        if not Path(override).is_file():
+            raise SettingsError(f"--set {override}: no such file; a setting is key=value, such as training.epochs=5")
+        for section, values in _read_toml(Path(override)).items():
+            pairs = values.items() if isinstance(values, dict) else [("", values)]
+            expanded += [f"{section}.{key}".rstrip(".") + f"={_toml_value(value)}" for key, value in pairs]
+    return expanded
+
+
+def _toml_value(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, str | bool | list) else repr(value)
 
 
 def _build(name: str, entry: dict[str, Any], *, where: str, folder: Path | None) -> Recipe:

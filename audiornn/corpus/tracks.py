@@ -102,7 +102,8 @@ def tracks_at_frames(
                 f"row, track_hop (about {likely:.2g} by these numbers)"
             )
         return tracks.values.astype(np.float32), tracks.names
-    times = (utterance.track_hop or 0.0) * np.arange(len(tracks.values)) if tracks.times is None else tracks.times
+    evenly = np.arange(len(tracks.values), dtype=np.float64) * (utterance.track_hop or 0.0)
+    times: NDArray[np.float64] = evenly if tracks.times is None else tracks.times
     hop = float(np.median(np.diff(times))) if len(times) > 1 else settings.frame_seconds
     _check_extent(path, times, hop, float(frame_times[-1]))
     return _interpolated(times, tracks.values, frame_times, hop).astype(np.float32), tracks.names

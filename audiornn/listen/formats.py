@@ -227,8 +227,9 @@ def to_textgrid(result: Result) -> str:
     """A result as a TextGrid of Praat, the long text format, UTF-8.
 
     Tiers of intervals: `words`, of an alignment also `symbols`; or `labels`, or one a label where they overlap. Each
-    tiles the recording, with empty intervals where nothing is said. Praat refuses intervals that overlap or have no length: of words that overlap, the
-    earlier ends where the next begins; a word without length gets a millisecond; a smaller gap is closed.
+    tiles the recording, with empty intervals where nothing is said. Praat refuses intervals that overlap or have no
+    length: of words that overlap, the earlier ends where the next begins; a word without length gets a millisecond; a
+    smaller gap is closed.
     """
     tiers: dict[str, Sequence[TimedLabel]] = {"labels": _labels(result)}
     if isinstance(result, Transcript | Alignment):

@@ -29,7 +29,7 @@ def prepare(corpus_dir: Path) -> dict[str, list[Utterance]]:
         missing = [f for audio in files for f in (audio, audio.with_suffix(".csv")) if not f.is_file()]
         if missing:
             raise CorpusError(
-                f"{missing[0]}: is missing, and {len(missing) - 1} more; prepare this recipe without --corpus to make them"
+                f"{missing[0]}: is missing, and {len(missing) - 1} more; prepare without --corpus to make them"
             )
         splits[split] = [Utterance(f"{split}/{f.stem}", f, speaker=f.stem, track=f.with_suffix(".csv")) for f in files]
     return splits
