@@ -132,7 +132,8 @@ def _intonation(n_points: int, rng: np.random.Generator) -> Track:
     falling = -rng.uniform(0, 0.25) * time
     accents = rng.uniform(0.03, 0.22) * _smooth(n_points, rng.uniform(0.06, 0.2), rng)
     unsteady = rng.uniform(0.001, 0.008) * _smooth(n_points, 0.01, rng)
-    return np.asarray(np.clip(own + falling + accents + unsteady, _LOWEST, _HIGHEST), np.float64)
+    octaves: Track = np.clip(own + falling + accents + unsteady, _LOWEST, _HIGHEST)
+    return octaves
 
 
 def _harmonics(octaves: Track, amplitude: Track, formants: Track, rng: np.random.Generator) -> Track:

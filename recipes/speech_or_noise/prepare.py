@@ -21,7 +21,7 @@ N_SAMPLES = SAMPLE_RATE  # one second
 COUNTS = {"train": 2000, "dev": 400, "test": 600}  # of each kind
 NOISE_PARTS = {"train": (0.0, 0.8), "dev": (0.8, 0.9), "test": (0.9, 1.0)}  # of each noise file
 RECORDED = 0.5  # share of the noise that is; the rest is synthetic
-SNR = (0.0, 30.0)  # dB
+SNR = (10.0, 40.0)  # dB, of the word over its noise
 LEVEL = (-40.0, -15.0)  # dBFS, root mean square
 VERSION = 1  # changes with whatever changes the samples
 
