@@ -15,7 +15,7 @@ from audiornn.errors import AudiornnError
 from audiornn.files import explain_write_error
 from audiornn.verbs.evaluating import evaluate, lm
 from audiornn.verbs.gradients import gradients
-from audiornn.verbs.listening import align, transcribe
+from audiornn.verbs.listening import align, track, transcribe
 from audiornn.verbs.models import export, info
 from audiornn.verbs.preparing import audit, new, prep
 from audiornn.verbs.spotting import spot
@@ -23,6 +23,9 @@ from audiornn.verbs.terminal import FAILURE, INTERRUPTED, PARTIAL_FAILURE, say
 from audiornn.verbs.training import demo, train
 
 __all__ = ["main"]
+
+
+_FORMATS = ("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
                 dest="overrides",
                 action="append",
                 default=[],
-                metavar="KEY=VALUE",
-                help="change a setting of the recipe, e.g. training.epochs=5; may be given again",
+                metavar="KEY=VALUE|FILE",
+                help="change a setting, e.g. training.epochs=5, or those of a TOML file; may be given again",
             )
         if "format" in names:
             to.add_argument("--format", dest="output_format", choices=("text", "json"), default="text")
@@ -212,17 +215,12 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--explain", type=Path, metavar="PNG", help="draw the recording, the scores and the hits")
     places(p, "runs", "format")
 
-    def listening(to: argparse.ArgumentParser) -> None:
+    def listening(to: argparse.ArgumentParser, formats: Sequence[str] = _FORMATS) -> None:
         to.add_argument("--model", type=Path, metavar="FILE", help="a model file or a run (the one trained last)")
         to.add_argument("--channel", type=_count, metavar="N", help="this channel only, from 1 (all, mixed down)")
         to.add_argument("--threads", type=_count, metavar="N", help="that listen side by side (one a core)")
         to.add_argument("--output-dir", type=Path, metavar="DIR", help="write a file for each recording there")
-        to.add_argument(
-            "--format",
-            dest="output_format",
-            choices=("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm"),
-            default="text",
-        )
+        to.add_argument("--format", dest="output_format", choices=formats, default=formats[0])
         places(to, "runs")
 
     p = verb(transcribe, "listen to recordings: text, or labels with their probability")
@@ -239,6 +237,13 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--text", metavar="TEXT", help="what is said in it")
     p.add_argument("--manifest", type=Path, metavar="FILE", help="recordings and texts instead, a JSON object a line")
     listening(p)
+
+    p = verb(track, "values over time of recordings, such as their pitch, by a model trained to regress them")
+    p.add_argument("files", nargs="+", metavar="FILE", help="recordings, folders of them, or - for standard input")
+    p.add_argument(
+        "--look-ahead", type=_seconds, metavar="SECONDS", help="see no further than a stream would (all it needs)"
+    )
+    listening(p, ("csv", "json"))
 
     p = verb(export, "write a model in another form: smaller, or with samples as its input")
     p.add_argument("model", nargs="?", type=Path, metavar="RUN|MODEL", help="which (the one trained last)")

@@ -37,7 +37,10 @@ class NetworkSettings:
             stride, each further one adds to what it is given.
         front_channels: of each of them.
         stride: frames that become one; 1 where `front` is "none".
-        pooling: how a classifier reads a recording's frames: their mean, maximum, or learned attention.
+        pooling: how a classifier reads a recording's frames: their mean, their maximum, the last real state of each
+            direction, learned attention, or "multihead": several attentions that the middle frame asks for (MHAtt-RNN,
+            Rybakov et al. 2020).
+        pooling_heads: of "multihead".
         activation: the vanilla cell's.
         memory: frames; the gates begin open, so that what a unit holds lasts as long as 1…`memory` frames, another
             time each (chrono initialisation, Tallec & Ollivier 2018). 0 leaves them half open, as PyTorch does: about
@@ -54,7 +57,8 @@ class NetworkSettings:
     front_layers: int = 3
     front_channels: int = 32
     stride: int = 1
-    pooling: Literal["mean", "max", "attention"] = "attention"
+    pooling: Literal["mean", "max", "last", "attention", "multihead"] = "attention"
+    pooling_heads: int = 4
     activation: Literal["tanh", "relu", "logistic"] = "tanh"
     memory: int = 0
 
@@ -77,6 +81,7 @@ class NetworkSettings:
                 self.memory,
                 "0, or at least 3 frames of a cell with gates ('lstm', 'gru')",
             ),
+            pooling_heads=(self.pooling_heads >= 1, self.pooling_heads, "at least 1"),
         )
 
     def output_length(self, n_frames: int) -> int:
@@ -197,7 +202,8 @@ class TrainingSettings:
         epochs: passes over the training set, at most; the learning rate decays towards the last.
         batch_size: utterances a step.
         learning_rate: AdamW's, at its peak.
-        warmup: share of all steps over which the rate rises; then it falls along half a cosine to a hundredth.
+        warmup: share of all steps over which the rate rises; then it falls along half a cosine.
+        final_rate: to this share of its peak; 1 keeps it where it is.
         weight_decay: AdamW's.
         clip_norm: gradients longer than this are shortened to it.
         label_smoothing: share of a classifier's target that goes to all labels alike.
@@ -219,6 +225,7 @@ class TrainingSettings:
     batch_size: int = 32
     learning_rate: float = 2e-3
     warmup: float = 0.1
+    final_rate: float = 0.01
     weight_decay: float = 0.01
     clip_norm: float = 5.0
     label_smoothing: float = 0.0
@@ -239,6 +246,7 @@ class TrainingSettings:
             batch_size=(self.batch_size >= 1, self.batch_size, "at least 1"),
             learning_rate=(0 < self.learning_rate < math.inf, self.learning_rate, "above 0 and finite"),
             warmup=(0 <= self.warmup < 1, self.warmup, "in 0…1"),
+            final_rate=(0 <= self.final_rate <= 1, self.final_rate, "in 0…1"),
             weight_decay=(self.weight_decay >= 0, self.weight_decay, "at least 0"),
             clip_norm=(self.clip_norm > 0, self.clip_norm, "above 0"),
             label_smoothing=(0 <= self.label_smoothing < 1, self.label_smoothing, "in 0…1"),

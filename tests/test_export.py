@@ -10,7 +10,7 @@ from audiornn.model_file import ModelCard, open_model_file
 from audiornn.settings import NetworkSettings
 from audiornn.train.export import write_model_file
 from audiornn.vocabulary import Vocabulary
-from tests.test_network import HEADS, LENGTHS, N_FEATURES, N_OUTPUTS, SHAPES, network_of, outputs, padded_batch
+from tests.test_network import LENGTHS, MATRIX, N_FEATURES, N_OUTPUTS, network_of, outputs, padded_batch
 
 
 def card_of(network):
@@ -29,10 +29,10 @@ def run(path, features, lengths, task):
     return [row if task == "classify" else row[:n] for row, n in zip(log_probs, output_lengths, strict=True)]
 
 
-@pytest.mark.parametrize(("task", "pooling"), HEADS)
-@pytest.mark.parametrize("settings", SHAPES)
-def test_torch_equals_onnxruntime(settings, task, pooling, tmp_path):
-    network = network_of(NetworkSettings(**{**vars(settings), "pooling": pooling}), task)
+@pytest.mark.parametrize(("settings", "head"), MATRIX)
+def test_torch_equals_onnxruntime(settings, head, tmp_path):
+    task = head.task
+    network = network_of(settings, task, output_kind=head.output_kind)
     write_model_file(tmp_path / "model.onnx", network, card_of(network))
     features = padded_batch(filler=5.0)
     with torch.no_grad():

@@ -19,7 +19,7 @@ from audiornn.train import loop, parallel
 from audiornn.train.checkpoint import load_checkpoint
 from audiornn.train.loop import Interrupted, learning_rate, train
 from audiornn.train.losses import utterance_losses
-from tests.conftest import TASKS
+from tests.conftest import OUTPUTS, TASKS
 from tests.test_network import CELLS, FRONTS
 
 EPOCHS = 3
@@ -91,10 +91,10 @@ def test_stopped_and_resumed_ends_bit_for_bit_the_same(task, short, tmp_path, mo
 
 def combinations():
     """Every cell, direction, front and task; in a quick run each cell and direction once, with others of the rest."""
-    fronts = [{}, *FRONTS]
+    fronts, tasks = [{}, *FRONTS], [*TASKS, *OUTPUTS]
     for i, (cell, both) in enumerate(itertools.product(CELLS, (True, False))):
-        for front, task in itertools.product(fronts, TASKS):
-            quick = front is fronts[i % len(fronts)] and task == TASKS[i % len(TASKS)]
+        for front, task in itertools.product(fronts, tasks):
+            quick = front is fronts[i % len(fronts)] and task == tasks[i % len(tasks)]
             name = f"{cell}-{'both' if both else 'one'}-{front.get('front', 'none')}-{task}"
             settings = {**CELLS[cell], "bidirectional": both, "front": "none", "stride": 1, **front}
             yield pytest.param(settings, task, id=name, marks=() if quick else pytest.mark.slow)

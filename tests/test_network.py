@@ -1,5 +1,8 @@
 """Padding never leaks, and both directions are those of packed sequences."""
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import pytest
 import torch
 from torch import nn
@@ -21,7 +24,7 @@ CELLS = {
     "gru": {"cell": "gru"},
     **{f"rnn_{activation}": {"cell": "rnn", "activation": activation} for activation in ("tanh", "relu", "logistic")},
 }
-#: Every cell in both directions behind every front; with HEADS, the matrix that padding, export and int8 are tested on.
+#: Every cell in both directions behind every front; with HEADS, what padding and export are tested on.
 SHAPES = [
     pytest.param(NetworkSettings(**CELLS[cell], bidirectional=both, n_units=6, dropout=0.0, **front), id=name)
     for cell in CELLS
@@ -29,16 +32,52 @@ SHAPES = [
     for front in ({}, *FRONTS)
     for name in [f"{cell}-{'both' if both else 'one'}-{front.get('front', 'none')}"]
 ]
-HEADS = [("transcribe", "attention"), ("label", "attention"), *(("classify", p) for p in ("mean", "max", "attention"))]
+POOLINGS = ("mean", "max", "last", "attention", "multihead")
 
 
-def network_of(settings, task="transcribe", normalisation="global"):
+class Head(NamedTuple):
+    """What stands behind the recurrent layers: a task, how a classifier pools, what becomes of the outputs."""
+
+    task: str
+    pooling: str = "attention"
+    output_kind: str = "softmax"
+
+
+HEADS = [
+    Head("transcribe"),
+    Head("label"),
+    *(Head("classify", pooling) for pooling in POOLINGS),
+    Head("label", output_kind="sigmoid"),
+    Head("classify", output_kind="sigmoid"),
+    Head("regress", output_kind="linear"),
+]
+
+
+def matrix():
+    """Every shape with every head; in a quick run every shape with two of them, and every head with eight shapes."""
+    for i, shape in enumerate(SHAPES):
+        for j, head in enumerate(HEADS):
+            quick = (i + j) % (len(HEADS) // 2) == 0
+            yield pytest.param(
+                replace(shape.values[0], pooling=head.pooling),
+                head,
+                id="-".join([shape.id, *head]),
+                marks=() if quick else pytest.mark.slow,
+            )
+
+
+MATRIX = list(matrix())
+
+
+def network_of(settings, task="transcribe", normalisation="global", output_kind="softmax"):
     torch.manual_seed(3)
-    network = Network(
-        settings, n_features=N_FEATURES, n_outputs=N_OUTPUTS, task=task, normalisation=normalisation
-    ).eval()
+    shape = {"n_features": N_FEATURES, "n_outputs": N_OUTPUTS}
+    network = Network(settings, **shape, task=task, normalisation=normalisation, output_kind=output_kind).eval()
     network.mean.normal_()
     network.scale.uniform_(0.5, 2.0)
+    if output_kind == "linear":
+        network.track_mean.normal_()
+        network.track_scale.uniform_(0.5, 2.0)
     return network
 
 
@@ -85,10 +124,9 @@ def test_bidirectional_layer_equals_packed_sequences_in_values_and_gradients(cel
         torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("task", "pooling"), HEADS)
-@pytest.mark.parametrize("settings", SHAPES)
-def test_alone_equals_padded_equals_any_batch_in_any_order(settings, task, pooling):
-    network = network_of(NetworkSettings(**{**vars(settings), "pooling": pooling}), task)
+@pytest.mark.parametrize(("settings", "head"), MATRIX)
+def test_alone_equals_padded_equals_any_batch_in_any_order(settings, head):
+    network = network_of(settings, head.task, output_kind=head.output_kind)
     features = padded_batch()
     together = outputs(network, features, LENGTHS)
     for i, length in enumerate(LENGTHS.tolist()):
@@ -112,9 +150,10 @@ def test_what_padding_holds_is_never_read(filler, normalisation, front):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(("task", "pooling"), HEADS)
-def test_padding_gets_no_gradient(task, pooling):
-    network = network_of(NetworkSettings(n_units=6, dropout=0.0, pooling=pooling), task)
+@pytest.mark.parametrize("head", HEADS)
+def test_padding_gets_no_gradient(head):
+    settings = NetworkSettings(n_units=6, dropout=0.0, pooling=head.pooling)
+    network = network_of(settings, head.task, output_kind=head.output_kind)
     features = padded_batch().requires_grad_()
     sum(o.square().sum() for o in outputs(network, features, LENGTHS)).backward()
     for row, length in zip(features.grad, LENGTHS.tolist(), strict=True):
@@ -185,10 +224,13 @@ def test_utterance_normalisation_forgets_level_and_scale():
 
 
 def test_outputs_are_log_probabilities():
-    for task, pooling in HEADS:
-        network = network_of(NetworkSettings(n_units=6, pooling=pooling), task)
+    for task, pooling, output_kind in HEADS:
+        network = network_of(NetworkSettings(n_units=6, pooling=pooling), task, output_kind=output_kind)
         for o in outputs(network, padded_batch(), LENGTHS):
-            torch.testing.assert_close(o.exp().sum(dim=-1), torch.ones(o.shape[:-1]))
+            if output_kind == "softmax":
+                torch.testing.assert_close(o.exp().sum(dim=-1), torch.ones(o.shape[:-1]))
+            elif output_kind == "sigmoid":
+                assert (o <= 0).all()
 
 
 def test_multiply_adds_are_those_of_every_weight_at_every_frame():

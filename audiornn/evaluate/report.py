@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from audiornn.audio import load_audio
+from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
-from audiornn.errors import AudioError, CorpusError
+from audiornn.errors import CorpusError
 from audiornn.evaluate.error_rates import (
     EditCounts,
     ErrorRate,
@@ -23,6 +21,7 @@ from audiornn.evaluate.error_rates import (
     right_words,
     wilson_interval,
 )
+from audiornn.evaluate.hearing import hear_all
 from audiornn.listen.recognizer import Recognizer
 from audiornn.listen.results import Classification, Labelling, Recognition, Transcript
 from audiornn.model_file import ModelCard
@@ -109,6 +108,11 @@ class Report:
                     rates[key] = None  # errors where nothing was said: no rate, and JSON knows no infinity
         return entry
 
+    @property
+    def headline(self) -> str:
+        """The error rate in a few words."""
+        return f"{100 * self.error_rate:6.2f} %  ({self.errors:,} of {self.reference_length:,} {self.unit})"
+
     def to_text(self) -> str:
         """A page for people."""
         low, high = (100 * bound for bound in self.interval)
@@ -180,28 +184,13 @@ def evaluate(
         AudioError: a recording cannot be read.
         CorpusError: there is nothing to listen to, or a label that the model cannot give.
     """
-    if not utterances:
-        raise CorpusError(f"{split}: holds no utterances to evaluate on")
     _check_references(recognizer, utterances)
+    rate = recognizer.card.features.sample_rate
 
-    def listen(utterance: Utterance) -> Recognition | AudioError:
-        rate = recognizer.card.features.sample_rate
-        try:
-            waveform = load_audio(utterance.audio, rate, start=utterance.start, duration=utterance.duration)
-            return recognizer.transcribe_waveform(waveform, rate, look_ahead=look_ahead, name=str(utterance.audio))
-        except AudioError as error:
-            if not skip_bad:
-                raise
-            return error
-        finally:
-            progress(1)
+    def listen(utterance: Utterance, waveform: Waveform) -> Recognition:
+        return recognizer.transcribe_waveform(waveform, rate, look_ahead=look_ahead, name=str(utterance.audio))
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # onnxruntime and numpy let go of Python's lock
-        results = list(pool.map(listen, utterances))
-    heard = [(u, r) for u, r in zip(utterances, results, strict=True) if not isinstance(r, AudioError)]
-    unreadable = tuple(str(result) for result in results if isinstance(result, AudioError))
-    if not heard:
-        raise CorpusError(f"{split}: none of its {len(utterances)} recordings can be read")
+    heard, unreadable = hear_all(utterances, split, rate, listen, skip_bad=skip_bad, progress=progress)
     scored = [(utterance, *_score(recognizer, utterance, result)) for utterance, result in heard]
     words = [count for _, count, _ in scored]
     total = error_rate(words)
@@ -282,6 +271,7 @@ def _score(recognizer: Recognizer, utterance: Utterance, result: Recognition) ->
         if recognizer.card.vocabulary.unit == "phone":
             return count_edits(reference.split(), hypothesis.split()), None
         return count_edits(reference.split(), hypothesis.split()), count_edits(list(reference), list(hypothesis))
+    assert isinstance(result, Labelling)
     return _compare(_frame_labels(recognizer, utterance, result), _frame_labels(recognizer, result, result)), None
 
 

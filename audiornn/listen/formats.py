@@ -21,7 +21,17 @@ from urllib.parse import quote
 
 from audiornn.errors import SettingsError, nearest
 from audiornn.files import encode_json
-from audiornn.listen.results import AlignedWord, Alignment, Classification, Labelling, Result, TimedLabel, Transcript
+from audiornn.listen.results import (
+    AlignedWord,
+    Alignment,
+    Classification,
+    Labelling,
+    Result,
+    TimedLabel,
+    Tracks,
+    Transcript,
+)
+from audiornn.listen.tracks import track_lines
 from audiornn.vocabulary import NO_LABEL
 
 __all__ = [
@@ -130,6 +140,10 @@ def to_text(result: Result) -> str:
         if result.alternatives:
             return "\n".join(f"{other.score:.2f}\t{_clean(other.text)}" for other in result.alternatives)
         return _clean(result.text)
+    if isinstance(result, Tracks):
+        return "".join(track_lines(result.names, result.points)).removesuffix("\n")
+    if isinstance(result, Classification) and result.labels is not None:
+        return "\n".join(f"{_clean(label)}\t{result.probabilities[label]:.3f}" for label in result.labels)
     if isinstance(result, Classification):
         return f"{_clean(result.label)}\t{result.probability:.3f}"
     if isinstance(result, Labelling):
@@ -142,7 +156,18 @@ def to_text(result: Result) -> str:
 
 def to_json(result: Result, *, audio: str, task: str) -> dict[str, Any]:
     """A result as plain types, everything in it; times in seconds."""
+    if isinstance(result, Tracks):
+        columns = list(zip(*(point.values for point in result.points), strict=True)) or [()] * len(result.names)
+        return {
+            "audio": audio,
+            "task": task,
+            "times": [point.time for point in result.points],
+            "tracks": dict(zip(result.names, map(list, columns), strict=True)),
+            "duration": result.duration,
+        }
     entry = asdict(result)
+    if entry.get("labels", ()) is None:
+        del entry["labels"]  # one holds, and is named
     if not entry.get("alternatives", True):
         del entry["alternatives"]  # nobody asked for them
     return {"audio": audio, "task": task, **entry}
@@ -201,13 +226,17 @@ def to_rttm(result: Result, *, audio: str) -> str:
 def to_textgrid(result: Result) -> str:
     """A result as a TextGrid of Praat, the long text format, UTF-8.
 
-    Tiers of intervals: `words`, of an alignment also `symbols`; or `labels`. Each tiles the recording, with empty
-    intervals where nothing is said. Praat refuses intervals that overlap or have no length: of words that overlap, the
-    earlier ends where the next begins; a word without length gets a millisecond; a smaller gap is closed.
+    Tiers of intervals: `words`, of an alignment also `symbols`; or `labels`, or one a label where they overlap. Each
+    tiles the recording, with empty intervals where nothing is said. Praat refuses intervals that overlap or have no
+    length: of words that overlap, the earlier ends where the next begins; a word without length gets a millisecond; a
+    smaller gap is closed.
     """
     tiers: dict[str, Sequence[TimedLabel]] = {"labels": _labels(result)}
     if isinstance(result, Transcript | Alignment):
         tiers = {"words": _labels(result)}
+    elif any(after.start < before.end for before, after in pairwise(tiers["labels"])):  # each has a tier of its own
+        names = dict.fromkeys(label.label for label in tiers["labels"])
+        tiers = {name: [label for label in tiers["labels"] if label.label == name] for name in names}
     if isinstance(result, Alignment):
         tiers["symbols"] = [symbol for word in result.words for symbol in word.symbols]
     # Microseconds, as listening rounds its times; the recording's own end is written to its last digit.
@@ -220,6 +249,7 @@ def to_textgrid(result: Result) -> str:
     ]
     for t, (name, labels) in enumerate(tiers.items(), 1):
         intervals = _tile(labels, end)
+        name = name.replace('"', '""')
         lines += [
             f'    item [{t}]:\n        class = "IntervalTier"\n        name = "{name}"',
             f"        xmin = 0\n        xmax = {xmax}\n        intervals: size = {len(intervals)}",
@@ -292,8 +322,11 @@ def phrases(
 def _labels(result: Result) -> list[TimedLabel]:
     """What holds when, sorted by start; of a classification, its label from beginning to end."""
     found: Iterable[TimedLabel]
+    if isinstance(result, Tracks):
+        raise SettingsError("values over time have no labels to write; their formats are text and json")
     if isinstance(result, Classification):
-        found = [TimedLabel(result.label, 0.0, result.duration, result.probability)]
+        holding = (result.label,) if result.labels is None else result.labels
+        found = [TimedLabel(label, 0.0, result.duration, result.probabilities[label]) for label in holding]
     else:
         found = result.segments if isinstance(result, Labelling) else result.words
     return sorted((label for label in found if label.label != NO_LABEL), key=lambda label: label.start)
@@ -311,7 +344,10 @@ def _stretches(result: Result) -> list[tuple[str, float, float]]:
 def _cues(result: Result) -> list[tuple[int, int, list[str]]]:
     """Start and end in milliseconds, and lines, of each subtitle; they last a second where the next leaves room."""
     each = isinstance(result, Classification | Labelling)  # labels are not a text: every one has its own cue
-    found = phrases(_labels(result), pause=-math.inf if each else PAUSE, most_characters=2 * _LINE)
+    labels = _labels(result)
+    if isinstance(result, Classification) and len(labels) > 1:  # they hold together
+        labels = [TimedLabel(", ".join(label.label for label in labels), 0.0, result.duration, result.probability)]
+    found = phrases(labels, pause=-math.inf if each else PAUSE, most_characters=2 * _LINE)
     if not found:
         return []
     starts: list[int] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -37,10 +37,11 @@ class Batch:
     Attributes:
         features: (B, T, n_features) float32.
         feature_lengths: (B,) int64.
-        targets: ids: (B, S) of transcripts, (B,) of classes, (B, T') of frames.
+        targets: ids: (B, S) of transcripts, (B,) of classes, (B, T') of frames. Of labels that are independent of each
+            other, 0 or 1 for each, float: (B, V), (B, T', V). Values, (B, T', tracks), NaN where there is no target.
         target_lengths: (B,) int64.
         ids: the utterances'.
-        mixed_targets: of the recordings mixed in, (B,), where there are any.
+        mixed_targets: of the recordings mixed in, (B,) or (B, V), where there are any.
         shares: of each one's own target, (B,), where there are any.
     """
 
@@ -85,6 +86,7 @@ class Dataset:
         self.recipe = recipe
         self.utterances = prepared.utterances(split)
         self.store = prepared.features(split)
+        self._tracks = prepared.tracks(split) if recipe.task == "regress" else ()
         if len(self.store) != len(self.utterances):
             raise CorpusError(f"{prepared.folder}: {split} has features of other utterances; run `audiornn prep` again")
         self.lengths = self.store.lengths
@@ -124,9 +126,10 @@ class Dataset:
         targets = [self.target(int(index)) for index in indices]
         target_lengths = np.array([len(target) for target in targets], np.int64)
         if self.recipe.task == "classify":
-            stacked = np.concatenate(targets)
+            stacked = self._classes(targets)
         else:
-            stacked = np.full((len(targets), max(1, int(target_lengths.max()))), IGNORED, np.int64)
+            shape = len(targets), max(1, int(target_lengths.max())), *targets[0].shape[1:]
+            stacked = np.full(shape, np.nan if self.recipe.task == "regress" else IGNORED, targets[0].dtype)
             for row, target in zip(stacked, targets, strict=True):
                 row[: len(target)] = target
             if self.recipe.task == "transcribe":
@@ -150,8 +153,10 @@ class Dataset:
         chosen = np.arange(len(self))
         if training.balanced and self.recipe.task == "classify":
             rng = np.random.default_rng([seed, 2, epoch])
-            labels = np.concatenate([self.store.targets(index) for index in range(len(self))])
-            by_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+            members: dict[tuple[int, ...], list[int]] = {}
+            for index in range(len(self)):
+                members.setdefault(tuple(self.store.targets(index).tolist()), []).append(index)
+            by_label = [np.array(indices) for _, indices in sorted(members.items())]
             most = sorted(map(len, by_label))[-2:][0]
             chosen = np.concatenate([rng.permutation(indices)[:most] for indices in by_label])
         return [chosen[part] for part in batch_order(self.lengths[chosen], training.batch_size, seed=seed, epoch=epoch)]
@@ -172,6 +177,20 @@ class Dataset:
         deviation = np.sqrt(np.maximum(squares / n_frames - np.square(mean), 0.0))
         return mean.astype(np.float32), deviation.astype(np.float32)
 
+    def track_mean_and_deviation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of each track over all frames of the split where it is defined, each (tracks,).
+
+        Raises:
+            CorpusError: a track that is never defined, or never varies.
+        """
+        values = np.concatenate(self._tracks).astype(np.float64)
+        for name, track in zip(self._vocabulary.symbols, values.T, strict=True):
+            defined = track[~np.isnan(track)]
+            if not len(defined) or defined.min() == defined.max():
+                what = "is the same at all frames" if len(defined) else "is defined at no frame"
+                raise CorpusError(f"track {name!r}: {what} of the training set, so there is nothing to learn")
+        return np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+
     def _mixed(
         self, index: int, settings: AugmentSettings, rng: np.random.Generator | None
     ) -> tuple[Features, int, float]:
@@ -185,8 +204,11 @@ class Dataset:
         return mix(log_mel, self._varied(other, settings, rng), share), other, share
 
     def _mixed_targets(self, mixed: Sequence[tuple[Features, int, float]]) -> tuple[Tensor, Tensor]:
-        targets = np.concatenate([self.target(other) for _, other, _ in mixed])
+        targets = self._classes([self.target(other) for _, other, _ in mixed])
         return torch.from_numpy(targets), torch.tensor([share for _, _, share in mixed], dtype=torch.float32)
+
+    def _classes(self, targets: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return np.stack(targets) if self._vocabulary.several else np.concatenate(targets)
 
     def _varied(self, index: int, settings: AugmentSettings, rng: np.random.Generator) -> Features:
         log_mel = np.asarray(self.store[index])
@@ -197,7 +219,7 @@ class Dataset:
             settings,
             frame_seconds=self.recipe.features.frame_seconds,
             rng=rng,
-            may_move=self.recipe.task != "label",
+            may_move=self.recipe.task not in ("label", "regress"),
             may_cut=self.recipe.task == "classify",
             least_frames=self._least_frames(index),
             draw_noise=(lambda: other_noise(np.asarray(self.store[int(rng.choice(self.noise))]), rng))
@@ -225,12 +247,17 @@ class Dataset:
                 f"{self.recipe.model.stride}; lower it, or run prep with it and --skip-bad"
             )
 
-    def target(self, index: int) -> NDArray[np.int64]:
-        """Ids of an utterance: its symbols, its class, or the label of each output frame."""
+    def target(self, index: int) -> NDArray[Any]:
+        """An utterance's row of `Batch.targets`, without padding."""
+        if self.recipe.task == "regress":
+            return np.asarray(self._tracks[index][:: self.recipe.model.stride])
         if self.recipe.task == "label":
             n_outputs = int(self._output_lengths[index])
             return _frame_targets(self.utterances[index], n_outputs, self.recipe, self._vocabulary)
-        return self.store.targets(index)
+        ids = self.store.targets(index)
+        if self._vocabulary.several:
+            return np.isin(np.arange(len(self._vocabulary)), ids).astype(np.float32)
+        return ids
 
 
 def batch_order(lengths: NDArray[np.int64], batch_size: int, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:
@@ -262,10 +289,15 @@ def looked_ahead(items: Iterator[T]) -> Iterator[T]:
             yield item  # type: ignore[misc]
 
 
-def _frame_targets(utterance: Utterance, n_outputs: int, recipe: Recipe, vocabulary: Vocabulary) -> NDArray[np.int64]:
-    """The label of each output frame: that of the segment its centre lies in."""
-    targets = np.full(n_outputs, vocabulary.encode(NO_LABEL)[0], np.int64)
+def _frame_targets(utterance: Utterance, n_outputs: int, recipe: Recipe, vocabulary: Vocabulary) -> NDArray[Any]:
+    """The label of each output frame, or 0 or 1 for each label: that of the segments its centre lies in."""
     centres = np.array([recipe.features.frames_to_seconds(t * recipe.model.stride) for t in range(n_outputs)])
+    several = np.zeros((n_outputs, len(vocabulary)), np.float32)
+    targets = (
+        np.zeros(n_outputs, np.int64) if vocabulary.several else np.full(n_outputs, vocabulary.encode(NO_LABEL)[0])
+    )
     for segment in utterance.segments:
-        targets[(centres >= segment.start) & (centres < segment.end)] = vocabulary.encode(segment.label)[0]
-    return targets
+        inside = (centres >= segment.start) & (centres < segment.end)
+        targets[inside] = vocabulary.encode(segment.label)[0]
+        several[inside, targets[inside]] = 1.0
+    return several if vocabulary.several else targets

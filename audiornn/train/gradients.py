@@ -106,7 +106,8 @@ def layer_curves(network: Network, batch: Batch, task: Any) -> list[GradientCurv
     finally:
         for hook in hooks:
             hook.remove()
-    losses = utterance_losses(network.head(outputs[-1], lengths), lengths, batch, task)
+    scale = getattr(network, "track_scale", None)
+    losses = utterance_losses(network.head(outputs[-1], lengths), lengths, batch, task, scale=scale)
     asked = torch.autograd.grad(losses.sum(), outputs)
     curves = []
     for i, (layer, x, g) in enumerate(zip(network.layers, inputs, asked, strict=True), start=1):

@@ -21,7 +21,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from audiornn.corpus.preparation import Prepared
 from audiornn.errors import TrainingError
 from audiornn.evaluate.error_rates import EditCounts, count_edits
+from audiornn.evaluate.several import choose_thresholds
 from audiornn.files import write_atomically
 from audiornn.listen.decoding import greedy_ctc
 from audiornn.model_file import ModelCard
@@ -69,12 +70,13 @@ class DevScore:
 
 
 def learning_rate(step: int, n_steps: int, settings: TrainingSettings) -> float:
-    """The learning rate of a step: linear warm-up, then half a cosine down to a hundredth of the peak."""
+    """The learning rate of a step: linear warm-up, then half a cosine down to `final_rate` of the peak."""
     n_warmup = max(1, round(settings.warmup * n_steps))
     if step < n_warmup:
         return settings.learning_rate * (step + 1) / n_warmup
     progress = (step - n_warmup) / max(1, n_steps - n_warmup)
-    return settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+    final = settings.final_rate
+    return settings.learning_rate * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def newest_share(step: int, n_batches: int, settings: TrainingSettings) -> float:
@@ -266,6 +268,9 @@ def train(
     )
     if recipe.task == "transcribe" and len(dev_set):
         card = calibrate(card, heard(network.cpu(), dev_set))
+    if recipe.vocabulary.several and len(dev_set):
+        said = ((each.log_probs, dev_set.target(i)) for i, each in enumerate(heard(network.cpu(), dev_set)))
+        card = replace(card, thresholds=choose_thresholds(prepared.vocabulary.symbols, said))
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
 
@@ -279,7 +284,12 @@ def untrained_network(recipe: Recipe, train_set: Dataset, n_outputs: int) -> Net
         n_outputs=n_outputs,
         task=recipe.task,
         normalisation=recipe.features.normalisation,
+        output_kind=recipe.output_kind,
     )
+    if recipe.task == "regress":
+        track_mean, track_deviation = train_set.track_mean_and_deviation()
+        network.track_mean.copy_(torch.from_numpy(track_mean))
+        network.track_scale.copy_(torch.from_numpy(track_deviation))
     if recipe.features.normalisation == "global":
         mean, deviation = train_set.mean_and_deviation()
         network.mean.copy_(torch.from_numpy(mean))
@@ -319,7 +329,8 @@ def dev_score(network: Network, dataset: Dataset, batch_size: int, device: torch
     def score(indices: NDArray[np.int64]) -> tuple[float, list[EditCounts], int, int]:
         batch = dataset.batch(indices).to(device)
         log_probs, output_lengths = network(batch.features, batch.feature_lengths)
-        loss = float(utterance_losses(log_probs, output_lengths, batch, task).sum())
+        scale = getattr(network, "track_scale", None)
+        loss = float(utterance_losses(log_probs, output_lengths, batch, task, scale=scale).sum())
         rows = list(log_probs.cpu().numpy())
         if task != "classify":
             rows = [row[:n] for row, n in zip(rows, output_lengths.tolist(), strict=True)]
@@ -338,8 +349,15 @@ def dev_score(network: Network, dataset: Dataset, batch_size: int, device: torch
     )
 
 
-def count_errors(log_probs: NDArray[np.float32], target: NDArray[np.int64], task: Task) -> EditCounts:
-    """Errors of one utterance, from (T', V) log-probabilities, or (V,) of a class, against target ids."""
+def count_errors(log_probs: NDArray[np.float32], target: NDArray[Any], task: Task) -> EditCounts:
+    """Errors of one utterance, from (T', V) log-probabilities, or (V,) of a class, against its target.
+
+    Of labels that are independent each decision counts, at a probability of a half; values know no errors.
+    """
+    if task == "regress":
+        return EditCounts(0, 0, 0, 0)
+    if target.dtype.kind == "f":
+        return EditCounts(int(((log_probs > math.log(0.5)) != target).sum()), 0, 0, target.size)
     if task == "classify":
         return EditCounts(int(log_probs.argmax() != target[0]), 0, 0, 1)
     if task == "label":
@@ -352,8 +370,12 @@ def epoch_line(metrics: dict[str, Any], score: DevScore, recipe: Recipe, n_steps
     line = (
         f"epoch {metrics['epoch']:3d}/{recipe.training.epochs}  step {metrics['step']:6,}  "
         f"loss {metrics['train_loss']:.4f}  {dev} loss {score.loss:.4f}  "
-        f"{dev} error rate {100 * score.error_rate:6.2f} % ({score.errors:,}/{score.reference_length:,})  "
-        f"{metrics['frames_per_second']:,} frames/s"
+        + (
+            f"{dev} error rate {100 * score.error_rate:6.2f} % ({score.errors:,}/{score.reference_length:,})  "
+            if recipe.task != "regress"
+            else ""
+        )
+        + f"{metrics['frames_per_second']:,} frames/s"
     )
     if recipe.task == "transcribe":
         line += f"  blank {100 * score.blank_share:.0f} %"

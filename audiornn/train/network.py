@@ -6,12 +6,14 @@ Padding never leaks: an utterance's output is the same alone, padded, or in any 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiornn.features import VARIANCE_FLOOR
-from audiornn.recipe import Task
+from audiornn.recipe import OutputKind, Task
 from audiornn.settings import NetworkSettings
 
 __all__ = [
@@ -31,18 +33,28 @@ class Network(nn.Module):
     Args:
         settings: its shape.
         n_features: coefficients a frame.
-        n_outputs: symbols or labels.
+        n_outputs: symbols, labels or tracks.
         task: "classify" pools the frames; the others give an output a frame.
         normalisation: "global", "utterance" or "none".
+        output_kind: what becomes of the outputs: "softmax" (one holds), "sigmoid" (each for itself), or "linear",
+            brought to the targets' own units by `track_mean` and `track_scale`.
     """
 
     def __init__(
-        self, settings: NetworkSettings, *, n_features: int, n_outputs: int, task: Task, normalisation: str = "global"
+        self,
+        settings: NetworkSettings,
+        *,
+        n_features: int,
+        n_outputs: int,
+        task: Task,
+        normalisation: str = "global",
+        output_kind: OutputKind = "softmax",
     ) -> None:
         super().__init__()
         self.settings = settings
         self.task = task
         self.normalisation = normalisation
+        self.output_kind = output_kind
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
         width = n_features
@@ -63,12 +75,18 @@ class Network(nn.Module):
             width = settings.n_units * (2 if settings.bidirectional else 1)
         if task == "classify" and settings.pooling == "attention":
             self.attention = nn.Sequential(nn.Linear(width, width // 2 or 1), nn.Tanh(), nn.Linear(width // 2 or 1, 1))
+        elif task == "classify" and settings.pooling == "multihead":
+            self.queries = nn.Linear(width, width * settings.pooling_heads)
+            width *= settings.pooling_heads
         self.output = nn.Linear(width, n_outputs)
+        if output_kind == "linear":
+            self.register_buffer("track_mean", torch.zeros(n_outputs))
+            self.register_buffer("track_scale", torch.ones(n_outputs))
 
     def forward(
         self, features: Tensor, lengths: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of a padded batch.
+        """Log-probabilities of a padded batch, or of "linear" outputs the values.
 
         Args:
             features: (B, T, n_features); what stands beyond an utterance's length is never read.
@@ -76,7 +94,7 @@ class Network(nn.Module):
             generator: what dropout draws from while training.
 
         Returns:
-            log_probs: (B, T', n_outputs), T' = ⌈T / stride⌉; for "classify" (B, n_outputs).
+            outputs: (B, T', n_outputs), T' = ⌈T / stride⌉; for "classify" (B, n_outputs).
             output_lengths: (B,) int64, real frames of each among the T'.
         """
         layers, lengths = self.layer_outputs(features, lengths, generator)
@@ -97,12 +115,18 @@ class Network(nn.Module):
         return outputs, lengths
 
     def head(self, x: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Log-probabilities from a recurrent layer's output (T', B, width), of whose frames (B,) lengths are real."""
+        """The outputs from a recurrent layer's (T', B, width), of whose frames (B,) lengths are real."""
         x = self._dropout(x, generator)
         if self.task == "classify":
-            x = self._pooled(x, real_frames(lengths, x.shape[0]).T.unsqueeze(2))  # (B, width)
-            return F.log_softmax(self.output(x), dim=-1)
-        return F.log_softmax(self.output(x), dim=-1).transpose(0, 1)
+            return self._activated(self.output(self._pooled(x, lengths)))
+        return self._activated(self.output(x)).transpose(0, 1)
+
+    def _activated(self, y: Tensor) -> Tensor:
+        if self.output_kind == "softmax":
+            return F.log_softmax(y, dim=-1)
+        if self.output_kind == "sigmoid":
+            return F.logsigmoid(y)
+        return y * self.track_scale + self.track_mean
 
     @property
     def n_parameters(self) -> int:
@@ -163,8 +187,19 @@ class Network(nn.Module):
             x = self.convolutions(x, lengths)
         return x, torch.div(lengths + stride - 1, stride, rounding_mode="floor")
 
-    def _pooled(self, x: Tensor, mask: Tensor) -> Tensor:
-        """One vector an utterance from (T', B, width), read at the real frames of mask (T', B, 1) only."""
+    def _pooled(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """One vector an utterance, (B, width), from the real frames of (T', B, width)."""
+        if self.settings.pooling == "last":
+            last = _frame(x, lengths - 1)
+            half = self.settings.n_units  # a direction that reads backwards ends at the first frame
+            return torch.cat([last[:, :half], x[0, :, half:]], dim=1)
+        mask = real_frames(lengths, x.shape[0]).T.unsqueeze(2)  # (T', B, 1)
+        if self.settings.pooling == "multihead":
+            heads = self.queries(_frame(x, lengths // 2)).unflatten(1, (self.settings.pooling_heads, -1))
+            real = x.masked_fill(~mask, 0.0)
+            scores = torch.einsum("tbw,bhw->tbh", real, heads) / math.sqrt(x.shape[2])
+            weights = scores.masked_fill(~mask, -torch.inf).softmax(dim=0)
+            return torch.einsum("tbh,tbw->bhw", weights, real).flatten(1)
         if self.settings.pooling == "mean":
             return x.masked_fill(~mask, 0.0).sum(dim=0) / mask.sum(dim=0)
         if self.settings.pooling == "max":
@@ -278,6 +313,11 @@ def reverse_within_length(x: Tensor, lengths: Tensor) -> Tensor:
     time = torch.arange(x.shape[0], device=x.device).unsqueeze(1)  # (T, 1)
     source = torch.where(time < lengths, lengths - 1 - time, time)  # (T, B)
     return x.gather(0, source.unsqueeze(2).expand_as(x))
+
+
+def _frame(x: Tensor, index: Tensor) -> Tensor:
+    """The frame of each utterance's own index (B,), from (T, B, width) to (B, width)."""
+    return x.gather(0, index.view(1, -1, 1).expand(1, -1, x.shape[2]))[0]
 
 
 def real_frames(lengths: Tensor, n_frames: int) -> Tensor:

@@ -91,7 +91,8 @@ class Workers:
             generator = torch.Generator(rows.features.device).manual_seed(seed * n_parts + part)
             layers, output_lengths = network.layer_outputs(rows.features, rows.feature_lengths, generator)
             log_probs = network.head(layers[-1], output_lengths, generator)
-            losses = utterance_losses(log_probs, output_lengths, rows, task, smoothing=smoothing)
+            scale = getattr(network, "track_scale", None)
+            losses = utterance_losses(log_probs, output_lengths, rows, task, smoothing=smoothing, scale=scale)
             if middle_ctc:
                 early = network.head(layers[len(layers) // 2 - 1], output_lengths, generator)
                 losses = torch.lerp(losses, utterance_losses(early, output_lengths, rows, task), middle_ctc)
