@@ -154,9 +154,12 @@ def followed_back(layer: nn.RNNBase, x: Tensor, asked: Tensor, frames: Tensor) -
     loss = (hidden[frames, torch.arange(len(frames))] * asked.double()).sum()
     every = [part for handed_on in states for part in handed_on]
     found = torch.autograd.grad(loss, every, allow_unused=True)
-    nothing = torch.zeros(len(frames), dtype=torch.float64)  # a frame after T, an LSTM's c_T
-    squares = torch.stack([nothing if g is None else g[0].square().sum(dim=1) for g in found])
-    return squares.reshape(len(states), -1, len(frames)).sum(dim=1).sqrt().numpy()
+    nothing = torch.zeros_like(hidden[0])  # a frame after T, an LSTM's c_T
+    gradients = torch.stack([nothing if g is None else g[0] for g in found])
+    gradients = gradients.reshape(len(states), -1, *nothing.shape)  # (T, parts of the state, B, n_units)
+    largest = gradients.abs().amax(dim=(1, 3), keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
+    lengths = (gradients / largest).square().sum(dim=(1, 3)).sqrt() * largest[:, 0, :, 0]  # 1e-200 has a square of 0
+    return lengths.detach().numpy()
 
 
 def _curve(name: str, layer: nn.RNNBase, x: Tensor, asked: Tensor, lengths: Tensor) -> GradientCurve:
