@@ -10,7 +10,17 @@ from audiornn.model_file import ModelCard, open_model_file
 from audiornn.settings import NetworkSettings
 from audiornn.train.export import write_model_file
 from audiornn.vocabulary import Vocabulary
-from tests.test_network import HEADS, LENGTHS, N_FEATURES, N_OUTPUTS, SHAPES, network_of, outputs, padded_batch
+from tests.test_network import (
+    HEADS,
+    LENGTHS,
+    N_FEATURES,
+    N_OUTPUTS,
+    OUTPUT_KINDS,
+    SHAPES,
+    network_of,
+    outputs,
+    padded_batch,
+)
 
 
 def card_of(network):
@@ -43,6 +53,18 @@ def test_torch_equals_onnxruntime(settings, task, pooling, tmp_path):
     for i, length in enumerate(LENGTHS.tolist()):
         alone = run(tmp_path / "model.onnx", features[i : i + 1, :length], LENGTHS[i : i + 1], task)[0]
         np.testing.assert_allclose(alone, expected[i].numpy(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("task", "output_kind"), OUTPUT_KINDS)
+@pytest.mark.parametrize("settings", SHAPES[::5])
+def test_other_outputs_are_torchs_too(settings, task, output_kind, tmp_path):
+    network = network_of(settings, task, output_kind=output_kind)
+    with torch.no_grad():
+        network.output.weight.mul_(30)  # logits of ±50 and more: a probability near 1 keeps its distance from it
+        expected = outputs(network, padded_batch(), LENGTHS)
+    write_model_file(tmp_path / "model.onnx", network, card_of(network))
+    for a, b in zip(run(tmp_path / "model.onnx", padded_batch(filler=5.0), LENGTHS, task), expected, strict=True):
+        np.testing.assert_allclose(a, b.numpy(), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("normalisation", ["global", "utterance", "none"])

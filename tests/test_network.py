@@ -24,16 +24,25 @@ SHAPES = [
     for name in [f"{cell}-{'both' if both else 'one'}-{front.get('front', 'none')}"]
 ]
 POOLINGS = ("mean", "max", "last", "attention", "multihead")
+OUTPUT_KINDS = [("classify", "sigmoid"), ("label", "sigmoid"), ("regress", "linear")]
 HEADS = [("transcribe", "attention"), ("label", "attention"), *(("classify", p) for p in POOLINGS)]
 
 
-def network_of(settings, task="transcribe", normalisation="global"):
+def network_of(settings, task="transcribe", normalisation="global", output_kind="softmax"):
     torch.manual_seed(3)
     network = Network(
-        settings, n_features=N_FEATURES, n_outputs=N_OUTPUTS, task=task, normalisation=normalisation
+        settings,
+        n_features=N_FEATURES,
+        n_outputs=N_OUTPUTS,
+        task=task,
+        normalisation=normalisation,
+        output_kind=output_kind,
     ).eval()
     network.mean.normal_()
     network.scale.uniform_(0.5, 2.0)
+    if output_kind == "linear":
+        network.track_mean.normal_()
+        network.track_scale.uniform_(0.5, 2.0)
     return network
 
 
@@ -95,6 +104,41 @@ def test_alone_equals_padded_equals_any_batch_in_any_order(settings, task, pooli
     longer = torch.cat([features, torch.full((len(LENGTHS), 9, N_FEATURES), 77.0)], dim=1)
     for a, b in zip(together, outputs(network, longer, LENGTHS), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("task", "output_kind"), OUTPUT_KINDS)
+@pytest.mark.parametrize("settings", SHAPES[::5])
+def test_other_outputs_alone_equal_those_of_any_batch(settings, task, output_kind):
+    network = network_of(settings, task, output_kind=output_kind)
+    features = padded_batch(filler=float("nan"))
+    together = outputs(network, features, LENGTHS)
+    for i, length in enumerate(LENGTHS.tolist()):
+        alone = outputs(network, features[i : i + 1, :length], LENGTHS[i : i + 1])[0]
+        torch.testing.assert_close(together[i], alone, rtol=0, atol=1e-5)
+
+
+def test_last_is_the_state_that_each_direction_ends_in():
+    settings = NetworkSettings(n_units=6, n_layers=1, dropout=0.0, pooling="last")
+    network = network_of(settings, "classify")
+    layer = network.layers[0]
+    x = padded_batch().transpose(0, 1)
+    pooled = network._pooled(layer(x, LENGTHS), LENGTHS)
+    for i, length in enumerate(LENGTHS.tolist()):
+        ahead = layer.forwards(x[:length, i : i + 1])[0][-1, 0]
+        behind = layer.backwards(x[:length, i : i + 1].flip(0))[0][-1, 0]
+        torch.testing.assert_close(pooled[i], torch.cat([ahead, behind]), rtol=0, atol=1e-6)
+
+
+def test_heads_ask_by_the_middle_frame_and_weigh_all_real_ones():
+    settings = NetworkSettings(n_units=2, n_layers=1, pooling="multihead", pooling_heads=3)
+    network = network_of(settings, "classify")
+    x = torch.randn(int(LENGTHS.max()), len(LENGTHS), 4)
+    pooled = network._pooled(x, LENGTHS)
+    for i, length in enumerate(LENGTHS.tolist()):
+        frames = x[:length, i]
+        queries = network.queries(frames[length // 2]).reshape(3, 4)
+        expected = [((frames @ query / 4**0.5).softmax(0)[:, None] * frames).sum(0) for query in queries]
+        torch.testing.assert_close(pooled[i], torch.cat(expected), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("filler", [1e3, float("nan"), float("inf")])

@@ -132,8 +132,7 @@ def _intonation(n_points: int, rng: np.random.Generator) -> Track:
     falling = -rng.uniform(0, 0.25) * time
     accents = rng.uniform(0.03, 0.22) * _smooth(n_points, rng.uniform(0.06, 0.2), rng)
     unsteady = rng.uniform(0.001, 0.008) * _smooth(n_points, 0.01, rng)
-    octaves: Track = np.clip(own + falling + accents + unsteady, _LOWEST, _HIGHEST)
-    return octaves
+    return np.asarray(np.clip(own + falling + accents + unsteady, _LOWEST, _HIGHEST))
 
 
 def _harmonics(octaves: Track, amplitude: Track, formants: Track, rng: np.random.Generator) -> Track:
@@ -161,7 +160,7 @@ def _resonance(hertz: Track, formants: Track) -> NDArray[np.complex128]:
         centre = formants[:, i : i + 1]
         width = 50.0 + 0.06 * centre
         response *= centre**2 / (centre**2 - hertz**2 + 1j * hertz * width)
-    return response
+    return np.asarray(response)
 
 
 def _noise_bins() -> Track:
@@ -228,7 +227,7 @@ def _smooth(n_points: int, seconds: float, rng: np.random.Generator) -> Track:
     """A random course of unit variance that changes about every so many seconds."""
     rate = HOP / SAMPLE_RATE / seconds
     course = _smoothed(rng.standard_normal(n_points + 200), seconds)[100 : 100 + n_points]
-    return course * math.sqrt(2 * math.sqrt(math.pi) / rate)
+    return np.asarray(course * math.sqrt(2 * math.sqrt(math.pi) / rate))
 
 
 def _smoothed(track: Track, seconds: float) -> Track:
