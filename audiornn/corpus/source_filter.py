@@ -160,11 +160,11 @@ def _resonance(hertz: Track, formants: Track) -> NDArray[np.complex128]:
         centre = formants[:, i : i + 1]
         width = 50.0 + 0.06 * centre
         response *= centre**2 / (centre**2 - hertz**2 + 1j * hertz * width)
-    return np.asarray(response)
+    return response
 
 
 def _noise_bins() -> Track:
-    return np.fft.rfftfreq(4 * HOP, 1 / SAMPLE_RATE)[None]
+    return np.asarray(np.fft.rfftfreq(4 * HOP, 1 / SAMPLE_RATE)[None])
 
 
 def _shaped_noise(level: Track, shape: NDArray[np.complex128] | Track, rng: np.random.Generator) -> Track:
@@ -227,7 +227,7 @@ def _smooth(n_points: int, seconds: float, rng: np.random.Generator) -> Track:
     """A random course of unit variance that changes about every so many seconds."""
     rate = HOP / SAMPLE_RATE / seconds
     course = _smoothed(rng.standard_normal(n_points + 200), seconds)[100 : 100 + n_points]
-    return np.asarray(course * math.sqrt(2 * math.sqrt(math.pi) / rate))
+    return course * math.sqrt(2 * math.sqrt(math.pi) / rate)
 
 
 def _smoothed(track: Track, seconds: float) -> Track:
