@@ -14,6 +14,7 @@ from audiornn import __version__
 from audiornn.errors import AudiornnError
 from audiornn.files import explain_write_error
 from audiornn.verbs.evaluating import evaluate, lm
+from audiornn.verbs.gradients import gradients
 from audiornn.verbs.listening import align, track, transcribe
 from audiornn.verbs.models import export, info
 from audiornn.verbs.preparing import audit, new, prep
@@ -251,6 +252,20 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--output", type=Path, metavar="FILE", help="where to write it (beside the model)")
     places(p, "data", "runs")
 
+    p = verb(gradients, "measure how far back a network's gradient reaches, and cells remember")
+    p.add_argument("source", nargs="?", metavar="RECIPE|RUN", help="a prepared recipe (the last), or a run's folder")
+    p.add_argument(
+        "--lags",
+        type=_counts,
+        default=[5, 10, 20, 40, 100, 1000],
+        metavar="N,N…",
+        help="of the memory task, in frames (5,10,20,40,100,1000)",
+    )
+    p.add_argument("--steps", type=_count, default=200, metavar="N", help="of each training, at most (200)")
+    p.add_argument("--seeds", type=_seeds, default=[1], metavar="N,N…", help="of the memory task (1)")
+    p.add_argument("--output", type=Path, metavar="FILE", help="the picture (gradients.png beside what is measured)")
+    places(p, "data", "set", "format")
+
     p = verb(info, "print what a model file says of itself")
     p.add_argument("model", nargs="?", type=Path, metavar="MODEL", help="a model file or a run (the one trained last)")
     places(p, "runs", "format")
@@ -329,6 +344,10 @@ def _count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} must be a whole number, at least 1")
     return value
+
+
+def _counts(text: str) -> list[int]:
+    return [_count(part) for part in text.split(",")]
 
 
 def _seeds(text: str) -> list[int]:

@@ -42,6 +42,9 @@ class NetworkSettings:
             Rybakov et al. 2020).
         pooling_heads: of "multihead".
         activation: the vanilla cell's.
+        memory: frames; the gates begin open, so that what a unit holds lasts as long as 1…`memory` frames, another
+            time each (chrono initialisation, Tallec & Ollivier 2018). 0 leaves them half open, as PyTorch does: about
+            two frames.
     """
 
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
@@ -56,7 +59,8 @@ class NetworkSettings:
     stride: int = 1
     pooling: Literal["mean", "max", "last", "attention", "multihead"] = "attention"
     pooling_heads: int = 4
-    activation: Literal["tanh", "relu"] = "tanh"
+    activation: Literal["tanh", "relu", "logistic"] = "tanh"
+    memory: int = 0
 
     def __post_init__(self) -> None:
         _require(
@@ -72,6 +76,11 @@ class NetworkSettings:
             ),
             front_layers=(self.front_layers >= 2, self.front_layers, "at least 2"),
             front_channels=(self.front_channels >= 1, self.front_channels, "at least 1"),
+            memory=(
+                self.memory == 0 or (self.memory >= 3 and self.cell != "rnn"),
+                self.memory,
+                "0, or at least 3 frames of a cell with gates ('lstm', 'gru')",
+            ),
             pooling_heads=(self.pooling_heads >= 1, self.pooling_heads, "at least 1"),
         )
 

@@ -151,6 +151,8 @@ def test_an_unknown_recipe_is_named_with_the_nearest(tmp_path, monkeypatch):
         ("[features]\nfmin = nan", ["fmin"]),
         ("[model]\nn_layers = 0", ["model.n_layers = 0", "at least 1"]),
         ("[model]\ndropout = 1.0", ["model.dropout"]),
+        ("[model]\nmemory = 2", ["model.memory = 2", "at least 3"]),
+        ("[model]\ncell = 'rnn'\nmemory = 100", ["model.memory = 100", "'lstm', 'gru'"]),
         ("[model]\nstride = 2", ["front", "stride = 2"]),
         ("[augment]\ngain = -1.0", ["augment.gain"]),
         ("[augment]\nband_mask_share = 1.5", ["augment.band_mask_share"]),

@@ -29,6 +29,7 @@ _OPSET = 17
 _IR_VERSION = 8
 #: Of a network that normalises each recording by itself: what it is to be normalised by.
 _RECORDING = ("recording_mean", "recording_scale")
+_ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "logistic": "Sigmoid"}
 _GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 
 
@@ -219,7 +220,7 @@ class _Graph:
         if cell == "gru":
             attributes["linear_before_reset"] = 1  # torch applies the reset gate after the matrix product
         elif cell == "rnn":
-            attributes["activations"] = [self.settings.activation.capitalize()] * len(directions)
+            attributes["activations"] = [_ACTIVATIONS[self.settings.activation]] * len(directions)
         weights = [
             self.constant(f"{name}.{what}", np.stack([_gates(d, what, cell) for d in directions]))
             for what in ("W", "R", "B")

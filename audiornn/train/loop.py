@@ -47,7 +47,7 @@ from audiornn.train.network import Network
 from audiornn.train.parallel import Workers, n_workers
 from audiornn.train.weight_noise import noisy_weights
 
-__all__ = ["DevScore", "Interrupted", "learning_rate", "train"]
+__all__ = ["DevScore", "Interrupted", "learning_rate", "train", "untrained_network"]
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
@@ -115,24 +115,7 @@ def train(
     train_set = Dataset(prepared, "train", recipe, prepared.vocabulary)
     dev_set = Dataset(prepared, "dev", recipe, prepared.vocabulary)
 
-    torch.manual_seed(settings.seed)
-    network = Network(
-        recipe.model,
-        n_features=recipe.features.n_features,
-        n_outputs=len(prepared.vocabulary),
-        task=recipe.task,
-        normalisation=recipe.features.normalisation,
-        output_kind=recipe.output_kind,
-    )
-    if recipe.task == "regress":
-        track_mean, track_deviation = train_set.track_mean_and_deviation()
-        network.track_mean.copy_(torch.from_numpy(track_mean))
-        network.track_scale.copy_(torch.from_numpy(track_deviation))
-    if recipe.features.normalisation == "global":
-        mean, deviation = train_set.mean_and_deviation()
-        network.mean.copy_(torch.from_numpy(mean))
-        network.scale.copy_(torch.from_numpy(1 / np.maximum(deviation, 1e-3)))
-    network.to(device)
+    network = untrained_network(recipe, train_set, len(prepared.vocabulary)).to(device)
     averaged = copy.deepcopy(network)
     names = {parameter: name for name, parameter in network.named_parameters()}
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=settings.weight_decay)
@@ -290,6 +273,28 @@ def train(
         card = replace(card, thresholds=choose_thresholds(prepared.vocabulary.symbols, said))
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
+
+
+def untrained_network(recipe: Recipe, train_set: Dataset, n_outputs: int) -> Network:
+    """A recipe's network as training begins: weights from the seed, normalisation from the training set."""
+    torch.manual_seed(recipe.training.seed)
+    network = Network(
+        recipe.model,
+        n_features=recipe.features.n_features,
+        n_outputs=n_outputs,
+        task=recipe.task,
+        normalisation=recipe.features.normalisation,
+        output_kind=recipe.output_kind,
+    )
+    if recipe.task == "regress":
+        track_mean, track_deviation = train_set.track_mean_and_deviation()
+        network.track_mean.copy_(torch.from_numpy(track_mean))
+        network.track_scale.copy_(torch.from_numpy(track_deviation))
+    if recipe.features.normalisation == "global":
+        mean, deviation = train_set.mean_and_deviation()
+        network.mean.copy_(torch.from_numpy(mean))
+        network.scale.copy_(torch.from_numpy(1 / np.maximum(deviation, 1e-3)))
+    return network
 
 
 @torch.no_grad()

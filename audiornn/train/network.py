@@ -16,7 +16,15 @@ from audiornn.features import VARIANCE_FLOOR
 from audiornn.recipe import OutputKind, Task
 from audiornn.settings import NetworkSettings
 
-__all__ = ["BidirectionalLayer", "Convolutions", "Network", "real_frames", "reverse_within_length"]
+__all__ = [
+    "BidirectionalLayer",
+    "Convolutions",
+    "LogisticRNN",
+    "Network",
+    "real_frames",
+    "recurrent_cell",
+    "reverse_within_length",
+]
 
 
 class Network(nn.Module):
@@ -258,8 +266,46 @@ class BidirectionalLayer(nn.Module):
 def recurrent_cell(settings: NetworkSettings, n_inputs: int) -> nn.RNNBase:
     """One direction of one layer, time-major."""
     if settings.cell == "rnn":
+        if settings.activation == "logistic":
+            return LogisticRNN(n_inputs, settings.n_units)
         return nn.RNN(n_inputs, settings.n_units, nonlinearity=settings.activation)
-    return (nn.LSTM if settings.cell == "lstm" else nn.GRU)(n_inputs, settings.n_units)
+    layer = (nn.LSTM if settings.cell == "lstm" else nn.GRU)(n_inputs, settings.n_units)
+    if settings.memory:
+        open_gates(layer, settings.memory)
+    return layer
+
+
+@torch.no_grad()
+def open_gates(layer: nn.RNNBase, memory: int) -> None:
+    """Let each unit hold what it has for a time of its own among 1…`memory` frames (Tallec & Ollivier 2018).
+
+    A gate at σ(b) keeps that share a frame, so that what it holds lasts 1 + eᵇ frames: b = log u, u uniform. An LSTM's
+    input gate takes in as little as the forget gate lets go, as a GRU's one gate does by itself.
+    """
+    n = layer.hidden_size
+    kept = torch.empty(n).uniform_(1, memory - 1).log_()
+    for bias, gate in ((layer.bias_ih_l0, kept), (layer.bias_hh_l0, torch.zeros(n))):
+        bias[n : 2 * n] = gate  # an LSTM's forget gate, a GRU's update gate
+        if isinstance(layer, nn.LSTM):
+            bias[:n] = -gate
+
+
+class LogisticRNN(nn.RNN):
+    """The vanilla cell with the logistic function, h_t = σ(W x_t + U h_{t−1} + b).
+
+    PyTorch has kernels for tanh and ReLU only, but σ(a) = (1 + tanh(a / 2)) / 2: with g = 2 h − 1 this is the tanh
+    cell g_t = tanh(W/2 x_t + U/4 g_{t−1} + b/2 + U/4 · 1), computed at its speed. Parameters are those of `nn.RNN`.
+    """
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(T, B, n_inputs), and (1, B, n_units) before it, to all states (T, B, n_units) and the last."""
+        if state is None:
+            state = x.new_zeros(1, x.shape[1], self.hidden_size)
+        recurrent = self.weight_hh_l0 / 4
+        bias = self.bias_hh_l0 / 2 + recurrent.sum(dim=1)
+        weights = [self.weight_ih_l0 / 2, recurrent, self.bias_ih_l0 / 2, bias]
+        g, last = torch.rnn_tanh(x, 2 * state - 1, weights, True, 1, 0.0, self.training, False, False)
+        return (1 + g) / 2, (1 + last) / 2
 
 
 def reverse_within_length(x: Tensor, lengths: Tensor) -> Tensor:
