@@ -190,7 +190,12 @@ def train(
                 for group in optimiser.param_groups:
                     group["lr"] = learning_rate(step, n_steps, settings)
                 losses = workers.losses_and_gradients(
-                    network, batch, recipe.task, settings.seed * 1_000_003 + step, smoothing=settings.label_smoothing
+                    network,
+                    batch,
+                    recipe.task,
+                    settings.seed * 1_000_003 + step,
+                    smoothing=settings.label_smoothing,
+                    bf16=settings.precision == "bf16",
                 )
                 loss = losses.mean()
                 if not torch.isfinite(loss):

@@ -80,8 +80,8 @@ class Network(nn.Module):
         x = self._dropout(x, generator)
         if self.task == "classify":
             x = self._pooled(x, real_frames(lengths, x.shape[0]).T.unsqueeze(2))  # (B, width)
-            return F.log_softmax(self.output(x), dim=-1), lengths
-        return F.log_softmax(self.output(x), dim=-1).transpose(0, 1), lengths
+            return F.log_softmax(self.output(x).float(), dim=-1), lengths
+        return F.log_softmax(self.output(x).float(), dim=-1).transpose(0, 1), lengths
 
     @property
     def n_parameters(self) -> int:

@@ -60,7 +60,7 @@ class Workers:
         return list(self._pool.map(function, items))
 
     def losses_and_gradients(
-        self, network: Network, batch: Batch, task: Task, seed: int, *, smoothing: float = 0.0
+        self, network: Network, batch: Batch, task: Task, seed: int, *, smoothing: float = 0.0, bf16: bool = False
     ) -> Tensor:
         """Compute a batch's losses, and put the gradients of their mean into the network's parameters.
 
@@ -70,6 +70,7 @@ class Workers:
             task: the network's.
             seed: of dropout.
             smoothing: of a class' target.
+            bf16: whether the network computes in bfloat16; weights, losses and their sum stay float32.
 
         Returns:
             The loss of each utterance, (B,), detached, in the batch's order.
@@ -81,7 +82,8 @@ class Workers:
         def compute(part: int) -> tuple[Tensor, Sequence[Tensor]]:
             rows = batch.rows(part, n_parts)
             generator = torch.Generator(rows.features.device).manual_seed(seed * n_parts + part)
-            log_probs, output_lengths = network(rows.features, rows.feature_lengths, generator)
+            with torch.autocast(rows.features.device.type, torch.bfloat16, enabled=bf16):
+                log_probs, output_lengths = network(rows.features, rows.feature_lengths, generator)
             losses = utterance_losses(log_probs, output_lengths, rows, task, smoothing=smoothing)
             gradients = torch.autograd.grad(losses.sum() / n_utterances, parameters)
             return losses.detach(), gradients
