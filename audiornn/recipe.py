@@ -73,6 +73,13 @@ class Recipe:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     folder: Path | None = field(default=None, compare=False)
 
+    def __post_init__(self) -> None:
+        if self.training.middle_ctc and (self.task != "transcribe" or self.model.n_layers < 2):
+            raise SettingsError(
+                f"training.middle_ctc = {self.training.middle_ctc} needs task = 'transcribe' and two layers, "
+                f"not {self.task!r} and model.n_layers = {self.model.n_layers}"
+            )
+
     def to_json(self) -> dict[str, Any]:
         """Plain types, for `prepared.json` and a run's `recipe.json`."""
         settings = dataclasses.asdict(dataclasses.replace(self, folder=None))
@@ -199,7 +206,10 @@ def _build(name: str, entry: dict[str, Any], *, where: str, folder: Path | None)
         if key not in own or key in ("name", "folder"):
             raise SettingsError(f"{where}: unknown key {key!r}{nearest(key, [*own, *_SECTIONS])}")
         values[key] = _checked(value, hints[key], key, where)
-    return Recipe(name=name, folder=folder, **values)
+    try:
+        return Recipe(name=name, folder=folder, **values)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from None
 
 
 def _section(kind: type[Any], given: Mapping[str, Any], section: str, where: str) -> Any:

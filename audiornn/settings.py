@@ -30,6 +30,7 @@ class NetworkSettings:
         n_layers: recurrent layers.
         n_units: units a direction.
         dropout: between layers and before the output, while training.
+        variational_dropout: dropout leaves out the same units at every frame of an utterance (Gal & Ghahramani 2016).
         front: what stands before the first layer: nothing, "stack" joins `stride` frames to one, "conv" is a
             convolution over 2 · stride + 1 frames with that stride and a ReLU, "conv2d" convolves over time and bands.
         front_layers: convolutions of "conv2d": the first halves the bands, the second halves them again and takes the
@@ -45,6 +46,7 @@ class NetworkSettings:
     n_layers: int = 2
     n_units: int = 128
     dropout: float = 0.2
+    variational_dropout: bool = False
     front: Literal["none", "stack", "conv", "conv2d"] = "none"
     front_layers: int = 3
     front_channels: int = 32
@@ -190,6 +192,10 @@ class TrainingSettings:
         weight_decay: AdamW's.
         clip_norm: gradients longer than this are shortened to it.
         label_smoothing: share of a classifier's target that goes to all labels alike.
+        weight_noise: standard deviation of what is added to every weight at a step, another noise each time, and taken
+            away again (Graves 2011); biases have none.
+        middle_ctc: share of CTC's loss that is counted at the middle layer, through the same output (Lee & Watanabe
+            2021): a deep network's lower half learns sooner.
         average: epochs; the weights that are scored and kept are a moving average over about so many, which does
             better than any one step's. 0 keeps the last step's.
         balanced: of the commonest label an epoch takes no more recordings than there are of the next, others each time.
@@ -209,6 +215,8 @@ class TrainingSettings:
     weight_decay: float = 0.01
     clip_norm: float = 5.0
     label_smoothing: float = 0.0
+    weight_noise: float = 0.0
+    middle_ctc: float = 0.0
     average: float = 2.0
     balanced: bool = False
     patience: int = 15
@@ -228,6 +236,8 @@ class TrainingSettings:
             weight_decay=(self.weight_decay >= 0, self.weight_decay, "at least 0"),
             clip_norm=(self.clip_norm > 0, self.clip_norm, "above 0"),
             label_smoothing=(0 <= self.label_smoothing < 1, self.label_smoothing, "in 0…1"),
+            weight_noise=(0 <= self.weight_noise < math.inf, self.weight_noise, "at least 0"),
+            middle_ctc=(0 <= self.middle_ctc < 1, self.middle_ctc, "in 0…1"),
             average=(0 <= self.average < math.inf, self.average, "at least 0"),
             patience=(self.patience >= 1, self.patience, "at least 1"),
             checkpoint_steps=(self.checkpoint_steps >= 1, self.checkpoint_steps, "at least 1"),

@@ -88,6 +88,17 @@ def test_stopped_and_resumed_ends_bit_for_bit_the_same(task, short, tmp_path, mo
         assert_same_run(tmp_path / "whole", tmp_path / name)
 
 
+def test_all_that_varies_a_step_is_resumed_bit_for_bit(short, tmp_path, monkeypatch):
+    ready, recipe = short(weight_noise=0.05, threads=2)
+    two_layers = replace(recipe.model, n_layers=2, variational_dropout=True)
+    recipe = replace(recipe, model=two_layers, training=replace(recipe.training, middle_ctc=0.3))
+    quiet(ready, recipe, tmp_path / "whole")
+    with stopping_at(5, monkeypatch), pytest.raises(Interrupted):
+        quiet(ready, recipe, tmp_path / "stopped")
+    quiet(ready, recipe, tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_killed_and_resumed_ends_bit_for_bit_the_same(threads, short, tmp_path, monkeypatch):
     ready, recipe = short(checkpoint_steps=5, threads=threads)

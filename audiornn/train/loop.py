@@ -44,6 +44,7 @@ from audiornn.train.export import write_model_file
 from audiornn.train.losses import utterance_losses
 from audiornn.train.network import Network
 from audiornn.train.parallel import Workers, n_workers
+from audiornn.train.weight_noise import noisy_weights
 
 __all__ = ["DevScore", "Interrupted", "learning_rate", "train"]
 
@@ -189,14 +190,17 @@ def train(
                 batch = batch.to(device)
                 for group in optimiser.param_groups:
                     group["lr"] = learning_rate(step, n_steps, settings)
-                losses = workers.losses_and_gradients(
-                    network,
-                    batch,
-                    recipe.task,
-                    settings.seed * 1_000_003 + step,
-                    smoothing=settings.label_smoothing,
-                    bf16=settings.precision == "bf16",
-                )
+                seed = settings.seed * 1_000_003 + step
+                with noisy_weights(network, settings.weight_noise, seed):
+                    losses = workers.losses_and_gradients(
+                        network,
+                        batch,
+                        recipe.task,
+                        seed,
+                        smoothing=settings.label_smoothing,
+                        middle_ctc=settings.middle_ctc,
+                        bf16=settings.precision == "bf16",
+                    )
                 loss = losses.mean()
                 if not torch.isfinite(loss):
                     raise not_finite(losses, batch.ids, step, run_dir)

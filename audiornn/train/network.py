@@ -71,17 +71,30 @@ class Network(nn.Module):
             log_probs: (B, T', n_outputs), T' = ⌈T / stride⌉; for "classify" (B, n_outputs).
             output_lengths: (B,) int64, real frames of each among the T'.
         """
+        layers, lengths = self.layer_outputs(features, lengths, generator)
+        return self.head(layers[-1], lengths, generator), lengths
+
+    def layer_outputs(
+        self, features: Tensor, lengths: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[list[Tensor], Tensor]:
+        """What each recurrent layer gives, (T', B, width), and the output lengths; arguments as of `forward`."""
         x = self._normalised(features, real_frames(lengths, features.shape[1]))
         x, lengths = self._front(x, lengths)
         x = x.transpose(0, 1)  # (T', B, width)
+        outputs: list[Tensor] = []
         for layer in self.layers:
-            x = self._dropout(x, generator) if layer is not self.layers[0] else x
+            x = self._dropout(x, generator) if outputs else x
             x = layer(x, lengths) if isinstance(layer, BidirectionalLayer) else layer(x)[0]
+            outputs.append(x)
+        return outputs, lengths
+
+    def head(self, x: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Log-probabilities from a recurrent layer's output (T', B, width), of whose frames (B,) lengths are real."""
         x = self._dropout(x, generator)
         if self.task == "classify":
             x = self._pooled(x, real_frames(lengths, x.shape[0]).T.unsqueeze(2))  # (B, width)
-            return F.log_softmax(self.output(x).float(), dim=-1), lengths
-        return F.log_softmax(self.output(x).float(), dim=-1).transpose(0, 1), lengths
+            return F.log_softmax(self.output(x).float(), dim=-1)
+        return F.log_softmax(self.output(x).float(), dim=-1).transpose(0, 1)
 
     @property
     def n_parameters(self) -> int:
@@ -112,11 +125,12 @@ class Network(nn.Module):
         return sum(counted)
 
     def _dropout(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Dropout that draws from a source of its own, so that parts of a batch may be computed side by side."""
+        """Dropout of (T', B, width), from a source of its own so that parts of a batch may be computed side by side."""
         rate = self.settings.dropout
         if not self.training or rate == 0:
             return x
-        kept = torch.rand(x.shape, device=x.device, generator=generator) >= rate
+        shape = (1, *x.shape[1:]) if self.settings.variational_dropout else x.shape
+        kept = torch.rand(shape, device=x.device, generator=generator) >= rate
         return x * kept / (1 - rate)
 
     def _normalised(self, features: Tensor, mask: Tensor) -> Tensor:

@@ -60,7 +60,15 @@ class Workers:
         return list(self._pool.map(function, items))
 
     def losses_and_gradients(
-        self, network: Network, batch: Batch, task: Task, seed: int, *, smoothing: float = 0.0, bf16: bool = False
+        self,
+        network: Network,
+        batch: Batch,
+        task: Task,
+        seed: int,
+        *,
+        smoothing: float = 0.0,
+        middle_ctc: float = 0.0,
+        bf16: bool = False,
     ) -> Tensor:
         """Compute a batch's losses, and put the gradients of their mean into the network's parameters.
 
@@ -71,6 +79,7 @@ class Workers:
             seed: of dropout.
             smoothing: of a class' target.
             bf16: whether the network computes in bfloat16; weights, losses and their sum stay float32.
+            middle_ctc: share of the loss that the middle layer's output counts for.
 
         Returns:
             The loss of each utterance, (B,), detached, in the batch's order.
@@ -83,8 +92,12 @@ class Workers:
             rows = batch.rows(part, n_parts)
             generator = torch.Generator(rows.features.device).manual_seed(seed * n_parts + part)
             with torch.autocast(rows.features.device.type, torch.bfloat16, enabled=bf16):
-                log_probs, output_lengths = network(rows.features, rows.feature_lengths, generator)
+                layers, output_lengths = network.layer_outputs(rows.features, rows.feature_lengths, generator)
+                log_probs = network.head(layers[-1], output_lengths, generator)
+                early = network.head(layers[len(layers) // 2 - 1], output_lengths, generator) if middle_ctc else None
             losses = utterance_losses(log_probs, output_lengths, rows, task, smoothing=smoothing)
+            if early is not None:
+                losses = torch.lerp(losses, utterance_losses(early, output_lengths, rows, task), middle_ctc)
             gradients = torch.autograd.grad(losses.sum() / n_utterances, parameters)
             return losses.detach(), gradients
 
