@@ -278,6 +278,7 @@ def losses_and_gradients(workers: Workers, network: Network, batch: Batch, recip
             seed,
             smoothing=settings.label_smoothing,
             middle_ctc=settings.middle_ctc,
+            bf16=settings.precision == "bf16",
         )
 
 
