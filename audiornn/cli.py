@@ -14,6 +14,7 @@ from audiornn import __version__
 from audiornn.errors import AudiornnError
 from audiornn.files import explain_write_error
 from audiornn.verbs.evaluating import evaluate, lm
+from audiornn.verbs.labelling import label
 from audiornn.verbs.listening import align, transcribe
 from audiornn.verbs.models import export, info
 from audiornn.verbs.preparing import audit, new, prep
@@ -157,7 +158,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--tune",
         action="store_true",
-        help="choose the decoding, or the thresholds of keywords, on dev and keep it in the model file",
+        help="choose on dev the decoding, the thresholds of keywords, or how labels become segments; the model file "
+        "keeps it",
     )
     decoding(p)
     places(p, "data", "runs", "set", "format")
@@ -219,7 +221,7 @@ def _parser() -> argparse.ArgumentParser:
         to.add_argument(
             "--format",
             dest="output_format",
-            choices=("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm"),
+            choices=("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm", "audacity", "elan", "csv"),
             default="text",
         )
         places(to, "runs")
@@ -231,6 +233,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     decoding(p)
     p.add_argument("--n-best", action=_Decoding, type=_count, metavar="N", help="the N best texts with their scores")
+    listening(p)
+
+    p = verb(label, "mark in recordings when each label holds: segments, with a model that labels frames")
+    p.add_argument("files", nargs="+", metavar="FILE", help="recordings, folders of them, or - for standard input")
+    p.add_argument(
+        "--look-ahead", type=_seconds, metavar="SECONDS", help="see no further than a stream would (all it needs)"
+    )
+    group = p.add_argument_group("segments", "for all labels, instead of what the model file says")
+    group.add_argument("--onset", type=_score, metavar="X", help="what a label must reach to begin, 0…1")
+    group.add_argument("--offset", type=_score, metavar="X", help="below which it ends")
+    group.add_argument("--median", type=_seconds, metavar="SECONDS", help="length of the median filter")
+    group.add_argument("--least-segment", type=_seconds, metavar="SECONDS", help="drop shorter segments")
+    group.add_argument("--least-gap", type=_seconds, metavar="SECONDS", help="fill shorter gaps")
     listening(p)
 
     p = verb(align, "lay a known text along its recording: when each word is said, and where the two do not fit")

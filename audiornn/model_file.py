@@ -53,6 +53,8 @@ class ModelCard:
         results: error rates measured so far, by split.
         spotting: when a keyword's score becomes a hit, as `listen.keywords` reads it; empty is its defaults.
         decoding: how its log-probabilities become text, as `listen.decoders` reads it; empty is greedy.
+        segments: how the labels of frames become segments, as `listen.segments` reads it; empty is the most probable
+            label of each frame.
     """
 
     task: str
@@ -69,6 +71,7 @@ class ModelCard:
     results: Mapping[str, Any] = field(default_factory=dict)
     spotting: Mapping[str, Any] = field(default_factory=dict)
     decoding: Mapping[str, Any] = field(default_factory=dict)
+    segments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def output_seconds(self) -> float:

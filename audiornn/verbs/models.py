@@ -89,8 +89,6 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
             entry["decoding"]["language_model"] = f"{len(entry['decoding']['language_model']):,} bytes"
         print(json.dumps({"model": str(path), **entry}, ensure_ascii=False))
         return 0
-    decoding = {**card.decoding}
-    decoding["language_model"] = "yes" if "language_model" in decoding else "no"
     symbols = list(card.vocabulary.symbols)
     shown = ", ".join(map(repr, symbols[:40])) + (f", … ({len(symbols)} in all)" if len(symbols) > 40 else "")
     features = card.features
@@ -108,7 +106,8 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         f"{network.get('multiply_adds_a_second', 0) / 1e6:.0f} M multiply-adds a second, "
         f"an output every {1000 * card.output_seconds:g} ms",
         "vocabulary": f"{len(symbols)} {card.vocabulary.unit}s: {shown}",
-        "decoding": ", ".join(f"{key} {value}" for key, value in decoding.items()) if card.decoding else "greedy",
+        **({"decoding": _decoding(card.decoding)} if card.task == "transcribe" else {}),
+        **({"segments": _segments(card.segments)} if card.task == "label" else {}),
         "training": ", ".join(f"{key} {value}" for key, value in card.training.items() if key != "digests"),
         "licence": card.licence or "not stated",
         **({"spots": ", ".join(_spotted(card.spotting))} if card.spotting.get("thresholds") else {}),
@@ -122,6 +121,18 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
     for key, value in rows.items():
         print(f"{key:{width}}  {value}")
     return 0
+
+
+def _decoding(decoding: Mapping[str, Any]) -> str:
+    shown = {**decoding, "language_model": "yes" if "language_model" in decoding else "no"}
+    return ", ".join(f"{key} {value}" for key, value in shown.items()) if decoding else "greedy"
+
+
+def _segments(settings: Mapping[str, Any]) -> str:
+    if not settings:
+        return "the most probable label of each frame"
+    labels = "".join(f"; {label}: onset {rule['onset']:g}" for label, rule in settings["labels"].items())
+    return ", ".join(f"{key} {value:g}" for key, value in settings.items() if key != "labels") + labels
 
 
 def _spotted(spotting: Mapping[str, Any]) -> list[str]:
