@@ -281,16 +281,26 @@ def _parser() -> argparse.ArgumentParser:
         "--layout",
         default="auto",
         metavar="NAME",
-        help="auto, or: folders, names, table, transcripts, kaldi, lhotse, cmu, huggingface",
+        help="auto, or: folders, names, table, transcripts, labels, kaldi, lhotse, cmu, huggingface",
     )
     p.add_argument(
-        "--label", "--text", dest="text", default="", metavar="WHERE", help="a column, folder:N, or '…(?P<text>…)…'"
+        "--label",
+        "--text",
+        dest="text",
+        default="",
+        metavar="WHERE",
+        help="a column, a tier, folder:N, or '…(?P<text>…)…'",
     )
     p.add_argument("--audio", default="", metavar="COLUMN", help="the column of paths")
     p.add_argument(
         "--speaker", default="auto", metavar="WHERE", help="none, folder, folder:N, column:NAME or '…(?P<speaker>…)…'"
     )
-    p.add_argument("--task", choices=("auto", "classify", "transcribe"), default="auto", help="labels or words (auto)")
+    p.add_argument(
+        "--task",
+        choices=("auto", "classify", "transcribe", "label"),
+        default="auto",
+        help="labels, words, or stretches with labels",
+    )
     p.add_argument("--encoding", default="", metavar="NAME", help="of tables and transcripts, if not UTF-8")
     p.add_argument("--skip-bad", action="store_true", help="leave out, and count, lines whose recording is missing")
     places(p, "format")

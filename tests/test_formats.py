@@ -1,4 +1,4 @@
-"""What we write, other people's programs read: subtitles, Praat, ELAN, NIST's formats; the JSON holds what the text shows."""
+"""What we write, others read: subtitles, Praat, ELAN, NIST's formats; the JSON holds what the text shows."""
 
 import html
 import json

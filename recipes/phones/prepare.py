@@ -1,16 +1,14 @@
-"""AN4's phones: the same utterances and splits as the recipe `an4`, spelled by the corpus' own pronunciation dictionary."""
+"""AN4's phones: the utterances and splits of the recipe `an4`, spelled by the corpus' own pronunciation dictionary."""
 
 from pathlib import Path
 
-from audiornn.corpus.download import fetch
 from audiornn.corpus.manifest import Utterance
 from audiornn.recipe import load_recipe, packaged_recipes
 
 
 def obtain(corpus_dir: Path, *, jobs: int) -> Path:
     """Fetch AN4 into the cache, as `an4` does; `etc/an4.dic` comes with it."""
-    folder = load_recipe(packaged_recipes() / "an4").obtain(corpus_dir, jobs=jobs)
-    return folder
+    return load_recipe(packaged_recipes() / "an4").obtain(corpus_dir, jobs=jobs)
 
 
 def prepare(corpus_dir: Path) -> dict[str, list[Utterance]]:

@@ -20,8 +20,8 @@ from audiornn.corpus.label_files.lines import read_audacity, read_ctm, read_rttm
 from audiornn.corpus.label_files.tables import read_table
 from audiornn.corpus.label_files.textgrid import read_textgrid
 from audiornn.corpus.label_files.timed import Timed
-from audiornn.corpus.layouts.survey import read_text
 from audiornn.corpus.manifest import Segment
+from audiornn.corpus.text_files import read_text
 from audiornn.errors import CorpusError, nearest
 
 __all__ = ["ALL_TIERS", "ENDINGS", "POINT", "LabelFile", "read_label_file", "read_segments"]
@@ -150,6 +150,8 @@ def _check_times(label: Timed, path: Path) -> None:
 
 
 def _widened(points: Sequence[tuple[float, str]], width: float) -> list[Segment]:
+    if not points:
+        return []
     borders = [-math.inf, *((a + b) / 2 for (a, _), (b, _) in pairwise(points)), math.inf]
     return [
         Segment(max(0.0, time - width / 2, low), min(time + width / 2, high), label)

@@ -11,7 +11,7 @@ __all__ = ["read_audacity", "read_ctm", "read_rttm"]
 
 
 def read_audacity(text: str, path: Path) -> list[Timed]:
-    r"""Audacity's labels: start, end and label with tabs between; a line that begins with `\` is a range of frequencies.
+    r"""Audacity's labels: start, end and label with tabs between; a line that begins with `\` is a frequency range.
 
     Some programs write spaces for the tabs, some locales commas for the points.
 
