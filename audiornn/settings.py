@@ -213,7 +213,8 @@ class TrainingSettings:
             2021): a deep network's lower half learns sooner.
         average: epochs; the weights that are scored and kept are a moving average over about so many, which does
             better than any one step's. 0 keeps the last step's.
-        balanced: of the commonest label an epoch takes no more recordings than there are of the next, others each time.
+        balanced: of the commonest label an epoch takes no more recordings than there are of the next, others each time;
+            where frames are labelled, those of all labels together count alike.
         patience: epochs without a better dev metric before training stops.
         checkpoint_steps: steps from one safety copy to the next, besides one an epoch.
         seed: of initial weights, order, augmentation and dropout.
