@@ -36,7 +36,7 @@ class Collection:
     Attributes:
         folder: that the ids are relative to.
         layout: the name of the layout that was read.
-        task: classify where each text is one of few labels, else transcribe.
+        task: classify where each text is one of few labels, else transcribe; spot if that was asked for.
         utterances: in the order of the source.
         splits: train, dev or test by utterance id, where the source says; those that it lacks are still to be drawn.
         understood: lines that say what was read.
@@ -48,7 +48,7 @@ class Collection:
 
     folder: Path
     layout: str
-    task: Literal["classify", "transcribe"]
+    task: Literal["classify", "transcribe", "spot"]
     utterances: tuple[Utterance, ...]
     splits: Mapping[str, str] = field(default_factory=dict)
     understood: tuple[str, ...] = ()

@@ -146,7 +146,7 @@ def prepare_corpus(
         splits={s: [_with_duration(u, found[u.id]) for u in splits[s]] for s in SPLITS},
         measured=read_measures(folder / "features", stored),
         problems=problems,
-        task=recipe.task,
+        task="label" if recipe.labels_frames else recipe.task,
         symbols=lambda text: [] if recipe.vocabulary.unit == "phone" else vocabulary.split(text),
         sample_rate=recipe.features.sample_rate,
         shared_speakers=recipe.shared_speakers,
@@ -173,7 +173,7 @@ def prepare_corpus(
         if not good and splits[split]:
             raise CorpusError(f"split {split}: none of its {len(splits[split])} utterances can be used")
         write_manifest(folder / f"{split}.jsonl", good)
-        targets = [[] if recipe.task == "label" else vocabulary.encode(u.text) for u in good]
+        targets = [[] if recipe.labels_frames else vocabulary.encode(u.text) for u in good]
         FeatureStore.save(folder / f"{split}.npz", [found[u.id] for u in good], targets)
         summary.append(_summary(split, good, vocabulary, recipe))
         digests[split] = digest(good)
@@ -297,7 +297,7 @@ def _lexicon(recipe: Recipe, corpus_dir: Path) -> dict[str, str]:
 
 def _vocabulary(recipe: Recipe, utterances: Sequence[Utterance], lexicon: Mapping[str, str]) -> Vocabulary:
     settings = recipe.vocabulary
-    if recipe.task == "label":
+    if recipe.labels_frames:
         labels = {segment.label for utterance in utterances for segment in utterance.segments}
         found = Vocabulary.build(labels, unit="label", lower_case=settings.lower_case, language=settings.language)
         return dataclasses.replace(found, symbols=(NO_LABEL, *(s for s in found.symbols if s != NO_LABEL)))
@@ -329,7 +329,7 @@ def _with_duration(utterance: Utterance, stored: StoredUtterance) -> Utterance:
 def _target_problem(utterance: Utterance, stored: StoredUtterance, recipe: Recipe, vocabulary: Vocabulary) -> str:
     """Why an utterance cannot be a training target; empty where it can."""
     try:
-        if recipe.task == "label":
+        if recipe.labels_frames:
             for segment in utterance.segments:
                 if not vocabulary.encode(segment.label):
                     return f"segment {segment.start:g}–{segment.end:g} s has no label"
@@ -373,7 +373,7 @@ def _write_bad(dropped: Mapping[str, str], folder: Path) -> None:
 
 
 def _summary(split: str, utterances: Sequence[Utterance], vocabulary: Vocabulary, recipe: Recipe) -> SplitSummary:
-    if recipe.task == "label":
+    if recipe.labels_frames:
         labels = {segment.label for utterance in utterances for segment in utterance.segments}
     else:
         labels = {symbol for text in {u.text for u in utterances} for symbol in vocabulary.split(text)}

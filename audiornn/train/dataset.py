@@ -89,7 +89,7 @@ class Dataset:
             raise CorpusError(f"{prepared.folder}: {split} has features of other utterances; run `audiornn prep` again")
         self.lengths = self.store.lengths
         self.extractor = FeatureExtractor(recipe.features)
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
         self._output_lengths = -(-self.lengths // recipe.model.stride)
         self._needed = self.store.ctc_lengths if recipe.task == "transcribe" else np.ones_like(self.lengths)
         #: Indices of the utterances that serve as noise.
@@ -227,9 +227,9 @@ class Dataset:
 
     def target(self, index: int) -> NDArray[np.int64]:
         """Ids of an utterance: its symbols, its class, or the label of each output frame."""
-        if self.recipe.task == "label":
+        if self.recipe.labels_frames:
             n_outputs = int(self._output_lengths[index])
-            return _frame_targets(self.utterances[index], n_outputs, self.recipe, self._vocabulary)
+            return _frame_targets(self.utterances[index], n_outputs, self.recipe, self.vocabulary)
         return self.store.targets(index)
 
 

@@ -60,7 +60,14 @@ class Workers:
         return list(self._pool.map(function, items))
 
     def losses_and_gradients(
-        self, network: Network, batch: Batch, task: Task, seed: int, *, smoothing: float = 0.0
+        self,
+        network: Network,
+        batch: Batch,
+        task: Task,
+        seed: int,
+        *,
+        smoothing: float = 0.0,
+        pooling: str = "mean",
     ) -> Tensor:
         """Compute a batch's losses, and put the gradients of their mean into the network's parameters.
 
@@ -70,6 +77,7 @@ class Workers:
             task: the network's.
             seed: of dropout.
             smoothing: of a class' target.
+            pooling: of a keyword's frames.
 
         Returns:
             The loss of each utterance, (B,), detached, in the batch's order.
@@ -82,7 +90,7 @@ class Workers:
             rows = batch.rows(part, n_parts)
             generator = torch.Generator(rows.features.device).manual_seed(seed * n_parts + part)
             log_probs, output_lengths = network(rows.features, rows.feature_lengths, generator)
-            losses = utterance_losses(log_probs, output_lengths, rows, task, smoothing=smoothing)
+            losses = utterance_losses(log_probs, output_lengths, rows, task, smoothing=smoothing, pooling=pooling)
             gradients = torch.autograd.grad(losses.sum() / n_utterances, parameters)
             return losses.detach(), gradients
 

@@ -115,6 +115,7 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         **{
             f"result on {split}": f"error rate {100 * result['errors'] / max(1, result['reference_length']):.2f} % "
             f"({result['errors']:,} of {result['reference_length']:,})"
+            + (f", {result['false_alarms']} false alarms in {result['hours']:.3g} h" if "hours" in result else "")
             for split, result in card.results.items()
         },
     }
