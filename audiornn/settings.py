@@ -191,6 +191,7 @@ class SpottingSettings:
         keywords: share of examples that hold a keyword.
         fragments: share that hold a part of one, its beginning, its end, or all of it backwards, and do not count.
         others: share that hold another sound of a word's length, placed just as a keyword is.
+        synthetic: share of what synthetic voices say, of the words and of all else, where people say any of it.
         mined: share of the examples of plain background that show where the last epoch's network answered loudest.
         least_snr: decibels from the background up to the word, at least, where the two sound at once.
         most_snr: and at most.
@@ -204,6 +205,7 @@ class SpottingSettings:
     keywords: float = 0.35
     fragments: float = 0.1
     others: float = 0.15
+    synthetic: float = 0.3
     mined: float = 0.5
     least_snr: float = 3.0
     most_snr: float = 30.0
@@ -214,7 +216,7 @@ class SpottingSettings:
         together = self.keywords + self.fragments + self.others
         shares = {
             name: (0 <= getattr(self, name) <= 1, getattr(self, name), "in 0…1")
-            for name in ("keywords", "fragments", "others", "mined")
+            for name in ("keywords", "fragments", "others", "synthetic", "mined")
         }
         _require(
             "spotting",

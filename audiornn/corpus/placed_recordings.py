@@ -88,7 +88,7 @@ def _place(
     free = len(canvas) - sum(map(len, spoken))
     if free < 0.1 * len(canvas):
         raise CorpusError(
-            f"{len(words)} words fill {sum(map(len, spoken)) / rate:.0f} of {len(canvas) / rate:.0f} seconds; they need "
+            f"{len(words)} words fill {sum(map(len, spoken)) / rate:.0f} of {len(canvas) / rate:.0f} seconds and need "
             "room: more minutes, or fewer words"
         )
     gaps = draw.uniform(*_GAPS, len(words) + 1)

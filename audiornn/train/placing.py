@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from audiornn.corpus.preparation import Prepared
+from audiornn.corpus.synthetic_speech import is_synthetic
 from audiornn.errors import CorpusError
 from audiornn.features import LOG_MEL_FLOOR, Features
 from audiornn.recipe import Recipe
@@ -29,6 +31,8 @@ from audiornn.train.dataset import IGNORED, Batch, Dataset
 from audiornn.vocabulary import Vocabulary
 
 __all__ = ["HOLD", "LEAD", "MinedPeak", "PlacedWords", "Word", "frame_targets"]
+
+Floats = NDArray[np.float64]
 
 #: Seconds before a word's end from which its label is asked for, and after it until which.
 LEAD, HOLD = 0.06, 0.15
@@ -105,10 +109,16 @@ class PlacedWords(Dataset):
             if not utterance.segments:
                 others.append(index)
         self.background = np.array(others, np.int64)
-        self._by_label: dict[int, list[Word]] = defaultdict(list)
+        synthetic = recipe.spotting.synthetic
+        by_label: dict[int, list[Word]] = defaultdict(list)
         for word in self.words:
-            self._by_label[word.label].append(word)
-        self._chances = np.cumsum(self.lengths[self.background].astype(np.float64))
+            by_label[word.label].append(word)
+        self._by_label = [
+            (words, self._chances([word.index for word in words], np.ones(len(words)), synthetic))
+            for _, words in sorted(by_label.items())
+        ]
+        self._by_length = self._chances(self.background, self.lengths[self.background], synthetic)
+        self._by_recording = self._chances(self.background, np.ones(len(self.background)), synthetic)
         self.mined: Sequence[MinedPeak] = ()
         self.doubtful: Sequence[MinedPeak] = ()
         if split == "train" and not self.words:
@@ -190,9 +200,18 @@ class PlacedWords(Dataset):
 
     def _draw_word(self, rng: np.random.Generator) -> Word:
         """Each keyword as often as another, however many recordings it has."""
-        labels = sorted(self._by_label)
-        words = self._by_label[labels[int(rng.integers(len(labels)))]]
-        return words[int(rng.integers(len(words)))]
+        words, chances = self._by_label[int(rng.integers(len(self._by_label)))]
+        return words[_drawn(chances, rng)]
+
+    def _chances(self, indices: Sequence[int] | NDArray[np.int64], weights: NDArray[Any], synthetic: float) -> Floats:
+        """Cumulated chances of utterances to be drawn; synthetic voices get their share where people speak, too."""
+        chances = np.asarray(weights, np.float64)
+        made = np.array([is_synthetic(self.utterances[int(index)]) for index in indices], bool)
+        if made.any() and not made.all():
+            chances = np.where(
+                made, chances * synthetic / chances[made].sum(), chances * (1 - synthetic) / chances[~made].sum()
+            )
+        return np.cumsum(chances)
 
     def _spoken(self, word: Word, rng: np.random.Generator, own: AugmentSettings) -> _Sound:
         """A keyword as another voice might say it, with a little of what is around it."""
@@ -204,7 +223,7 @@ class PlacedWords(Dataset):
     def _another(self, n_frames: int, rng: np.random.Generator, own: AugmentSettings) -> _Sound:
         """About so many frames out of the background."""
         n_frames = max(8, round(n_frames * rng.uniform(0.6, 1.4)))
-        index = int(self.background[rng.integers(len(self.background))])  # short recordings as often as long ones
+        index = int(self.background[_drawn(self._by_recording, rng)])  # short recordings as often as long ones
         log_mel = np.asarray(self.store[index])
         n_frames = min(n_frames, len(log_mel))
         begin = int(rng.integers(len(log_mel) - n_frames + 1))
@@ -262,7 +281,7 @@ class PlacedWords(Dataset):
                 peak = self.mined[int(rng.integers(len(self.mined)))]
                 index, begin = peak.index, peak.frame - round(n_wanted * rng.uniform(0.4, 0.97))
             else:
-                index = self._draw_background(rng)
+                index = int(self.background[_drawn(self._by_length, rng)])
                 begin = int(rng.integers(-n_wanted // 4, max(1, int(self.lengths[index]) - n_wanted // 4)))
             begin = max(0, min(begin, int(self.lengths[index]) - n_wanted))
             log_mel = np.asarray(self.store[index])[begin : begin + n_wanted]
@@ -282,11 +301,6 @@ class PlacedWords(Dataset):
             n_left -= n
             mined = False
         return np.concatenate(pieces), np.concatenate(doubts), ", ".join(names)
-
-    def _draw_background(self, rng: np.random.Generator) -> int:
-        """A recording, the longer the likelier."""
-        place = int(np.searchsorted(self._chances, rng.uniform(0, self._chances[-1]), side="right"))
-        return int(self.background[min(place, len(self.background) - 1)])
 
     def _doubt(self, index: int, begin: int, n_frames: int) -> NDArray[np.bool_]:
         """Which frames of a stretch may hold the word."""
@@ -311,6 +325,11 @@ def frame_targets(
     targets[(centres >= (first + last) // 2) & (centres < last + hold + glow)] = IGNORED
     targets[(centres >= last - lead) & (centres < last + hold)] = label
     return targets
+
+
+def _drawn(chances: Floats, rng: np.random.Generator) -> int:
+    """A number, by cumulated chances."""
+    return min(len(chances) - 1, int(np.searchsorted(chances, rng.uniform(0, chances[-1]), side="right")))
 
 
 def _fragment(sound: _Sound, rng: np.random.Generator) -> _Sound:

@@ -9,6 +9,7 @@
 Other corpora may serve as background, each speaker of theirs in one split.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from audiornn.corpus.collection import Collection
@@ -57,7 +58,7 @@ def prepare(
     if counts != EXPECTED:
         raise CorpusError(f"{corpus_dir}: holds {counts}, and not {EXPECTED}; is the corpus complete?")
     others = _below(found.background, corpus_dir / "not_the_wake_word")
-    splits = {name: [] for name in SPLITS}
+    splits: dict[str, list[Utterance]] = {name: [] for name in SPLITS}
     for recordings in (found.keywords, others):
         collection = Collection(corpus_dir, "folders", "classify", tuple(recordings))
         copies = find_copies(collection, jobs=jobs)
@@ -78,18 +79,18 @@ def prepare(
     )
 
 
-def _below(utterances, folder: Path) -> list[Utterance]:
+def _below(utterances: Sequence[Utterance], folder: Path) -> list[Utterance]:
     return [u for u in utterances if folder in u.audio.parents]
 
 
 def _speech_commands(folder: Path) -> dict[str, list[Utterance]]:
     """All its words, by its own lists of dev and test."""
-    listed = {}
+    listed: dict[str, str] = {}
     for name, split in (("validation_list.txt", "dev"), ("testing_list.txt", "test")):
         if not (folder / name).is_file():
             raise CorpusError(f"{folder}: holds no {name}; corpus.speech_commands names the folder of Speech Commands")
         listed |= dict.fromkeys((folder / name).read_text().split(), split)
-    splits = {name: [] for name in SPLITS}
+    splits: dict[str, list[Utterance]] = {name: [] for name in SPLITS}
     for file in sorted(folder.glob("[!_]*/*.wav")):
         key = f"{file.parent.name}/{file.name}"
         speaker = f"speech_commands/{file.name.partition('_')[0]}"
@@ -104,7 +105,7 @@ def _an4(folder: Path) -> dict[str, list[Utterance]]:
         raise CorpusError(f"{folder}: holds no .sph recordings; corpus.an4 names the folder of AN4")
     speakers = sorted({file.parent.name for file in files})
     quarter = {speaker: ("train", "dev", "train", "test")[i % 4] for i, speaker in enumerate(speakers)}
-    splits = {name: [] for name in SPLITS}
+    splits: dict[str, list[Utterance]] = {name: [] for name in SPLITS}
     for file in files:
         splits[quarter[file.parent.name]].append(Utterance(f"an4/{file.stem}", file, "", f"an4/{file.parent.name}"))
     return splits
