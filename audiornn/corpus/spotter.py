@@ -33,7 +33,7 @@ from audiornn.errors import AudioError, CorpusError, nearest
 __all__ = ["FEWEST", "Splits", "SpotterFolder", "as_background", "prepare_spotter", "read_folder", "split_folder"]
 
 #: Folders that hold the word and say nothing of which word it is.
-_UNNAMED = re.compile(r"(positives?|keywords?|wake[_\- ]?words?|hot[_\- ]?words?|wake|target|true|yes|1)", re.I)
+_UNNAMED = re.compile(r"(positives?|keywords?|wake[_\- ]?words?|hot[_\- ]?words?|wake|target)", re.I)
 _LONG = 30.0  # seconds; longer recordings of background are cut
 _STRETCH = 20.0  # into so long ones
 _FEW_RECORDINGS = 8  # of background: fewer are divided by time

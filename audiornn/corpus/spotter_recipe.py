@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audiornn.audio import audio_info
 from audiornn.corpus.layouts.survey import named
 from audiornn.corpus.manifest import SPLITS
-from audiornn.corpus.recipe_settings import Setting
+from audiornn.corpus.recipe_settings import Setting, feature_settings
 from audiornn.corpus.spotter import FEWEST, Splits, SpotterFolder, read_folder, split_folder
+from audiornn.errors import AudioError
 
 __all__ = ["NewSpotter", "read_spotter", "spotter_prepare", "spotter_readme"]
+
+_HEADERS = 50  # of recordings that are read
 
 _PREPARE = '''\
 """A spotter for {what}: written by `audiornn new`, and yours to change."""
@@ -137,15 +142,25 @@ def read_spotter(source: Path, *, word: str = "", speaker: str = "auto", backgro
         Setting("", "licence", "", "of the recordings; the model file carries it"),
         Setting("", "corpus_dir", str(source.resolve())),
         *(Setting("corpus", key, value, why) for key, value, why in corpus if value not in ("", "auto")),
-        *spotter_settings(),
+        *spotter_settings(_lowest_rate(found)),
     )
     return NewSpotter(found, splits, settings, tuple(understood), tuple(guessed), tuple(warnings))
 
 
-def spotter_settings() -> tuple[Setting, ...]:
-    """What did best on dev of the words tried."""
+def _lowest_rate(found: SpotterFolder) -> int:
+    """Hz, of some recordings: what is missing above half of it must not tell the word from the rest."""
+    rates = []
+    for group in (found.keywords, found.background):
+        for utterance in group[:: max(1, len(group) // _HEADERS)]:
+            with contextlib.suppress(AudioError):  # prep names it
+                rates.append(audio_info(utterance.audio).sample_rate)
+    return min(16000, max(8000, min(rates, default=16000)))
+
+
+def spotter_settings(rate: int) -> tuple[Setting, ...]:
+    """What did best on dev of the words tried; `rate` in Hz."""
     return (
-        Setting("features", "kind", "log_mel"),
+        *feature_settings(rate, log_mel=True),
         Setting("model", "bidirectional", False, "it answers as the word ends, and streams"),
         Setting("model", "front", "conv2d"),
         Setting("model", "front_channels", 16, "small: it listens all day"),

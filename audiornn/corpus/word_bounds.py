@@ -18,6 +18,7 @@ __all__ = ["with_word_bounds", "word_bounds"]
 _SMOOTHING = 3  # frames
 _BELOW_PEAK = 25.0  # dB; a word's quietest sound
 _ABOVE_NOISE = 6.0  # dB
+_RANGE = 70.0  # dB; what is further below the loudest frame is digital silence
 _LEAST_RANGE = 8.0  # dB from the noise up to the loudest frames; with less, nothing stands out
 _PAUSE = 0.25  # seconds; a stop's closure and a gap between two words are shorter
 _SHORTEST = 0.1  # seconds; a click is no word
@@ -35,8 +36,7 @@ def word_bounds(log_mel: Features, frame_seconds: float) -> tuple[float, float] 
     power = np.power(10.0, log_mel.astype(np.float64) / 10).mean(axis=1)
     power = np.convolve(np.pad(power, _SMOOTHING // 2, mode="edge"), np.full(_SMOOTHING, 1 / _SMOOTHING), "valid")
     level = 10 * np.log10(np.maximum(power, 1e-10))
-    sounding = level[level > level.max() - 70]  # digital silence is no noise
-    noise = float(np.percentile(sounding, 10))
+    noise = float(np.percentile(np.maximum(level, level.max() - _RANGE), 10))
     loudest = float(np.sort(level)[-min(len(level), 8)])
     if level.max() <= -95:
         return None

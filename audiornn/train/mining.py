@@ -29,6 +29,7 @@ _LEAST = 0.02  # a quieter one is no mistake
 _AN_UTTERANCE = 3
 _APART = 1.0  # seconds
 _LISTED = 10
+_LOUD, _QUIETER_WORDS = 0.5, 0.2  # as loud as the word is: as four in five of its recordings are, and never less
 _TIMES = 5  # minings in a row as loud as the word: the first ones, the network knows nothing yet
 
 
@@ -71,7 +72,10 @@ def mine(
     output_seconds = recipe.features.frame_seconds * recipe.model.stride
     words = sorted({word.index for word in dataset.words})
     words = [words[i] for i in rng.permutation(len(words))[:100]]
-    as_loud = float(np.median([p[:, 1:].max() for _, p in posteriors_of(network, dataset, words, workers, device)]))
+    answers = [
+        smoothed(p, output_seconds)[:, 1:].max() for _, p in posteriors_of(network, dataset, words, workers, device)
+    ]
+    as_loud = max(_LOUD, float(np.quantile(answers, _QUIETER_WORDS)))
     again = {peak.index for peak in before.peaks}
     indices = sorted({*again, *_some(dataset, rng)})
     known = {peak.index: peak for peak in sorted(before.peaks, key=lambda peak: peak.times)}

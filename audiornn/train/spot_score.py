@@ -34,7 +34,7 @@ _APART = 1.0  # seconds from a false alarm to the next
 _ALLOWED = (0, 1, 2, 4, 8)  # false alarms at which misses are counted
 _TAIL = 12  # of the loudest peaks, that say how the tail goes on
 _FEW = 3.0  # allowed false alarms from which on they are counted and not extrapolated
-_SURE = 1e-4  # log-odds end here: float32 posteriors say no more
+_SURE = 1e-6  # log-odds end here: float32 posteriors say no more
 
 
 @dataclass(frozen=True)
@@ -163,12 +163,12 @@ def choose_onset(answers: SpotAnswers, label: str, false_alarms_per_hour: float)
         onset = max(float(alarms[0]), 1 / (1 + math.exp(-beyond)))
     else:
         onset = max(0.5, float(alarms[0]) if len(alarms) else 0.0)
-    return round(min(1 - _SURE, max(0.01, onset)), 5)
+    return math.ceil(1e6 * min(1 - _SURE, max(0.01, onset))) / 1e6
 
 
 def log_odds(p: NDArray[np.float64]) -> NDArray[np.float64]:
     """Ln p / (1 − p), within what float32 tells apart."""
-    p = np.clip(p, _SURE * 1e-2, 1 - _SURE * 1e-2)
+    p = np.clip(p, _SURE, 1 - _SURE)
     return np.log(p / (1 - p))
 
 
