@@ -201,7 +201,7 @@ class SpottingSettings:
     """
 
     window_seconds: float = 2.4
-    windows: int = 1024
+    windows: int = 2048
     keywords: float = 0.35
     fragments: float = 0.1
     others: float = 0.15

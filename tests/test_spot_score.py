@@ -36,7 +36,7 @@ def test_misses_are_counted_at_the_thresholds_that_allow_some_false_alarms():
 
 def test_where_hours_are_many_the_allowed_false_alarms_are_counted():
     alarms = np.linspace(0.01, 0.99, 99)
-    onset = choose_onset(answers([1.0], alarms, hours=10.0), "hey", 1.0)
+    onset = choose_onset(answers([1.0], alarms, hours=10.0), "hey", 1.0).threshold
     assert (alarms >= onset).sum() == 10
 
 
@@ -46,7 +46,7 @@ def test_where_hours_are_few_the_tail_is_carried_on_to_the_target(seed, hours):
     draw = np.random.default_rng(seed)
     n = draw.poisson(400 * hours)
     alarms = logistic(-4 + draw.exponential(1.0, n))
-    onset = choose_onset(answers([1.0], alarms, hours), "hey", 0.5)
+    onset = choose_onset(answers([1.0], alarms, hours), "hey", 0.5).threshold
     truth = -4 + np.log(400 / 0.5)
     assert onset >= alarms.max()
     assert abs(np.log(onset / (1 - onset)) - truth) < 5.0
@@ -57,17 +57,32 @@ def test_the_extrapolated_threshold_is_right_on_average():
     for seed in range(200):
         draw = np.random.default_rng(seed)
         alarms = logistic(-4 + draw.exponential(1.0, draw.poisson(120)))
-        onset = choose_onset(answers([1.0], alarms, 0.3), "hey", 0.5)
+        onset = choose_onset(answers([1.0], alarms, 0.3), "hey", 0.5).threshold
         found.append(400 * np.exp(-(np.log(onset / (1 - onset)) + 4)))  # false alarms an hour it really has
     assert 0.1 < np.median(found) < 1.0
 
 
-def test_a_threshold_that_misses_most_is_said_and_few_hours_too():
+def test_what_is_only_extrapolated_costs_one_word_in_twenty_at_most():
+    alarms = logistic(np.linspace(-3, 3, 60))
+    words = logistic(np.linspace(3.5, 6, 40))
+    assert words.min() > alarms.max()
+    found = answers(words, alarms, 0.1)
+    onset = choose_onset(found, "hey", 0.5)
+    assert alarms.max() < onset.threshold
+    assert (words < onset.threshold).sum() <= 2
+    assert not onset.is_counted
+    _, results, lines = spotting_of(found, 0.5)
+    assert results["errors"] <= 2
+    assert any("more than the 0.5 asked for" in line for line in lines)
+    assert any("6 h would do" in line for line in lines)
+
+
+def test_a_word_that_the_background_drowns_is_missed_and_that_is_said():
     alarms = logistic(-2 + np.random.default_rng(1).exponential(1.0, 60))
     spotting, results, lines = spotting_of(answers([0.3, 0.4, 0.5], alarms, 0.1), 0.5)
-    assert any("no threshold does well" in line for line in lines)
-    assert any("6 h would do" in line for line in lines)
     assert results["errors"] == 3
+    assert results["false_alarms"] == 0
+    assert any("best there is" in line for line in lines)
     assert SpotSettings.from_json(spotting).threshold("hey")[0] > alarms.max()
 
 

@@ -169,7 +169,8 @@ def spotter_settings(rate: int) -> tuple[Setting, ...]:
         Setting("augment", "reverb", 0.3, "other rooms"),
         Setting("augment", "band_limit", 0.1, "and telephones"),
         Setting("augment", "noise", 0.3),
-        Setting("training", "epochs", 24),
+        Setting("training", "epochs", 32),
+        Setting("training", "patience", 32, "dev is small: what is chosen is the best of all epochs"),
     )
 
 
