@@ -1,5 +1,6 @@
 """A wake word from a folder of recordings to hits: new, prep, train, evaluate, spot; stopped and resumed; mined."""
 
+import itertools
 import json
 from contextlib import contextmanager
 from dataclasses import replace
@@ -7,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
@@ -42,7 +45,7 @@ def test_it_spots_on_test_what_it_never_heard(spotter_world):
     heard, _ = hear(model, test, ["mi"])
     report = evaluate_spotting(model.card, heard, ["mi"], settings_of(model.card), "test")
     (row,) = report.keywords
-    assert row.said >= 4
+    assert row.said >= 2
     assert row.missed == 0
     assert row.false_alarms == 0
     assert row.latency is not None
@@ -62,6 +65,21 @@ def test_the_card_is_used_without_naming_the_word(works, here, spotter_world):
     assert out["target"] == 0.5
     assert "missed" in works("evaluate", spotter_world.model, *places)
     assert "false alarms in" in works("info", spotter_world.model)
+
+
+@given(st.lists(st.integers(1, 4000), min_size=1, max_size=12))
+def test_hits_are_the_same_whatever_the_blocks(spotter_world, sizes):
+    model = load_model(spotter_world.model)
+    waveform = np.concatenate([spoken(["do", "mi", "sol", "mi", "mi"], speaker="eva"), np.zeros(RATE, np.float32)])
+    whole = model.spot(waveform, sample_rate=RATE)
+    assert whole
+    stream, told, begin = model.spotter(sample_rate=RATE), [], 0
+    for size in itertools.cycle(sizes):
+        told += stream.push(waveform[begin : begin + size])
+        begin += size
+        if begin >= len(waveform):
+            break
+    assert (*told, *stream.finish()) == whole
 
 
 def test_a_stopped_training_ends_like_one_that_was_not(spotter_world, tmp_path, monkeypatch):
@@ -159,3 +177,10 @@ def test_mining_finds_what_is_loudest(spotter_world):
 @pytest.mark.usefixtures("here")
 def test_options_that_do_not_fit_are_said(fails, spotter_world, options, said):
     fails("new", "other", "--from", spotter_world.source, *options, said=[said])
+
+
+def test_a_folder_without_the_word_is_said(fails, here):
+    for name in ("background", "not_it"):
+        (here / name).mkdir()
+        soundfile.write(here / name / "a.wav", spoken(["do"]), RATE)
+    fails("new", "hey", "--from", here, "--task", "spot", said=["no recordings of the word", "`positive`"])

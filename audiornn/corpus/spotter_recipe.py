@@ -40,7 +40,7 @@ def prepare(
     talk_minutes: float = 30.0,
     skip_bad: bool = False,
     dev: float = 0.15,
-    test: float = 0.15,
+    test: float = 0.1,
     seed: int = 1,
     made_dir: Path | None = None,
     jobs: int = 1,

@@ -206,8 +206,8 @@ def spotting_of(answers: SpotAnswers, false_alarms_per_hour: float) -> tuple[dic
         if chosen.per_hour > 1.5 * false_alarms_per_hour:
             lines.append(
                 f"{label}: expect up to {chosen.per_hour:.2g} false alarms an hour, "
-                f"more than the {false_alarms_per_hour:g} asked for: the best there is, or it would miss more than one in twenty; more "
-                "background to train on, more recordings of the word, or a longer training"
+                f"more than the {false_alarms_per_hour:g} asked for: the best there is, or it would miss more than one "
+                "in twenty; more background to train on, more recordings of the word, or a longer training"
             )
         missed, said, n_alarms = missed + own_missed, said + len(found), n_alarms + own_alarms
     if answers.hours * false_alarms_per_hour < _FEW:
