@@ -334,15 +334,16 @@ def _drawn(chances: Floats, rng: np.random.Generator) -> int:
 
 def _fragment(sound: _Sound, rng: np.random.Generator) -> _Sound:
     """The beginning of a word without its end, its end without its beginning, or all of it backwards."""
-    word = sound.log_mel[sound.first : sound.last]
+    first, last, n = sound.first, sound.last, sound.last - sound.first
     part = rng.random()
     if part < 0.45:
-        word = word[: max(2, round(len(word) * rng.uniform(0.3, 0.65)))]
-    elif part < 0.85:
-        word = word[-max(2, round(len(word) * rng.uniform(0.3, 0.55))) :]
-    else:
-        word = word[::-1]
-    return _Sound(word, 0, len(word))
+        last = first + max(2, round(n * rng.uniform(0.3, 0.65)))
+        return _Sound(sound.log_mel[:last], first, last)
+    if part < 0.85:
+        first = last - max(2, round(n * rng.uniform(0.3, 0.55)))
+        return _Sound(sound.log_mel[first:], 0, last - first)
+    n_after = len(sound.log_mel) - last
+    return _Sound(sound.log_mel[::-1], n_after, n_after + n)
 
 
 def _of_a_voice(settings: AugmentSettings) -> AugmentSettings:
