@@ -46,7 +46,7 @@ def test_the_whole_road_from_label_files_to_labels(works, run, here):
     out = works("new", "tones", "--from", here / "mine", "--task", "label", "--label", "words", "--speaker", speaker)
     assert "segments of 3 labels: " in out
     assert "split by speaker" in out
-    quick = ["--set", "training.epochs=12", "--set", "training.threads=1", "--set", "model.n_units=16"]
+    quick = ["--set", "training.epochs=3", "--set", "training.threads=1", "--set", "model.n_units=16"]
     out = works("prep", "recipes/tones", "--jobs", "1")
     assert "16" in out
     code, _, err = run("train", "tones", "--device", "cpu", *quick, "--set", "training.batch_size=4")

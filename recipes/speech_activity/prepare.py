@@ -54,7 +54,7 @@ def prepare(
     """
     if min(scenes, test_scenes) < 1 or dev_scenes < 0:
         raise CorpusError(f"corpus.scenes = {scenes} and corpus.test_scenes = {test_scenes} must be at least 1")
-    folders = corpora_in(corpus_dir, FOLDERS, "speech_activity")
+    folders = corpora_in(corpus_dir, FOLDERS)
     an4 = load_recipe(packaged_recipes() / "an4").prepare(folders["an4"])
     commands = load_recipe(packaged_recipes() / "speechcommands", ["corpus.words=all"]).prepare(
         folders["speech_commands"]
@@ -165,5 +165,5 @@ def _noise(
     kind = kinds[number % len(kinds)]
     if kind == "babble":
         others = [path for s, paths in speakers.items() if s != speaker and s.startswith("an4/") for path in paths]
-        return "", tuple(draw.sample(others, draw.randint(*TALKERS)))
+        return "", tuple(draw.sample(others, min(len(others), draw.randint(*TALKERS))))
     return ("", (draw.choice(recorded),)) if kind == "recorded" else (kind, ())
