@@ -81,7 +81,7 @@ def test_speech_activity(corpora, tmp_path):
     shutil.rmtree(tmp_path / "made")
     with pytest.raises(CorpusError, match=r"corpus\.scenes = 0"):
         recipe("speech_activity", "corpus.scenes=0").prepare(corpora, made_dir=tmp_path / "made")
-    with pytest.raises(CorpusError, match="holds no folder speech_commands or speechcommands"):
+    with pytest.raises(CorpusError, match="holds no folder an4, none speech_commands or speechcommands"):
         recipe("speech_activity").prepare(tmp_path, made_dir=tmp_path / "made")
 
 
