@@ -26,13 +26,13 @@ RECORDED = {"dev": "exercise_bike", "test": "doing_the_dishes"}
 SNRS = {"dev": (20, 10, 0), "test": (10, 0)}  # dB, of each scene; train has −5 to 25
 SECONDS = 6.0  # of a scene, about
 SENTENCES = 0.7  # share of scenes whose speech is AN4's
-TALKERS = (6, 9)  # of babble
+TALKERS = (12, 20)  # of babble: in a full room nobody stands out
 
 
 def prepare(
     corpus_dir: Path,
     *,
-    scenes: int = 1600,
+    scenes: int = 1000,
     dev_scenes: int = 60,
     test_scenes: int = 160,
     made_dir: Path | None = None,
@@ -50,7 +50,7 @@ def prepare(
 
     No speaker, no noise file and no seed is in two splits, and two kinds of noise are in test alone.
 
-    Expected output of prep: 1,600 train, 180 dev, 320 test utterances, 1 label.
+    Expected output of prep: 1,000 train, 180 dev, 320 test utterances, 1 label.
     """
     if min(scenes, test_scenes) < 1 or dev_scenes < 0:
         raise CorpusError(f"corpus.scenes = {scenes} and corpus.test_scenes = {test_scenes} must be at least 1")
