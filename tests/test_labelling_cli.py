@@ -9,6 +9,7 @@ import soundfile
 from audiornn.corpus.collection import read_collection
 from audiornn.corpus.label_files import read_segments
 from audiornn.corpus.manifest import Segment
+from audiornn.errors import CorpusError
 from audiornn.listen.formats import FORMATS
 from tests.conftest import PITCHES, RATE, spoken, write_recipe
 
@@ -74,6 +75,11 @@ def test_labels_in_a_list_that_names_its_recordings(here):
     assert collection.layout == "labels"
     assert len(collection.utterances) == 24
     assert collection.utterances[0].segments[0] == Segment(0.08, 0.2, "do")
+    (here / "mine" / "all.rttm").rename(here / "mine" / "ada_0.rttm")
+    assert read_collection(here / "mine", task="label").utterances == collection.utterances
+    (here / "mine" / "more.rttm").write_text("SPEAKER ada_0 1 0.1 0.1 <NA> <NA> mi <NA> <NA>\n")
+    with pytest.raises(CorpusError, match=r"ada_0\.wav\) with other segments"):
+        read_collection(here / "mine", task="label")
 
 
 def test_what_new_says_of_label_files_that_will_not_do(fails, here):
