@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from audiornn.corpus.composition import VERSION, Composition, Word, compose_files, plan_strings
+from audiornn.corpus.made_recordings import corpora_in
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError
 from audiornn.files import write_atomically
@@ -65,7 +66,7 @@ def prepare(
             f"corpus.strings = {strings} must be at least 1, corpus.dev_strings = {dev_strings} not below 0, "
             f"corpus.fsdd_share = {fsdd_share} in 0…1"
         )
-    folders = _folders(corpus_dir)
+    folders = corpora_in(corpus_dir, FOLDERS)
     test = _read_strings(folders["connected_digits"])
     commands = _recipe("speechcommands", "corpus.words=all").prepare(folders["speech_commands"])
     fsdd = _recipe("digits", f"corpus.held_out={held_out}").prepare(folders["fsdd"])
@@ -98,21 +99,6 @@ def prepare(
         "dev": [u for u in pasted if u.id.startswith("dev/")] + _said(an4["test"]),
         "test": test,
     }
-
-
-def _folders(corpus_dir: Path) -> dict[str, Path]:
-    """Where each corpus lies."""
-    found = {}
-    for corpus, names in FOLDERS.items():
-        folder = next((corpus_dir / name for name in names if (corpus_dir / name).is_dir()), None)
-        if folder is not None:
-            found[corpus] = folder
-    if missing := [" or ".join(names) for corpus, names in FOLDERS.items() if corpus not in found]:
-        raise CorpusError(
-            f"{corpus_dir}: holds no folder {', none '.join(missing)}; this recipe takes the folder in which "
-            f"{', '.join(FOLDERS)} lie side by side"
-        )
-    return found
 
 
 def _recipe(name: str, *overrides: str) -> Recipe:
