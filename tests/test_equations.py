@@ -18,6 +18,8 @@ from torch.nn import functional as F
 from audiornn.features import VARIANCE_FLOOR
 from audiornn.settings import NetworkSettings, TrainingSettings
 from audiornn.train import loop
+from audiornn.train.dataset import Batch
+from audiornn.train.losses import utterance_losses
 from audiornn.train.network import BidirectionalLayer, Network, real_frames, recurrent_cell
 from docs.equations import losses, optimiser, pooling, recurrent
 from tests.reference import ctc_loss
@@ -168,15 +170,25 @@ def test_normalisation_is_that_of_the_network(T, seed):
 def test_pooling_is_that_of_the_network(T, seed):
     x = drawn(seed, T, 8)
     padded = torch.from_numpy(np.concatenate([x, np.full((4, 8), 9.0)])).unsqueeze(1)  # (T', 1, width)
-    mask = real_frames(torch.tensor([T]), T + 4).T.unsqueeze(2)
-    for kind, expected in (("mean", x.mean(axis=0)), ("max", x.max(axis=0)), ("attention", None)):
-        settings = NetworkSettings(n_units=4, pooling=kind)
+    expected = {
+        "mean": lambda network: x.mean(axis=0),
+        "max": lambda network: x.max(axis=0),
+        "last": lambda network: pooling.last_states(x, 4),
+        "attention": lambda network: pooling.attention(x, *attention_of(network)),
+        "multihead": lambda network: pooling.multihead(
+            x, array(network.queries.weight), array(network.queries.bias), 3
+        ),
+    }
+    for kind, reference in expected.items():
+        settings = NetworkSettings(n_units=4, pooling=kind, pooling_heads=3)
         network = Network(settings, n_features=3, n_outputs=2, task="classify").double()
-        if kind == "attention":
-            inner, _, outer = network.attention
-            parameters = array(inner.weight), array(inner.bias), array(outer.weight)[0], outer.bias.item()
-            expected = pooling.attention(x, *parameters)
-        np.testing.assert_allclose(array(network._pooled(padded, mask))[0], expected, **NEAR)
+        found = network._pooled(padded, torch.tensor([T]))
+        np.testing.assert_allclose(array(found)[0], reference(network), **NEAR, err_msg=kind)
+
+
+def attention_of(network):
+    inner, _, outer = network.attention
+    return array(inner.weight), array(inner.bias), array(outer.weight)[0], outer.bias.item()
 
 
 # --- losses ---
@@ -232,6 +244,30 @@ def test_cross_entropies_and_squared_error_equal_torch_and_are_slopes(n, seed, s
         np.testing.assert_allclose(gradient, slopes_of(lambda f=ours: f(logits)[0], logits), **NEAR)
 
 
+@given(st.integers(1, 6), st.integers(0, 2**31))
+def test_the_losses_of_training_are_these(T, seed):
+    logits, rows = drawn(seed, T, 3), range(T)
+
+    def trained(outputs, targets, task, **rest):
+        lengths = torch.tensor([T])
+        batch = Batch(torch.zeros(1, T, 1), lengths, torch.from_numpy(targets)[None], lengths, ("a",))
+        return utterance_losses(torch.from_numpy(outputs)[None], lengths, batch, task, **rest).item()
+
+    labels = np.arange(T) % 3
+    expected = np.mean([losses.cross_entropy(logits[t], labels[t])[0] for t in rows])
+    assert trained(losses.log_softmax(logits), labels, "label") == pytest.approx(expected, abs=1e-6)
+
+    several = (drawn(seed + 1, T, 3) > 0).astype(float)
+    log_p = -np.logaddexp(0.0, -logits)
+    expected = np.mean([losses.binary_cross_entropy(logits[t], several[t])[0] for t in rows])
+    assert trained(log_p, several, "label") == pytest.approx(expected, abs=1e-6)
+
+    values, scale = drawn(seed + 2, T, 3), np.array([0.5, 1.0, 2.0])
+    tracks = [losses.mean_squared_error(logits[:, k] / scale[k], values[:, k] / scale[k])[0] for k in range(3)]
+    found = trained(logits, values, "regress", scale=torch.from_numpy(scale))
+    assert found == pytest.approx(np.mean(tracks), abs=1e-6)
+
+
 # --- the optimiser ---
 
 
@@ -250,13 +286,12 @@ def test_adamw_and_clipping_equal_torch():
         np.testing.assert_allclose(ours.weights, array(weights), **NEAR)
 
 
-@given(st.integers(1, 500), st.floats(0, 0.5), st.data())
-def test_the_learning_rate_of_a_step_is_that_of_training(n_steps, warmup, data):
+@given(st.integers(1, 500), st.floats(0, 0.5), st.floats(0, 1), st.data())
+def test_the_learning_rate_of_a_step_is_that_of_training(n_steps, warmup, final, data):
     step = data.draw(st.integers(0, n_steps - 1))
-    settings = TrainingSettings(learning_rate=0.5, warmup=warmup)
-    assert optimiser.learning_rate(step, n_steps, 0.5, warmup) == pytest.approx(
-        loop.learning_rate(step, n_steps, settings)
-    )
+    settings = TrainingSettings(learning_rate=0.5, warmup=warmup, final_rate=final)
+    found = optimiser.learning_rate(step, n_steps, 0.5, warmup, final)
+    assert found == pytest.approx(loop.learning_rate(step, n_steps, settings))
 
 
 def test_the_average_that_is_kept_is_that_of_training():
@@ -291,6 +326,6 @@ def test_the_page_names_what_there_is():
     listed = {name for file, name in named if file.startswith("docs/equations/")}
     for file in (ROOT / "docs" / "equations").glob("*.py"):
         public = {name for name in names_in(file) if "." not in name and not name.startswith("_")}
-        assert public - listed <= {"logistic", "relu"}, f"{file.name}: the page does not name these"
+        assert public - listed <= {"logistic", "relu", "softmax"}, f"{file.name}: the page does not name these"
     for part in re.split(r"\n## ", page)[1:]:
         assert "- Proved by:" in part or part.startswith("Back"), part.splitlines()[0]

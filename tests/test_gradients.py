@@ -136,6 +136,10 @@ def test_what_the_gradient_before_training_predicts(monkeypatch):
     assert rows["lstm, gates half open"].predicted < 20
     for cell in ("lstm, gates open", "gru, gates open"):
         assert rows[cell].predicted >= 60
+    factors = {name: row.norms[20] ** (1 / 20) for name, row in rows.items()}  # a frame, as docs/gradients.md derives
+    assert factors["rnn relu"] == pytest.approx((1 / 6) ** 0.5, rel=0.1)
+    assert 0.8 < factors["rnn tanh"] / (1 / 3) ** 0.5 < 1
+    assert 0.8 < factors["rnn logistic"] / (1 / 48) ** 0.5 < 1
     with pytest.raises(SettingsError, match="--lags 100000"):
         next(memory_rows(SETTINGS, [100_000], 3, [1], lines.append))
 

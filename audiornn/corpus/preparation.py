@@ -37,6 +37,7 @@ from audiornn.corpus.feature_store import (
     remove_others,
 )
 from audiornn.corpus.manifest import SPLITS, Manifest, Segment, Utterance, digest, write_manifest
+from audiornn.corpus.segment_checks import segment_problem
 from audiornn.corpus.tracks import tracks_at_frames
 from audiornn.errors import CorpusError, SettingsError
 from audiornn.files import encode_json, remove_partials, write_atomically
@@ -417,9 +418,9 @@ def _target_problem(utterance: Utterance, stored: StoredUtterance, recipe: Recip
             for segment in utterance.segments:
                 if not vocabulary.encode(segment.label):
                     return f"segment {segment.start:g}–{segment.end:g} s has no label"
-                if not 0 <= segment.start < segment.end <= stored.duration + recipe.features.frame_seconds:
-                    return f"segment {segment.start:g}–{segment.end:g} s lies outside its {stored.duration:.2f} s"
-            return ""
+            exclusive = NO_LABEL in vocabulary.symbols
+            frame_seconds = recipe.features.frame_seconds
+            return segment_problem(utterance.segments, stored.duration, frame_seconds, exclusive=exclusive)
         ids = vocabulary.encode(utterance.text)
     except CorpusError as error:
         return str(error)

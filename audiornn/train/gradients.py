@@ -25,7 +25,7 @@ from audiornn.evaluate.gradient_report import GradientCurve
 from audiornn.recipe import Recipe
 from audiornn.train.checkpoint import load_checkpoint
 from audiornn.train.dataset import Batch, Dataset
-from audiornn.train.loop import learning_rate, untrained_network
+from audiornn.train.loop import learning_rate, losses_and_gradients, untrained_network
 from audiornn.train.losses import utterance_losses
 from audiornn.train.network import BidirectionalLayer, Network, reverse_within_length
 from audiornn.train.parallel import Workers, n_workers
@@ -182,8 +182,7 @@ def _train(network: Network, train_set: Dataset, n_steps: int, clip_norm: float)
             indices = train_set.order(seed=settings.seed, epoch=step // n_batches)[step % n_batches]
             rng = np.random.default_rng([settings.seed, 1, step])
             batch = train_set.batch(indices, rng, progress=step / n_steps)
-            seed = settings.seed * 1_000_003 + step
-            loss = workers.losses_and_gradients(network, batch, train_set.recipe.task, seed).mean()
+            loss = losses_and_gradients(workers, network, batch, train_set.recipe, step).mean()
             lengths.append(float(nn.utils.clip_grad_norm_(network.parameters(), clip_norm)))
             if not math.isfinite(lengths[-1]):
                 losses.append(math.inf)

@@ -40,14 +40,14 @@ from audiornn.recipe import Recipe, Task
 from audiornn.settings import TrainingSettings
 from audiornn.train.calibration import Heard, calibrate
 from audiornn.train.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
-from audiornn.train.dataset import Dataset, looked_ahead
+from audiornn.train.dataset import Batch, Dataset, looked_ahead
 from audiornn.train.export import write_model_file
 from audiornn.train.losses import utterance_losses
 from audiornn.train.network import Network
 from audiornn.train.parallel import Workers, n_workers
 from audiornn.train.weight_noise import noisy_weights
 
-__all__ = ["DevScore", "Interrupted", "learning_rate", "train", "untrained_network"]
+__all__ = ["DevScore", "Interrupted", "learning_rate", "losses_and_gradients", "train", "untrained_network"]
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
@@ -180,16 +180,7 @@ def train(
                 batch = batch.to(device)
                 for group in optimiser.param_groups:
                     group["lr"] = learning_rate(step, n_steps, settings)
-                seed = settings.seed * 1_000_003 + step
-                with noisy_weights(network, settings.weight_noise, seed):
-                    losses = workers.losses_and_gradients(
-                        network,
-                        batch,
-                        recipe.task,
-                        seed,
-                        smoothing=settings.label_smoothing,
-                        middle_ctc=settings.middle_ctc,
-                    )
+                losses = losses_and_gradients(workers, network, batch, recipe, step)
                 loss = losses.mean()
                 if not torch.isfinite(loss):
                     raise not_finite(losses, batch.ids, step, run_dir)
@@ -273,6 +264,22 @@ def train(
         card = replace(card, thresholds=choose_thresholds(prepared.vocabulary.symbols, said))
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
+
+
+def losses_and_gradients(workers: Workers, network: Network, batch: Batch, recipe: Recipe, step: int) -> torch.Tensor:
+    """A step's loss of each utterance, (B,), and its gradients in the parameters; the seed and step tell all chance."""
+    settings = recipe.training
+    seed = settings.seed * 1_000_003 + step
+    with noisy_weights(network, settings.weight_noise, seed):
+        return workers.losses_and_gradients(
+            network,
+            batch,
+            recipe.task,
+            seed,
+            smoothing=settings.label_smoothing,
+            middle_ctc=settings.middle_ctc,
+            bf16=settings.precision == "bf16",
+        )
 
 
 def untrained_network(recipe: Recipe, train_set: Dataset, n_outputs: int) -> Network:

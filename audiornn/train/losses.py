@@ -56,6 +56,8 @@ def utterance_losses(
     if task == "label":
         targets = batch.targets[:, : log_probs.shape[1]]
         losses = F.nll_loss(log_probs.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")
+        if batch.frame_weights is not None:
+            losses = losses * batch.frame_weights[:, : log_probs.shape[1]]
         return losses.sum(dim=1) / output_lengths
     losses = F.ctc_loss(
         log_probs.transpose(0, 1), batch.targets, output_lengths, batch.target_lengths, blank=0, reduction="none"

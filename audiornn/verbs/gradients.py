@@ -33,7 +33,7 @@ def gradients(
     """`audiornn gradients`: of a run its network, of a recipe its network with each of the three cells."""
     from audiornn.corpus.preparation import last_prepared, open_prepared
 
-    if source is not None and (Path(source) / "best.safetensors").exists():
+    if source is not None and (Path(source) / "recipe.json").exists():
         report = _of_run(Path(source), data, overrides)
         picture = output or Path(source) / "gradients.png"
     else:

@@ -123,7 +123,7 @@ def new(
     ):
         if lines:
             print("\n".join([f"\n{title}", *(f"  {line}" for line in lines)]))
-    kind = "labels" if made.collection.task == "classify" else "texts"
+    kind = "texts" if made.collection.task == "transcribe" else "labels"
     print(f"\n{'split':6} {'utterances':>10} {'speakers':>9} {kind:>7}")
     for split, row in made.counts().items():
         print(f"{split:6} {row['utterances']:10,} {row['speakers']:9,} {row['labels']:7,}")

@@ -39,13 +39,13 @@ class AdamW:
         self.weights = self.weights - rate * self.weight_decay * self.weights - rate * mean / (np.sqrt(square) + eps)
 
 
-def learning_rate(step: int, n_steps: int, peak: float, warmup: float) -> float:
-    """Up along a line, then down along half a cosine to a hundredth (Loshchilov & Hutter 2017)."""
+def learning_rate(step: int, n_steps: int, peak: float, warmup: float, final: float) -> float:
+    """Up along a line, then down along half a cosine to a share of the peak (Loshchilov & Hutter 2017)."""
     n_warmup = max(1, round(warmup * n_steps))
     if step < n_warmup:
         return peak * (step + 1) / n_warmup
     progress = (step - n_warmup) / max(1, n_steps - n_warmup)
-    return peak * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
+    return peak * (final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2)
 
 
 def moving_average(averaged: Array, newest: Array, share: float) -> Array:
