@@ -261,7 +261,9 @@ def train(
         card = calibrate(card, heard(network.cpu(), dev_set))
     if recipe.vocabulary.several and len(dev_set):
         said = ((each.log_probs, dev_set.target(i)) for i, each in enumerate(heard(network.cpu(), dev_set)))
-        card = replace(card, thresholds=choose_thresholds(prepared.vocabulary.symbols, said))
+        thresholds = choose_thresholds(prepared.vocabulary.symbols, said)
+        rules = {"labels": {label: {"onset": least, "offset": least} for label, least in thresholds.items()}}
+        card = replace(card, segments=rules) if recipe.task == "label" else replace(card, thresholds=thresholds)
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
 
