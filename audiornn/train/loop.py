@@ -272,7 +272,9 @@ def train(
         card = calibrate(card, heard(network.cpu(), dev_set))
     if recipe.vocabulary.several and len(dev_set):
         said = ((each.log_probs, dev_set.target(i)) for i, each in enumerate(heard(network.cpu(), dev_set)))
-        card = replace(card, thresholds=choose_thresholds(prepared.vocabulary.symbols, said))
+        thresholds = choose_thresholds(prepared.vocabulary.symbols, said)
+        rules = {"labels": {label: {"onset": least, "offset": least} for label, least in thresholds.items()}}
+        card = replace(card, segments=rules) if recipe.task == "label" else replace(card, thresholds=thresholds)
     if isinstance(train_set, PlacedWords):
         card = with_thresholds(card, network, dev_set if len(dev_set) else train_set, settings, report)
         list_doubtful(train_set, Mined.from_json(state["mined"]), run_dir, report)
