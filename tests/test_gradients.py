@@ -148,7 +148,7 @@ def test_what_the_gradient_before_training_predicts(monkeypatch):
 
 
 def test_a_report_shows_what_was_counted(tmp_path):
-    curve = GradientCurve("lstm", "none", (1.0, 0.5, 0.25))
+    curve = GradientCurve("lstm", "before", (1.0, 0.5, 0.25))
     trained = GradientCurve("lstm", "9 steps, clipped", (1.0, 0.9), loss=1.5, clipped=0.25, longest=7.0)
     scores = (MemoryScore(10, 1, 400, 250, 256), MemoryScore(10, 2, 400, 200, 256), MemoryScore(20, 1, 9, 64, 256))
     row = MemoryRow("gru", (1.0, 0.1), 12, scores)
@@ -176,7 +176,7 @@ def test_a_recipe_is_measured_with_every_cell(prepared, works, world, tmp_path, 
     entries = [json.loads(line) for line in works(*command, "--format", "json").splitlines()]
     curves = [entry["gradient"] for entry in entries if "gradient" in entry]
     assert [curve["layer"] for curve in curves] == [cell for cell in ("rnn tanh", "lstm", "gru") for _ in range(3)]
-    assert {curve["training"] for curve in curves} == {"none", "2 steps, clipped", "2 steps, not clipped"}
+    assert {curve["training"] for curve in curves} == {"before", "2 steps, clipped", "2 steps, not clipped"}
     assert len([entry for entry in entries if "memory" in entry]) == 7
     assert picture.read_bytes()[:4] == PNG
 

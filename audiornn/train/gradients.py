@@ -55,7 +55,7 @@ def cells_compared(
         name = f"rnn {model.activation}" if cell == "rnn" else cell
         tried = replace(recipe, model=model)
         network = untrained_network(tried, train_set, len(prepared.vocabulary))
-        yield replace(layer_curves(network, batch, recipe.task)[-1], layer=name, training="none")
+        yield replace(layer_curves(network, batch, recipe.task)[-1], layer=name, training="before")
         for how, clip_norm in (("clipped", recipe.training.clip_norm), ("not clipped", math.inf)):
             network = untrained_network(tried, train_set, len(prepared.vocabulary))
             report(f"{name}: {n_steps} steps of training, {how}")
@@ -163,10 +163,10 @@ def followed_back(layer: nn.RNNBase, x: Tensor, asked: Tensor, frames: Tensor) -
 
 
 def _curve(name: str, layer: nn.RNNBase, x: Tensor, asked: Tensor, lengths: Tensor) -> GradientCurve:
-    """The curve from that frame T of each utterance's second half at which most is asked of the layer."""
+    """The curve from that frame T in each utterance's last quarter at which most is asked of the layer."""
     time = torch.arange(len(x)).unsqueeze(1)
-    in_second_half = (time >= lengths // 2) & (time < lengths)  # (T, B)
-    frames = asked.norm(dim=2).masked_fill(~in_second_half, -1.0).argmax(dim=0)
+    late = (time >= 3 * lengths // 4) & (time < lengths)  # (T, B)
+    frames = asked.norm(dim=2).masked_fill(~late, -1.0).argmax(dim=0)
     return GradientCurve(name, "", gradient_curve(layer, x, asked[frames, torch.arange(len(frames))], frames))
 
 
