@@ -163,10 +163,10 @@ def followed_back(layer: nn.RNNBase, x: Tensor, asked: Tensor, frames: Tensor) -
 
 
 def _curve(name: str, layer: nn.RNNBase, x: Tensor, asked: Tensor, lengths: Tensor) -> GradientCurve:
-    """The curve from that frame T in each utterance's last quarter at which most is asked of the layer."""
+    """The curve from that frame T of each utterance's second half at which most is asked of the layer."""
     time = torch.arange(len(x)).unsqueeze(1)
-    late = (time >= 3 * lengths // 4) & (time < lengths)  # (T, B)
-    frames = asked.norm(dim=2).masked_fill(~late, -1.0).argmax(dim=0)
+    in_second_half = (time >= lengths // 2) & (time < lengths)  # (T, B)
+    frames = asked.norm(dim=2).masked_fill(~in_second_half, -1.0).argmax(dim=0)
     return GradientCurve(name, "", gradient_curve(layer, x, asked[frames, torch.arange(len(frames))], frames))
 
 
