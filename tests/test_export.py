@@ -45,6 +45,17 @@ def test_torch_equals_onnxruntime(settings, head, tmp_path):
         np.testing.assert_allclose(alone, expected[i].numpy(), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("task", ["classify", "label"])
+def test_a_probability_near_one_keeps_its_distance_from_it(task, tmp_path):
+    network = network_of(NetworkSettings(n_units=6), task, output_kind="sigmoid")
+    with torch.no_grad():
+        network.output.weight.mul_(100)
+        expected = outputs(network, padded_batch(), LENGTHS)
+    write_model_file(tmp_path / "model.onnx", network, card_of(network))
+    for a, b in zip(run(tmp_path / "model.onnx", padded_batch(filler=5.0), LENGTHS, task), expected, strict=True):
+        np.testing.assert_allclose(a, b.numpy(), rtol=1e-3, atol=1e-30)
+
+
 @pytest.mark.parametrize("normalisation", ["global", "utterance", "none"])
 def test_normalisation_is_in_the_graph(normalisation, tmp_path):
     network = network_of(NetworkSettings(n_units=6), normalisation=normalisation)

@@ -140,6 +140,30 @@ def test_alone_equals_padded_equals_any_batch_in_any_order(settings, head):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
 
 
+def test_last_is_the_state_that_each_direction_ends_in():
+    settings = NetworkSettings(n_units=6, n_layers=1, dropout=0.0, pooling="last")
+    network = network_of(settings, "classify")
+    layer = network.layers[0]
+    x = padded_batch().transpose(0, 1)
+    pooled = network._pooled(layer(x, LENGTHS), LENGTHS)
+    for i, length in enumerate(LENGTHS.tolist()):
+        ahead = layer.forwards(x[:length, i : i + 1])[0][-1, 0]
+        behind = layer.backwards(x[:length, i : i + 1].flip(0))[0][-1, 0]
+        torch.testing.assert_close(pooled[i], torch.cat([ahead, behind]), rtol=0, atol=1e-6)
+
+
+def test_heads_ask_by_the_middle_frame_and_weigh_all_real_ones():
+    settings = NetworkSettings(n_units=2, n_layers=1, pooling="multihead", pooling_heads=3)
+    network = network_of(settings, "classify")
+    x = torch.randn(int(LENGTHS.max()), len(LENGTHS), 4)
+    pooled = network._pooled(x, LENGTHS)
+    for i, length in enumerate(LENGTHS.tolist()):
+        frames = x[:length, i]
+        queries = network.queries(frames[length // 2]).reshape(3, 4)
+        expected = [((frames @ query / 4**0.5).softmax(0)[:, None] * frames).sum(0) for query in queries]
+        torch.testing.assert_close(pooled[i], torch.cat(expected), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("filler", [1e3, float("nan"), float("inf")])
 @pytest.mark.parametrize("normalisation", ["global", "utterance", "none"])
 @pytest.mark.parametrize("front", [{}, *FRONTS])

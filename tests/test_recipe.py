@@ -453,3 +453,16 @@ def test_a_corpus_with_too_few_files_is_counted(tmp_path, name):
 def test_the_recipes_travel_in_the_wheel():
     assert packaged_recipes().is_dir()
     assert 'recipes = "audiornn/recipes"' in (REPOSITORY / "pyproject.toml").read_text()
+
+
+def test_a_file_of_settings_stands_for_all_of_them(tmp_path, recipe_of):
+    folder = recipe_of()
+    file = tmp_path / "other.toml"
+    file.write_text(
+        'licence = "mine"\n[model]\ncell = "gru"\ndropout = 0.0\n[training]\nclip_norm = inf\nbalanced = true\n'
+    )
+    loaded = load_recipe(folder, [str(file), "model.dropout=0.5"])
+    assert (loaded.licence, loaded.model.cell, loaded.model.dropout) == ("mine", "gru", 0.5)
+    assert (loaded.training.clip_norm, loaded.training.balanced) == (float("inf"), True)
+    with pytest.raises(SettingsError, match="no such file"):
+        load_recipe(folder, [str(tmp_path / "none.toml")])

@@ -201,3 +201,10 @@ def test_only_labels_can_be_several(world):
 def test_labels_are_parted_by_commas(labels):
     vocabulary = Vocabulary((), "label", several=True)
     assert vocabulary.split(" , ".join(labels)) == list(dict.fromkeys(" ".join(label.split()) for label in labels))
+
+
+def test_an_audit_of_what_was_prepared_knows_its_labels(works, prepared, tmp_path):
+    for task in ("tags", "regress"):
+        folder = prepared(task).folder
+        report = json.loads(works("audit", folder, "--output", tmp_path / task, "--format", "json"))
+        assert not [finding for finding in report["findings"] if finding["severity"] == "error"]

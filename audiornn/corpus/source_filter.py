@@ -132,8 +132,7 @@ def _intonation(n_points: int, rng: np.random.Generator) -> Track:
     falling = -rng.uniform(0, 0.25) * time
     accents = rng.uniform(0.03, 0.22) * _smooth(n_points, rng.uniform(0.06, 0.2), rng)
     unsteady = rng.uniform(0.001, 0.008) * _smooth(n_points, 0.01, rng)
-    octaves: Track = np.clip(own + falling + accents + unsteady, _LOWEST, _HIGHEST)
-    return octaves
+    return np.asarray(np.clip(own + falling + accents + unsteady, _LOWEST, _HIGHEST))
 
 
 def _harmonics(octaves: Track, amplitude: Track, formants: Track, rng: np.random.Generator) -> Track:
@@ -165,7 +164,7 @@ def _resonance(hertz: Track, formants: Track) -> NDArray[np.complex128]:
 
 
 def _noise_bins() -> Track:
-    return np.fft.rfftfreq(4 * HOP, 1 / SAMPLE_RATE)[None]
+    return np.asarray(np.fft.rfftfreq(4 * HOP, 1 / SAMPLE_RATE)[None])
 
 
 def _shaped_noise(level: Track, shape: NDArray[np.complex128] | Track, rng: np.random.Generator) -> Track:

@@ -9,23 +9,27 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.source_filter import VoiceJob, render_voices
 from audiornn.errors import CorpusError
 
-COUNTS = {"train": 2400, "dev": 150, "test": 200}
 SEEDS = {"train": 100_000, "dev": 200_000, "test": 300_000}  # of the first voice of each split
 
 
-def obtain(corpus_dir: Path, *, jobs: int) -> None:
+def obtain(corpus_dir: Path, *, jobs: int, voices: int = 2400) -> None:
     """Make the recordings and the tracks of their pitch, or what is missing of them."""
-    render_voices([VoiceJob(file, seed) for split in COUNTS for file, seed in _voices(corpus_dir, split)], jobs)
+    planned = _plan(corpus_dir, voices)
+    render_voices([VoiceJob(file, seed) for split in planned.values() for file, seed in split], jobs)
 
 
-def prepare(corpus_dir: Path) -> dict[str, list[Utterance]]:
+def prepare(corpus_dir: Path, *, voices: int = 2400) -> dict[str, list[Utterance]]:
     """The recordings that `obtain` made, each with a table of its pitch every 10 ms.
+
+    Args:
+        corpus_dir: where they lie.
+        voices: for training; a sixteenth of that for dev, a twelfth for test.
 
     Expected output of prep: 2,400 train, 150 dev, 200 test utterances, 2 tracks.
     """
     splits = {}
-    for split in COUNTS:
-        files = [file for file, _ in _voices(corpus_dir, split)]
+    for split, planned in _plan(corpus_dir, voices).items():
+        files = [file for file, _ in planned]
         missing = [f for audio in files for f in (audio, audio.with_suffix(".csv")) if not f.is_file()]
         if missing:
             raise CorpusError(
@@ -35,7 +39,12 @@ def prepare(corpus_dir: Path) -> dict[str, list[Utterance]]:
     return splits
 
 
-def _voices(corpus_dir: Path, split: str) -> list[tuple[Path, int]]:
-    """The file and the seed of each voice of a split."""
-    first = SEEDS[split]
-    return [(corpus_dir / split / f"voice_{seed}.flac", seed) for seed in range(first, first + COUNTS[split])]
+def _plan(corpus_dir: Path, voices: int) -> dict[str, list[tuple[Path, int]]]:
+    """The file and the seed of each voice of each split."""
+    if voices < 16:
+        raise CorpusError(f"corpus.voices = {voices} must be at least 16")
+    counts = {"train": voices, "dev": voices // 16, "test": voices // 12}
+    return {
+        split: [(corpus_dir / split / f"voice_{seed}.flac", seed) for seed in range(first, first + counts[split])]
+        for split, first in SEEDS.items()
+    }

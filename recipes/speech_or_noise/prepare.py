@@ -4,6 +4,8 @@ A recording is labelled `speech`, or has no label. Loudness tells nothing: both 
 one range, and the noise under the words is of the same kinds as the noise alone.
 """
 
+import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,12 +20,12 @@ from audiornn.recipe import load_recipe, packaged_recipes
 
 SAMPLE_RATE = 16000
 N_SAMPLES = SAMPLE_RATE  # one second
-COUNTS = {"train": 2000, "dev": 400, "test": 600}  # of each kind
+COUNTS = {"train": 4000, "dev": 400, "test": 600}  # of each kind
 NOISE_PARTS = {"train": (0.0, 0.8), "dev": (0.8, 0.9), "test": (0.9, 1.0)}  # of each noise file
 RECORDED = 0.5  # share of the noise that is; the rest is synthetic
 SNR = (10.0, 40.0)  # dB, of the word over its noise
-LEVEL = (-40.0, -15.0)  # dBFS, root mean square
-VERSION = 1  # changes with whatever changes the samples
+LEVEL = (-35.0, -15.0)  # dBFS, root mean square
+SEED = 1  # of all that is drawn
 
 Samples = NDArray[np.float64]
 
@@ -48,7 +50,7 @@ def prepare(corpus_dir: Path, *, made_dir: Path | None = None, jobs: int = 1) ->
     Training, dev and test share no speaker and no stretch of a noise file. Synthetic noise is of seven kinds: white,
     pink and brown; hum; clicks; tones; and noise that swells like syllables.
 
-    Expected output of prep: 4,000 train, 800 dev, 1,200 test utterances, 1 label.
+    Expected output of prep: 8,000 train, 800 dev, 1,200 test utterances, 1 label.
     """
     if made_dir is None:
         raise CorpusError("speech_or_noise: its recordings must be written somewhere; call prepare with a made_dir")
@@ -57,18 +59,23 @@ def prepare(corpus_dir: Path, *, made_dir: Path | None = None, jobs: int = 1) ->
     if not files:
         raise CorpusError(f"{corpus_dir / '_background_noise_'}: holds no noise")
     recorded = {file: load_audio(file, SAMPLE_RATE).astype(np.float64) for file in files}
+    sources = [str(u.id) for split in words.values() for u in split] + [file.name for file in files]
+    plan = hashlib.sha256(Path(__file__).read_bytes() + "\n".join(sources).encode()).hexdigest()[:12]
+    for other in made_dir.iterdir() if made_dir.is_dir() else ():
+        if other.is_dir() and other.name != plan:
+            shutil.rmtree(other)  # of an older plan
     splits = {}
     for number, split in enumerate(COUNTS):
-        rng = np.random.default_rng([VERSION, number])
-        stretches = {file: _part(samples, NOISE_PARTS[split]) for file, samples in recorded.items()}
-        splits[split] = _make(made_dir / split, words[split], list(stretches.values()), COUNTS[split], rng)
+        noise = [_part(samples, NOISE_PARTS[split]) for samples in recorded.values()]
+        rng = np.random.default_rng([SEED, number])
+        splits[split] = _make(made_dir / plan / split, words[split], noise, COUNTS[split], rng)
     return splits
 
 
 def _make(
     folder: Path, words: list[Utterance], recorded: list[Samples], count: int, rng: np.random.Generator
 ) -> list[Utterance]:
-    """The recordings of a split, and what they are."""
+    """The recordings of a split, as many words as there are of `count`, and as many of noise alone."""
     count = min(count, len(words))
     chosen = [words[int(i)] for i in rng.permutation(len(words))[:count]]
     utterances = []
