@@ -16,8 +16,9 @@ from audiornn.train import memory_task
 from audiornn.train.gradients import followed_back, gradient_curve, layer_curves
 from audiornn.train.memory_task import N_ASKED, N_TONES, TONE_FRAMES, Sounds, memory_rows, recalls
 from audiornn.train.network import recurrent_cell
+from tests.conftest import OUTPUTS, TASKS
 from tests.test_network import CELLS
-from tests.test_parallel import TASKS, batch_of
+from tests.test_parallel import batch_of
 from tests.test_parallel import network_of as trained_network_of
 
 PNG = b"\x89PNG"
@@ -168,7 +169,9 @@ def test_a_report_shows_what_was_counted(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-@pytest.mark.parametrize("task", [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS[1:])])
+@pytest.mark.parametrize(
+    "task", [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in (*TASKS[1:], *OUTPUTS))]
+)
 def test_a_recipe_is_measured_with_every_cell(prepared, works, world, tmp_path, task):
     prepared(task)
     picture = tmp_path / "picture.png"
