@@ -15,6 +15,7 @@ from audiornn.errors import AudiornnError
 from audiornn.files import explain_write_error
 from audiornn.verbs.evaluating import evaluate, lm
 from audiornn.verbs.gradients import gradients
+from audiornn.verbs.labelling import label
 from audiornn.verbs.listening import align, track, transcribe
 from audiornn.verbs.models import export, info
 from audiornn.verbs.preparing import audit, new, prep
@@ -25,7 +26,7 @@ from audiornn.verbs.training import demo, train
 __all__ = ["main"]
 
 
-_FORMATS = ("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm")
+_FORMATS = ("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm", "audacity", "elan", "csv")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -161,7 +162,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--tune",
         action="store_true",
-        help="choose the decoding, or the thresholds of keywords, on dev and keep it in the model file",
+        help="choose on dev the decoding, the thresholds of keywords, or how labels become segments; the model file "
+        "keeps it",
     )
     decoding(p)
     places(p, "data", "runs", "set", "format")
@@ -232,6 +234,19 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--n-best", action=_Decoding, type=_count, metavar="N", help="the N best texts with their scores")
     listening(p)
 
+    p = verb(label, "mark in recordings when each label holds: segments, with a model that labels frames")
+    p.add_argument("files", nargs="+", metavar="FILE", help="recordings, folders of them, or - for standard input")
+    p.add_argument(
+        "--look-ahead", type=_seconds, metavar="SECONDS", help="see no further than a stream would (all it needs)"
+    )
+    group = p.add_argument_group("segments", "for all labels, instead of what the model file says")
+    group.add_argument("--onset", type=_score, metavar="X", help="what a label must reach to begin, 0…1")
+    group.add_argument("--offset", type=_score, metavar="X", help="below which it ends")
+    group.add_argument("--median", type=_seconds, metavar="SECONDS", help="length of the median filter")
+    group.add_argument("--least-segment", type=_seconds, metavar="SECONDS", help="drop shorter segments")
+    group.add_argument("--least-gap", type=_seconds, metavar="SECONDS", help="fill shorter gaps")
+    listening(p)
+
     p = verb(align, "lay a known text along its recording: when each word is said, and where the two do not fit")
     p.add_argument("files", nargs="*", metavar="FILE", help="the recording")
     p.add_argument("--text", metavar="TEXT", help="what is said in it")
@@ -286,16 +301,31 @@ def _parser() -> argparse.ArgumentParser:
         "--layout",
         default="auto",
         metavar="NAME",
-        help="auto, or: folders, names, table, transcripts, kaldi, lhotse, cmu, huggingface",
+        help="auto, or: folders, names, table, transcripts, labels, kaldi, lhotse, cmu, huggingface",
     )
     p.add_argument(
-        "--label", "--text", dest="text", default="", metavar="WHERE", help="a column, folder:N, or '…(?P<text>…)…'"
+        "--label",
+        "--text",
+        dest="text",
+        default="",
+        metavar="WHERE",
+        help="a column, a tier, folder:N, or '…(?P<text>…)…'",
     )
     p.add_argument("--audio", default="", metavar="COLUMN", help="the column of paths")
     p.add_argument(
         "--speaker", default="auto", metavar="WHERE", help="none, folder, folder:N, column:NAME or '…(?P<speaker>…)…'"
     )
-    p.add_argument("--task", choices=("auto", "classify", "transcribe"), default="auto", help="labels or words (auto)")
+    p.add_argument(
+        "--task",
+        choices=("auto", "classify", "transcribe", "label", "spot"),
+        default="auto",
+        help="labels or words (auto tells these two), or stretches with labels; spot: a wake word, whose recordings "
+        "lie in a folder named after it (or positive, or DIR itself), beside not_WORD or negative, and background, "
+        "all but the first if you have any",
+    )
+    p.add_argument(
+        "--word", default="", metavar="'HEY COMPUTER'", help="of --task spot: its spelling (its folder's name)"
+    )
     p.add_argument("--encoding", default="", metavar="NAME", help="of tables and transcripts, if not UTF-8")
     p.add_argument("--skip-bad", action="store_true", help="leave out, and count, lines whose recording is missing")
     places(p, "format")

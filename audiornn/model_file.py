@@ -56,6 +56,8 @@ class ModelCard:
         decoding: how its log-probabilities become text, as `listen.decoders` reads it; empty is greedy.
         thresholds: of labels that are independent, by label: the probability from which each is said to hold, as chosen
             on dev; a half where none is named.
+        segments: how the labels of frames become segments, as `listen.segments` reads it; empty is the most probable
+            label of each frame.
     """
 
     task: str
@@ -73,6 +75,7 @@ class ModelCard:
     spotting: Mapping[str, Any] = field(default_factory=dict)
     decoding: Mapping[str, Any] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    segments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def output_seconds(self) -> float:

@@ -108,3 +108,12 @@ def test_squared_errors_are_averaged_over_the_frames_where_there_is_a_target():
     assert losses.item() == pytest.approx(((1**2 + 2**2) / 2 + (2 / 2) ** 2) / 2)
     gradient = torch.autograd.grad(losses.sum(), values)[0]
     torch.testing.assert_close(gradient, torch.tensor([[[0.5, 0.0], [1.0, 0.5], [0.0, 0.0]]]))
+
+
+def test_weights_of_frames_weigh_their_losses():
+    log_probs, targets = log_probs_of(1, 4, 3), [[0, 1, 2, IGNORED]]
+    weights = torch.tensor([[0.5, 2.0, 1.0, 0.0]])
+    batch = replace(batch_of(targets, [3]), frame_weights=weights)
+    found = utterance_losses(log_probs, torch.tensor([3]), batch, "label")
+    each = [-float(log_probs[0, t, label]) for t, label in enumerate(targets[0][:3])]
+    assert found.item() == pytest.approx(sum(w * loss for w, loss in zip([0.5, 2.0, 1.0], each, strict=True)) / 3)

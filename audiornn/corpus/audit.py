@@ -709,7 +709,7 @@ def _labels(all_: _Everything) -> Iterator[Finding]:
                 units[unit].append(i)
     yield from _nearly_same(all_, units)
     yield from _odd(all_)
-    if all_.corpus.task == "classify":
+    if all_.corpus.task in ("classify", "label"):
         yield from _classes(all_, units)
     elif all_.corpus.task == "transcribe":
         yield from _rare_symbols(all_)

@@ -37,6 +37,7 @@ from audiornn.corpus.feature_store import (
     remove_others,
 )
 from audiornn.corpus.manifest import SPLITS, Manifest, Segment, Utterance, digest, write_manifest
+from audiornn.corpus.segment_checks import segment_problem
 from audiornn.corpus.tracks import tracks_at_frames
 from audiornn.errors import CorpusError, SettingsError
 from audiornn.files import encode_json, remove_partials, write_atomically
@@ -164,7 +165,7 @@ def prepare_corpus(
         splits={s: [_with_duration(u, found[u.id]) for u in splits[s]] for s in SPLITS},
         measured=read_measures(folder / "features", stored),
         problems=problems,
-        task=recipe.task,
+        task="label" if recipe.labels_frames else recipe.task,
         several=recipe.vocabulary.several,
         symbols=lambda text: [] if recipe.vocabulary.unit == "phone" else vocabulary.split(text),
         sample_rate=recipe.features.sample_rate,
@@ -192,7 +193,7 @@ def prepare_corpus(
         if not good and splits[split]:
             raise CorpusError(f"split {split}: none of its {len(splits[split])} utterances can be used")
         write_manifest(folder / f"{split}.jsonl", good)
-        of_frames = recipe.task in ("label", "regress")
+        of_frames = recipe.labels_frames or recipe.task == "regress"
         targets = [[] if of_frames else vocabulary.encode(u.text) for u in good]
         FeatureStore.save(folder / f"{split}.npz", [found[u.id] for u in good], targets)
         if recipe.task == "regress":
@@ -370,7 +371,7 @@ def _vocabulary(
     settings = recipe.vocabulary
     if recipe.task == "regress":
         return Vocabulary(track_names, unit="track")
-    if recipe.task == "label":
+    if recipe.labels_frames:
         labels = {segment.label for utterance in utterances for segment in utterance.segments}
         found = Vocabulary.build(
             labels,
@@ -413,13 +414,13 @@ def _target_problem(utterance: Utterance, stored: StoredUtterance, recipe: Recip
     try:
         if recipe.task == "regress":
             return ""
-        if recipe.task == "label":
+        if recipe.labels_frames:
             for segment in utterance.segments:
                 if not vocabulary.encode(segment.label):
                     return f"segment {segment.start:g}–{segment.end:g} s has no label"
-                if not 0 <= segment.start < segment.end <= stored.duration + recipe.features.frame_seconds:
-                    return f"segment {segment.start:g}–{segment.end:g} s lies outside its {stored.duration:.2f} s"
-            return ""
+            exclusive = NO_LABEL in vocabulary.symbols
+            frame_seconds = recipe.features.frame_seconds
+            return segment_problem(utterance.segments, stored.duration, frame_seconds, exclusive=exclusive)
         ids = vocabulary.encode(utterance.text)
     except CorpusError as error:
         return str(error)
@@ -457,7 +458,7 @@ def _write_bad(dropped: Mapping[str, str], folder: Path) -> None:
 
 
 def _summary(split: str, utterances: Sequence[Utterance], vocabulary: Vocabulary, recipe: Recipe) -> SplitSummary:
-    if recipe.task == "label":
+    if recipe.labels_frames:
         labels = {segment.label for utterance in utterances for segment in utterance.segments}
     elif recipe.task == "regress":
         labels = set(vocabulary.symbols)

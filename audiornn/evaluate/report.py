@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError
@@ -22,9 +24,12 @@ from audiornn.evaluate.error_rates import (
     wilson_interval,
 )
 from audiornn.evaluate.hearing import hear_all
+from audiornn.evaluate.segments import SegmentReport, activity, compare_segments, frame_centres, score
 from audiornn.listen.recognizer import Recognizer
-from audiornn.listen.results import Classification, Labelling, Recognition, Transcript
+from audiornn.listen.results import Classification, Labelling, Recognition, TimedLabel, Transcript
+from audiornn.listen.segments import labels_of
 from audiornn.model_file import ModelCard
+from audiornn.vocabulary import NO_LABEL
 
 __all__ = ["ConfidenceRow", "Report", "SpeakerRow", "evaluate", "look_ahead_table"]
 
@@ -80,6 +85,7 @@ class Report:
         speakers: a row each, the worst first.
         confidences: of a transcript's words, against how many were right.
         unreadable: recordings that could not be listened to, with the reason.
+        segments: of labelled frames, how well they fit by frames, events and seconds.
         counts: errors and reference length of each utterance that was listened to, in their order.
     """
 
@@ -97,6 +103,7 @@ class Report:
     speakers: tuple[SpeakerRow, ...]
     confidences: tuple[ConfidenceRow, ...] = ()
     unreadable: tuple[str, ...] = ()
+    segments: SegmentReport | None = None
     counts: tuple[tuple[int, int], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -135,6 +142,8 @@ class Report:
                 f"character error rate {100 * self.characters.rate:.2f} %  ({self.characters.errors:,} of "
                 f"{self.characters.reference_length:,}; 95 % interval {low:.2f}–{high:.2f})"
             )
+        if self.segments is not None:
+            lines.append(self.segments.to_text())
         if self.confusions:
             lines += ["", "costliest confusions      reference → heard"]
             lines += [
@@ -213,6 +222,7 @@ def evaluate(
         speakers=_speakers([(utterance, count) for utterance, count, _ in scored]),
         confidences=_confidences(recognizer, heard),
         unreadable=unreadable,
+        segments=_score_segments(recognizer.card, heard),
         counts=tuple((count.errors, count.reference_length) for count in words),
     )
 
@@ -272,7 +282,7 @@ def _score(recognizer: Recognizer, utterance: Utterance, result: Recognition) ->
             return count_edits(reference.split(), hypothesis.split()), None
         return count_edits(reference.split(), hypothesis.split()), count_edits(list(reference), list(hypothesis))
     assert isinstance(result, Labelling)
-    return _compare(_frame_labels(recognizer, utterance, result), _frame_labels(recognizer, result, result)), None
+    return _compare(*(_frame_labels(recognizer.card, side, result.duration) for side in (utterance, result))), None
 
 
 def _compare(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCounts:
@@ -280,18 +290,32 @@ def _compare(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCounts:
     return EditCounts(len(wrong), 0, 0, len(reference), wrong)
 
 
-def _frame_labels(recognizer: Recognizer, labelled: Utterance | Labelling, result: Labelling) -> list[str]:
-    """The label at the centre of every output frame of a recording, as many as training counts."""
-    card = recognizer.card
-    n_frames = card.features.n_frames(round(result.duration * card.features.sample_rate))
-    labels = [card.vocabulary.symbols[0]] * -(-n_frames // card.stride)
-    for segment in labelled.segments:
-        to_the_end = segment.end >= result.duration
-        for t in range(len(labels)):
-            centre = t * card.output_seconds
-            if segment.start <= centre and (centre < segment.end or to_the_end):
-                labels[t] = card.vocabulary.normalise(segment.label)
-    return labels
+def _frame_labels(card: ModelCard, labelled: Utterance | Labelling, duration: float) -> list[str]:
+    """What holds at the centre of every output frame of a recording: a label, several, or none."""
+    labels = labels_of(card)
+    active = activity(_normalised(card, labelled), labels, frame_centres(card, duration), duration)
+    names = {row.tobytes(): "+".join(np.array(labels)[row]) or NO_LABEL for row in np.unique(active, axis=0)}
+    return [names[row.tobytes()] for row in active]
+
+
+def _score_segments(card: ModelCard, heard: Sequence[tuple[Utterance, Recognition]]) -> SegmentReport | None:
+    counts = [
+        compare_segments(
+            _normalised(card, utterance),
+            result.segments,
+            labels_of(card),
+            frame_centres(card, result.duration),
+            result.duration,
+        )
+        for utterance, result in heard
+        if isinstance(result, Labelling)
+    ]
+    return score(card, counts) if counts else None
+
+
+def _normalised(card: ModelCard, labelled: Utterance | Labelling) -> list[TimedLabel]:
+    """Segments with their labels by the vocabulary's rules."""
+    return [TimedLabel(card.vocabulary.normalise(s.label), s.start, s.end, 1.0) for s in labelled.segments]
 
 
 def _speakers(scored: Sequence[tuple[Utterance, EditCounts]]) -> tuple[SpeakerRow, ...]:

@@ -53,6 +53,7 @@ from audiornn.model_file import ModelCard, open_model_file
 if TYPE_CHECKING:  # what only some recordings need is loaded when one does
     from audiornn.listen.decoders import Decoder, Decoding
     from audiornn.listen.keywords import KeywordScorer, Scores, SpotSettings, Spotter
+    from audiornn.listen.segments import SegmentSettings
 
 __all__ = ["Recognizer", "SpotStream", "Stream", "TrackStream", "load_model"]
 
@@ -138,6 +139,40 @@ class Recognizer:
         blocks, name = self._blocks(source, sample_rate, channel)
         return self._listen(blocks, name, look_ahead, progress)
 
+    def label(
+        self,
+        source: Source,
+        sample_rate: int | None = None,
+        *,
+        settings: SegmentSettings | None = None,
+        channel: int | None = None,
+        look_ahead: float | None = None,
+        progress: Callable[[float], None] = lambda seconds: None,
+    ) -> Labelling:
+        """Which label holds when in a recording of any length, in memory that does not grow with it.
+
+        >>> [segment.label for segment in labeller.label("strings.wav").segments]
+        ['sol', 'do', 'mi']
+
+        Args:
+            source: as `transcribe` takes it.
+            sample_rate: Hz, of samples and blocks; a file knows its own.
+            settings: thresholds, filter and least durations; None takes what the model file says.
+            channel: the channel to take, from 1; None mixes all of them down.
+            look_ahead: seconds that a bidirectional network may see beyond what it says, as a stream would.
+            progress: called now and then with the seconds heard so far.
+
+        Raises:
+            AudioError: the recording cannot be read, is shorter than one window, or its rate is not said.
+            ModelFileError: the model does not label, or a look-ahead, but the model cannot stream.
+        """
+        if self.card.task != "label":
+            raise ModelFileError(f"this model's task is {self.card.task!r}; `label` is for one whose task is 'label'")
+        features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        reader = reader_of(self.card, segments=settings)
+        found = [s for block in self._log_prob_blocks(features, look_ahead, progress) for s in reader.push(block)]
+        return Labelling((*found, *reader.finish(features.duration)), features.duration)
+
     def align(
         self, source: Source, text: str, sample_rate: int | None = None, *, channel: int | None = None
     ) -> Alignment:
@@ -204,7 +239,12 @@ class Recognizer:
         return log_probs
 
     def stream(
-        self, sample_rate: int | None = None, *, look_ahead: float | None = None, step: float | None = None
+        self,
+        sample_rate: int | None = None,
+        *,
+        look_ahead: float | None = None,
+        step: float | None = None,
+        segments: SegmentSettings | None = None,
     ) -> Stream:
         """Start listening to samples as they come.
 
@@ -219,6 +259,7 @@ class Recognizer:
                 direction needs none.
             step: seconds that a bidirectional network says at once, which come on top; None takes a fifth of the
                 look-ahead, at least 0.1.
+            segments: how labels of frames become segments; None takes what the model file says.
 
         Raises:
             ModelFileError: a classifier, or a model that normalises each recording as a whole, or regresses.
@@ -230,7 +271,7 @@ class Recognizer:
             self._extractor,
             self._log_prob_stream(look_ahead, step),
             self.card.features.sample_rate if sample_rate is None else sample_rate,
-            reader_of(self.card, self._make_decoder),
+            reader_of(self.card, self._make_decoder, segments),
         )
 
     def spot(

@@ -85,7 +85,12 @@ class Classification:
 
 @dataclass(frozen=True)
 class Labelling:
-    """Which label holds when: segments that tile the recording, and its length in seconds."""
+    """Which label holds when.
+
+    Attributes:
+        segments: in order of start; between them none of the labels holds. Labels that are independent may overlap.
+        duration: the recording's length in seconds.
+    """
 
     segments: tuple[TimedLabel, ...]
     duration: float

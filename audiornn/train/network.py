@@ -118,8 +118,8 @@ class Network(nn.Module):
         """The outputs from a recurrent layer's (T', B, width), of whose frames (B,) lengths are real."""
         x = self._dropout(x, generator)
         if self.task == "classify":
-            return self._activated(self.output(self._pooled(x, lengths)))
-        return self._activated(self.output(x)).transpose(0, 1)
+            return self._activated(self.output(self._pooled(x, lengths)).float())
+        return self._activated(self.output(x).float()).transpose(0, 1)
 
     def _activated(self, y: Tensor) -> Tensor:
         if self.output_kind == "softmax":

@@ -45,14 +45,18 @@ def evaluate(
     if folds is not None:
         return _evaluate_folds(model, seeds, overrides, data, runs, output_format)
     recognizer, path = load(model, runs)
-    if tune and not spotting:
+    if spotting is None and recognizer.card.task == "label" and recognizer.card.spotting.get("thresholds"):
+        spotting = {}  # a spotter: what counts is what it spots
+    if tune and spotting is None and recognizer.card.task == "label":
+        return _tune_segments(recognizer, path, data, output_format)
+    if tune and spotting is None:
         return _tune(recognizer, path, data, decoding or {}, output_format)
     recognizer = decoding_with(recognizer, decoding)
     if manifest is not None:
         utterances, name = read_manifest(manifest), str(manifest)
     else:
         utterances, name = split_of_model(recognizer, split, data), split
-    if spotting:
+    if spotting is not None:
         return _evaluate_spotting(
             recognizer, path, utterances, name, data, look_aheads, skip_bad, output_format, tune=tune, **spotting
         )
@@ -181,7 +185,7 @@ def _evaluate_spotting(
         settings,
         name,
         tolerance=tolerance,
-        target=false_alarms_per_hour,
+        target=card.training.get("false_alarms_per_hour") if false_alarms_per_hour is None else false_alarms_per_hour,
         delay=recognizer.delay(look_aheads[0]) if look_aheads else 0.0,
         notes=notes,
         unreadable=unreadable,
@@ -261,6 +265,26 @@ def _tune(recognizer: Recognizer, path: Path, data: Path, options: dict[str, Any
         print(json.dumps({"model": str(path), "split": "dev", **tuning.to_json()}, ensure_ascii=False))
     else:
         print(f"{tuning.to_text()}\n{path}: decodes so from now on; --greedy takes the best path alone")
+    return 0
+
+
+def _tune_segments(recognizer: Recognizer, path: Path, data: Path, output_format: str) -> int:
+    """`audiornn evaluate --tune` of a model that labels frames: its segments' settings, kept in the model file."""
+    from dataclasses import replace
+
+    from audiornn.evaluate.segment_tuning import hear_frames, tune_segments
+    from audiornn.evaluate.tuning import write_card
+
+    dev = split_of_model(recognizer, "dev", data)
+    with progress_bar("listening", "recording") as progress:
+        heard = hear_frames(recognizer, dev, lambda n: progress(n, len(dev)))
+    with progress_bar("tuning", "trial") as progress:
+        tuning = tune_segments(recognizer.card, heard, lambda n: progress(n, n))
+    write_card(path, replace(recognizer.card, segments=tuning.chosen.settings.to_json()))
+    if output_format == "json":
+        print(json.dumps({"model": str(path), "split": "dev", **tuning.to_json()}, ensure_ascii=False))
+    else:
+        print(f"{tuning.to_text()}\n{path}: labels so from now on")
     return 0
 
 

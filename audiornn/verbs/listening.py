@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from audiornn.listen.recognizer import Recognizer
     from audiornn.listen.results import Result
 
-__all__ = ["align", "track", "transcribe"]
+__all__ = ["align", "track", "transcribe", "write_results"]
 
 
 def transcribe(
@@ -45,7 +45,7 @@ def transcribe(
     def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
         return recognizer.transcribe(recording.path, channel=channel, look_ahead=look_ahead, progress=progress)
 
-    return _write_results(listen, "read", files, recognizer, path, threads, output_dir, output_format)
+    return write_results(listen, "read", files, recognizer, path, threads, output_dir, output_format)
 
 
 def align(
@@ -77,7 +77,7 @@ def align(
     def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
         return recognizer.align(recording.path, texts[recording.path], channel=channel)
 
-    return _write_results(listen, "aligned", files, recognizer, path, threads, output_dir, output_format)
+    return write_results(listen, "aligned", files, recognizer, path, threads, output_dir, output_format)
 
 
 def track(
@@ -138,7 +138,7 @@ def track(
     return 0 if not n_bad else FAILURE if n_bad == len(recordings) + len(empty) else PARTIAL_FAILURE
 
 
-def _write_results(
+def write_results(
     listen: Callable[[Recording, Callable[[float], None]], Result],
     done: str,
     files: list[str],
@@ -158,7 +158,7 @@ def _write_results(
     for folder in empty:
         say(f"audiornn: {folder}: the folder holds no recordings")
     several = len(recordings) > 1 or files != [recording.path for recording in recordings]
-    if several and output_dir is None and output_format in ("srt", "vtt", "textgrid"):
+    if several and output_dir is None and output_format not in ("text", "json", "ctm", "rttm"):
         raise SettingsError(f"--format {output_format} is a file a recording: name a folder for them, --output-dir DIR")
     outputs = output_files(recordings, output_dir, FORMATS[output_format]) if output_dir is not None else []
     progress = SecondsHeard()

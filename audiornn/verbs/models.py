@@ -99,8 +99,6 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
             entry["decoding"]["language_model"] = f"{len(entry['decoding']['language_model']):,} bytes"
         print(json.dumps({"model": str(path), **entry}, ensure_ascii=False))
         return 0
-    decoding = {**card.decoding}
-    decoding["language_model"] = "yes" if "language_model" in decoding else "no"
     symbols = list(card.vocabulary.symbols)
     shown = ", ".join(map(repr, symbols[:40])) + (f", … ({len(symbols)} in all)" if len(symbols) > 40 else "")
     unit = f"{card.vocabulary.unit}s" + ", any number at once" * card.vocabulary.several
@@ -119,7 +117,8 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         f"{network.get('multiply_adds_a_second', 0) / 1e6:.0f} M multiply-adds a second, "
         f"an output every {1000 * card.output_seconds:g} ms",
         "vocabulary": f"{len(symbols)} {unit}: {shown}",
-        "decoding": ", ".join(f"{key} {value}" for key, value in decoding.items()) if card.decoding else "greedy",
+        **({"decoding": _decoding(card.decoding)} if card.task == "transcribe" else {}),
+        **({"segments": _segments(card.segments)} if card.task == "label" else {}),
         "training": ", ".join(f"{key} {value}" for key, value in card.training.items() if key != "digests"),
         "licence": card.licence or "not stated",
         **({"thresholds": ", ".join(f"{k} {v:.3g}" for k, v in card.thresholds.items())} if card.thresholds else {}),
@@ -136,7 +135,20 @@ def _result(task: str, result: Mapping[str, Any]) -> str:
     if task == "regress":
         return f"mean squared error {result['loss']:.4g} of the tracks' variance"
     rate = 100 * result["errors"] / max(1, result["reference_length"])
-    return f"error rate {rate:.2f} % ({result['errors']:,} of {result['reference_length']:,})"
+    alarms = f", {result['false_alarms']} false alarms in {result['hours']:.3g} h" if "hours" in result else ""
+    return f"error rate {rate:.2f} % ({result['errors']:,} of {result['reference_length']:,}){alarms}"
+
+
+def _decoding(decoding: Mapping[str, Any]) -> str:
+    shown = {**decoding, "language_model": "yes" if "language_model" in decoding else "no"}
+    return ", ".join(f"{key} {value}" for key, value in shown.items()) if decoding else "greedy"
+
+
+def _segments(settings: Mapping[str, Any]) -> str:
+    if not settings:
+        return "the most probable label of each frame"
+    labels = "".join(f"; {label}: onset {rule['onset']:g}" for label, rule in settings["labels"].items())
+    return ", ".join(f"{key} {value:g}" for key, value in settings.items() if key != "labels") + labels
 
 
 def _spotted(spotting: Mapping[str, Any]) -> list[str]:

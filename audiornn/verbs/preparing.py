@@ -90,6 +90,7 @@ def new(
     encoding: str,
     skip_bad: bool,
     output_format: str,
+    word: str = "",
 ) -> int:
     """`audiornn new`: a recipe for recordings of one's own."""
     from audiornn.corpus.layouts.survey import named
@@ -107,6 +108,7 @@ def new(
         encoding=encoding,
         skip_bad=skip_bad,
         other=other,
+        word=word,
     )
     if output_format == "json":
         print(json.dumps(made.to_json(), ensure_ascii=False))
@@ -123,7 +125,7 @@ def new(
     ):
         if lines:
             print("\n".join([f"\n{title}", *(f"  {line}" for line in lines)]))
-    kind = "labels" if made.collection.task == "classify" else "texts"
+    kind = "texts" if made.collection.task == "transcribe" else "labels"
     print(f"\n{'split':6} {'utterances':>10} {'speakers':>9} {kind:>7}")
     for split, row in made.counts().items():
         print(f"{split:6} {row['utterances']:10,} {row['speakers']:9,} {row['labels']:7,}")
