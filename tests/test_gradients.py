@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from audiornn.errors import SettingsError
 from audiornn.evaluate.gradient_report import GradientCurve, GradientReport, MemoryRow, MemoryScore, reach
 from audiornn.features import FeatureSettings
+from audiornn.recipe import Recipe
 from audiornn.settings import NetworkSettings
 from audiornn.train import memory_task
-from audiornn.train.gradients import followed_back, gradient_curve, layer_curves
+from audiornn.train.gradients import cells_compared, followed_back, gradient_curve, layer_curves, run_curves
 from audiornn.train.memory_task import N_ASKED, N_TONES, TONE_FRAMES, Sounds, memory_rows, recalls
 from audiornn.train.network import recurrent_cell
 from tests.conftest import OUTPUTS, TASKS
@@ -82,7 +83,7 @@ def test_a_curve_is_as_long_as_the_shortest_utterance_reaches_back_and_silence_h
 @pytest.mark.parametrize("task", TASKS)
 def test_every_layer_and_direction_has_a_curve(task):
     network = trained_network_of(task)
-    curves = layer_curves(network, batch_of(task), task)
+    curves = layer_curves(network, batch_of(task), Recipe("any", task=task))
     assert [curve.layer for curve in curves] == ["1 forwards", "1 backwards", "2 forwards", "2 backwards"]
     for curve in curves:
         assert curve.norms[0] == 1.0
@@ -182,6 +183,16 @@ def test_a_recipe_is_measured_with_every_cell(prepared, works, world, tmp_path, 
     assert {curve["training"] for curve in curves} == {"before", "2 steps, clipped", "2 steps, not clipped"}
     assert len([entry for entry in entries if "memory" in entry]) == 7
     assert picture.read_bytes()[:4] == PNG
+
+
+def test_a_spotters_run_and_recipe_are_measured(spotter_world):
+    world = spotter_world
+    curves = run_curves(world.model.parent, world.prepared, world.recipe)
+    assert {curve.training for curve in curves} == {"trained"}
+    assert all(curve.norms[0] == 1.0 for curve in curves)
+    compared = list(cells_compared(world.prepared, world.recipe, 1, lambda line: None))
+    assert len(compared) == 9
+    assert all(curve.loss > 0 for curve in compared if curve.training != "before")
 
 
 def test_a_run_is_measured_as_it_is(model_file, run, world, works, fails, tmp_path):
