@@ -50,7 +50,15 @@ from audiornn.train.placing import PlacedWords
 from audiornn.train.spot_score import answers_of, spotting_of
 from audiornn.train.weight_noise import noisy_weights
 
-__all__ = ["DevScore", "Interrupted", "learning_rate", "losses_and_gradients", "train", "untrained_network"]
+__all__ = [
+    "DevScore",
+    "Interrupted",
+    "learning_rate",
+    "losses_and_gradients",
+    "train",
+    "train_and_dev",
+    "untrained_network",
+]
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
@@ -115,10 +123,7 @@ def train(
     """
     settings = recipe.training
     device = choose_device(settings.device)
-    kind = PlacedWords if recipe.task == "spot" else Dataset
-    train_set = kind(prepared, "train", recipe, prepared.vocabulary)
-    dev_set = kind(prepared, "dev", recipe, prepared.vocabulary)
-
+    train_set, dev_set = train_and_dev(prepared, recipe)
     network = untrained_network(recipe, train_set, len(prepared.vocabulary)).to(device)
     averaged = copy.deepcopy(network)
     names = {parameter: name for name, parameter in network.named_parameters()}
@@ -280,6 +285,12 @@ def train(
         list_doubtful(train_set, Mined.from_json(state["mined"]), run_dir, report)
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
+
+
+def train_and_dev(prepared: Prepared, recipe: Recipe) -> tuple[Dataset, Dataset]:
+    """The splits that training sees."""
+    kind = PlacedWords if recipe.task == "spot" else Dataset
+    return kind(prepared, "train", recipe, prepared.vocabulary), kind(prepared, "dev", recipe, prepared.vocabulary)
 
 
 def losses_and_gradients(workers: Workers, network: Network, batch: Batch, recipe: Recipe, step: int) -> torch.Tensor:
