@@ -21,6 +21,9 @@ __all__ = [
     "SpotStream",
     "Stream",
     "TimedLabel",
+    "TrackPoint",
+    "TrackStream",
+    "Tracks",
     "Transcript",
     "__version__",
     "format_result",
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from audiornn.errors import AudiornnError
     from audiornn.listen.formats import format_result
     from audiornn.listen.keywords import SpotSettings
-    from audiornn.listen.recognizer import Recognizer, SpotStream, Stream, load_model
+    from audiornn.listen.recognizer import Recognizer, SpotStream, Stream, TrackStream, load_model
     from audiornn.listen.results import (
         AlignedWord,
         Alignment,
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
         KeywordSpot,
         Labelling,
         TimedLabel,
+        TrackPoint,
+        Tracks,
         Transcript,
     )
 
@@ -49,9 +54,19 @@ _HOMES = {
     "format_result": "audiornn.listen.formats",
     "load_audio": "audiornn.audio",
     "SpotSettings": "audiornn.listen.keywords",
-    **dict.fromkeys(("Recognizer", "SpotStream", "Stream", "load_model"), "audiornn.listen.recognizer"),
+    **dict.fromkeys(("Recognizer", "SpotStream", "Stream", "TrackStream", "load_model"), "audiornn.listen.recognizer"),
     **dict.fromkeys(
-        ("AlignedWord", "Alignment", "Classification", "KeywordSpot", "Labelling", "TimedLabel", "Transcript"),
+        (
+            "AlignedWord",
+            "Alignment",
+            "Classification",
+            "KeywordSpot",
+            "Labelling",
+            "TimedLabel",
+            "TrackPoint",
+            "Tracks",
+            "Transcript",
+        ),
         "audiornn.listen.results",
     ),
 }

@@ -14,7 +14,9 @@ from audiornn import __version__
 from audiornn.errors import AudiornnError
 from audiornn.files import explain_write_error
 from audiornn.verbs.evaluating import evaluate, lm
-from audiornn.verbs.listening import align, transcribe
+from audiornn.verbs.gradients import gradients
+from audiornn.verbs.labelling import label
+from audiornn.verbs.listening import align, track, transcribe
 from audiornn.verbs.models import export, info
 from audiornn.verbs.preparing import audit, new, prep
 from audiornn.verbs.spotting import spot
@@ -22,6 +24,9 @@ from audiornn.verbs.terminal import FAILURE, INTERRUPTED, PARTIAL_FAILURE, say
 from audiornn.verbs.training import demo, train
 
 __all__ = ["main"]
+
+
+_FORMATS = ("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm", "audacity", "elan", "csv")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,8 +84,8 @@ def _parser() -> argparse.ArgumentParser:
                 dest="overrides",
                 action="append",
                 default=[],
-                metavar="KEY=VALUE",
-                help="change a setting of the recipe, e.g. training.epochs=5; may be given again",
+                metavar="KEY=VALUE|FILE",
+                help="change a setting, e.g. training.epochs=5, or those of a TOML file; may be given again",
             )
         if "format" in names:
             to.add_argument("--format", dest="output_format", choices=("text", "json"), default="text")
@@ -157,7 +162,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--tune",
         action="store_true",
-        help="choose the decoding, or the thresholds of keywords, on dev and keep it in the model file",
+        help="choose on dev the decoding, the thresholds of keywords, or how labels become segments; the model file "
+        "keeps it",
     )
     decoding(p)
     places(p, "data", "runs", "set", "format")
@@ -211,17 +217,12 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--explain", type=Path, metavar="PNG", help="draw the recording, the scores and the hits")
     places(p, "runs", "format")
 
-    def listening(to: argparse.ArgumentParser) -> None:
+    def listening(to: argparse.ArgumentParser, formats: Sequence[str] = _FORMATS) -> None:
         to.add_argument("--model", type=Path, metavar="FILE", help="a model file or a run (the one trained last)")
         to.add_argument("--channel", type=_count, metavar="N", help="this channel only, from 1 (all, mixed down)")
         to.add_argument("--threads", type=_count, metavar="N", help="that listen side by side (one a core)")
         to.add_argument("--output-dir", type=Path, metavar="DIR", help="write a file for each recording there")
-        to.add_argument(
-            "--format",
-            dest="output_format",
-            choices=("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm"),
-            default="text",
-        )
+        to.add_argument("--format", dest="output_format", choices=formats, default=formats[0])
         places(to, "runs")
 
     p = verb(transcribe, "listen to recordings: text, or labels with their probability")
@@ -233,11 +234,31 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--n-best", action=_Decoding, type=_count, metavar="N", help="the N best texts with their scores")
     listening(p)
 
+    p = verb(label, "mark in recordings when each label holds: segments, with a model that labels frames")
+    p.add_argument("files", nargs="+", metavar="FILE", help="recordings, folders of them, or - for standard input")
+    p.add_argument(
+        "--look-ahead", type=_seconds, metavar="SECONDS", help="see no further than a stream would (all it needs)"
+    )
+    group = p.add_argument_group("segments", "for all labels, instead of what the model file says")
+    group.add_argument("--onset", type=_score, metavar="X", help="what a label must reach to begin, 0…1")
+    group.add_argument("--offset", type=_score, metavar="X", help="below which it ends")
+    group.add_argument("--median", type=_seconds, metavar="SECONDS", help="length of the median filter")
+    group.add_argument("--least-segment", type=_seconds, metavar="SECONDS", help="drop shorter segments")
+    group.add_argument("--least-gap", type=_seconds, metavar="SECONDS", help="fill shorter gaps")
+    listening(p)
+
     p = verb(align, "lay a known text along its recording: when each word is said, and where the two do not fit")
     p.add_argument("files", nargs="*", metavar="FILE", help="the recording")
     p.add_argument("--text", metavar="TEXT", help="what is said in it")
     p.add_argument("--manifest", type=Path, metavar="FILE", help="recordings and texts instead, a JSON object a line")
     listening(p)
+
+    p = verb(track, "values over time of recordings, such as their pitch, by a model trained to regress them")
+    p.add_argument("files", nargs="+", metavar="FILE", help="recordings, folders of them, or - for standard input")
+    p.add_argument(
+        "--look-ahead", type=_seconds, metavar="SECONDS", help="see no further than a stream would (all it needs)"
+    )
+    listening(p, ("csv", "json"))
 
     p = verb(export, "write a model in another form: smaller, or with samples as its input")
     p.add_argument("model", nargs="?", type=Path, metavar="RUN|MODEL", help="which (the one trained last)")
@@ -245,6 +266,20 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--waveform-input", action="store_true", help="the features in the graph, for any ONNX runtime")
     p.add_argument("--output", type=Path, metavar="FILE", help="where to write it (beside the model)")
     places(p, "data", "runs")
+
+    p = verb(gradients, "measure how far back a network's gradient reaches, and cells remember")
+    p.add_argument("source", nargs="?", metavar="RECIPE|RUN", help="a prepared recipe (the last), or a run's folder")
+    p.add_argument(
+        "--lags",
+        type=_counts,
+        default=[5, 10, 20, 40, 100, 1000],
+        metavar="N,N…",
+        help="of the memory task, in frames (5,10,20,40,100,1000)",
+    )
+    p.add_argument("--steps", type=_count, default=200, metavar="N", help="of each training, at most (200)")
+    p.add_argument("--seeds", type=_seeds, default=[1], metavar="N,N…", help="of the memory task (1)")
+    p.add_argument("--output", type=Path, metavar="FILE", help="the picture (gradients.png beside what is measured)")
+    places(p, "data", "set", "format")
 
     p = verb(info, "print what a model file says of itself")
     p.add_argument("model", nargs="?", type=Path, metavar="MODEL", help="a model file or a run (the one trained last)")
@@ -266,10 +301,15 @@ def _parser() -> argparse.ArgumentParser:
         "--layout",
         default="auto",
         metavar="NAME",
-        help="auto, or: folders, names, table, transcripts, kaldi, lhotse, cmu, huggingface",
+        help="auto, or: folders, names, table, transcripts, labels, kaldi, lhotse, cmu, huggingface",
     )
     p.add_argument(
-        "--label", "--text", dest="text", default="", metavar="WHERE", help="a column, folder:N, or '…(?P<text>…)…'"
+        "--label",
+        "--text",
+        dest="text",
+        default="",
+        metavar="WHERE",
+        help="a column, a tier, folder:N, or '…(?P<text>…)…'",
     )
     p.add_argument("--audio", default="", metavar="COLUMN", help="the column of paths")
     p.add_argument(
@@ -277,10 +317,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--task",
-        choices=("auto", "classify", "transcribe", "spot"),
+        choices=("auto", "classify", "transcribe", "label", "spot"),
         default="auto",
-        help="labels or words (auto); spot: a wake word, whose recordings lie in a folder named after it (or positive, "
-        "or DIR itself), beside not_WORD or negative, and background, all but the first if you have any",
+        help="labels or words (auto tells these two), or stretches with labels; spot: a wake word, whose recordings "
+        "lie in a folder named after it (or positive, or DIR itself), beside not_WORD or negative, and background, "
+        "all but the first if you have any",
     )
     p.add_argument(
         "--word", default="", metavar="'HEY COMPUTER'", help="of --task spot: its spelling (its folder's name)"
@@ -333,6 +374,10 @@ def _count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} must be a whole number, at least 1")
     return value
+
+
+def _counts(text: str) -> list[int]:
+    return [_count(part) for part in text.split(",")]
 
 
 def _seeds(text: str) -> list[int]:

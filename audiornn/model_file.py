@@ -1,7 +1,8 @@
 """The model file: an ONNX graph whose metadata carries everything else a listener needs.
 
 Graph inputs:  `features` (B, T, n_features) float32, `lengths` (B,) int64.
-Graph outputs: `log_probs` (B, T', V), or (B, V) of a classifier; `output_lengths` (B,) int64.
+Graph outputs: `log_probs` (B, T', V), or (B, V) of a classifier; `output_lengths` (B,) int64. Of a vocabulary with
+               `several` labels each has a probability of its own; of the task "regress" they are values, one a track.
 Metadata:      the key `audiornn` holds a `ModelCard` as JSON. Normalisation is part of the graph.
 
 A network that gives frames may also be given a recording in stretches. Three more inputs are there for that, and
@@ -38,7 +39,7 @@ class ModelCard:
     """What a model file says of itself.
 
     Attributes:
-        task: "transcribe", "classify" or "label".
+        task: "transcribe", "classify", "label" or "regress".
         features: how to compute its input.
         vocabulary: of its output.
         stride: feature frames an output frame.
@@ -53,6 +54,10 @@ class ModelCard:
         results: error rates measured so far, by split.
         spotting: when a keyword's score becomes a hit, as `listen.keywords` reads it; empty is its defaults.
         decoding: how its log-probabilities become text, as `listen.decoders` reads it; empty is greedy.
+        thresholds: of labels that are independent, by label: the probability from which each is said to hold, as chosen
+            on dev; a half where none is named.
+        segments: how the labels of frames become segments, as `listen.segments` reads it; empty is the most probable
+            label of each frame.
     """
 
     task: str
@@ -69,6 +74,8 @@ class ModelCard:
     results: Mapping[str, Any] = field(default_factory=dict)
     spotting: Mapping[str, Any] = field(default_factory=dict)
     decoding: Mapping[str, Any] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    segments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def output_seconds(self) -> float:
@@ -163,5 +170,5 @@ def _check_fit(session: Any, card: ModelCard, path: Path) -> None:
         fits = takes["features"][-1] == card.features.n_features and gives["log_probs"][-1] == len(card.vocabulary)
     except (KeyError, IndexError, UnicodeDecodeError):
         fits = False
-    if not fits or card.task not in ("transcribe", "classify", "label") or card.stride < 1:
+    if not fits or card.task not in ("transcribe", "classify", "label", "regress") or card.stride < 1:
         raise ModelFileError(f"{path}: its graph is not the one its metadata describes; export or copy it again")

@@ -30,11 +30,15 @@ from audiornn.features import FeatureSettings
 from audiornn.settings import AugmentSettings, NetworkSettings, SpottingSettings, TrainingSettings
 from audiornn.vocabulary import VocabularySettings
 
-__all__ = ["Recipe", "Task", "find_recipe", "load_recipe", "packaged_recipes"]
+__all__ = ["OutputKind", "Recipe", "Task", "expand_overrides", "find_recipe", "load_recipe", "packaged_recipes"]
 
-#: transcribe: symbols in their order, by CTC. classify: one label a recording. label: one label a frame. spot: like
-#: label, of keywords that training places in background; the model it gives labels frames and has thresholds.
-Task = Literal["transcribe", "classify", "label", "spot"]
+#: transcribe: symbols in their order, by CTC. classify: labels of a recording. label: labels of each frame.
+#: regress: values of each frame. spot: like label, of keywords that training places in background; the model it gives
+#: labels frames and has thresholds. Labels are one at a time, or several where `vocabulary.several` says so.
+Task = Literal["transcribe", "classify", "label", "regress", "spot"]
+
+#: What a network's outputs are: probabilities that share one, a probability each, or values.
+OutputKind = Literal["softmax", "sigmoid", "linear"]
 
 _SECTIONS: dict[str, type[Any]] = {
     "features": FeatureSettings,
@@ -76,6 +80,24 @@ class Recipe:
     spotting: SpottingSettings = field(default_factory=SpottingSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     folder: Path | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.vocabulary.several and self.task not in ("classify", "label"):
+            raise SettingsError(
+                f"vocabulary.several = true is for labels, task = 'classify' or 'label', not {self.task!r}"
+            )
+        if self.training.middle_ctc and (self.task != "transcribe" or self.model.n_layers < 2):
+            raise SettingsError(
+                f"training.middle_ctc = {self.training.middle_ctc} needs task = 'transcribe' and two layers, "
+                f"not {self.task!r} and model.n_layers = {self.model.n_layers}"
+            )
+
+    @property
+    def output_kind(self) -> OutputKind:
+        """What the network's outputs are."""
+        if self.task == "regress":
+            return "linear"
+        return "sigmoid" if self.vocabulary.several else "softmax"
 
     @property
     def labels_frames(self) -> bool:
@@ -178,7 +200,8 @@ def load_recipe(folder: Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Args:
         folder: holds `prepare.py` and `recipe.toml`.
-        overrides: such as `"training.epochs=5"`; the value is TOML, or a bare word.
+        overrides: such as `"training.epochs=5"`; the value is TOML, or a bare word. Or the name of a TOML file with
+            more of them, laid out as `recipe.toml` is.
 
     Raises:
         SettingsError: a file is missing or malformed, or a key is unknown, mistyped or out of range.
@@ -190,9 +213,32 @@ def load_recipe(folder: Path, overrides: Sequence[str] = ()) -> Recipe:
     entry = _read_toml(toml_file)
     accepted = _corpus_arguments(_load_module(folder / "prepare.py"), folder / "prepare.py")
     _check_corpus(entry.get("corpus", {}), accepted, str(toml_file))
-    for override in overrides:
+    for override in expand_overrides(overrides):
         _override(entry, override, accepted)
     return _build(folder.resolve().name, entry, where=str(toml_file), folder=folder)
+
+
+def expand_overrides(overrides: Sequence[str]) -> list[str]:
+    """Overrides as `key=value`; in the place of a TOML file, all that it sets.
+
+    Raises:
+        SettingsError: the file is missing or malformed.
+    """
+    expanded = []
+    for override in overrides:
+        if "=" in override or not override.endswith(".toml"):
+            expanded.append(override)
+            continue
+        if not Path(override).is_file():
+            raise SettingsError(f"--set {override}: no such file; a setting is key=value, such as training.epochs=5")
+        for section, values in _read_toml(Path(override)).items():
+            pairs = values.items() if isinstance(values, dict) else [("", values)]
+            expanded += [f"{section}.{key}".rstrip(".") + f"={_toml_value(value)}" for key, value in pairs]
+    return expanded
+
+
+def _toml_value(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, str | bool | list) else repr(value)
 
 
 def _build(name: str, entry: dict[str, Any], *, where: str, folder: Path | None) -> Recipe:
@@ -208,7 +254,10 @@ def _build(name: str, entry: dict[str, Any], *, where: str, folder: Path | None)
         if key not in own or key in ("name", "folder"):
             raise SettingsError(f"{where}: unknown key {key!r}{nearest(key, [*own, *_SECTIONS])}")
         values[key] = _checked(value, hints[key], key, where)
-    return Recipe(name=name, folder=folder, **values)
+    try:
+        return Recipe(name=name, folder=folder, **values)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from None
 
 
 def _section(kind: type[Any], given: Mapping[str, Any], section: str, where: str) -> Any:

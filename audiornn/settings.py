@@ -30,14 +30,21 @@ class NetworkSettings:
         n_layers: recurrent layers.
         n_units: units a direction.
         dropout: between layers and before the output, while training.
+        variational_dropout: dropout leaves out the same units at every frame of an utterance (Gal & Ghahramani 2016).
         front: what stands before the first layer: nothing, "stack" joins `stride` frames to one, "conv" is a
             convolution over 2 · stride + 1 frames with that stride and a ReLU, "conv2d" convolves over time and bands.
         front_layers: convolutions of "conv2d": the first halves the bands, the second halves them again and takes the
             stride, each further one adds to what it is given.
         front_channels: of each of them.
         stride: frames that become one; 1 where `front` is "none".
-        pooling: how a classifier reads a recording's frames: their mean, maximum, or learned attention.
+        pooling: how a classifier reads a recording's frames: their mean, their maximum, the last real state of each
+            direction, learned attention, or "multihead": several attentions that the middle frame asks for (MHAtt-RNN,
+            Rybakov et al. 2020).
+        pooling_heads: of "multihead".
         activation: the vanilla cell's.
+        memory: frames; the gates begin open, so that what a unit holds lasts as long as 1…`memory` frames, another
+            time each (chrono initialisation, Tallec & Ollivier 2018). 0 leaves them half open, as PyTorch does: about
+            two frames.
     """
 
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
@@ -45,12 +52,15 @@ class NetworkSettings:
     n_layers: int = 2
     n_units: int = 128
     dropout: float = 0.2
+    variational_dropout: bool = False
     front: Literal["none", "stack", "conv", "conv2d"] = "none"
     front_layers: int = 3
     front_channels: int = 32
     stride: int = 1
-    pooling: Literal["mean", "max", "attention"] = "attention"
-    activation: Literal["tanh", "relu"] = "tanh"
+    pooling: Literal["mean", "max", "last", "attention", "multihead"] = "attention"
+    pooling_heads: int = 4
+    activation: Literal["tanh", "relu", "logistic"] = "tanh"
+    memory: int = 0
 
     def __post_init__(self) -> None:
         _require(
@@ -66,6 +76,12 @@ class NetworkSettings:
             ),
             front_layers=(self.front_layers >= 2, self.front_layers, "at least 2"),
             front_channels=(self.front_channels >= 1, self.front_channels, "at least 1"),
+            memory=(
+                self.memory == 0 or (self.memory >= 3 and self.cell != "rnn"),
+                self.memory,
+                "0, or at least 3 frames of a cell with gates ('lstm', 'gru')",
+            ),
+            pooling_heads=(self.pooling_heads >= 1, self.pooling_heads, "at least 1"),
         )
 
     def output_length(self, n_frames: int) -> int:
@@ -244,27 +260,38 @@ class TrainingSettings:
         epochs: passes over the training set, at most; the learning rate decays towards the last.
         batch_size: utterances a step.
         learning_rate: AdamW's, at its peak.
-        warmup: share of all steps over which the rate rises; then it falls along half a cosine to a hundredth.
+        warmup: share of all steps over which the rate rises; then it falls along half a cosine.
+        final_rate: to this share of its peak; 1 keeps it where it is.
         weight_decay: AdamW's.
         clip_norm: gradients longer than this are shortened to it.
         label_smoothing: share of a classifier's target that goes to all labels alike.
+        weight_noise: standard deviation of what is added to every weight at a step, another noise each time, and taken
+            away again (Graves 2011); biases have none.
+        middle_ctc: share of CTC's loss that is counted at the middle layer, through the same output (Lee & Watanabe
+            2021): a deep network's lower half learns sooner.
         average: epochs; the weights that are scored and kept are a moving average over about so many, which does
             better than any one step's. 0 keeps the last step's.
-        balanced: of the commonest label an epoch takes no more recordings than there are of the next, others each time.
+        balanced: of the commonest label an epoch takes no more recordings than there are of the next, others each time;
+            where frames are labelled, those of all labels together count alike.
         patience: epochs without a better dev metric before training stops.
         checkpoint_steps: steps from one safety copy to the next, besides one an epoch.
         seed: of initial weights, order, augmentation and dropout.
         device: "auto" takes CUDA where there is one.
         threads: CPU cores that share a batch; 0 takes all.
+        precision: "bf16" computes the network in bfloat16, 1.4 times as fast where the processor has it (AVX512-BF16,
+            AMX, a GPU); weights, losses and dev scores stay float32.
     """
 
     epochs: int = 40
     batch_size: int = 32
     learning_rate: float = 2e-3
     warmup: float = 0.1
+    final_rate: float = 0.01
     weight_decay: float = 0.01
     clip_norm: float = 5.0
     label_smoothing: float = 0.0
+    weight_noise: float = 0.0
+    middle_ctc: float = 0.0
     average: float = 2.0
     balanced: bool = False
     patience: int = 15
@@ -272,6 +299,7 @@ class TrainingSettings:
     seed: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 0
+    precision: Literal["float32", "bf16"] = "float32"
 
     def __post_init__(self) -> None:
         _require(
@@ -280,9 +308,12 @@ class TrainingSettings:
             batch_size=(self.batch_size >= 1, self.batch_size, "at least 1"),
             learning_rate=(0 < self.learning_rate < math.inf, self.learning_rate, "above 0 and finite"),
             warmup=(0 <= self.warmup < 1, self.warmup, "in 0…1"),
+            final_rate=(0 <= self.final_rate <= 1, self.final_rate, "in 0…1"),
             weight_decay=(self.weight_decay >= 0, self.weight_decay, "at least 0"),
             clip_norm=(self.clip_norm > 0, self.clip_norm, "above 0"),
             label_smoothing=(0 <= self.label_smoothing < 1, self.label_smoothing, "in 0…1"),
+            weight_noise=(0 <= self.weight_noise < math.inf, self.weight_noise, "at least 0"),
+            middle_ctc=(0 <= self.middle_ctc < 1, self.middle_ctc, "in 0…1"),
             average=(0 <= self.average < math.inf, self.average, "at least 0"),
             patience=(self.patience >= 1, self.patience, "at least 1"),
             checkpoint_steps=(self.checkpoint_steps >= 1, self.checkpoint_steps, "at least 1"),

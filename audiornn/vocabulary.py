@@ -19,7 +19,7 @@ BLANK = "<blank>"
 #: The label of a stretch where none of the labels holds.
 NO_LABEL = "_none_"
 
-Unit = Literal["character", "word", "phone", "label"]
+Unit = Literal["character", "word", "phone", "label", "track"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class VocabularySettings:
             aloud (%); labels keep theirs.
         language: a BCP 47 tag such as "tr", where lower case depends on it.
         lexicon: for unit "phone" the file of pronunciations, relative to the recipe's folder or to the corpus.
+        several: whether labels are independent of each other, each with a probability of its own: a recording has any
+            number of them, parted by commas ("dog, rain"), or none; the segments of frame labels may overlap.
     """
 
     unit: Literal["character", "word", "phone"] = "character"
@@ -40,6 +42,7 @@ class VocabularySettings:
     punctuation: Literal["keep", "remove"] = "keep"
     language: str = ""
     lexicon: str = ""
+    several: bool = False
 
     def __post_init__(self) -> None:
         if (self.unit == "phone") != bool(self.lexicon):
@@ -54,11 +57,13 @@ class Vocabulary:
 
     Attributes:
         symbols: unique and sorted, so that ids do not change from run to run; `BLANK` first where CTC needs it.
-        unit: what a symbol is: a character, a word, a phone, or the label of a whole recording or segment.
+        unit: what a symbol is: a character, a word, a phone, the label of a whole recording or segment, or the name of
+            a track of values.
         lower_case: whether texts are lower-cased before they are encoded.
         punctuation: whether marks of punctuation are kept or removed.
         language: whose rules of case.
         lexicon: phones of each word, for unit "phone".
+        several: whether a text holds any number of labels, parted by commas.
     """
 
     symbols: tuple[str, ...]
@@ -67,6 +72,7 @@ class Vocabulary:
     punctuation: str = "keep"
     language: str = ""
     lexicon: Mapping[str, str] = field(default_factory=dict)
+    several: bool = False
 
     def __post_init__(self) -> None:
         if len(set(self.symbols)) != len(self.symbols):
@@ -85,13 +91,14 @@ class Vocabulary:
         punctuation: str = "keep",
         language: str = "",
         lexicon: Mapping[str, str] | None = None,
+        several: bool = False,
     ) -> Vocabulary:
         """The vocabulary of a training set's texts.
 
         Raises:
             CorpusError: no text holds any symbol, or a word is missing in the lexicon.
         """
-        reader = cls((), unit, lower_case, punctuation, language, lexicon or {})
+        reader = cls((), unit, lower_case, punctuation, language, lexicon or {}, several)
         symbols = sorted({symbol for text in texts for symbol in reader.split(text)})
         if not symbols:
             raise CorpusError("no transcript of the training set holds a symbol; are the texts empty?")
@@ -119,7 +126,8 @@ class Vocabulary:
         """
         text = self.normalise(text)
         if self.unit == "label":
-            return [text] if text else []
+            labels = [label.strip() for label in text.split(",")] if self.several else [text]
+            return [label for label in dict.fromkeys(labels) if label]
         if self.unit == "phone":
             return [phone for word in text.split() for phone in self._pronunciation(word).split()]
         return text.split() if self.unit == "word" else list(text)

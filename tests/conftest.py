@@ -43,6 +43,8 @@ WORD_SECONDS, GAP_SECONDS = 0.12, 0.08
 SPEAKERS = {"ada": 0.97, "bob": 0.99, "cyd": 1.01, "dan": 1.03, "eva": 1.02, "fay": 0.98}
 TRAINING_SPEAKERS = ("ada", "bob", "cyd", "dan")
 TASKS = ("transcribe", "classify", "label")
+#: Recipes of other outputs, and their tasks: several labels a recording, overlapping segments, values over time.
+OUTPUTS = {"tags": "classify", "events": "label", "regress": "regress"}
 
 PREPARE = '''\
 """Words that are tones: <speaker>_<n>_<word>-<word>….wav."""
@@ -52,7 +54,7 @@ from audiornn.corpus.manifest import Segment, Utterance
 SPLITS = {"eva": "dev", "fay": "test"}
 
 
-def prepare(corpus_dir, *, kind: str = "strings"):
+def prepare(corpus_dir, *, kind: str = "strings", between: str = " "):
     splits = {"train": [], "dev": [], "test": []}
     for file in sorted((corpus_dir / kind).glob("*.wav")):
         speaker, _, name = file.stem.split("_")
@@ -61,9 +63,10 @@ def prepare(corpus_dir, *, kind: str = "strings"):
         utterance = Utterance(
             id=f"{kind}/{file.stem}",
             audio=file,
-            text=" ".join(words),
+            text=between.join(words),
             speaker=speaker,
             segments=tuple(Segment(start, start + 0.12, word) for start, word in zip(starts, words)),
+            track=corpus_dir.parent / "tracks" / f"{file.stem}.csv" if kind == "strings" else None,
         )
         splits[SPLITS.get(speaker, "train")].append(utterance)
     return splits
@@ -75,6 +78,7 @@ licence = "made for a test"
 
 [corpus]
 kind = "{kind}"
+{corpus}
 
 [features]
 sample_rate = 8000
@@ -86,6 +90,7 @@ n_mfcc = 12
 
 [vocabulary]
 unit = "word"
+{vocabulary}
 
 [model]
 n_layers = 1
@@ -132,7 +137,22 @@ def write_corpus(folder, *, n_train=12, n_held_out=6):
                 said = [words[n % 3]] if kind == "single" else [words[i] for i in rng.integers(0, 3, 1 + n % 4)]
                 file = folder / kind / f"{speaker}_{n}_{'-'.join(said)}.wav"
                 soundfile.write(file, spoken(said, speaker=speaker, seed=n), RATE)
+                if kind == "strings":
+                    write_track(folder.parent / "tracks" / f"{file.stem}.csv", said, speaker)
     return folder
+
+
+def write_track(file, words, speaker):
+    """The pitch of a string's words every 10 ms, and where there is one."""
+    n_rows = round((len(words) * (WORD_SECONDS + GAP_SECONDS) + GAP_SECONDS) / 0.01) + 1
+    rows = ["time,log2_f0,voicing"]
+    for t in range(n_rows):
+        place, inside = divmod(t * 0.01 - GAP_SECONDS + 1e-9, WORD_SECONDS + GAP_SECONDS)
+        is_voiced = 0 <= place < len(words) and inside < WORD_SECONDS
+        pitch = f"{np.log2(PITCHES[words[int(place)]] * SPEAKERS[speaker]):.5f}" if is_voiced else ""
+        rows.append(f"{t * 0.01:.2f},{pitch},{int(is_voiced)}")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("\n".join(rows) + "\n")
 
 
 def write_recipe(folder, task="transcribe", *, prepare=PREPARE, toml=None):
@@ -141,10 +161,12 @@ def write_recipe(folder, task="transcribe", *, prepare=PREPARE, toml=None):
     (folder / "prepare.py").write_text(prepare, encoding="utf-8")
     if toml is None:
         toml = RECIPE.format(
-            task=task,
+            task=OUTPUTS.get(task, task),
             kind="single" if task == "classify" else "strings",
+            corpus='between = ", "' if task == "tags" else "",
+            vocabulary="several = true" if task in ("tags", "events") else "",
             model='front = "stack"\nstride = 4' if task == "transcribe" else "",
-            epochs={"transcribe": 8, "classify": 3, "label": 3}[task],
+            epochs={"transcribe": 8, "classify": 3, "label": 3, "tags": 8, "events": 4, "regress": 8}[task],
         )
     (folder / "recipe.toml").write_text(toml, encoding="utf-8")
     return folder
@@ -192,7 +214,7 @@ def world(tmp_path_factory):
     """The corpus and a recipe a task; nothing is prepared yet. Shared: do not write to it."""
     root = tmp_path_factory.mktemp("world")
     write_corpus(root / "corpus")
-    for task in TASKS:
+    for task in (*TASKS, *OUTPUTS):
         write_recipe(root / "recipes" / f"tones_{task}", task)
     return World(root)
 

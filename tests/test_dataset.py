@@ -138,3 +138,30 @@ def test_recordings_of_a_label_serve_as_noise(dataset):
     data = dataset(augment={"noise_label": "do"})
     assert {data.utterances[int(i)].text for i in data.noise} == {"do"}
     assert not len(dataset(augment={"noise_label": "hum"}).noise)
+
+
+def test_labels_of_frames_move_with_the_sound(dataset):
+    """Words are tones and loud, the rest is quiet: after any tempo and shift, labelled frames are the loud ones."""
+    data = dataset("label", augment={"tempo": 0.2, "time_shift": 0.15, "easy_first": 0.0, "noise": 0.0, "gain": 0.0})
+    moved = 0
+    for seed in range(8):
+        for index in range(4):
+            varied = data._mixed(index, data.recipe.augment, np.random.default_rng(seed))
+            labelled = data.target(index, varied.places) > 0
+            moved += len(labelled) != data.lengths[index] or not np.array_equal(labelled, data.target(index) > 0)
+            loud = varied.log_mel.max(axis=1) > varied.log_mel.max() - 15
+            assert (labelled == loud).mean() > 0.9
+    assert moved > 20
+
+
+def test_balanced_frames_of_all_labels_count_alike(dataset):
+    data = dataset("label", training={"balanced": True})
+    targets = np.concatenate([data.target(i) for i in range(len(data))])
+    sums = [data.label_weights[targets][targets == label].sum() for label in range(4)]
+    np.testing.assert_allclose(sums, len(targets) / 4)
+    batch = data.batch(range(5), np.random.default_rng(0))
+    assert batch.frame_weights.shape == batch.targets.shape
+    assert not batch.frame_weights[batch.targets < 0].any()
+    assert torch.equal(batch.rows(1, 2).frame_weights, batch.frame_weights[1::2])
+    assert data.batch(range(5)).frame_weights is None, "dev counts every frame once"
+    assert dataset("label").batch(range(5), np.random.default_rng(0)).frame_weights is None

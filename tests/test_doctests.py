@@ -18,6 +18,7 @@ def test_examples(name, recognizer, here):
     soundfile.write("strings.wav", samples, RATE)
     given = {
         "model": recognizer("transcribe"),
+        "labeller": recognizer("label"),
         "samples": samples,
         "blocks": [samples[i : i + 800] for i in range(0, len(samples), 800)],
         **vars(module),

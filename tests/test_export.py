@@ -10,7 +10,7 @@ from audiornn.model_file import ModelCard, open_model_file
 from audiornn.settings import NetworkSettings
 from audiornn.train.export import write_model_file
 from audiornn.vocabulary import Vocabulary
-from tests.test_network import HEADS, LENGTHS, N_FEATURES, N_OUTPUTS, SHAPES, network_of, outputs, padded_batch
+from tests.test_network import LENGTHS, MATRIX, N_FEATURES, N_OUTPUTS, network_of, outputs, padded_batch
 
 
 def card_of(network):
@@ -29,10 +29,10 @@ def run(path, features, lengths, task):
     return [row if task == "classify" else row[:n] for row, n in zip(log_probs, output_lengths, strict=True)]
 
 
-@pytest.mark.parametrize(("task", "pooling"), HEADS)
-@pytest.mark.parametrize("settings", SHAPES)
-def test_torch_equals_onnxruntime(settings, task, pooling, tmp_path):
-    network = network_of(NetworkSettings(**{**vars(settings), "pooling": pooling}), task)
+@pytest.mark.parametrize(("settings", "head"), MATRIX)
+def test_torch_equals_onnxruntime(settings, head, tmp_path):
+    task = head.task
+    network = network_of(settings, task, output_kind=head.output_kind)
     write_model_file(tmp_path / "model.onnx", network, card_of(network))
     features = padded_batch(filler=5.0)
     with torch.no_grad():
@@ -45,6 +45,17 @@ def test_torch_equals_onnxruntime(settings, task, pooling, tmp_path):
         np.testing.assert_allclose(alone, expected[i].numpy(), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("task", ["classify", "label"])
+def test_a_probability_near_one_keeps_its_distance_from_it(task, tmp_path):
+    network = network_of(NetworkSettings(n_units=6), task, output_kind="sigmoid")
+    with torch.no_grad():
+        network.output.weight.mul_(100)
+        expected = outputs(network, padded_batch(), LENGTHS)
+    write_model_file(tmp_path / "model.onnx", network, card_of(network))
+    for a, b in zip(run(tmp_path / "model.onnx", padded_batch(filler=5.0), LENGTHS, task), expected, strict=True):
+        np.testing.assert_allclose(a, b.numpy(), rtol=1e-3, atol=1e-30)
+
+
 @pytest.mark.parametrize("normalisation", ["global", "utterance", "none"])
 def test_normalisation_is_in_the_graph(normalisation, tmp_path):
     network = network_of(NetworkSettings(n_units=6), normalisation=normalisation)
@@ -53,15 +64,6 @@ def test_normalisation_is_in_the_graph(normalisation, tmp_path):
     with torch.no_grad():
         expected = outputs(network, features, LENGTHS)
     for a, b in zip(run(tmp_path / "model.onnx", features, LENGTHS, "transcribe"), expected, strict=True):
-        np.testing.assert_allclose(a, b.numpy(), rtol=0, atol=1e-4)
-
-
-def test_relu_activation_of_the_vanilla_cell(tmp_path):
-    network = network_of(NetworkSettings(cell="rnn", activation="relu", n_units=6))
-    write_model_file(tmp_path / "model.onnx", network, card_of(network))
-    with torch.no_grad():
-        expected = outputs(network, padded_batch(), LENGTHS)
-    for a, b in zip(run(tmp_path / "model.onnx", padded_batch(), LENGTHS, "transcribe"), expected, strict=True):
         np.testing.assert_allclose(a, b.numpy(), rtol=0, atol=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""What we write, other people's programs read: subtitles, Praat, NIST's formats; the JSON holds what the text shows."""
+"""What we write, others read: subtitles, Praat, ELAN, NIST's formats; the JSON holds what the text shows."""
 
 import html
 import json
@@ -20,7 +20,10 @@ from audiornn.listen.formats import (
     FORMATS,
     format_result,
     phrases,
+    to_audacity,
+    to_csv,
     to_ctm,
+    to_elan,
     to_json,
     to_rttm,
     to_srt,
@@ -520,3 +523,37 @@ def test_lhotse_reads_our_time_marks(tmp_path):
     assert [(w.symbol, w.start, w.duration, w.score) for (w,) in aligned] == [
         (word.label, word.start, 0.5, 0.5) for word in words
     ]
+
+
+# ------------------------------------------------------------------------------- Audacity, ELAN, CSV, and overlaps
+
+OVERLAPPING = Labelling((TimedLabel("dog", 0.0, 1.5, 0.9), TimedLabel('"cat" & <x>', 1.0, 2.0004, 0.8)), 3.0)
+
+
+def test_audacity_gets_a_line_a_label_with_tabs():
+    assert to_audacity(OVERLAPPING) == '0.000000\t1.500000\tdog\n1.000000\t2.000400\t"cat" & <x>\n'
+    assert to_audacity(Labelling((), 3.0)) == ""
+
+
+def test_elan_s_library_reads_what_is_written(tmp_path):
+    pympi = pytest.importorskip("pympi", reason="pympi-ling is not installed")
+    (tmp_path / "a.eaf").write_text(to_elan(OVERLAPPING, audio="x/my dog.wav"), encoding="utf-8")
+    read = pympi.Elan.Eaf(str(tmp_path / "a.eaf"))
+    assert list(read.get_tier_names()) == ["dog", '"cat" & <x>']
+    assert read.get_annotation_data_for_tier("dog") == [(0, 1500, "dog")]
+    assert read.get_annotation_data_for_tier('"cat" & <x>') == [(1000, 2000, '"cat" & <x>')]
+    assert read.media_descriptors[0]["RELATIVE_MEDIA_URL"] == "./my%20dog.wav"
+    (tmp_path / "b.eaf").write_text(to_elan(RESULTS["label"], audio="a.flac"), encoding="utf-8")
+    assert pympi.Elan.Eaf(str(tmp_path / "b.eaf")).get_annotation_data_for_tier("labels") == [(500, 1250, "dog barks")]
+
+
+def test_csv_has_a_header_and_quotes_what_must_be():
+    lines = to_csv(OVERLAPPING).splitlines()
+    assert lines == ["start,end,label,confidence", "0.000,1.500,dog,0.900", '1.000,2.000,"""cat"" & <x>",0.800']
+
+
+def test_labels_that_overlap_have_a_tier_each_in_praat():
+    assert {
+        name: [(start, end, text) for start, end, text in intervals if text]
+        for name, intervals in read_textgrid(to_textgrid(OVERLAPPING)).items()
+    } == {"dog": [(0.0, 1.5, "dog")], '"cat" & <x>': [(1.0, 2.0004, '"cat" & <x>')]}

@@ -182,7 +182,7 @@ def test_standard_input_in_other_formats_and_tasks(works, heard_by, through_a_pi
     through_a_pipe(content)
     assert "sol do" in works("transcribe", "-", *heard_by(), "--format", "srt")
     through_a_pipe(content)
-    assert works("transcribe", "-", *heard_by("label")).splitlines()[0].startswith("0.00\t")
+    assert works("transcribe", "-", *heard_by("label")).splitlines()[0].endswith("\tsol")
     through_a_pipe(content)
     assert works("transcribe", "-", *heard_by("classify")).split("\t")[0] in ("do", "mi", "sol")
 

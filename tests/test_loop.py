@@ -19,7 +19,8 @@ from audiornn.train import loop, parallel
 from audiornn.train.checkpoint import load_checkpoint
 from audiornn.train.loop import Interrupted, learning_rate, train
 from audiornn.train.losses import utterance_losses
-from tests.conftest import TASKS
+from tests.conftest import OUTPUTS, TASKS
+from tests.test_network import CELLS, FRONTS
 
 EPOCHS = 3
 
@@ -86,6 +87,40 @@ def test_stopped_and_resumed_ends_bit_for_bit_the_same(task, short, tmp_path, mo
         torch.manual_seed(99)  # whatever happened in between
         quiet(ready, recipe, tmp_path / name, resume=True)
         assert_same_run(tmp_path / "whole", tmp_path / name)
+
+
+def combinations():
+    """Every cell, direction, front and task; in a quick run each cell and direction once, with others of the rest."""
+    fronts, tasks = [{}, *FRONTS], [*TASKS, *OUTPUTS]
+    for i, (cell, both) in enumerate(itertools.product(CELLS, (True, False))):
+        for front, task in itertools.product(fronts, tasks):
+            quick = front is fronts[i % len(fronts)] and task == tasks[i % len(tasks)]
+            name = f"{cell}-{'both' if both else 'one'}-{front.get('front', 'none')}-{task}"
+            settings = {**CELLS[cell], "bidirectional": both, "front": "none", "stride": 1, **front}
+            yield pytest.param(settings, task, id=name, marks=() if quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("settings", "task"), list(combinations()))
+def test_every_combination_is_resumed_bit_for_bit(settings, task, short, tmp_path, monkeypatch):
+    ready, recipe = short(task)
+    few_steps = replace(recipe.training, epochs=1, batch_size=16)
+    recipe = replace(recipe, model=replace(recipe.model, n_units=6, **settings), training=few_steps)
+    quiet(ready, recipe, tmp_path / "whole")
+    with stopping_at(2, monkeypatch), pytest.raises(Interrupted):
+        quiet(ready, recipe, tmp_path / "stopped")
+    quiet(ready, recipe, tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_all_that_varies_a_step_is_resumed_bit_for_bit(short, tmp_path, monkeypatch):
+    ready, recipe = short(weight_noise=0.05, threads=2)
+    two_layers = replace(recipe.model, n_layers=2, variational_dropout=True)
+    recipe = replace(recipe, model=two_layers, training=replace(recipe.training, middle_ctc=0.3))
+    quiet(ready, recipe, tmp_path / "whole")
+    with stopping_at(5, monkeypatch), pytest.raises(Interrupted):
+        quiet(ready, recipe, tmp_path / "stopped")
+    quiet(ready, recipe, tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
 @pytest.mark.parametrize("threads", [1, 2])

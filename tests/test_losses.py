@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from audiornn.train.dataset import IGNORED, Batch
 from audiornn.train.losses import utterance_losses
@@ -65,3 +66,54 @@ def test_frames_are_averaged_over_the_real_ones():
     log_probs = log_probs_of(1, 4, 3)
     losses = utterance_losses(log_probs, torch.tensor([2]), batch_of([[2, 1, IGNORED, IGNORED]], [2]), "label")
     assert losses.item() == pytest.approx(-(log_probs[0, 0, 2] + log_probs[0, 1, 1]).item() / 2)
+
+
+def test_independent_labels_cost_binary_cross_entropy():
+    torch.manual_seed(0)
+    logits = torch.tensor([[0.5, -3.0, 60.0], [-60.0, 20.0, 0.0]], requires_grad=True)
+    targets = torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]])
+    batch = replace(batch_of([[0], [0]], [3, 3]), targets=targets)
+    losses = utterance_losses(logsigmoid(logits), torch.tensor([5, 7]), batch, "classify")
+    expected = binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1)
+    torch.testing.assert_close(losses, expected)
+    found, wanted = (torch.autograd.grad(loss.sum(), logits)[0] for loss in (losses, expected))
+    torch.testing.assert_close(found, wanted)
+    smoothed = utterance_losses(logsigmoid(logits), torch.tensor([5, 7]), batch, "classify", smoothing=0.2)
+    torch.testing.assert_close(
+        smoothed, binary_cross_entropy_with_logits(logits, 0.8 * targets + 0.1, reduction="none").mean(dim=1)
+    )
+    mixed = replace(batch, mixed_targets=1 - targets, shares=torch.tensor([0.75, 1.0]))
+    soft = torch.stack([0.75 * targets[0] + 0.25 * (1 - targets[0]), targets[1]])
+    torch.testing.assert_close(
+        utterance_losses(logsigmoid(logits), torch.tensor([5, 7]), mixed, "classify"),
+        binary_cross_entropy_with_logits(logits, soft, reduction="none").mean(dim=1),
+    )
+
+
+def test_independent_labels_of_frames_are_averaged_over_the_real_ones():
+    logits = torch.tensor([[[1.0, -1.0], [2.0, 0.5], [9.0, 9.0]]])
+    targets = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [IGNORED, IGNORED]]])
+    batch = replace(batch_of([[0]], [2]), targets=targets)
+    losses = utterance_losses(logsigmoid(logits), torch.tensor([2]), batch, "label")
+    torch.testing.assert_close(losses[0], binary_cross_entropy_with_logits(logits[:, :2], targets[:, :2]))
+
+
+def test_squared_errors_are_averaged_over_the_frames_where_there_is_a_target():
+    nan = float("nan")
+    values = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [50.0, 60.0]]], requires_grad=True)
+    targets = torch.tensor([[[0.0, nan], [1.0, 2.0], [nan, nan]]])
+    batch = replace(batch_of([[0]], [2]), targets=targets)
+    scale = torch.tensor([1.0, 2.0])
+    losses = utterance_losses(values, torch.tensor([2]), batch, "regress", scale=scale)
+    assert losses.item() == pytest.approx(((1**2 + 2**2) / 2 + (2 / 2) ** 2) / 2)
+    gradient = torch.autograd.grad(losses.sum(), values)[0]
+    torch.testing.assert_close(gradient, torch.tensor([[[0.5, 0.0], [1.0, 0.5], [0.0, 0.0]]]))
+
+
+def test_weights_of_frames_weigh_their_losses():
+    log_probs, targets = log_probs_of(1, 4, 3), [[0, 1, 2, IGNORED]]
+    weights = torch.tensor([[0.5, 2.0, 1.0, 0.0]])
+    batch = replace(batch_of(targets, [3]), frame_weights=weights)
+    found = utterance_losses(log_probs, torch.tensor([3]), batch, "label")
+    each = [-float(log_probs[0, t, label]) for t, label in enumerate(targets[0][:3])]
+    assert found.item() == pytest.approx(sum(w * loss for w, loss in zip([0.5, 2.0, 1.0], each, strict=True)) / 3)

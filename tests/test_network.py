@@ -1,12 +1,15 @@
 """Padding never leaks, and both directions are those of packed sequences."""
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from audiornn.settings import NetworkSettings
-from audiornn.train.network import BidirectionalLayer, Network, reverse_within_length
+from audiornn.train.network import BidirectionalLayer, Network, recurrent_cell, reverse_within_length
 
 LENGTHS = torch.tensor([7, 1, 12, 5])
 N_FEATURES, N_OUTPUTS = 5, 4
@@ -16,23 +19,65 @@ FRONTS = (
     {"front": "conv", "stride": 2},
     {"front": "conv2d", "stride": 2, "front_channels": 3},
 )
+CELLS = {
+    "lstm": {"cell": "lstm"},
+    "gru": {"cell": "gru"},
+    **{f"rnn_{activation}": {"cell": "rnn", "activation": activation} for activation in ("tanh", "relu", "logistic")},
+}
+#: Every cell in both directions behind every front; with HEADS, what padding and export are tested on.
 SHAPES = [
-    pytest.param(NetworkSettings(cell=cell, bidirectional=both, n_units=6, n_layers=2, dropout=0.0, **front), id=name)
-    for cell in ("lstm", "gru", "rnn")
+    pytest.param(NetworkSettings(**CELLS[cell], bidirectional=both, n_units=6, dropout=0.0, **front), id=name)
+    for cell in CELLS
     for both in (True, False)
     for front in ({}, *FRONTS)
     for name in [f"{cell}-{'both' if both else 'one'}-{front.get('front', 'none')}"]
 ]
-HEADS = [("transcribe", "attention"), ("label", "attention"), *(("classify", p) for p in ("mean", "max", "attention"))]
+POOLINGS = ("mean", "max", "last", "attention", "multihead")
 
 
-def network_of(settings, task="transcribe", normalisation="global"):
+class Head(NamedTuple):
+    """What stands behind the recurrent layers: a task, how a classifier pools, what becomes of the outputs."""
+
+    task: str
+    pooling: str = "attention"
+    output_kind: str = "softmax"
+
+
+HEADS = [
+    Head("transcribe"),
+    Head("label"),
+    *(Head("classify", pooling) for pooling in POOLINGS),
+    Head("label", output_kind="sigmoid"),
+    Head("classify", output_kind="sigmoid"),
+    Head("regress", output_kind="linear"),
+]
+
+
+def matrix():
+    """Every shape with every head; in a quick run every shape with two of them, and every head with eight shapes."""
+    for i, shape in enumerate(SHAPES):
+        for j, head in enumerate(HEADS):
+            quick = (i + j) % (len(HEADS) // 2) == 0
+            yield pytest.param(
+                replace(shape.values[0], pooling=head.pooling),
+                head,
+                id="-".join([shape.id, *head]),
+                marks=() if quick else pytest.mark.slow,
+            )
+
+
+MATRIX = list(matrix())
+
+
+def network_of(settings, task="transcribe", normalisation="global", output_kind="softmax"):
     torch.manual_seed(3)
-    network = Network(
-        settings, n_features=N_FEATURES, n_outputs=N_OUTPUTS, task=task, normalisation=normalisation
-    ).eval()
+    shape = {"n_features": N_FEATURES, "n_outputs": N_OUTPUTS}
+    network = Network(settings, **shape, task=task, normalisation=normalisation, output_kind=output_kind).eval()
     network.mean.normal_()
     network.scale.uniform_(0.5, 2.0)
+    if output_kind == "linear":
+        network.track_mean.normal_()
+        network.track_scale.uniform_(0.5, 2.0)
     return network
 
 
@@ -79,10 +124,9 @@ def test_bidirectional_layer_equals_packed_sequences_in_values_and_gradients(cel
         torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("task", "pooling"), HEADS)
-@pytest.mark.parametrize("settings", SHAPES)
-def test_alone_equals_padded_equals_any_batch_in_any_order(settings, task, pooling):
-    network = network_of(NetworkSettings(**{**vars(settings), "pooling": pooling}), task)
+@pytest.mark.parametrize(("settings", "head"), MATRIX)
+def test_alone_equals_padded_equals_any_batch_in_any_order(settings, head):
+    network = network_of(settings, head.task, output_kind=head.output_kind)
     features = padded_batch()
     together = outputs(network, features, LENGTHS)
     for i, length in enumerate(LENGTHS.tolist()):
@@ -96,6 +140,30 @@ def test_alone_equals_padded_equals_any_batch_in_any_order(settings, task, pooli
         torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
 
 
+def test_last_is_the_state_that_each_direction_ends_in():
+    settings = NetworkSettings(n_units=6, n_layers=1, dropout=0.0, pooling="last")
+    network = network_of(settings, "classify")
+    layer = network.layers[0]
+    x = padded_batch().transpose(0, 1)
+    pooled = network._pooled(layer(x, LENGTHS), LENGTHS)
+    for i, length in enumerate(LENGTHS.tolist()):
+        ahead = layer.forwards(x[:length, i : i + 1])[0][-1, 0]
+        behind = layer.backwards(x[:length, i : i + 1].flip(0))[0][-1, 0]
+        torch.testing.assert_close(pooled[i], torch.cat([ahead, behind]), rtol=0, atol=1e-6)
+
+
+def test_heads_ask_by_the_middle_frame_and_weigh_all_real_ones():
+    settings = NetworkSettings(n_units=2, n_layers=1, pooling="multihead", pooling_heads=3)
+    network = network_of(settings, "classify")
+    x = torch.randn(int(LENGTHS.max()), len(LENGTHS), 4)
+    pooled = network._pooled(x, LENGTHS)
+    for i, length in enumerate(LENGTHS.tolist()):
+        frames = x[:length, i]
+        queries = network.queries(frames[length // 2]).reshape(3, 4)
+        expected = [((frames @ query / 4**0.5).softmax(0)[:, None] * frames).sum(0) for query in queries]
+        torch.testing.assert_close(pooled[i], torch.cat(expected), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("filler", [1e3, float("nan"), float("inf")])
 @pytest.mark.parametrize("normalisation", ["global", "utterance", "none"])
 @pytest.mark.parametrize("front", [{}, *FRONTS])
@@ -106,14 +174,34 @@ def test_what_padding_holds_is_never_read(filler, normalisation, front):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(("task", "pooling"), HEADS)
-def test_padding_gets_no_gradient(task, pooling):
-    network = network_of(NetworkSettings(n_units=6, dropout=0.0, pooling=pooling), task)
+@pytest.mark.parametrize("head", HEADS)
+def test_padding_gets_no_gradient(head):
+    settings = NetworkSettings(n_units=6, dropout=0.0, pooling=head.pooling)
+    network = network_of(settings, head.task, output_kind=head.output_kind)
     features = padded_batch().requires_grad_()
     sum(o.square().sum() for o in outputs(network, features, LENGTHS)).backward()
     for row, length in zip(features.grad, LENGTHS.tolist(), strict=True):
         assert (row[length:] == 0).all()
         assert (row[:length] != 0).any()
+
+
+def test_open_gates_hold_what_they_have_for_as_long_as_was_asked():
+    for cell in ("lstm", "gru"):
+        torch.manual_seed(0)
+        layer = recurrent_cell(NetworkSettings(cell=cell, n_units=400, memory=100), N_FEATURES)
+        for parameter in (layer.weight_ih_l0, layer.weight_hh_l0):
+            parameter.data.zero_()
+        gates = (layer.bias_ih_l0 + layer.bias_hh_l0).detach().reshape(-1, 400).sigmoid()
+        frames = 1 / (1 - gates[1])
+        assert 2 <= frames.min() < 5
+        assert 90 < frames.max() <= 100
+        assert frames.median().item() == pytest.approx(50, rel=0.25)
+        if cell == "lstm":
+            torch.testing.assert_close(gates[0] + gates[1], torch.ones(400))
+            held = layer(torch.zeros(20, 1, N_FEATURES), (torch.zeros(1, 1, 400), torch.ones(1, 1, 400)))[1][1]
+            candidate = (layer.bias_ih_l0 + layer.bias_hh_l0).detach()[800:1200].tanh()
+            decayed = gates[1] ** 20
+            torch.testing.assert_close(held[0, 0], decayed + (1 - decayed) * candidate, rtol=0, atol=1e-4)
 
 
 def test_reversal_is_its_own_inverse_and_leaves_padding_where_it_is():
@@ -160,10 +248,13 @@ def test_utterance_normalisation_forgets_level_and_scale():
 
 
 def test_outputs_are_log_probabilities():
-    for task, pooling in HEADS:
-        network = network_of(NetworkSettings(n_units=6, pooling=pooling), task)
+    for task, pooling, output_kind in HEADS:
+        network = network_of(NetworkSettings(n_units=6, pooling=pooling), task, output_kind=output_kind)
         for o in outputs(network, padded_batch(), LENGTHS):
-            torch.testing.assert_close(o.exp().sum(dim=-1), torch.ones(o.shape[:-1]))
+            if output_kind == "softmax":
+                torch.testing.assert_close(o.exp().sum(dim=-1), torch.ones(o.shape[:-1]))
+            elif output_kind == "sigmoid":
+                assert (o <= 0).all()
 
 
 def test_multiply_adds_are_those_of_every_weight_at_every_frame():

@@ -72,6 +72,31 @@ def test_dropout_keeps_the_mean_and_rests_outside_training():
     assert network.eval()._dropout(x, None) is x
 
 
+def test_variational_dropout_leaves_out_the_same_units_at_every_frame_and_others_in_each_utterance():
+    settings = NetworkSettings(dropout=0.25, variational_dropout=True)
+    network = Network(settings, n_features=5, n_outputs=4, task="transcribe").train()
+    dropped = network._dropout(torch.ones(100, 50, 40), torch.Generator().manual_seed(0))
+    assert torch.equal(dropped, dropped[:1].expand_as(dropped))
+    assert not torch.equal(dropped[:, 0], dropped[:, 1])
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_the_middle_layer_counts_for_its_share(n):
+    torch.manual_seed(2)
+    settings = NetworkSettings(n_units=6, n_layers=3, dropout=0.0)
+    network, batch = Network(settings, n_features=5, n_outputs=4, task="transcribe"), batch_of("transcribe")
+    layers, lengths = network.layer_outputs(batch.features, batch.feature_lengths)
+    last, first = (utterance_losses(network.head(x, lengths), lengths, batch, "transcribe") for x in layers[::-2])
+    (0.7 * last + 0.3 * first).mean().backward()
+    expected = gradients(network)
+    with Workers(n) as workers:
+        losses = workers.losses_and_gradients(network, batch, "transcribe", seed=0, middle_ctc=0.3)
+    torch.testing.assert_close(losses, (0.7 * last + 0.3 * first).detach(), rtol=1e-5, atol=1e-6)
+    for a, b in zip(gradients(network), expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
 def test_errors_come_through_and_torch_gets_its_threads_back():
     before = torch.get_num_threads()
     with pytest.raises(RuntimeError), Workers(2) as workers:

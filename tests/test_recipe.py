@@ -151,6 +151,8 @@ def test_an_unknown_recipe_is_named_with_the_nearest(tmp_path, monkeypatch):
         ("[features]\nfmin = nan", ["fmin"]),
         ("[model]\nn_layers = 0", ["model.n_layers = 0", "at least 1"]),
         ("[model]\ndropout = 1.0", ["model.dropout"]),
+        ("[model]\nmemory = 2", ["model.memory = 2", "at least 3"]),
+        ("[model]\ncell = 'rnn'\nmemory = 100", ["model.memory = 100", "'lstm', 'gru'"]),
         ("[model]\nstride = 2", ["front", "stride = 2"]),
         ("[augment]\ngain = -1.0", ["augment.gain"]),
         ("[augment]\nband_mask_share = 1.5", ["augment.band_mask_share"]),
@@ -159,6 +161,10 @@ def test_an_unknown_recipe_is_named_with_the_nearest(tmp_path, monkeypatch):
         ("[training]\nlearning_rate = nan", ["training.learning_rate"]),
         ("[training]\nwarmup = 1.0", ["training.warmup"]),
         ("[training]\nepochs = 0", ["training.epochs"]),
+        ("[training]\nweight_noise = -0.1", ["training.weight_noise"]),
+        ("[training]\nmiddle_ctc = 1.0", ["training.middle_ctc"]),
+        ("task = 'classify'\n[training]\nmiddle_ctc = 0.3", ["training.middle_ctc", "'transcribe'"]),
+        ("[model]\nn_layers = 1\n[training]\nmiddle_ctc = 0.3", ["training.middle_ctc", "two layers"]),
         ("[training]\nseed = -1", ["training.seed"]),
         ("[training]\ndevice = 'gpu'", ["training.device", "'cuda'"]),
         ("[training]\nepochs = ]\n", ["not valid TOML", "line 2"]),
@@ -447,3 +453,16 @@ def test_a_corpus_with_too_few_files_is_counted(tmp_path, name):
 def test_the_recipes_travel_in_the_wheel():
     assert packaged_recipes().is_dir()
     assert 'recipes = "audiornn/recipes"' in (REPOSITORY / "pyproject.toml").read_text()
+
+
+def test_a_file_of_settings_stands_for_all_of_them(tmp_path, recipe_of):
+    folder = recipe_of()
+    file = tmp_path / "other.toml"
+    file.write_text(
+        'licence = "mine"\n[model]\ncell = "gru"\ndropout = 0.0\n[training]\nclip_norm = inf\nbalanced = true\n'
+    )
+    loaded = load_recipe(folder, [str(file), "model.dropout=0.5"])
+    assert (loaded.licence, loaded.model.cell, loaded.model.dropout) == ("mine", "gru", 0.5)
+    assert (loaded.training.clip_norm, loaded.training.balanced) == (float("inf"), True)
+    with pytest.raises(SettingsError, match="no such file"):
+        load_recipe(folder, [str(tmp_path / "none.toml")])

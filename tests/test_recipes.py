@@ -291,6 +291,48 @@ def test_connected_digits_names_what_is_missing(four_corpora, tmp_path):
         connected_digits(corpus, tmp_path / "made")
 
 
+def test_speech_or_noise(speech_commands, tmp_path):
+    with pytest.raises(CorpusError, match="made_dir"):
+        recipe("speech_or_noise").prepare(speech_commands)
+    splits = recipe("speech_or_noise").prepare(speech_commands, made_dir=tmp_path / "made")
+    assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 156, "dev": 52, "test": 52}
+    speakers = [{u.speaker for u in utterances if u.speaker} for utterances in splits.values()]
+    assert not set.intersection(*speakers)
+    levels = {"speech": [], "": []}
+    for utterance in splits["train"]:
+        samples, rate = soundfile.read(utterance.audio)
+        assert (len(samples), rate) == (16000, 16000)
+        levels[utterance.text].append(10 * np.log10(np.mean(samples**2)))
+    for kind in levels.values():  # loudness tells nothing
+        assert len(kind) == 78
+        assert -36 < min(kind) < max(kind) < -14
+    assert abs(np.mean(levels["speech"]) - np.mean(levels[""])) < 3
+    files = {u.audio: u.audio.stat().st_mtime_ns for u in splits["train"]}
+    again = recipe("speech_or_noise").prepare(speech_commands, made_dir=tmp_path / "made")
+    assert again == splits
+    assert {u.audio: u.audio.stat().st_mtime_ns for u in again["train"]} == files
+
+
+def test_the_textbooks_network_is_a_file_of_settings():
+    settings = packaged_recipes() / "speech_or_noise" / "classic.toml"
+    loaded = recipe("speech_or_noise", str(settings))
+    assert (loaded.model.cell, loaded.model.n_layers, loaded.model.n_units) == ("lstm", 1, 128)
+    assert (loaded.model.bidirectional, loaded.model.pooling, loaded.output_kind) == (False, "last", "sigmoid")
+    assert (loaded.training.epochs, loaded.training.batch_size, loaded.training.weight_decay) == (10, 32, 0.0)
+
+
+def test_pitch(tmp_path):
+    few = recipe("pitch", "corpus.voices=16")
+    with pytest.raises(CorpusError, match="prepare without --corpus"):
+        few.prepare(tmp_path)
+    few.obtain(tmp_path, jobs=1)
+    splits = few.prepare(tmp_path)
+    assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 16, "dev": 1, "test": 1}
+    assert all(u.track.is_file() for utterances in splits.values() for u in utterances)
+    with pytest.raises(CorpusError, match="at least 16"):
+        recipe("pitch", "corpus.voices=3").obtain(tmp_path, jobs=1)
+
+
 @pytest.mark.parametrize(
     ("name", "remove", "message"),
     [

@@ -103,7 +103,8 @@ class Corpus:
         splits: utterances by split; a corpus that is not split yet is all train.
         measured: of every utterance, in the order of `SPLITS`.
         problems: by utterance id, why it cannot be used at all: unreadable, impossible by CTC, no label.
-        task: transcribe, classify or label.
+        task: transcribe, classify, label or regress.
+        several: whether a classified recording may have several labels, or none.
         symbols: the symbols of a text, by the recipe's rules.
         sample_rate: Hz, of the features; 0 where no recipe says.
         shared_speakers: whether the recipe allows a speaker in two splits.
@@ -114,6 +115,7 @@ class Corpus:
     measured: Measured
     problems: Mapping[str, str] = field(default_factory=dict)
     task: str = "transcribe"
+    several: bool = False
     symbols: Callable[[str], Sequence[str]] = list
     sample_rate: int = 0
     shared_speakers: bool = False
@@ -217,7 +219,7 @@ def audit_source(
     for utterance, row in zip(everything, measured.rows, strict=True):
         if utterance.id not in problems and (problem := _target_problem(utterance, row, task, vocabulary)):
             problems[utterance.id] = problem
-    corpus = Corpus(splits, measured, problems, task, vocabulary.split)
+    corpus = Corpus(splits, measured, problems, task, symbols=vocabulary.split)
     return audit(corpus), corpus, left_out
 
 
@@ -279,7 +281,7 @@ class _Everything:
         made = f"{corpus.made_dir}{os.sep}"
         self.made = np.array([str(u.audio).startswith(made) for u in self.utterances], bool)
         self.sounding = self.heard & (self.rows["identity"] != 0)
-        self.texts = [_text(u, corpus.task) for u in self.utterances]
+        self.texts = [_text(u, corpus) for u in self.utterances]
 
     def case(self, i: int, figure: str, other: str = "") -> Case:
         utterance = self.utterances[i]
@@ -334,8 +336,10 @@ class _Everything:
         return found
 
 
-def _text(utterance: Utterance, task: str) -> str:
-    return _BETWEEN_LABELS.join(s.label for s in utterance.segments) if task == "label" else utterance.text
+def _text(utterance: Utterance, corpus: Corpus) -> str:
+    if corpus.task == "label":
+        return _BETWEEN_LABELS.join(s.label for s in utterance.segments)
+    return _BETWEEN_LABELS.join(corpus.symbols(utterance.text)) if corpus.several else utterance.text
 
 
 def _range(values: NDArray[Any], digits: int) -> list[float]:
@@ -699,7 +703,7 @@ def _labels(all_: _Everything) -> Iterator[Finding]:
                 units[unit].append(i)
     yield from _nearly_same(all_, units)
     yield from _odd(all_)
-    if all_.corpus.task == "classify":
+    if all_.corpus.task in ("classify", "label"):
         yield from _classes(all_, units)
     elif all_.corpus.task == "transcribe":
         yield from _rare_symbols(all_)

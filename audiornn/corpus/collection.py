@@ -36,7 +36,8 @@ class Collection:
     Attributes:
         folder: that the ids are relative to.
         layout: the name of the layout that was read.
-        task: classify where each text is one of few labels, else transcribe; spot if that was asked for.
+        task: classify where each text is one of few labels, label where stretches are labelled, else transcribe; spot
+            if that was asked for.
         utterances: in the order of the source.
         splits: train, dev or test by utterance id, where the source says; those that it lacks are still to be drawn.
         understood: lines that say what was read.
@@ -48,7 +49,7 @@ class Collection:
 
     folder: Path
     layout: str
-    task: Literal["classify", "transcribe", "spot"]
+    task: Literal["classify", "transcribe", "label", "spot"]
     utterances: tuple[Utterance, ...]
     splits: Mapping[str, str] = field(default_factory=dict)
     understood: tuple[str, ...] = ()
@@ -59,7 +60,9 @@ class Collection:
 
     @property
     def labels(self) -> Counter[str]:
-        """Utterances by text."""
+        """Utterances by text; of stretches, these by label."""
+        if self.task == "label":
+            return Counter(segment.label for utterance in self.utterances for segment in utterance.segments)
         return Counter(utterance.text for utterance in self.utterances)
 
     @property
@@ -124,10 +127,10 @@ def read_collection(
     Args:
         source: the folder; or a table, a manifest, or a file of rows.
         layout: one of `LAYOUTS`, or "auto".
-        text: the column of texts or labels; `folder:N`; or a regular expression with a group `text`.
+        text: the column of texts or labels; the tier; `folder:N`; or a regular expression with a group `text`.
         audio: the column of paths.
         speaker: auto, none, folder, folder:N, column:NAME, or a regular expression with a group `speaker`.
-        task: classify, transcribe, or "auto".
+        task: classify, transcribe, label, or "auto".
         encoding: of tables and transcripts; empty is UTF-8, or what a byte-order mark says.
         skip_bad: leave out lines whose audio is missing.
 
@@ -135,10 +138,15 @@ def read_collection(
         CorpusError: nothing is there, nothing is labelled, a line is wrong, or its audio is missing.
         SettingsError: an argument that is none of those above.
     """
-    if task not in ("auto", "classify", "transcribe"):
-        raise SettingsError(
-            f"task {task!r} must be auto, classify or transcribe{nearest(task, ['classify', 'transcribe'])}"
-        )
+    tasks = ("auto", "classify", "transcribe", "label")
+    if task not in tasks:
+        raise SettingsError(f"task {task!r} must be one of {', '.join(tasks)}{nearest(task, tasks)}")
+    if (task == "label") != (layout == "labels"):
+        if layout not in ("auto", "labels"):
+            raise SettingsError(
+                f"layout {layout!r} has no stretches with labels; task = 'label' has the layout 'labels'"
+            )
+        task, layout = "label", "labels"
     if not source.exists():
         raise CorpusError(f"{source}: no such folder or file")
     folder = source if source.is_dir() else source.parent
@@ -150,7 +158,7 @@ def read_collection(
     keys = [survey.key(entry.audio) for entry in entries]
     speakers = find_speakers(keys, labels, [entry.speaker for entry in entries], speaker)
     utterances = tuple(
-        Utterance(identifier, entry.audio, entry.text, name, entry.start, entry.duration)
+        Utterance(identifier, entry.audio, entry.text, name, entry.start, entry.duration, entry.segments)
         for identifier, entry, name in zip(_ids(entries, keys), entries, speakers.names, strict=True)
     )
     settings = {key: value for key, value in reading.settings.items() if key != "label_column"}

@@ -28,7 +28,17 @@ from audiornn.corpus.workers import run_in_workers
 from audiornn.errors import AudiornnError
 from audiornn.files import write_atomically
 
-__all__ = ["VERSION", "Composition", "Word", "compose", "compose_files", "draw_gap", "plan_strings", "speech_bounds"]
+__all__ = [
+    "VERSION",
+    "Composition",
+    "Word",
+    "active_runs",
+    "compose",
+    "compose_files",
+    "draw_gap",
+    "plan_strings",
+    "speech_bounds",
+]
 
 #: Rises when `compose` makes other samples of the same plan, so that what an older one made is not taken for its work.
 VERSION = 1
@@ -249,17 +259,32 @@ def speech_bounds(waveform: Waveform, sample_rate: int) -> tuple[int, int]:
     Returns:
         First sample, and one past the last; the whole recording where nothing in it stands out.
     """
+    runs, power = active_runs(waveform, sample_rate)
+    if not runs:
+        return 0, len(waveform)
+    begin, end, _, _ = max(runs, key=lambda run: power[run[2] : run[3]].sum())
+    return begin, end
+
+
+def active_runs(waveform: Waveform, sample_rate: int) -> tuple[list[tuple[int, int, int, int]], NDArray[np.float64]]:
+    """Runs of active frames, as `speech_bounds` tells them, and the power above the floor of each active frame.
+
+    Returns:
+        Of each run its first sample, one past its last, its first frame, and one past its last; and (frames,), 0 where
+        a frame is not active.
+    """
     hop = max(1, sample_rate // 100)
     starts = np.arange(0, len(waveform), hop)
     ends = np.minimum(starts + hop * 5 // 2, len(waveform))
     plain, active_plain = _activity(waveform, starts, ends)
     _, active_differences = _activity(np.diff(waveform, prepend=waveform[:1]), starts, ends)
-    active = np.flatnonzero(active_plain | active_differences)
+    is_active = active_plain | active_differences
+    active = np.flatnonzero(is_active)
     if not len(active):
-        return 0, len(waveform)
+        return [], np.zeros(len(starts))
     runs = np.split(active, np.flatnonzero(np.diff(active) > 20) + 1)
-    run = max(runs, key=lambda run: plain[run].sum())
-    return int(starts[run[0]]), int(ends[run[-1]])
+    spans = [(int(starts[run[0]]), int(ends[run[-1]]), int(run[0]), int(run[-1]) + 1) for run in runs]
+    return spans, np.where(is_active, plain, 0.0)
 
 
 def _activity(

@@ -1,7 +1,8 @@
 """The manifest: one utterance a line, as JSON, with the keys the field shares.
 
 `audio_filepath`, `duration` and `text` are NeMo's, so that a NeMo manifest can be used as it is; `speaker`, `start`
-(NeMo: `offset`), `segments` and `id` are added where known. Audio paths are relative to the manifest's own folder.
+(NeMo: `offset`), `segments`, `track_filepath` with `track_hop`, and `id` are added where known. Paths are relative to
+the manifest's own folder. A text that is a list, as of several labels, is joined with commas.
 """
 
 from __future__ import annotations
@@ -45,11 +46,13 @@ class Utterance:
     Attributes:
         id: unique in its corpus, and the same wherever the corpus lies.
         audio: the recording's path.
-        text: the transcript, or the label of a classified recording.
+        text: the transcript, or the label of a classified recording, or its labels with commas between.
         speaker: who speaks; None where nobody knows.
         start: where the utterance begins in the recording, in seconds.
         duration: its length in seconds; None until somebody has looked: to the recording's end.
         segments: labelled stretches, in seconds from `start`.
+        track: a file of values over time, from `start` on, that `corpus.tracks` reads.
+        track_hop: seconds from one of its rows to the next, of a file that does not say.
     """
 
     id: str
@@ -59,6 +62,8 @@ class Utterance:
     start: float = 0.0
     duration: float | None = None
     segments: tuple[Segment, ...] = field(default=())
+    track: Path | None = None
+    track_hop: float | None = None
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
@@ -138,10 +143,13 @@ class Manifest(Sequence[Utterance]):
             ) from None
 
 
-def digest(utterances: Sequence[Utterance]) -> str:
-    """A fingerprint of who says what in a split, the same wherever the corpus lies."""
+def digest(utterances: Sequence[Utterance], tracks: Iterable[bytes] = ()) -> str:
+    """A fingerprint of who says what in a split, the same wherever the corpus lies; and of the values of `tracks`."""
     lines = sorted(f"{u.id}\t{u.text}\t{u.speaker or ''}" + "".join(f"\t{s}" for s in u.segments) for u in utterances)
-    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
+    content = hashlib.sha256("\n".join(lines).encode(errors="surrogateescape"))
+    for values in tracks:
+        content.update(values)
+    return content.hexdigest()[:16]
 
 
 def _to_json(utterance: Utterance, folder: Path) -> dict[str, Any]:
@@ -157,6 +165,10 @@ def _to_json(utterance: Utterance, folder: Path) -> dict[str, Any]:
         entry["start"] = utterance.start
     if utterance.segments:
         entry["segments"] = [[s.start, s.end, s.label] for s in utterance.segments]
+    if utterance.track is not None:
+        entry["track_filepath"] = os.path.relpath(utterance.track.resolve(), folder)
+    if utterance.track_hop is not None:
+        entry["track_hop"] = utterance.track_hop
     return entry
 
 
@@ -170,18 +182,29 @@ def _from_json(entry: dict[str, Any], folder: Path) -> Utterance:
         raise ValueError(f"duration is {duration}")
     segments = entry.get("segments") or ()
     text = next((entry[key] for key in ("text", "label", "command") if entry.get(key) is not None), None)
-    if text is None and not segments:
+    if isinstance(text, list):
+        text = ", ".join(map(str, text))
+    track, track_hop = entry.get("track_filepath"), entry.get("track_hop")
+    if text is None and not segments and track is None:
         raise KeyError("text")
+    if track_hop is not None and not 0 < float(track_hop) < math.inf:
+        raise ValueError(f"track_hop is {track_hop}")
     speaker = entry.get("speaker")
     return Utterance(
         id=str(entry.get("id", f"{audio}@{start!r}" if start else audio)),
-        audio=Path(os.path.normpath(folder / audio)) if audio.startswith("..") else folder / audio,
+        audio=_path(folder, audio),
         text="" if text is None else str(text),
         speaker=None if speaker is None else str(speaker),
         start=start,
         duration=None if duration is None else float(duration),
         segments=tuple(Segment(float(a), float(b), str(label)) for a, b, label in segments),
+        track=None if track is None else _path(folder, str(track)),
+        track_hop=None if track_hop is None else float(track_hop),
     )
+
+
+def _path(folder: Path, name: str) -> Path:
+    return Path(os.path.normpath(folder / name)) if name.startswith("..") else folder / name
 
 
 def _explain(error: Exception) -> str:

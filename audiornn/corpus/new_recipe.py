@@ -31,6 +31,8 @@ from audiornn.files import write_atomically
 __all__ = ["NewRecipe", "write_recipe"]
 
 _HEADERS = 200  # recordings whose header is read
+_STRETCH = 20.0  # seconds
+_LONGEST_STRETCH = 30.0  # seconds of a labelled recording that need no cutting
 _LONG = 2.0  # background this many times as long as the words is cut
 
 
@@ -79,7 +81,7 @@ class NewRecipe:
             name: {
                 "utterances": len(utterances),
                 "speakers": len({u.speaker for u in utterances} - {None}),
-                "labels": len({u.text for u in utterances} - {""}),
+                "labels": len({s.label for u in utterances for s in u.segments} or {u.text for u in utterances} - {""}),
             }
             for name, utterances in self.splits.items()
         }
@@ -107,10 +109,10 @@ def write_recipe(
         source: as of `read_collection`, and the arguments up to `skip_bad`, too.
         recipes: the folder of recipes.
         layout: one of `LAYOUTS`, or "auto".
-        text: the column of texts or labels; `folder:N`; or a regular expression with a group `text`.
+        text: the column of texts or labels; the tier; `folder:N`; or a regular expression with a group `text`.
         audio: the column of paths.
         speaker: auto, none, folder, folder:N, column:NAME, or a regular expression with a group `speaker`.
-        task: classify, transcribe, spot, or "auto".
+        task: classify, transcribe, label, spot, or "auto".
         encoding: of tables and transcripts.
         skip_bad: leave out lines whose audio is missing.
         other: recordings in which none of the labels is said.
@@ -238,6 +240,9 @@ def _with_others(
 ) -> tuple[dict[str, list[Utterance]], list[Setting], list[str]]:
     """The splits with what the labels are told from; the settings for it, and what to say of it."""
     splits = {name: list(utterances) for name, utterances in division.splits.items()}
+    if collection.task == "label" and any(heard_seconds(u, header) > _LONGEST_STRETCH for u, header in headers):
+        reason = "seconds: longer recordings are cut for training and dev, tested whole; 0 leaves them whole"
+        return splits, [Setting("corpus", "stretch", _STRETCH, reason)], []
     if collection.task != "classify":
         return splits, [], []
     words = [heard_seconds(u, header) for u, header in headers if is_lonely or not is_background(u.text)]
@@ -264,6 +269,8 @@ def _stretch_line(settings: Sequence[Setting]) -> list[str]:
     seconds = next((setting.value for setting in settings if setting.key == "stretch"), None)
     if seconds is None:
         return []
+    if any("tested whole" in setting.reason for setting in settings):
+        return [f"recordings are trained on in stretches of {seconds} s; corpus.stretch changes it"]
     return [
         f"longer recordings of what is not meant are cut into stretches of {seconds} s, as long as the words are; "
         "corpus.stretch changes it, 0 leaves them whole"
@@ -328,7 +335,10 @@ _ARGUMENTS = {
     "encoding": ('str = ""', "of tables and transcripts, where they are not UTF-8."),
     "skip_bad": ("bool = False", "leave out lines whose recording is missing."),
     "other": ("str", "a folder of recordings in which no label is said."),
-    "stretch": ("float = 0.0", "seconds to which long recordings of what is not meant are cut; 0 leaves them whole."),
+    "stretch": (
+        "float = 0.0",
+        "seconds to which recordings are cut that are longer than is good; 0 leaves them whole.",
+    ),
     "dev": ("float = 0.1", "share for dev, where the source has none."),
     "test": ("float = 0.1", "share for test, likewise."),
     "seed": ("int = 1", "another seed draws other splits."),
@@ -366,6 +376,10 @@ def _prepare(made: NewRecipe, others: str) -> str:
         imports.append("from audiornn.corpus.contrast import other_recordings")
         steps.append("return other_recordings(splits, Path(other), stretch, dev=dev, test=test, seed=seed)")
         names |= {"other", "stretch"}
+    elif made.collection.task == "label":
+        imports.append("from audiornn.corpus.label_stretches import cut_labelled")
+        steps.append("return cut_labelled(splits, stretch)")
+        names.add("stretch")
     elif is_classified:
         imports.append("from audiornn.corpus.contrast import cut_background")
         steps.append("return cut_background(splits, stretch)")
@@ -406,6 +420,8 @@ def _prepare(made: NewRecipe, others: str) -> str:
 
 def _title(made: NewRecipe) -> str:
     collection = made.collection
+    if collection.task == "label":
+        return f"{len(collection.utterances):,} recordings with segments of {len(collection.labels):,} labels"
     if collection.task == "classify":
         n = len(collection.labels)
         return f"{len(collection.utterances):,} recordings of {f'{n:,} labels' if n > 1 else 'one label'}"

@@ -3,6 +3,7 @@
 data/<recipe>/
   train.jsonl  dev.jsonl  test.jsonl      manifests
   train.npz    dev.npz    test.npz        where each utterance's frames are
+  train.tracks.npy  …                     values at each frame, where a network is to regress them
   features/                               shards of frames
   made/                                   recordings that the recipe makes out of the corpus, if it does
   audit.json  audit.html                  what would spoil a result, to read and to hear
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 from collections import Counter
@@ -20,6 +22,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from audiornn import __version__
 from audiornn.corpus.audit import Audit, Corpus, audit, write_audit
@@ -32,6 +37,8 @@ from audiornn.corpus.feature_store import (
     remove_others,
 )
 from audiornn.corpus.manifest import SPLITS, Manifest, Segment, Utterance, digest, write_manifest
+from audiornn.corpus.segment_checks import segment_problem
+from audiornn.corpus.tracks import tracks_at_frames
 from audiornn.errors import CorpusError, SettingsError
 from audiornn.files import encode_json, remove_partials, write_atomically
 from audiornn.lexicon import read_lexicon
@@ -92,6 +99,15 @@ class Prepared:
         """The log-mel frames of a split, in its manifest's order."""
         return FeatureStore.open(self.folder / f"{split}.npz", self.folder / "features")
 
+    def tracks(self, split: str) -> Sequence[NDArray[np.float32]]:
+        """The targets of a network that regresses, (frames, tracks) of each utterance; NaN where not defined."""
+        file = self.folder / f"{split}.tracks.npy"
+        try:
+            rows = np.load(file, mmap_mode="r")
+        except (OSError, ValueError, EOFError) as error:
+            raise CorpusError(f"{file}: cannot be read ({error}); run `audiornn prep` again") from None
+        return np.split(rows, np.cumsum(self.features(split).lengths)[:-1])
+
 
 def prepare_corpus(
     recipe: Recipe,
@@ -122,12 +138,14 @@ def prepare_corpus(
     folder = data_dir / recipe.name
     fingerprint = _fingerprint(recipe, corpus_dir, data_dir, skip_bad)
     known = _read_json(folder / "prepared.json")
-    if known is not None and known.get("fingerprint") == fingerprint and _is_whole(folder):
+    if known is not None and known.get("fingerprint") == fingerprint and _is_whole(folder, recipe.task):
         # Written anew: the recipe prepared last is what `train` takes, and with the overrides given last.
         _write_json(folder / "prepared.json", {**known, **_recipe_entry(recipe, overrides)})
         return dataclasses.replace(open_prepared(folder), unchanged=True)
 
     splits = _checked_splits(recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs), recipe)
+    if recipe.task == "classify" and not skip_bad:
+        _check_labels(splits, recipe)
     everything = [utterance for split in SPLITS for utterance in splits[split]]
     n_done = 0
 
@@ -140,13 +158,15 @@ def prepare_corpus(
     found = dict(zip((utterance.id for utterance in everything), stored, strict=True))
     lexicon = _lexicon(recipe, corpus_dir)
     # For the report by all of train: a recording that cannot be read must not make its words unknown to the others.
-    vocabulary = _vocabulary(recipe, splits["train"], lexicon)
-    problems = _problems(everything, found, recipe, vocabulary)
+    track_names, tracks, track_problems = _tracks(everything, found, recipe)
+    vocabulary = _vocabulary(recipe, splits["train"], lexicon, track_names)
+    problems = _problems(everything, found, recipe, vocabulary) | track_problems
     corpus = Corpus(
         splits={s: [_with_duration(u, found[u.id]) for u in splits[s]] for s in SPLITS},
         measured=read_measures(folder / "features", stored),
         problems=problems,
         task="label" if recipe.labels_frames else recipe.task,
+        several=recipe.vocabulary.several,
         symbols=lambda text: [] if recipe.vocabulary.unit == "phone" else vocabulary.split(text),
         sample_rate=recipe.features.sample_rate,
         shared_speakers=recipe.shared_speakers,
@@ -160,7 +180,7 @@ def prepare_corpus(
         kept = [utterance for utterance in splits["train"] if utterance.id not in dropped]
         if not kept:
             raise CorpusError(f"split train: none of its {len(splits['train'])} utterances can be used")
-        vocabulary = _vocabulary(recipe, kept, lexicon)
+        vocabulary = _vocabulary(recipe, kept, lexicon, track_names)
         left = [utterance for utterance in everything if utterance.id not in dropped]
         dropped |= _problems(left, found, recipe, vocabulary)  # what only the dropped ones could have taught
         _write_bad(dropped, folder)
@@ -173,10 +193,14 @@ def prepare_corpus(
         if not good and splits[split]:
             raise CorpusError(f"split {split}: none of its {len(splits[split])} utterances can be used")
         write_manifest(folder / f"{split}.jsonl", good)
-        targets = [[] if recipe.labels_frames else vocabulary.encode(u.text) for u in good]
+        of_frames = recipe.labels_frames or recipe.task == "regress"
+        targets = [[] if of_frames else vocabulary.encode(u.text) for u in good]
         FeatureStore.save(folder / f"{split}.npz", [found[u.id] for u in good], targets)
+        if recipe.task == "regress":
+            values = [tracks[u.id] for u in good]
+            _write_array(folder / f"{split}.tracks.npy", values, len(vocabulary))
         summary.append(_summary(split, good, vocabulary, recipe))
-        digests[split] = digest(good)
+        digests[split] = digest(good, [tracks[u.id].tobytes() for u in good] if tracks else ())
         for utterance in good:
             changes.update(vocabulary.changes(utterance.text))
     entry = {
@@ -205,12 +229,13 @@ def _recipe_entry(recipe: Recipe, overrides: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_whole(folder: Path, task: str) -> bool:
     """Whether every file that `prepared.json` stands for is there."""
     try:
         return all(
             (folder / f"{split}.jsonl").is_file()
             and FeatureStore.open(folder / f"{split}.npz", folder / "features").is_whole()
+            and (task != "regress" or (folder / f"{split}.tracks.npy").is_file())
             for split in SPLITS
         )
     except CorpusError:
@@ -268,10 +293,11 @@ def _checked_splits(splits: Any, recipe: Recipe) -> dict[str, list[Utterance]]:
     for utterance in (u for split in SPLITS for u in splits[split]):
         if not isinstance(utterance, Utterance):
             raise CorpusError(f"{where}: prepare() must return Utterances, not {type(utterance).__name__}")
-        for key, kind in (("id", str), ("audio", Path), ("text", str)):
+        for key, kind in (("id", str), ("audio", Path), ("text", str), ("track", Path | None)):
             if not isinstance(getattr(utterance, key), kind):
                 got = type(getattr(utterance, key)).__name__
-                raise CorpusError(f"{where}: {utterance.id!r}: its {key} must be a {kind.__name__}, not {got}")
+                wanted = getattr(kind, "__name__", "Path")
+                raise CorpusError(f"{where}: {utterance.id!r}: its {key} must be a {wanted}, not {got}")
         if not all(isinstance(segment, Segment) for segment in utterance.segments):
             raise CorpusError(f"{where}: {utterance.id!r}: its segments must be Segments")
     counts = Counter(utterance.id for split in SPLITS for utterance in splits[split])
@@ -279,6 +305,20 @@ def _checked_splits(splits: Any, recipe: Recipe) -> dict[str, list[Utterance]]:
     if twice:
         raise CorpusError(f"{where}: {len(twice)} utterance ids occur more than once, the first is {twice[0]!r}")
     return splits
+
+
+def _check_labels(splits: Mapping[str, Sequence[Utterance]], recipe: Recipe) -> None:
+    """What is labelled in dev or test must be there to be learnt."""
+    rules = _vocabulary(recipe, splits["train"], {}, ())
+    found = {split: Counter(label for u in splits[split] for label in rules.split(u.text)) for split in SPLITS}
+    lonely = [(label, s, n) for s in ("dev", "test") for label, n in found[s].items() if label not in found["train"]]
+    if lonely:
+        label, split, n = lonely[0]
+        raise CorpusError(
+            f"{recipe.folder}/prepare.py: label {label!r} stands in {split} ({n:,} recordings) but not in train"
+            + (f", and {len(lonely) - 1} more like it" if len(lonely) > 1 else "")
+            + "; nothing can learn it: split otherwise, or leave its recordings out with --skip-bad"
+        )
 
 
 def _lexicon(recipe: Recipe, corpus_dir: Path) -> dict[str, str]:
@@ -295,11 +335,53 @@ def _lexicon(recipe: Recipe, corpus_dir: Path) -> dict[str, str]:
     return {rules.normalise(word): phones for word, phones in read_lexicon(path).items()}
 
 
-def _vocabulary(recipe: Recipe, utterances: Sequence[Utterance], lexicon: Mapping[str, str]) -> Vocabulary:
+def _tracks(
+    utterances: Sequence[Utterance], found: Mapping[str, StoredUtterance], recipe: Recipe
+) -> tuple[tuple[str, ...], dict[str, NDArray[np.float32]], dict[str, str]]:
+    """What a network is to regress: the tracks' names, their values at every feature frame, and faults, by id."""
+    tracks: dict[str, NDArray[np.float32]] = {}
+    problems: dict[str, str] = {}
+    first: tuple[str, ...] = ()
+    for utterance in utterances if recipe.task == "regress" else ():
+        try:
+            if not found[utterance.id].problem:
+                values, names = tracks_at_frames(utterance, found[utterance.id].n_frames, recipe.features)
+                first = first or names
+                if names != first:
+                    raise CorpusError(f"{utterance.track}: its tracks are {', '.join(names)}, not {', '.join(first)}")
+                tracks[utterance.id] = values
+        except CorpusError as error:
+            problems[utterance.id] = str(error)
+    return first, tracks, problems
+
+
+def _write_array(path: Path, tracks: Sequence[NDArray[np.float32]], n_tracks: int) -> None:
+    content = io.BytesIO()
+    np.save(content, np.concatenate([np.empty((0, n_tracks), np.float32), *tracks]))
+    with write_atomically(path) as out:
+        out.write(content.getbuffer())
+
+
+def _vocabulary(
+    recipe: Recipe,
+    utterances: Sequence[Utterance],
+    lexicon: Mapping[str, str],
+    track_names: tuple[str, ...],
+) -> Vocabulary:
     settings = recipe.vocabulary
+    if recipe.task == "regress":
+        return Vocabulary(track_names, unit="track")
     if recipe.labels_frames:
         labels = {segment.label for utterance in utterances for segment in utterance.segments}
-        found = Vocabulary.build(labels, unit="label", lower_case=settings.lower_case, language=settings.language)
+        found = Vocabulary.build(
+            labels,
+            unit="label",
+            lower_case=settings.lower_case,
+            language=settings.language,
+            several=settings.several,
+        )
+        if settings.several:
+            return found
         return dataclasses.replace(found, symbols=(NO_LABEL, *(s for s in found.symbols if s != NO_LABEL)))
     return Vocabulary.build(
         (u.text for u in utterances),
@@ -308,6 +390,7 @@ def _vocabulary(recipe: Recipe, utterances: Sequence[Utterance], lexicon: Mappin
         punctuation=settings.punctuation,
         language=settings.language,
         lexicon=lexicon,
+        several=settings.several,
     )
 
 
@@ -329,18 +412,20 @@ def _with_duration(utterance: Utterance, stored: StoredUtterance) -> Utterance:
 def _target_problem(utterance: Utterance, stored: StoredUtterance, recipe: Recipe, vocabulary: Vocabulary) -> str:
     """Why an utterance cannot be a training target; empty where it can."""
     try:
+        if recipe.task == "regress":
+            return ""
         if recipe.labels_frames:
             for segment in utterance.segments:
                 if not vocabulary.encode(segment.label):
                     return f"segment {segment.start:g}–{segment.end:g} s has no label"
-                if not 0 <= segment.start < segment.end <= stored.duration + recipe.features.frame_seconds:
-                    return f"segment {segment.start:g}–{segment.end:g} s lies outside its {stored.duration:.2f} s"
-            return ""
+            exclusive = NO_LABEL in vocabulary.symbols
+            frame_seconds = recipe.features.frame_seconds
+            return segment_problem(utterance.segments, stored.duration, frame_seconds, exclusive=exclusive)
         ids = vocabulary.encode(utterance.text)
     except CorpusError as error:
         return str(error)
     if recipe.task == "classify":
-        return "" if ids else "its label is empty"
+        return "" if ids or vocabulary.several else "its label is empty"
     n_available = recipe.model.output_length(stored.n_frames)
     n_needed = ctc_length(ids)
     if n_needed > n_available:
@@ -375,6 +460,8 @@ def _write_bad(dropped: Mapping[str, str], folder: Path) -> None:
 def _summary(split: str, utterances: Sequence[Utterance], vocabulary: Vocabulary, recipe: Recipe) -> SplitSummary:
     if recipe.labels_frames:
         labels = {segment.label for utterance in utterances for segment in utterance.segments}
+    elif recipe.task == "regress":
+        labels = set(vocabulary.symbols)
     else:
         labels = {symbol for text in {u.text for u in utterances} for symbol in vocabulary.split(text)}
     return SplitSummary(

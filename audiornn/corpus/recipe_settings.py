@@ -48,12 +48,19 @@ def model_settings(
     """Everything from features to training, and lines on what was guessed of it."""
     rate, guessed = _sample_rate([header for _, header in headers])
     n_train = len(splits["train"])
-    settings = feature_settings(rate, log_mel=collection.task == "classify" or n_train >= _FEW)
+    settings = feature_settings(rate, log_mel=collection.task in ("classify", "label") or n_train >= _FEW)
     if collection.task == "classify":
         settings += [
             Setting("model", "front", "conv2d", "the best on dev of Speech Commands"),
             Setting("model", "stride", 3, "an output every 30 ms: a third less to compute than every 20"),
             Setting("training", "label_smoothing", 0.1),
+        ]
+        return settings + _classifier_training(n_train), guessed
+    if collection.task == "label":
+        settings += [
+            Setting("model", "front", "conv", "an output every 20 ms"),
+            Setting("model", "stride", 2),
+            Setting("training", "balanced", True, "labels that are rare count as much as the others"),
         ]
         return settings + _classifier_training(n_train), guessed
     texts = [u.text for u in collection.utterances]
@@ -204,6 +211,8 @@ def _training(n_train: int, batch_size: int, n_steps: int, most: int) -> list[Se
 def unlearnable(splits: Mapping[str, Sequence[Utterance]], settings: Iterable[Setting]) -> list[str]:
     """Whether dev or test hold symbols that train lacks, which prep takes for mistakes."""
     chosen = {setting.key: setting.value for setting in settings}
+    if chosen["task"] == "label":
+        return _unlearnable_labels(splits)
     unit = "label" if chosen["task"] == "classify" else str(chosen["unit"])
     vocabulary = Vocabulary((), unit, bool(chosen.get("lower_case")), str(chosen.get("punctuation", "keep")))  # type: ignore[arg-type]
     known = {symbol for u in splits["train"] for symbol in vocabulary.split(u.text)}
@@ -214,6 +223,20 @@ def unlearnable(splits: Mapping[str, Sequence[Utterance]], settings: Iterable[Se
         if strange:
             lines.append(
                 f"{n:,} utterances of {name} hold {unit}s that train lacks ({named(map(repr, strange))}): "
+                "prep leaves them out with --skip-bad"
+            )
+    return lines
+
+
+def _unlearnable_labels(splits: Mapping[str, Sequence[Utterance]]) -> list[str]:
+    """Labels of stretches that stand in dev or test only."""
+    labels = {name: {s.label for u in utterances for s in u.segments} for name, utterances in splits.items()}
+    lines = []
+    for name in SPLITS[1:]:
+        if strange := sorted(labels[name] - labels["train"]):
+            n = sum(any(s.label in strange for s in u.segments) for u in splits[name])
+            lines.append(
+                f"{n:,} utterances of {name} hold labels that train lacks ({named(map(repr, strange))}): "
                 "prep leaves them out with --skip-bad"
             )
     return lines

@@ -105,14 +105,14 @@ def divide(
     rest = [u for u in collection.utterances if given.get(u.id) == "train" or not given]
     wanted = {name: share for name, share in wanted.items() if share > 0}
     classes = collection.task == "classify"
-    rules = _Rules(wanted, _symbols(rest, classes), classes, seed, together or {})
+    rules = _Rules(wanted, _symbols(rest, collection.task), classes, seed, together or {})
     drawn, shared, n_alone = _draw(rest, rules, lines, blocked=_elsewhere(collection))
     taken |= drawn
     undrawn = [u for u in collection.utterances if given and u.id not in given]
     if undrawn:  # what the source's lists do not speak of
         shares = {"dev": dev, "test": test}
         shares = {name: share for name, share in shares.items() if share > 0}
-        taken |= _by_recording(undrawn, replace(rules, wanted=shares, symbols=_symbols(undrawn, classes)))
+        taken |= _by_recording(undrawn, replace(rules, wanted=shares, symbols=_symbols(undrawn, collection.task)))
     splits = {name: [u for u in collection.utterances if taken[u.id] == name] for name in SPLITS}
     if collection.shared_speakers:
         shared = True
@@ -132,9 +132,11 @@ def _elsewhere(collection: Collection) -> set[str]:
     }
 
 
-def _symbols(utterances: Sequence[Utterance], classes: bool) -> dict[str, frozenset[str]]:
+def _symbols(utterances: Sequence[Utterance], task: str) -> dict[str, frozenset[str]]:
     """What train must not lack, by utterance id: labels; or characters, and words where they are few."""
-    if classes:
+    if task == "label":
+        return {u.id: frozenset(segment.label for segment in u.segments) for u in utterances}
+    if task == "classify":
         return {u.id: frozenset((u.text,)) for u in utterances}
     words = Counter(word for u in utterances for word in u.text.lower().split())
     few = len(words) <= 200

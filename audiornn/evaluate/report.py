@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from audiornn.audio import load_audio
+import numpy as np
+
+from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
-from audiornn.errors import AudioError, CorpusError
+from audiornn.errors import CorpusError
 from audiornn.evaluate.error_rates import (
     EditCounts,
     ErrorRate,
@@ -23,9 +23,13 @@ from audiornn.evaluate.error_rates import (
     right_words,
     wilson_interval,
 )
+from audiornn.evaluate.hearing import hear_all
+from audiornn.evaluate.segments import SegmentReport, activity, compare_segments, frame_centres, score
 from audiornn.listen.recognizer import Recognizer
-from audiornn.listen.results import Classification, Labelling, Recognition, Transcript
+from audiornn.listen.results import Classification, Labelling, Recognition, TimedLabel, Transcript
+from audiornn.listen.segments import labels_of
 from audiornn.model_file import ModelCard
+from audiornn.vocabulary import NO_LABEL
 
 __all__ = ["ConfidenceRow", "Report", "SpeakerRow", "evaluate", "look_ahead_table"]
 
@@ -81,6 +85,7 @@ class Report:
         speakers: a row each, the worst first.
         confidences: of a transcript's words, against how many were right.
         unreadable: recordings that could not be listened to, with the reason.
+        segments: of labelled frames, how well they fit by frames, events and seconds.
         counts: errors and reference length of each utterance that was listened to, in their order.
     """
 
@@ -98,6 +103,7 @@ class Report:
     speakers: tuple[SpeakerRow, ...]
     confidences: tuple[ConfidenceRow, ...] = ()
     unreadable: tuple[str, ...] = ()
+    segments: SegmentReport | None = None
     counts: tuple[tuple[int, int], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -108,6 +114,11 @@ class Report:
                 if math.isinf(rates.get(key, 0.0)):
                     rates[key] = None  # errors where nothing was said: no rate, and JSON knows no infinity
         return entry
+
+    @property
+    def headline(self) -> str:
+        """The error rate in a few words."""
+        return f"{100 * self.error_rate:6.2f} %  ({self.errors:,} of {self.reference_length:,} {self.unit})"
 
     def to_text(self) -> str:
         """A page for people."""
@@ -131,6 +142,8 @@ class Report:
                 f"character error rate {100 * self.characters.rate:.2f} %  ({self.characters.errors:,} of "
                 f"{self.characters.reference_length:,}; 95 % interval {low:.2f}–{high:.2f})"
             )
+        if self.segments is not None:
+            lines.append(self.segments.to_text())
         if self.confusions:
             lines += ["", "costliest confusions      reference → heard"]
             lines += [
@@ -180,28 +193,13 @@ def evaluate(
         AudioError: a recording cannot be read.
         CorpusError: there is nothing to listen to, or a label that the model cannot give.
     """
-    if not utterances:
-        raise CorpusError(f"{split}: holds no utterances to evaluate on")
     _check_references(recognizer, utterances)
+    rate = recognizer.card.features.sample_rate
 
-    def listen(utterance: Utterance) -> Recognition | AudioError:
-        rate = recognizer.card.features.sample_rate
-        try:
-            waveform = load_audio(utterance.audio, rate, start=utterance.start, duration=utterance.duration)
-            return recognizer.transcribe_waveform(waveform, rate, look_ahead=look_ahead, name=str(utterance.audio))
-        except AudioError as error:
-            if not skip_bad:
-                raise
-            return error
-        finally:
-            progress(1)
+    def listen(utterance: Utterance, waveform: Waveform) -> Recognition:
+        return recognizer.transcribe_waveform(waveform, rate, look_ahead=look_ahead, name=str(utterance.audio))
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # onnxruntime and numpy let go of Python's lock
-        results = list(pool.map(listen, utterances))
-    heard = [(u, r) for u, r in zip(utterances, results, strict=True) if not isinstance(r, AudioError)]
-    unreadable = tuple(str(result) for result in results if isinstance(result, AudioError))
-    if not heard:
-        raise CorpusError(f"{split}: none of its {len(utterances)} recordings can be read")
+    heard, unreadable = hear_all(utterances, split, rate, listen, skip_bad=skip_bad, progress=progress)
     scored = [(utterance, *_score(recognizer, utterance, result)) for utterance, result in heard]
     words = [count for _, count, _ in scored]
     total = error_rate(words)
@@ -224,6 +222,7 @@ def evaluate(
         speakers=_speakers([(utterance, count) for utterance, count, _ in scored]),
         confidences=_confidences(recognizer, heard),
         unreadable=unreadable,
+        segments=_score_segments(recognizer.card, heard),
         counts=tuple((count.errors, count.reference_length) for count in words),
     )
 
@@ -282,7 +281,8 @@ def _score(recognizer: Recognizer, utterance: Utterance, result: Recognition) ->
         if recognizer.card.vocabulary.unit == "phone":
             return count_edits(reference.split(), hypothesis.split()), None
         return count_edits(reference.split(), hypothesis.split()), count_edits(list(reference), list(hypothesis))
-    return _compare(_frame_labels(recognizer, utterance, result), _frame_labels(recognizer, result, result)), None
+    assert isinstance(result, Labelling)
+    return _compare(*(_frame_labels(recognizer.card, side, result.duration) for side in (utterance, result))), None
 
 
 def _compare(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCounts:
@@ -290,18 +290,32 @@ def _compare(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCounts:
     return EditCounts(len(wrong), 0, 0, len(reference), wrong)
 
 
-def _frame_labels(recognizer: Recognizer, labelled: Utterance | Labelling, result: Labelling) -> list[str]:
-    """The label at the centre of every output frame of a recording, as many as training counts."""
-    card = recognizer.card
-    n_frames = card.features.n_frames(round(result.duration * card.features.sample_rate))
-    labels = [card.vocabulary.symbols[0]] * -(-n_frames // card.stride)
-    for segment in labelled.segments:
-        to_the_end = segment.end >= result.duration
-        for t in range(len(labels)):
-            centre = t * card.output_seconds
-            if segment.start <= centre and (centre < segment.end or to_the_end):
-                labels[t] = card.vocabulary.normalise(segment.label)
-    return labels
+def _frame_labels(card: ModelCard, labelled: Utterance | Labelling, duration: float) -> list[str]:
+    """What holds at the centre of every output frame of a recording: a label, several, or none."""
+    labels = labels_of(card)
+    active = activity(_normalised(card, labelled), labels, frame_centres(card, duration), duration)
+    names = {row.tobytes(): "+".join(np.array(labels)[row]) or NO_LABEL for row in np.unique(active, axis=0)}
+    return [names[row.tobytes()] for row in active]
+
+
+def _score_segments(card: ModelCard, heard: Sequence[tuple[Utterance, Recognition]]) -> SegmentReport | None:
+    counts = [
+        compare_segments(
+            _normalised(card, utterance),
+            result.segments,
+            labels_of(card),
+            frame_centres(card, result.duration),
+            result.duration,
+        )
+        for utterance, result in heard
+        if isinstance(result, Labelling)
+    ]
+    return score(card, counts) if counts else None
+
+
+def _normalised(card: ModelCard, labelled: Utterance | Labelling) -> list[TimedLabel]:
+    """Segments with their labels by the vocabulary's rules."""
+    return [TimedLabel(card.vocabulary.normalise(s.label), s.start, s.end, 1.0) for s in labelled.segments]
 
 
 def _speakers(scored: Sequence[tuple[Utterance, EditCounts]]) -> tuple[SpeakerRow, ...]:

@@ -7,6 +7,8 @@ can write it.
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import re
 import sys
@@ -18,10 +20,21 @@ from itertools import accumulate, pairwise
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
+from xml.sax.saxutils import escape, quoteattr
 
 from audiornn.errors import SettingsError, nearest
 from audiornn.files import encode_json
-from audiornn.listen.results import AlignedWord, Alignment, Classification, Labelling, Result, TimedLabel, Transcript
+from audiornn.listen.results import (
+    AlignedWord,
+    Alignment,
+    Classification,
+    Labelling,
+    Result,
+    TimedLabel,
+    Tracks,
+    Transcript,
+)
+from audiornn.listen.tracks import track_lines
 from audiornn.vocabulary import NO_LABEL
 
 __all__ = [
@@ -30,7 +43,10 @@ __all__ = [
     "Phrase",
     "format_result",
     "phrases",
+    "to_audacity",
+    "to_csv",
     "to_ctm",
+    "to_elan",
     "to_json",
     "to_rttm",
     "to_srt",
@@ -48,6 +64,9 @@ FORMATS = {
     "ctm": ".ctm",
     "textgrid": ".TextGrid",
     "rttm": ".rttm",
+    "audacity": ".txt",
+    "elan": ".eaf",
+    "csv": ".csv",
 }
 
 #: Seconds of silence that end a phrase.
@@ -58,6 +77,7 @@ _LEAST_CUE = 1000  # milliseconds; shorter cues flash by unread
 _NARROWEST = 1000  # microseconds of a TextGrid's interval, where there is room
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_NO_XML = re.compile("[\ufffe\uffff]")
 #: What Python, JavaScript and editors take for the end of a line, and JSON may write as it is.
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
@@ -89,8 +109,8 @@ def format_result(result: Result, output_format: str, *, audio: str, task: str) 
         task: the model's; JSON holds it.
 
     Returns:
-        Text that ends in one newline, JSON in a single line. Where there is nothing to say, SRT, CTM and RTTM are the
-        empty string: their readers trip over an empty line.
+        Text that ends in one newline, JSON in a single line. Where there is nothing to say, SRT, CTM, RTTM and
+        Audacity's labels are the empty string: their readers trip over an empty line.
 
     Raises:
         SettingsError: no such format.
@@ -113,6 +133,12 @@ def format_result(result: Result, output_format: str, *, audio: str, task: str) 
         return to_textgrid(result)
     if output_format == "rttm":
         return to_rttm(result, audio=audio)
+    if output_format == "audacity":
+        return to_audacity(result)
+    if output_format == "elan":
+        return to_elan(result, audio=audio)
+    if output_format == "csv":
+        return to_csv(result)
     raise SettingsError(
         f"format {output_format!r}: there is no such format{nearest(output_format, FORMATS)} "
         f"(there are {', '.join(FORMATS)})"
@@ -130,6 +156,10 @@ def to_text(result: Result) -> str:
         if result.alternatives:
             return "\n".join(f"{other.score:.2f}\t{_clean(other.text)}" for other in result.alternatives)
         return _clean(result.text)
+    if isinstance(result, Tracks):
+        return "".join(track_lines(result.names, result.points)).removesuffix("\n")
+    if isinstance(result, Classification) and result.labels is not None:
+        return "\n".join(f"{_clean(label)}\t{result.probabilities[label]:.3f}" for label in result.labels)
     if isinstance(result, Classification):
         return f"{_clean(result.label)}\t{result.probability:.3f}"
     if isinstance(result, Labelling):
@@ -142,7 +172,18 @@ def to_text(result: Result) -> str:
 
 def to_json(result: Result, *, audio: str, task: str) -> dict[str, Any]:
     """A result as plain types, everything in it; times in seconds."""
+    if isinstance(result, Tracks):
+        columns = list(zip(*(point.values for point in result.points), strict=True)) or [()] * len(result.names)
+        return {
+            "audio": audio,
+            "task": task,
+            "times": [point.time for point in result.points],
+            "tracks": dict(zip(result.names, map(list, columns), strict=True)),
+            "duration": result.duration,
+        }
     entry = asdict(result)
+    if entry.get("labels", ()) is None:
+        del entry["labels"]  # one holds, and is named
     if not entry.get("alternatives", True):
         del entry["alternatives"]  # nobody asked for them
     return {"audio": audio, "task": task, **entry}
@@ -198,18 +239,77 @@ def to_rttm(result: Result, *, audio: str) -> str:
     return "".join(lines)
 
 
+def to_audacity(result: Result) -> str:
+    """A result as a label track of Audacity: a line a label, `<start> <end> <label>` with tabs between, in seconds."""
+    return "".join(
+        f"{max(0.0, label.start):.6f}\t{max(0.0, label.start, label.end):.6f}\t{_clean(label.label)}\n"
+        for label in _labels(result)
+    )
+
+
+def to_csv(result: Result) -> str:
+    """A result as comma-separated values (RFC 4180, but for its line ends): start, end, label, confidence."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(("start", "end", "label", "confidence"))
+    for label in _labels(result):
+        table.writerow((f"{label.start:.3f}", f"{label.end:.3f}", _clean(label.label), f"{label.confidence:.3f}"))
+    return out.getvalue()
+
+
+def to_elan(result: Result, *, audio: str) -> str:
+    """A result as an annotation file of ELAN (EAF 3.0), times in milliseconds, beside its recording.
+
+    Tiers as in a TextGrid. What rounds to no milliseconds gets one: ELAN shows nothing shorter.
+    """
+    name = PurePath(audio).name
+    mime = "audio/x-wav" if name.lower().endswith(".wav") else "unknown"
+    slots: list[str] = []
+    tiers: list[str] = []
+    n = 0
+    for tier, labels in _tiers(result).items():
+        tiers.append(f'    <TIER LINGUISTIC_TYPE_REF="default-lt" TIER_ID={quoteattr(_xml_text(tier))}>')
+        for label in labels:
+            start = _milliseconds(label.start)
+            n += 1
+            for i, time in ((2 * n - 1, start), (2 * n, max(start + 1, _milliseconds(label.end)))):
+                slots.append(f'        <TIME_SLOT TIME_SLOT_ID="ts{i}" TIME_VALUE="{time}"/>')
+            tiers += [
+                f'        <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a{n}" TIME_SLOT_REF1="ts{2 * n - 1}" '
+                f'TIME_SLOT_REF2="ts{2 * n}">',
+                f"            <ANNOTATION_VALUE>{escape(_xml_text(label.label))}</ANNOTATION_VALUE>",
+                "        </ALIGNABLE_ANNOTATION></ANNOTATION>",
+            ]
+        tiers.append("    </TIER>")
+    url = quoteattr("./" + quote(name, errors="surrogateescape"))
+    media = f'MEDIA_URL={url} MIME_TYPE="{mime}" RELATIVE_MEDIA_URL={url}'
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        '<ANNOTATION_DOCUMENT AUTHOR="" DATE="1970-01-01T00:00:00+00:00" FORMAT="3.0" VERSION="3.0" '
+        'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+        'xsi:noNamespaceSchemaLocation="http://www.mpi.nl/tools/elan/EAFv3.0.xsd">',
+        '    <HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">',
+        f"        <MEDIA_DESCRIPTOR {media}/>",
+        "    </HEADER>",
+        "    <TIME_ORDER>",
+        *slots,
+        "    </TIME_ORDER>",
+        *tiers,
+        '    <LINGUISTIC_TYPE GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="default-lt" TIME_ALIGNABLE="true"/>',
+        "</ANNOTATION_DOCUMENT>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def to_textgrid(result: Result) -> str:
     """A result as a TextGrid of Praat, the long text format, UTF-8.
 
-    Tiers of intervals: `words`, of an alignment also `symbols`; or `labels`. Each tiles the recording, with empty
+    Tiers of intervals: `words`, of an alignment also `symbols`; or `labels`, and where labels overlap a tier for each,
+    named after it. Each tiles the recording, with empty
     intervals where nothing is said. Praat refuses intervals that overlap or have no length: of words that overlap, the
     earlier ends where the next begins; a word without length gets a millisecond; a smaller gap is closed.
     """
-    tiers: dict[str, Sequence[TimedLabel]] = {"labels": _labels(result)}
-    if isinstance(result, Transcript | Alignment):
-        tiers = {"words": _labels(result)}
-    if isinstance(result, Alignment):
-        tiers["symbols"] = [symbol for word in result.words for symbol in word.symbols]
+    tiers = _tiers(result)
     # Microseconds, as listening rounds its times; the recording's own end is written to its last digit.
     exact = max(1, round(1e6 * result.duration))
     end = max(exact, *map(len, tiers.values()))
@@ -220,8 +320,9 @@ def to_textgrid(result: Result) -> str:
     ]
     for t, (name, labels) in enumerate(tiers.items(), 1):
         intervals = _tile(labels, end)
+        quoted = _clean(name).replace('"', '""')
         lines += [
-            f'    item [{t}]:\n        class = "IntervalTier"\n        name = "{name}"',
+            f'    item [{t}]:\n        class = "IntervalTier"\n        name = "{quoted}"',
             f"        xmin = 0\n        xmax = {xmax}\n        intervals: size = {len(intervals)}",
         ]
         for i, (start, stop, text) in enumerate(intervals, 1):
@@ -292,11 +393,31 @@ def phrases(
 def _labels(result: Result) -> list[TimedLabel]:
     """What holds when, sorted by start; of a classification, its label from beginning to end."""
     found: Iterable[TimedLabel]
+    if isinstance(result, Tracks):
+        raise SettingsError("values over time have no labels to write; their formats are text and json")
     if isinstance(result, Classification):
-        found = [TimedLabel(result.label, 0.0, result.duration, result.probability)]
+        holding = (result.label,) if result.labels is None else result.labels
+        found = [TimedLabel(label, 0.0, result.duration, result.probabilities[label]) for label in holding]
     else:
         found = result.segments if isinstance(result, Labelling) else result.words
     return sorted((label for label in found if label.label != NO_LABEL), key=lambda label: label.start)
+
+
+def _tiers(result: Result) -> dict[str, list[TimedLabel]]:
+    """What stands side by side, by the tier's name; in none of a labelling's tiers two labels overlap."""
+    labels = _labels(result)
+    if isinstance(result, Alignment):
+        return {"words": labels, "symbols": [symbol for word in result.words for symbol in word.symbols]}
+    if isinstance(result, Transcript):
+        return {"words": labels}
+    if all(before.end <= after.start for before, after in pairwise(labels)):
+        return {"labels": labels}
+    return {name: [label for label in labels if label.label == name] for name in dict.fromkeys(x.label for x in labels)}
+
+
+def _xml_text(label: str) -> str:
+    """A label as XML 1.0 can hold it."""
+    return _NO_XML.sub("\ufffd", _clean(label))
 
 
 def _stretches(result: Result) -> list[tuple[str, float, float]]:
@@ -311,7 +432,10 @@ def _stretches(result: Result) -> list[tuple[str, float, float]]:
 def _cues(result: Result) -> list[tuple[int, int, list[str]]]:
     """Start and end in milliseconds, and lines, of each subtitle; they last a second where the next leaves room."""
     each = isinstance(result, Classification | Labelling)  # labels are not a text: every one has its own cue
-    found = phrases(_labels(result), pause=-math.inf if each else PAUSE, most_characters=2 * _LINE)
+    labels = _labels(result)
+    if isinstance(result, Classification) and len(labels) > 1:  # they hold together
+        labels = [TimedLabel(", ".join(label.label for label in labels), 0.0, result.duration, result.probability)]
+    found = phrases(labels, pause=-math.inf if each else PAUSE, most_characters=2 * _LINE)
     if not found:
         return []
     starts: list[int] = []

@@ -207,6 +207,8 @@ def check_keywords(card: ModelCard, keywords: Sequence[str]) -> tuple[str, ...]:
         SettingsError: one that the model cannot spot, with the nearest that it can.
         ModelFileError: a classifier.
     """
+    if card.task == "regress":
+        raise ModelFileError("this model gives values over time, and has no words to spot")
     if card.task == "classify":
         raise ModelFileError(
             "a classifier gives one label for a whole recording and cannot say when; "

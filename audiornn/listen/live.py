@@ -10,10 +10,10 @@ from typing import Any, Protocol, TypeVar
 from audiornn.audio import Waveform
 from audiornn.errors import AudioError
 from audiornn.listen.formats import PAUSE, Phrase, phrases
-from audiornn.listen.recognizer import SpotStream, Stream
-from audiornn.listen.results import KeywordSpot, TimedLabel
+from audiornn.listen.recognizer import Stream
+from audiornn.listen.results import TimedLabel
 
-__all__ = ["LivePhrases", "Stopped", "live_phrases", "live_spots"]
+__all__ = ["LivePhrases", "Stopped", "live_findings", "live_phrases"]
 
 
 Found = TypeVar("Found")
@@ -48,8 +48,8 @@ def live_phrases(stream: Stream, blocks: Iterable[Waveform], *, name: str) -> It
             yield from live.push(words, math.inf if over else stream.settled)
 
 
-def live_spots(stream: SpotStream, blocks: Iterable[Waveform], *, name: str) -> Iterator[KeywordSpot | Stopped]:
-    """The keywords of a recording, each as soon as it is decided; arguments are those of `live_phrases`."""
+def live_findings(stream: _Stream[Found], blocks: Iterable[Waveform], *, name: str) -> Iterator[Found | Stopped]:
+    """What a stream finds, keywords or segments, each as soon as it is decided; arguments as of `live_phrases`."""
     for heard in _heard(stream, blocks, name):
         if isinstance(heard, Stopped):
             yield heard

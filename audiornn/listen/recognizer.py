@@ -5,7 +5,8 @@ A ladder, each step calling the one below:
 transcribe(file, samples, or blocks) → blocks of features → blocks of log-probabilities → words, a label, or segments
 
 and beside it a stream, which takes samples as they come: stream() → push(samples) → finish(). Keywords have the same
-two ways in: spot(file, samples, or blocks), and spotter() → push(samples) → finish().
+two ways in: spot(file, samples, or blocks), and spotter() → push(samples) → finish(); and values over time: track(…)
+and tracker().
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from audiornn.listen.results import (
     Labelling,
     Recognition,
     TimedLabel,
+    TrackPoint,
+    Tracks,
     Transcript,
 )
 from audiornn.listen.streaming import (
@@ -43,14 +46,16 @@ from audiornn.listen.streaming import (
     streams,
     swept,
 )
+from audiornn.listen.tracks import TrackReader
 from audiornn.listen.words import Reader, reader_of
 from audiornn.model_file import ModelCard, open_model_file
 
 if TYPE_CHECKING:  # what only some recordings need is loaded when one does
     from audiornn.listen.decoders import Decoder, Decoding
     from audiornn.listen.keywords import KeywordScorer, Scores, SpotSettings, Spotter
+    from audiornn.listen.segments import SegmentSettings
 
-__all__ = ["Recognizer", "SpotStream", "Stream", "load_model"]
+__all__ = ["Recognizer", "SpotStream", "Stream", "TrackStream", "load_model"]
 
 #: Seconds up to which a recording goes through a bidirectional network in one pass.
 LONGEST_PASS = 60.0
@@ -125,7 +130,7 @@ class Recognizer:
             progress: called now and then with the seconds heard so far.
 
         Returns:
-            A `Transcript`, a `Classification` or a `Labelling`, as the model's task is.
+            A `Transcript`, a `Classification`, a `Labelling` or `Tracks`, as the model's task is.
 
         Raises:
             AudioError: the recording cannot be read, is shorter than one window, or its rate is not said.
@@ -133,6 +138,40 @@ class Recognizer:
         """
         blocks, name = self._blocks(source, sample_rate, channel)
         return self._listen(blocks, name, look_ahead, progress)
+
+    def label(
+        self,
+        source: Source,
+        sample_rate: int | None = None,
+        *,
+        settings: SegmentSettings | None = None,
+        channel: int | None = None,
+        look_ahead: float | None = None,
+        progress: Callable[[float], None] = lambda seconds: None,
+    ) -> Labelling:
+        """Which label holds when in a recording of any length, in memory that does not grow with it.
+
+        >>> [segment.label for segment in labeller.label("strings.wav").segments]
+        ['sol', 'do', 'mi']
+
+        Args:
+            source: as `transcribe` takes it.
+            sample_rate: Hz, of samples and blocks; a file knows its own.
+            settings: thresholds, filter and least durations; None takes what the model file says.
+            channel: the channel to take, from 1; None mixes all of them down.
+            look_ahead: seconds that a bidirectional network may see beyond what it says, as a stream would.
+            progress: called now and then with the seconds heard so far.
+
+        Raises:
+            AudioError: the recording cannot be read, is shorter than one window, or its rate is not said.
+            ModelFileError: the model does not label, or a look-ahead, but the model cannot stream.
+        """
+        if self.card.task != "label":
+            raise ModelFileError(f"this model's task is {self.card.task!r}; `label` is for one whose task is 'label'")
+        features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        reader = reader_of(self.card, segments=settings)
+        found = [s for block in self._log_prob_blocks(features, look_ahead, progress) for s in reader.push(block)]
+        return Labelling((*found, *reader.finish(features.duration)), features.duration)
 
     def align(
         self, source: Source, text: str, sample_rate: int | None = None, *, channel: int | None = None
@@ -200,7 +239,12 @@ class Recognizer:
         return log_probs
 
     def stream(
-        self, sample_rate: int | None = None, *, look_ahead: float | None = None, step: float | None = None
+        self,
+        sample_rate: int | None = None,
+        *,
+        look_ahead: float | None = None,
+        step: float | None = None,
+        segments: SegmentSettings | None = None,
     ) -> Stream:
         """Start listening to samples as they come.
 
@@ -215,16 +259,19 @@ class Recognizer:
                 direction needs none.
             step: seconds that a bidirectional network says at once, which come on top; None takes a fifth of the
                 look-ahead, at least 0.1.
+            segments: how labels of frames become segments; None takes what the model file says.
 
         Raises:
-            ModelFileError: a classifier, or a model that normalises each recording as a whole.
+            ModelFileError: a classifier, or a model that normalises each recording as a whole, or regresses.
         """
+        if self.card.task == "regress":
+            raise ModelFileError("this model gives values, not words: tracker() streams them")
         return Stream(
             self.card,
             self._extractor,
             self._log_prob_stream(look_ahead, step),
             self.card.features.sample_rate if sample_rate is None else sample_rate,
-            reader_of(self.card, self._make_decoder),
+            reader_of(self.card, self._make_decoder, segments),
         )
 
     def spot(
@@ -350,6 +397,68 @@ class Recognizer:
             self._spotter(keywords, settings, inside_words),
         )
 
+    def track(
+        self,
+        source: Source,
+        sample_rate: int | None = None,
+        *,
+        channel: int | None = None,
+        look_ahead: float | None = None,
+        progress: Callable[[float], None] = lambda seconds: None,
+    ) -> Tracks:
+        """Values over time of a recording, by a model that regresses; arguments and errors are those of `transcribe`.
+
+        >>> tracks = model.track("speech.wav")
+        >>> tracks.names, tracks.points[50]
+        (('log2_f0', 'voicing'), TrackPoint(time=0.5, values=(6.9..., 0.98...)))
+
+        Raises:
+            ModelFileError: the model's task is another.
+        """
+        self._check_regresses()
+        found = self.transcribe(source, sample_rate, channel=channel, look_ahead=look_ahead, progress=progress)
+        assert isinstance(found, Tracks)
+        return found
+
+    def track_points(
+        self,
+        source: Source,
+        sample_rate: int | None = None,
+        *,
+        channel: int | None = None,
+        look_ahead: float | None = None,
+        progress: Callable[[float], None] = lambda seconds: None,
+    ) -> Iterator[TrackPoint]:
+        """The points of `track`, each as soon as it is known, in memory that does not grow with the recording."""
+        self._check_regresses()
+        reader = TrackReader(self.card)
+        features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        for values in self._log_prob_blocks(features, look_ahead, progress):
+            yield from reader.push(values)
+
+    def tracker(
+        self, sample_rate: int | None = None, *, look_ahead: float | None = None, step: float | None = None
+    ) -> TrackStream:
+        """Start tracking in samples as they come; arguments are those of `stream`.
+
+        Raises:
+            ModelFileError: the model's task is another, or it normalises each recording as a whole.
+        """
+        self._check_regresses()
+        return TrackStream(
+            self.card,
+            self._extractor,
+            self._log_prob_stream(look_ahead, step),
+            self.card.features.sample_rate if sample_rate is None else sample_rate,
+            TrackReader(self.card),
+        )
+
+    def _check_regresses(self) -> None:
+        if self.card.task != "regress":
+            raise ModelFileError(
+                f"this model's task is {self.card.task!r}; values over time come from one trained with task = 'regress'"
+            )
+
     def delay(self, look_ahead: float | None) -> float:
         """Seconds from a sound to the network's output for it, at most: of a stream that sees so far ahead."""
         stream = self._log_prob_stream(look_ahead)
@@ -437,6 +546,10 @@ class Recognizer:
         if self.card.task == "classify":
             (scores,) = log_probs
             return self._classification(scores, duration())
+        if self.card.task == "regress":
+            points = TrackReader(self.card)
+            values = tuple(point for block in log_probs for point in points.push(block))
+            return Tracks(self.card.vocabulary.symbols, values, duration())
         reader = reader_of(self.card, self._make_decoder)
         found = [label for block in log_probs for label in reader.push(block)]
         found += reader.finish(duration())
@@ -449,11 +562,17 @@ class Recognizer:
         probabilities = np.exp(log_probs.astype(np.float64))
         best = int(log_probs.argmax())
         labels = self.card.vocabulary.symbols
+        holding = None
+        if self.card.vocabulary.several:
+            thresholds = self.card.thresholds
+            order = np.argsort(-log_probs, kind="stable")
+            holding = tuple(labels[i] for i in order if probabilities[i] >= thresholds.get(labels[i], 0.5))
         return Classification(
             labels[best],
             float(probabilities[best]),
             dict(zip(labels, probabilities.tolist(), strict=True)),
             duration,
+            holding,
         )
 
 
@@ -553,6 +672,13 @@ class SpotStream(_SampleStream[KeywordSpot]):
     """Samples in, hits out as soon as they are decided.
 
     Whatever the blocks, all that it gives is what `spot` gives of the whole recording with the same look-ahead.
+    """
+
+
+class TrackStream(_SampleStream[TrackPoint]):
+    """Samples in, the values of each frame out as soon as they are known.
+
+    Whatever the blocks, all that it gives is what `track` gives of the whole recording with the same look-ahead.
     """
 
 

@@ -14,6 +14,8 @@ __all__ = [
     "Recognition",
     "Result",
     "TimedLabel",
+    "TrackPoint",
+    "Tracks",
     "Transcript",
 ]
 
@@ -68,21 +70,52 @@ class Classification:
     Attributes:
         label: the most probable.
         probability: of that label.
-        probabilities: of every label, summing to 1.
+        probabilities: of every label; they sum to 1, except where labels are independent of each other.
         duration: the recording's length in seconds.
+        labels: where labels are independent of each other, those that reach their threshold, the most probable first;
+            None where they are not, and the one above holds.
     """
 
     label: str
     probability: float
     probabilities: dict[str, float]
     duration: float
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Labelling:
-    """Which label holds when: segments that tile the recording, and its length in seconds."""
+    """Which label holds when.
+
+    Attributes:
+        segments: in order of start; between them none of the labels holds. Labels that are independent may overlap.
+        duration: the recording's length in seconds.
+    """
 
     segments: tuple[TimedLabel, ...]
+    duration: float
+
+
+@dataclass(frozen=True)
+class TrackPoint:
+    """The values of all tracks at a time in seconds, in their order."""
+
+    time: float
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Values over time.
+
+    Attributes:
+        names: of the tracks.
+        points: their values, a point an output frame.
+        duration: the recording's length in seconds.
+    """
+
+    names: tuple[str, ...]
+    points: tuple[TrackPoint, ...]
     duration: float
 
 
@@ -138,6 +171,6 @@ class KeywordSpot:
 
 
 #: What a recording is heard as, by the model's task.
-Recognition = Transcript | Classification | Labelling
+Recognition = Transcript | Classification | Labelling | Tracks
 #: Whatever a writer can be given.
 Result = Recognition | Alignment

@@ -20,6 +20,7 @@ from audiornn.model_file import ModelCard
 
 if TYPE_CHECKING:
     from audiornn.listen.decoders import Decoder
+    from audiornn.listen.segments import SegmentSettings
 
 __all__ = ["PAUSE", "Reader", "WordStream", "calibrated", "join_words", "reader_of", "symbol_times", "word_times"]
 
@@ -174,10 +175,22 @@ class Reader(Protocol):
         """Other texts of a finished recording, where they were asked for, best first."""
 
 
-def reader_of(card: ModelCard, make_decoder: Callable[[], Decoder] | None = None) -> Reader:
-    """The reader that a model's task wants; `make_decoder` makes a transcribing one's decoder, greedy if None."""
+def reader_of(
+    card: ModelCard,
+    make_decoder: Callable[[], Decoder] | None = None,
+    segments: SegmentSettings | None = None,
+) -> Reader:
+    """The reader that a model's task wants.
+
+    Args:
+        card: of the model.
+        make_decoder: makes a transcribing one's decoder; greedy if None.
+        segments: how a labelling one's frames become segments; as the card says if None.
+    """
     if card.task == "label":
-        return _LabelReader(card)
+        from audiornn.listen.segments import SegmentReader
+
+        return SegmentReader(card, segments)
     return _WordReader(card, make_decoder() if make_decoder else GreedyDecoder(ctc=True))
 
 
@@ -209,31 +222,3 @@ class _WordReader:
             words = join_words(self._card, hypothesis.symbols, duration)
             made.append(Alternative(" ".join(word.label for word in words), round(hypothesis.score, 4), words))
         return tuple(made)
-
-
-class _LabelReader:
-    """Segments that tile the recording, from its first to its last second."""
-
-    def __init__(self, card: ModelCard) -> None:
-        self._card = card
-        self._decoder = GreedyDecoder(ctc=False)
-
-    partial = ""
-
-    def alternatives(self, duration: float) -> tuple[Alternative, ...]:
-        return ()
-
-    @property
-    def settled(self) -> float:
-        return _begin(self._card, self._decoder.settled)
-
-    def push(self, log_probs: NDArray[np.float32]) -> list[TimedLabel]:
-        return [self._segment(run) for run in self._decoder.push(log_probs)]
-
-    def finish(self, duration: float) -> list[TimedLabel]:
-        return [replace(self._segment(run), end=duration) for run in self._decoder.finish()]
-
-    def _segment(self, run: DecodedSymbol) -> TimedLabel:
-        start, end = symbol_times(self._card, run)
-        name = self._card.vocabulary.symbols[run.id]
-        return TimedLabel(name, round(max(0.0, start), 6), round(end, 6), run.posterior)

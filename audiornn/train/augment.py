@@ -7,8 +7,10 @@ shifts the bands; so none of this needs the waveform, and all of it together tak
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiornn.features import LOG_MEL_FLOOR, Features
 from audiornn.settings import AugmentSettings
@@ -44,27 +46,30 @@ def augment(
     *,
     frame_seconds: float,
     rng: np.random.Generator,
-    may_move: bool,
     may_cut: bool,
     least_frames: int = 1,
     draw_noise: Callable[[], Features] | None = None,
-) -> Features:
-    """A varied copy of an utterance.
+) -> tuple[Features, NDArray[np.float64]]:
+    """A varied copy of an utterance, and where each of its frames was before.
 
     Args:
         log_mel: (frames, n_mels) in decibels.
         settings: how much.
         frame_seconds: from a frame to the next.
         rng: the only source of chance.
-        may_move: whether frames may change their place; labels of frames would have to move along.
         may_cut: whether a shift may push frames out at the other end; speech of a transcript must not be lost.
         least_frames: that the target needs; a faster tempo stops there.
         draw_noise: gives log-mel frames of a recording of noise, any number.
+
+    Returns:
+        The copy, (frames, n_mels), of another length maybe; and its places (frames,): the frame of `log_mel`, or a
+        point between two, that each one shows, so that labels of frames can move along with the sound.
     """
-    varied = log_mel
-    if may_move and settings.tempo:
+    varied, places = log_mel, np.arange(len(log_mel), dtype=np.float64)
+    if settings.tempo:
         factor = 1 + rng.uniform(-settings.tempo, settings.tempo)
-        varied = change_tempo(varied, max(least_frames, round(len(varied) / factor)))
+        n_frames = max(least_frames, round(len(varied) / factor))
+        varied, places = change_tempo(varied, n_frames), np.linspace(0, len(varied) - 1, n_frames)
     if settings.warp:
         varied = warp_bands(varied, 1 + rng.uniform(-settings.warp, settings.warp))
     gain: Features = np.float32(rng.uniform(-settings.gain, settings.gain))
@@ -81,9 +86,11 @@ def augment(
     if rng.random() < settings.noise:
         recorded = draw_noise() if draw_noise is not None and rng.random() < 0.5 else None
         varied = add_noise(varied, rng.uniform(settings.least_snr, settings.most_snr), rng, recorded)
-    if may_move and settings.time_shift:
+    if settings.time_shift:
         furthest = round(settings.time_shift / frame_seconds)
-        varied = shift(varied, int(rng.integers(-furthest, furthest + 1)), may_cut=may_cut)
+        n_frames = int(rng.integers(-furthest, furthest + 1))
+        varied = shift(varied, n_frames, may_cut=may_cut)
+        places = shift(places[:, None], n_frames, may_cut=may_cut)[:, 0]
     longest = min(round(settings.time_mask_seconds / frame_seconds), len(varied) // 5)
     widest = round(settings.band_mask_share * varied.shape[1])
     mean = varied.mean(axis=0)
@@ -91,7 +98,7 @@ def augment(
         mask(varied, mean, longest, axis=0, rng=rng)
     for _ in range(settings.band_masks):
         mask(varied, mean, widest, axis=1, rng=rng)
-    return varied
+    return varied, places
 
 
 def other_noise(log_mel: Features, rng: np.random.Generator) -> Features:
@@ -206,7 +213,7 @@ def _decibels(power: Features) -> Features:
     return np.maximum(10 * np.log10(np.maximum(power, 10 ** (_FLOOR / 10))), _FLOOR)
 
 
-def shift(log_mel: Features, n_frames: int, *, may_cut: bool) -> Features:
+def shift(log_mel: NDArray[Any], n_frames: int, *, may_cut: bool) -> NDArray[Any]:
     """Move an utterance by frames, later where positive; its outermost frame continues it."""
     before, after = max(0, n_frames), max(0, -n_frames)
     longer = np.pad(log_mel, ((before, after), (0, 0)), mode="edge")

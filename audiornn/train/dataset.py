@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -37,11 +38,13 @@ class Batch:
     Attributes:
         features: (B, T, n_features) float32.
         feature_lengths: (B,) int64.
-        targets: ids: (B, S) of transcripts, (B,) of classes, (B, T') of frames.
+        targets: ids: (B, S) of transcripts, (B,) of classes, (B, T') of frames. Of labels that are independent of each
+            other, 0 or 1 for each, float: (B, V), (B, T', V). Values, (B, T', tracks), NaN where there is no target.
         target_lengths: (B,) int64.
         ids: the utterances'.
-        mixed_targets: of the recordings mixed in, (B,), where there are any.
+        mixed_targets: of the recordings mixed in, (B,) or (B, V), where there are any.
         shares: of each one's own target, (B,), where there are any.
+        frame_weights: how much each frame counts, (B, T'), where labels of frames are balanced.
     """
 
     features: Tensor
@@ -51,6 +54,7 @@ class Batch:
     ids: tuple[str, ...]
     mixed_targets: Tensor | None = None
     shares: Tensor | None = None
+    frame_weights: Tensor | None = None
 
     def __repr__(self) -> str:
         return f"Batch(features={tuple(self.features.shape)}, targets={tuple(self.targets.shape)})"
@@ -66,12 +70,30 @@ class Batch:
             self.ids[first::step],
             None if self.mixed_targets is None else self.mixed_targets[first::step],
             None if self.shares is None else self.shares[first::step],
+            None if self.frame_weights is None else self.frame_weights[first::step],
         )
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **{name: value.to(device, non_blocking=True) for name, value in tensors.items()})
+
+
+@dataclass(frozen=True)
+class _Varied:
+    """An utterance as an epoch hears it.
+
+    Attributes:
+        log_mel: (frames, n_mels).
+        places: the utterance's own frame, or a point between two, that each frame shows.
+        other: index of the utterance that is mixed in; its own where none is.
+        share: that is its own.
+    """
+
+    log_mel: Features
+    places: NDArray[np.float64]
+    other: int
+    share: float = 1.0
 
 
 class Dataset:
@@ -85,6 +107,7 @@ class Dataset:
         self.recipe = recipe
         self.utterances = prepared.utterances(split)
         self.store = prepared.features(split)
+        self._tracks = prepared.tracks(split) if recipe.task == "regress" else ()
         if len(self.store) != len(self.utterances):
             raise CorpusError(f"{prepared.folder}: {split} has features of other utterances; run `audiornn prep` again")
         self.lengths = self.store.lengths
@@ -116,33 +139,37 @@ class Dataset:
         """
         settings = self.recipe.augment.at(progress)
         mixed = [self._mixed(int(index), settings, rng) for index in indices]
-        features = [self.extractor.from_log_mel(log_mel) for log_mel, _, _ in mixed]
+        features = [self.extractor.from_log_mel(varied.log_mel) for varied in mixed]
         lengths = np.array([len(f) for f in features], np.int64)
         padded = np.zeros((len(features), int(lengths.max()), features[0].shape[1]), np.float32)
         for row, f in zip(padded, features, strict=True):
             row[: len(f)] = f
-        targets = [self.target(int(index)) for index in indices]
+        targets = [self.target(int(index), varied.places) for index, varied in zip(indices, mixed, strict=True)]
         target_lengths = np.array([len(target) for target in targets], np.int64)
         if self.recipe.task == "classify":
-            stacked = np.concatenate(targets)
+            stacked = self._classes(targets)
         else:
-            stacked = np.full((len(targets), max(1, int(target_lengths.max()))), IGNORED, np.int64)
+            shape = len(targets), max(1, int(target_lengths.max())), *targets[0].shape[1:]
+            stacked = np.full(shape, np.nan if self.recipe.task == "regress" else IGNORED, targets[0].dtype)
             for row, target in zip(stacked, targets, strict=True):
                 row[: len(target)] = target
             if self.recipe.task == "transcribe":
                 stacked[stacked == IGNORED] = 0
+        mixed_targets, shares = self._mixed_targets(mixed) if settings.mixup and rng is not None else (None, None)
         return Batch(
             torch.from_numpy(padded),
             torch.from_numpy(lengths),
             torch.from_numpy(stacked),
             torch.from_numpy(target_lengths),
             tuple(self.utterances[int(index)].id for index in indices),
-            *(self._mixed_targets(mixed) if settings.mixup and rng is not None else ()),
+            mixed_targets,
+            shares,
+            self._frame_weights(stacked) if rng is not None else None,
         )
 
     def log_mel(self, index: int, rng: np.random.Generator | None = None) -> Features:
         """Log-mel frames of an utterance, (frames, n_mels) in decibels; varied where there is a source of chance."""
-        return self._mixed(index, self.recipe.augment, rng)[0]
+        return self._mixed(index, self.recipe.augment, rng).log_mel
 
     def order(self, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:
         """The batches of an epoch as indices; a pure function of its number, and as many in each."""
@@ -150,8 +177,10 @@ class Dataset:
         chosen = np.arange(len(self))
         if training.balanced and self.recipe.task == "classify":
             rng = np.random.default_rng([seed, 2, epoch])
-            labels = np.concatenate([self.store.targets(index) for index in range(len(self))])
-            by_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+            members: dict[tuple[int, ...], list[int]] = {}
+            for index in range(len(self)):
+                members.setdefault(tuple(self.store.targets(index).tolist()), []).append(index)
+            by_label = [np.array(indices) for _, indices in sorted(members.items())]
             most = sorted(map(len, by_label))[-2:][0]
             chosen = np.concatenate([rng.permutation(indices)[:most] for indices in by_label])
         return [chosen[part] for part in batch_order(self.lengths[chosen], training.batch_size, seed=seed, epoch=epoch)]
@@ -172,23 +201,60 @@ class Dataset:
         deviation = np.sqrt(np.maximum(squares / n_frames - np.square(mean), 0.0))
         return mean.astype(np.float32), deviation.astype(np.float32)
 
-    def _mixed(
-        self, index: int, settings: AugmentSettings, rng: np.random.Generator | None
-    ) -> tuple[Features, int, float]:
-        """Log-mel frames of an utterance, varied, with the utterance mixed in and the share that is its own."""
+    def track_mean_and_deviation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of each track over all frames of the split where it is defined, each (tracks,).
+
+        Raises:
+            CorpusError: a track that is never defined, or never varies.
+        """
+        values = np.concatenate(self._tracks).astype(np.float64)
+        for name, track in zip(self.vocabulary.symbols, values.T, strict=True):
+            defined = track[~np.isnan(track)]
+            if not len(defined) or defined.min() == defined.max():
+                what = "is the same at all frames" if len(defined) else "is defined at no frame"
+                raise CorpusError(f"track {name!r}: {what} of the training set, so there is nothing to learn")
+        return np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+
+    def _mixed(self, index: int, settings: AugmentSettings, rng: np.random.Generator | None) -> _Varied:
+        """An utterance, varied where there is a source of chance, with another one mixed in maybe."""
         if rng is None:
-            return np.asarray(self.store[index]), index, 1.0
-        log_mel = self._varied(index, settings, rng)
+            log_mel = np.asarray(self.store[index])
+            return _Varied(log_mel, np.arange(len(log_mel), dtype=np.float64), index)
+        log_mel, places = self._varied(index, settings, rng)
         if self.recipe.task != "classify" or rng.random() >= settings.mixup:
-            return log_mel, index, 1.0
+            return _Varied(log_mel, places, index)
         other, share = int(rng.integers(len(self))), rng.uniform(0.5, 1.0)
-        return mix(log_mel, self._varied(other, settings, rng), share), other, share
+        return _Varied(mix(log_mel, self._varied(other, settings, rng)[0], share), places, other, share)
 
-    def _mixed_targets(self, mixed: Sequence[tuple[Features, int, float]]) -> tuple[Tensor, Tensor]:
-        targets = np.concatenate([self.target(other) for _, other, _ in mixed])
-        return torch.from_numpy(targets), torch.tensor([share for _, _, share in mixed], dtype=torch.float32)
+    def _mixed_targets(self, mixed: Sequence[_Varied]) -> tuple[Tensor, Tensor]:
+        targets = self._classes([self.target(varied.other) for varied in mixed])
+        return torch.from_numpy(targets), torch.tensor([varied.share for varied in mixed], dtype=torch.float32)
 
-    def _varied(self, index: int, settings: AugmentSettings, rng: np.random.Generator) -> Features:
+    def _classes(self, targets: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return np.stack(targets) if self.vocabulary.several else np.concatenate(targets)
+
+    def _frame_weights(self, targets: NDArray[Any]) -> Tensor | None:
+        """How much each of these frames counts, (B, T'); nothing where it is padding."""
+        if self.recipe.task != "label" or self.vocabulary.several or not self.recipe.training.balanced:
+            return None
+        return torch.from_numpy(
+            np.where(targets == IGNORED, 0, self.label_weights[np.maximum(targets, 0)]).astype(np.float32)
+        )
+
+    @cached_property
+    def label_weights(self) -> NDArray[np.float64]:
+        """What a frame of each label counts, (V,), so that all labels that occur count alike and a frame 1 on average.
+
+        King and Zeng 2001, "Logistic Regression in Rare Events Data".
+        """
+        counts = np.zeros(len(self.vocabulary))
+        for index in range(len(self)):
+            counts += np.bincount(self.target(index), minlength=len(counts))
+        return counts.sum() / np.maximum(counts, 1) / np.count_nonzero(counts)
+
+    def _varied(
+        self, index: int, settings: AugmentSettings, rng: np.random.Generator
+    ) -> tuple[Features, NDArray[np.float64]]:
         log_mel = np.asarray(self.store[index])
         if self._is_noise[index]:
             log_mel = other_noise(log_mel, rng)
@@ -197,8 +263,7 @@ class Dataset:
             settings,
             frame_seconds=self.recipe.features.frame_seconds,
             rng=rng,
-            may_move=self.recipe.task != "label",
-            may_cut=self.recipe.task == "classify",
+            may_cut=self.recipe.task != "transcribe",
             least_frames=self._least_frames(index),
             draw_noise=(lambda: other_noise(np.asarray(self.store[int(rng.choice(self.noise))]), rng))
             if len(self.noise)
@@ -225,12 +290,24 @@ class Dataset:
                 f"{self.recipe.model.stride}; lower it, or run prep with it and --skip-bad"
             )
 
-    def target(self, index: int) -> NDArray[np.int64]:
-        """Ids of an utterance: its symbols, its class, or the label of each output frame."""
-        if self.recipe.labels_frames:
-            n_outputs = int(self._output_lengths[index])
-            return _frame_targets(self.utterances[index], n_outputs, self.recipe, self.vocabulary)
-        return self.store.targets(index)
+    def target(self, index: int, places: NDArray[np.float64] | None = None) -> NDArray[Any]:
+        """An utterance's row of `Batch.targets`, without padding.
+
+        Args:
+            index: of the utterance.
+            places: its frame that each feature frame shows, where augmentation moved them.
+        """
+        if self.recipe.labels_frames or self.recipe.task == "regress":
+            if places is None:
+                places = np.arange(self.lengths[index], dtype=np.float64)
+            places = places[:: self.recipe.model.stride]
+            if self.recipe.task == "regress":
+                return np.asarray(self._tracks[index][np.rint(places).astype(np.int64)])
+            return _frame_targets(self.utterances[index], self.recipe.features.frame_seconds * places, self.vocabulary)
+        ids = self.store.targets(index)
+        if self.vocabulary.several:
+            return np.isin(np.arange(len(self.vocabulary)), ids).astype(np.float32)
+        return ids
 
 
 def batch_order(lengths: NDArray[np.int64], batch_size: int, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:
@@ -262,10 +339,16 @@ def looked_ahead(items: Iterator[T]) -> Iterator[T]:
             yield item  # type: ignore[misc]
 
 
-def _frame_targets(utterance: Utterance, n_outputs: int, recipe: Recipe, vocabulary: Vocabulary) -> NDArray[np.int64]:
-    """The label of each output frame: that of the segment its centre lies in."""
-    targets = np.full(n_outputs, vocabulary.encode(NO_LABEL)[0], np.int64)
-    centres = np.array([recipe.features.frames_to_seconds(t * recipe.model.stride) for t in range(n_outputs)])
+def _frame_targets(utterance: Utterance, centres: NDArray[np.float64], vocabulary: Vocabulary) -> NDArray[Any]:
+    """The label of each output frame, or 0 or 1 for each: of the segments that its centre, in seconds, lies in."""
+    several = np.zeros((len(centres), len(vocabulary)), np.float32)
+    targets = (
+        np.zeros(len(centres), np.int64)
+        if vocabulary.several
+        else np.full(len(centres), vocabulary.encode(NO_LABEL)[0])
+    )
     for segment in utterance.segments:
-        targets[(centres >= segment.start) & (centres < segment.end)] = vocabulary.encode(segment.label)[0]
-    return targets
+        inside = (centres >= segment.start) & (centres < segment.end)
+        targets[inside] = vocabulary.encode(segment.label)[0]
+        several[inside, targets[inside]] = 1.0
+    return several if vocabulary.several else targets

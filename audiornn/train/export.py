@@ -7,6 +7,7 @@ torch's own exporters lose the lengths of a padded batch or unroll the loop; ONN
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ _OPSET = 17
 _IR_VERSION = 8
 #: Of a network that normalises each recording by itself: what it is to be normalised by.
 _RECORDING = ("recording_mean", "recording_scale")
+_ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "logistic": "Sigmoid"}
 _GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 
 
@@ -73,13 +75,9 @@ class _Graph:
         for i, layer in enumerate(network.layers):
             x = self.recurrent(x, short_lengths, layer, i)
         if network.task == "classify":
-            x = self.pooled(x, lengths)
-            x = self.linear(x, network.output, "output")
-            self.add("LogSoftmax", x, axis=-1, out="log_probs")
+            self.activated(self.pooled(x, lengths), out="log_probs")
         else:
-            x = self.linear(x, network.output, "output")
-            x = self.add("LogSoftmax", x, axis=-1)
-            self.add("Transpose", x, perm=[1, 0, 2], out="log_probs")
+            self.add("Transpose", self.activated(x), perm=[1, 0, 2], out="log_probs")
         n_features, n_outputs = len(network.mean), network.output.out_features
         shape = ["batch", n_outputs] if network.task == "classify" else ["batch", "output_frames", n_outputs]
         inputs = [
@@ -222,7 +220,7 @@ class _Graph:
         if cell == "gru":
             attributes["linear_before_reset"] = 1  # torch applies the reset gate after the matrix product
         elif cell == "rnn":
-            attributes["activations"] = [self.settings.activation.capitalize()] * len(directions)
+            attributes["activations"] = [_ACTIVATIONS[self.settings.activation]] * len(directions)
         weights = [
             self.constant(f"{name}.{what}", np.stack([_gates(d, what, cell) for d in directions]))
             for what in ("W", "R", "B")
@@ -239,6 +237,13 @@ class _Graph:
         return self.add("Reshape", y, self.ints([0, 0, n_units * len(directions)]))
 
     def pooled(self, x: str, lengths: str) -> str:
+        if self.settings.pooling == "last":
+            half = self.settings.n_units  # a direction that reads backwards ends at the first frame
+            last = self.frame(x, self.add("Sub", lengths, self.ints([1])))
+            first = self.add("Gather", x, self.int(0), axis=0)
+            forwards = self.add("Slice", last, self.ints([0]), self.ints([half]), self.ints([1]))
+            backwards = self.add("Slice", first, self.ints([half]), self.ints([2 * half]), self.ints([1]))
+            return self.add("Concat", forwards, backwards, axis=1)
         mask = self.real_frames(x, lengths, time_axis=0)  # (B, T')
         mask = self.add("Unsqueeze", self.add("Transpose", mask, perm=[1, 0]), self.ints([2]))  # (T', B, 1)
         time = self.ints([0])
@@ -246,6 +251,17 @@ class _Graph:
             x = self.add("Where", mask, x, self.floats(-np.inf))
             return self.add("ReduceMax", x, axes=[0], keepdims=0)
         real = self.add("Where", mask, x, self.floats(0.0))
+        if self.settings.pooling == "multihead":
+            n_heads, width = self.settings.pooling_heads, self.network.queries.in_features
+            middle = self.frame(x, self.add("Div", lengths, self.ints([2])))
+            queries = self.linear(middle, self.network.queries, "queries")
+            queries = self.add("Reshape", queries, self.ints([0, n_heads, width]))  # (B, heads, width)
+            keys = self.add("Transpose", real, perm=[1, 2, 0])  # (B, width, T')
+            scores = self.add("Div", self.add("MatMul", queries, keys), self.floats(math.sqrt(width)))
+            mask = self.add("Transpose", mask, perm=[1, 2, 0])
+            weights = self.add("Softmax", self.add("Where", mask, scores, self.floats(-np.inf)), axis=-1)
+            values = self.add("Transpose", real, perm=[1, 0, 2])
+            return self.add("Reshape", self.add("MatMul", weights, values), self.ints([0, n_heads * width]))
         if self.settings.pooling == "mean":
             n_real = self.add("Unsqueeze", self.add("Cast", lengths, to=TensorProto.FLOAT), self.ints([1]))
             return self.add("Div", self.add("ReduceSum", real, time, keepdims=0), n_real)
@@ -253,6 +269,24 @@ class _Graph:
         scores = self.linear(self.add("Tanh", self.linear(x, inner, "attention.inner")), outer, "attention.outer")
         weights = self.add("Softmax", self.add("Where", mask, scores, self.floats(-np.inf)), axis=0)
         return self.add("ReduceSum", self.add("Mul", weights, real), time, keepdims=0)
+
+    def activated(self, x: str, out: str = "") -> str:
+        """The output layer: log-softmax, log-sigmoid, or values in the targets' own units."""
+        x = self.linear(x, self.network.output, "output")
+        if self.network.output_kind == "softmax":
+            return self.add("LogSoftmax", x, axis=-1, out=out)
+        if self.network.output_kind == "sigmoid":
+            return self.add("Neg", self.add("Softplus", self.add("Neg", x)), out=out)
+        scaled = self.add("Mul", x, self.constant("track_scale", _array(self.network.track_scale)))
+        return self.add("Add", scaled, self.constant("track_mean", _array(self.network.track_mean)), out=out)
+
+    def frame(self, x: str, index: str) -> str:
+        """The frame of each utterance's own index (B,), from (T', B, width) to (B, width)."""
+        width = self.add("Gather", self.add("Shape", x), self.ints([2]), axis=0)
+        batch = self.add("Shape", index)
+        shape = self.add("Concat", self.ints([1]), batch, width, axis=0)
+        places = self.add("Expand", self.add("Unsqueeze", index, self.ints([0, 2])), shape)
+        return self.add("Squeeze", self.add("GatherElements", x, places, axis=0), self.ints([0]))
 
     def linear(self, x: str, layer: nn.Linear, name: str) -> str:
         product = self.add("MatMul", x, self.constant(f"{name}.weight", _array(layer.weight.T)))

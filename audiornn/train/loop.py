@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from audiornn.corpus.preparation import Prepared
 from audiornn.errors import TrainingError
 from audiornn.evaluate.error_rates import EditCounts, count_edits
+from audiornn.evaluate.several import choose_thresholds
 from audiornn.files import write_atomically
 from audiornn.listen.decoding import greedy_ctc
 from audiornn.model_file import ModelCard
@@ -39,7 +40,7 @@ from audiornn.recipe import Recipe, Task
 from audiornn.settings import TrainingSettings
 from audiornn.train.calibration import Heard, calibrate
 from audiornn.train.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
-from audiornn.train.dataset import Dataset, looked_ahead
+from audiornn.train.dataset import Batch, Dataset, looked_ahead
 from audiornn.train.export import write_model_file
 from audiornn.train.losses import utterance_losses
 from audiornn.train.mining import Mined, list_doubtful, mine
@@ -47,8 +48,9 @@ from audiornn.train.network import Network
 from audiornn.train.parallel import Workers, n_workers
 from audiornn.train.placing import PlacedWords
 from audiornn.train.spot_score import answers_of, spotting_of
+from audiornn.train.weight_noise import noisy_weights
 
-__all__ = ["DevScore", "Interrupted", "learning_rate", "train"]
+__all__ = ["DevScore", "Interrupted", "learning_rate", "losses_and_gradients", "train", "untrained_network"]
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
@@ -71,12 +73,13 @@ class DevScore:
 
 
 def learning_rate(step: int, n_steps: int, settings: TrainingSettings) -> float:
-    """The learning rate of a step: linear warm-up, then half a cosine down to a hundredth of the peak."""
+    """The learning rate of a step: linear warm-up, then half a cosine down to `final_rate` of the peak."""
     n_warmup = max(1, round(settings.warmup * n_steps))
     if step < n_warmup:
         return settings.learning_rate * (step + 1) / n_warmup
     progress = (step - n_warmup) / max(1, n_steps - n_warmup)
-    return settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+    final = settings.final_rate
+    return settings.learning_rate * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def newest_share(step: int, n_batches: int, settings: TrainingSettings) -> float:
@@ -116,19 +119,7 @@ def train(
     train_set = kind(prepared, "train", recipe, prepared.vocabulary)
     dev_set = kind(prepared, "dev", recipe, prepared.vocabulary)
 
-    torch.manual_seed(settings.seed)
-    network = Network(
-        recipe.model,
-        n_features=recipe.features.n_features,
-        n_outputs=len(prepared.vocabulary),
-        task=recipe.task,
-        normalisation=recipe.features.normalisation,
-    )
-    if recipe.features.normalisation == "global":
-        mean, deviation = train_set.mean_and_deviation()
-        network.mean.copy_(torch.from_numpy(mean))
-        network.scale.copy_(torch.from_numpy(1 / np.maximum(deviation, 1e-3)))
-    network.to(device)
+    network = untrained_network(recipe, train_set, len(prepared.vocabulary)).to(device)
     averaged = copy.deepcopy(network)
     names = {parameter: name for name, parameter in network.named_parameters()}
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=settings.weight_decay)
@@ -197,14 +188,7 @@ def train(
                 batch = batch.to(device)
                 for group in optimiser.param_groups:
                     group["lr"] = learning_rate(step, n_steps, settings)
-                losses = workers.losses_and_gradients(
-                    network,
-                    batch,
-                    recipe.task,
-                    settings.seed * 1_000_003 + step,
-                    smoothing=settings.label_smoothing,
-                    pooling=recipe.spotting.pooling,
-                )
+                losses = losses_and_gradients(workers, network, batch, recipe, step)
                 loss = losses.mean()
                 if not torch.isfinite(loss):
                     raise not_finite(losses, batch.ids, step, run_dir)
@@ -286,11 +270,53 @@ def train(
     )
     if recipe.task == "transcribe" and len(dev_set):
         card = calibrate(card, heard(network.cpu(), dev_set))
+    if recipe.vocabulary.several and len(dev_set):
+        said = ((each.log_probs, dev_set.target(i)) for i, each in enumerate(heard(network.cpu(), dev_set)))
+        card = replace(card, thresholds=choose_thresholds(prepared.vocabulary.symbols, said))
     if isinstance(train_set, PlacedWords):
         card = with_thresholds(card, network, dev_set if len(dev_set) else train_set, settings, report)
         list_doubtful(train_set, Mined.from_json(state["mined"]), run_dir, report)
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
+
+
+def losses_and_gradients(workers: Workers, network: Network, batch: Batch, recipe: Recipe, step: int) -> torch.Tensor:
+    """A step's loss of each utterance, (B,), and its gradients in the parameters; the seed and step tell all chance."""
+    settings = recipe.training
+    seed = settings.seed * 1_000_003 + step
+    with noisy_weights(network, settings.weight_noise, seed):
+        return workers.losses_and_gradients(
+            network,
+            batch,
+            recipe.task,
+            seed,
+            smoothing=settings.label_smoothing,
+            middle_ctc=settings.middle_ctc,
+            pooling=recipe.spotting.pooling,
+            bf16=settings.precision == "bf16",
+        )
+
+
+def untrained_network(recipe: Recipe, train_set: Dataset, n_outputs: int) -> Network:
+    """A recipe's network as training begins: weights from the seed, normalisation from the training set."""
+    torch.manual_seed(recipe.training.seed)
+    network = Network(
+        recipe.model,
+        n_features=recipe.features.n_features,
+        n_outputs=n_outputs,
+        task=recipe.task,
+        normalisation=recipe.features.normalisation,
+        output_kind=recipe.output_kind,
+    )
+    if recipe.task == "regress":
+        track_mean, track_deviation = train_set.track_mean_and_deviation()
+        network.track_mean.copy_(torch.from_numpy(track_mean))
+        network.track_scale.copy_(torch.from_numpy(track_deviation))
+    if recipe.features.normalisation == "global":
+        mean, deviation = train_set.mean_and_deviation()
+        network.mean.copy_(torch.from_numpy(mean))
+        network.scale.copy_(torch.from_numpy(1 / np.maximum(deviation, 1e-3)))
+    return network
 
 
 def with_thresholds(
@@ -346,7 +372,8 @@ def dev_score(network: Network, dataset: Dataset, batch_size: int, device: torch
     def score(indices: NDArray[np.int64]) -> tuple[float, list[EditCounts], int, int]:
         batch = dataset.batch(indices).to(device)
         log_probs, output_lengths = network(batch.features, batch.feature_lengths)
-        loss = float(utterance_losses(log_probs, output_lengths, batch, task).sum())
+        scale = getattr(network, "track_scale", None)
+        loss = float(utterance_losses(log_probs, output_lengths, batch, task, scale=scale).sum())
         rows = list(log_probs.cpu().numpy())
         if task != "classify":
             rows = [row[:n] for row, n in zip(rows, output_lengths.tolist(), strict=True)]
@@ -365,8 +392,15 @@ def dev_score(network: Network, dataset: Dataset, batch_size: int, device: torch
     )
 
 
-def count_errors(log_probs: NDArray[np.float32], target: NDArray[np.int64], task: Task) -> EditCounts:
-    """Errors of one utterance, from (T', V) log-probabilities, or (V,) of a class, against target ids."""
+def count_errors(log_probs: NDArray[np.float32], target: NDArray[Any], task: Task) -> EditCounts:
+    """Errors of one utterance, from (T', V) log-probabilities, or (V,) of a class, against its target.
+
+    Of labels that are independent each decision counts, at a probability of a half; values know no errors.
+    """
+    if task == "regress":
+        return EditCounts(0, 0, 0, 0)
+    if target.dtype.kind == "f":
+        return EditCounts(int(((log_probs > math.log(0.5)) != target).sum()), 0, 0, target.size)
     if task == "classify":
         return EditCounts(int(log_probs.argmax() != target[0]), 0, 0, 1)
     if task == "label":
@@ -379,8 +413,12 @@ def epoch_line(metrics: dict[str, Any], score: DevScore, recipe: Recipe, n_steps
     line = (
         f"epoch {metrics['epoch']:3d}/{recipe.training.epochs}  step {metrics['step']:6,}  "
         f"loss {metrics['train_loss']:.4f}  {dev} loss {score.loss:.4f}  "
-        f"{dev} error rate {100 * score.error_rate:6.2f} % ({score.errors:,}/{score.reference_length:,})  "
-        f"{metrics['frames_per_second']:,} frames/s"
+        + (
+            f"{dev} error rate {100 * score.error_rate:6.2f} % ({score.errors:,}/{score.reference_length:,})  "
+            if recipe.task != "regress"
+            else ""
+        )
+        + f"{metrics['frames_per_second']:,} frames/s"
     )
     if recipe.task == "transcribe":
         line += f"  blank {100 * score.blank_share:.0f} %"

@@ -1,4 +1,8 @@
-"""What training minimises: CTC for transcripts, cross-entropy for labels of recordings, of frames and of keywords."""
+"""What training minimises.
+
+CTC for transcripts, cross-entropy for labels of recordings, of frames and of keywords, squared errors for values over
+time.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +23,36 @@ def utterance_losses(
     task: Task,
     *,
     smoothing: float = 0.0,
+    scale: Tensor | None = None,
     pooling: str = "mean",
 ) -> Tensor:
-    """The loss of each utterance, (B,): in nats a symbol for CTC, a label, or a frame.
+    """The loss of each utterance, (B,): in nats a symbol for CTC, a label, or a frame; of values their squared error.
 
     Args:
-        log_probs: the network's output.
+        log_probs: the network's output; of "regress" the values.
         output_lengths: its second output.
         batch: with targets on the same device.
         task: the network's.
-        smoothing: share of a class' target that goes to all labels alike (Szegedy et al. 2016).
+        smoothing: share of a class' target that goes to all labels alike (Szegedy et al. 2016); of labels that are
+            independent, to yes and no alike.
+        scale: of "regress" what a deviation of 1 is in each track, (tracks,), so that all weigh alike.
         pooling: of a spotter, how the frames of a keyword count.
 
+    Targets of labels that are independent of each other are floats, 0…1 for each label: their cross-entropy is binary.
     CTC (Graves et al. 2006) is never clipped: a target longer than its audio is infinite and shows as such.
     """
+    if task == "regress":
+        assert scale is not None
+        return _mean_squared_errors(log_probs, batch.targets[:, : log_probs.shape[1]], scale)
+    if batch.targets.is_floating_point():
+        if task == "label":
+            targets = batch.targets[:, : log_probs.shape[1]]
+            losses = _binary_cross_entropy(log_probs, targets.clamp(min=0)) * (targets[..., 0] != IGNORED)
+            return losses.sum(dim=1) / output_lengths
+        targets = batch.targets
+        if batch.mixed_targets is not None and batch.shares is not None:
+            targets = torch.lerp(batch.mixed_targets, targets, batch.shares[:, None])
+        return _binary_cross_entropy(log_probs, torch.lerp(targets, torch.full_like(targets, 0.5), smoothing))
     if task == "classify":
         losses = F.nll_loss(log_probs, batch.targets, reduction="none")
         if batch.mixed_targets is not None and batch.shares is not None:
@@ -44,11 +64,36 @@ def utterance_losses(
     if task == "label":
         targets = batch.targets[:, : log_probs.shape[1]]
         losses = F.nll_loss(log_probs.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")
+        if batch.frame_weights is not None:
+            losses = losses * batch.frame_weights[:, : log_probs.shape[1]]
         return losses.sum(dim=1) / output_lengths
     losses = F.ctc_loss(
         log_probs.transpose(0, 1), batch.targets, output_lengths, batch.target_lengths, blank=0, reduction="none"
     )
     return losses / batch.target_lengths.clamp(min=1)
+
+
+def _binary_cross_entropy(log_probs: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy, the mean over labels, of log-probabilities (…, labels) against 0…1 for each.
+
+    log(1 − p) comes from log p without loss: near p = 1 log p is small, and floats are finest there.
+    """
+    log_not = torch.log(-torch.expm1(log_probs.clamp(max=-torch.finfo(log_probs.dtype).tiny)))
+    return -(targets * log_probs + (1 - targets) * log_not).mean(dim=-1)
+
+
+def _mean_squared_errors(values: Tensor, targets: Tensor, scale: Tensor) -> Tensor:
+    """(1/T) Σ (y − ŷ)² over the T frames where a track is defined, the mean over tracks, (B,).
+
+    Args:
+        values: (B, T', tracks).
+        targets: the same shape, NaN where a track is not defined, and at padding.
+        scale: (tracks,), what errors are measured in.
+    """
+    defined = ~targets.isnan()
+    errors = (values - targets.masked_fill(~defined, 0.0)) / scale
+    squares = errors.square().masked_fill(~defined, 0.0)
+    return (squares.sum(dim=1) / defined.sum(dim=1).clamp(min=1)).mean(dim=1)
 
 
 #: Frames of an example that count for themselves: a second of false alarm hides in two of silence.

@@ -6,15 +6,25 @@ Padding never leaks: an utterance's output is the same alone, padded, or in any 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiornn.features import VARIANCE_FLOOR
-from audiornn.recipe import Task
+from audiornn.recipe import OutputKind, Task
 from audiornn.settings import NetworkSettings
 
-__all__ = ["BidirectionalLayer", "Convolutions", "Network", "real_frames", "reverse_within_length"]
+__all__ = [
+    "BidirectionalLayer",
+    "Convolutions",
+    "LogisticRNN",
+    "Network",
+    "real_frames",
+    "recurrent_cell",
+    "reverse_within_length",
+]
 
 
 class Network(nn.Module):
@@ -23,18 +33,28 @@ class Network(nn.Module):
     Args:
         settings: its shape.
         n_features: coefficients a frame.
-        n_outputs: symbols or labels.
+        n_outputs: symbols, labels or tracks.
         task: "classify" pools the frames; the others give an output a frame.
         normalisation: "global", "utterance" or "none".
+        output_kind: what becomes of the outputs: "softmax" (one holds), "sigmoid" (each for itself), or "linear",
+            brought to the targets' own units by `track_mean` and `track_scale`.
     """
 
     def __init__(
-        self, settings: NetworkSettings, *, n_features: int, n_outputs: int, task: Task, normalisation: str = "global"
+        self,
+        settings: NetworkSettings,
+        *,
+        n_features: int,
+        n_outputs: int,
+        task: Task,
+        normalisation: str = "global",
+        output_kind: OutputKind = "softmax",
     ) -> None:
         super().__init__()
         self.settings = settings
         self.task = task
         self.normalisation = normalisation
+        self.output_kind = output_kind
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
         width = n_features
@@ -55,12 +75,18 @@ class Network(nn.Module):
             width = settings.n_units * (2 if settings.bidirectional else 1)
         if task == "classify" and settings.pooling == "attention":
             self.attention = nn.Sequential(nn.Linear(width, width // 2 or 1), nn.Tanh(), nn.Linear(width // 2 or 1, 1))
+        elif task == "classify" and settings.pooling == "multihead":
+            self.queries = nn.Linear(width, width * settings.pooling_heads)
+            width *= settings.pooling_heads
         self.output = nn.Linear(width, n_outputs)
+        if output_kind == "linear":
+            self.register_buffer("track_mean", torch.zeros(n_outputs))
+            self.register_buffer("track_scale", torch.ones(n_outputs))
 
     def forward(
         self, features: Tensor, lengths: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of a padded batch.
+        """Log-probabilities of a padded batch, or of "linear" outputs the values.
 
         Args:
             features: (B, T, n_features); what stands beyond an utterance's length is never read.
@@ -68,20 +94,39 @@ class Network(nn.Module):
             generator: what dropout draws from while training.
 
         Returns:
-            log_probs: (B, T', n_outputs), T' = ⌈T / stride⌉; for "classify" (B, n_outputs).
+            outputs: (B, T', n_outputs), T' = ⌈T / stride⌉; for "classify" (B, n_outputs).
             output_lengths: (B,) int64, real frames of each among the T'.
         """
+        layers, lengths = self.layer_outputs(features, lengths, generator)
+        return self.head(layers[-1], lengths, generator), lengths
+
+    def layer_outputs(
+        self, features: Tensor, lengths: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[list[Tensor], Tensor]:
+        """What each recurrent layer gives, (T', B, width), and the output lengths; arguments as of `forward`."""
         x = self._normalised(features, real_frames(lengths, features.shape[1]))
         x, lengths = self._front(x, lengths)
         x = x.transpose(0, 1)  # (T', B, width)
+        outputs: list[Tensor] = []
         for layer in self.layers:
-            x = self._dropout(x, generator) if layer is not self.layers[0] else x
+            x = self._dropout(x, generator) if outputs else x
             x = layer(x, lengths) if isinstance(layer, BidirectionalLayer) else layer(x)[0]
+            outputs.append(x)
+        return outputs, lengths
+
+    def head(self, x: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The outputs from a recurrent layer's (T', B, width), of whose frames (B,) lengths are real."""
         x = self._dropout(x, generator)
         if self.task == "classify":
-            x = self._pooled(x, real_frames(lengths, x.shape[0]).T.unsqueeze(2))  # (B, width)
-            return F.log_softmax(self.output(x), dim=-1), lengths
-        return F.log_softmax(self.output(x), dim=-1).transpose(0, 1), lengths
+            return self._activated(self.output(self._pooled(x, lengths)).float())
+        return self._activated(self.output(x).float()).transpose(0, 1)
+
+    def _activated(self, y: Tensor) -> Tensor:
+        if self.output_kind == "softmax":
+            return F.log_softmax(y, dim=-1)
+        if self.output_kind == "sigmoid":
+            return F.logsigmoid(y)
+        return y * self.track_scale + self.track_mean
 
     @property
     def n_parameters(self) -> int:
@@ -112,11 +157,12 @@ class Network(nn.Module):
         return sum(counted)
 
     def _dropout(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Dropout that draws from a source of its own, so that parts of a batch may be computed side by side."""
+        """Dropout of (T', B, width), from a source of its own so that parts of a batch may be computed side by side."""
         rate = self.settings.dropout
         if not self.training or rate == 0:
             return x
-        kept = torch.rand(x.shape, device=x.device, generator=generator) >= rate
+        shape = (1, *x.shape[1:]) if self.settings.variational_dropout else x.shape
+        kept = torch.rand(shape, device=x.device, generator=generator) >= rate
         return x * kept / (1 - rate)
 
     def _normalised(self, features: Tensor, mask: Tensor) -> Tensor:
@@ -141,8 +187,19 @@ class Network(nn.Module):
             x = self.convolutions(x, lengths)
         return x, torch.div(lengths + stride - 1, stride, rounding_mode="floor")
 
-    def _pooled(self, x: Tensor, mask: Tensor) -> Tensor:
-        """One vector an utterance from (T', B, width), read at the real frames of mask (T', B, 1) only."""
+    def _pooled(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """One vector an utterance, (B, width), from the real frames of (T', B, width)."""
+        if self.settings.pooling == "last":
+            last = _frame(x, lengths - 1)
+            half = self.settings.n_units  # a direction that reads backwards ends at the first frame
+            return torch.cat([last[:, :half], x[0, :, half:]], dim=1)
+        mask = real_frames(lengths, x.shape[0]).T.unsqueeze(2)  # (T', B, 1)
+        if self.settings.pooling == "multihead":
+            heads = self.queries(_frame(x, lengths // 2)).unflatten(1, (self.settings.pooling_heads, -1))
+            real = x.masked_fill(~mask, 0.0)
+            scores = torch.einsum("tbw,bhw->tbh", real, heads) / math.sqrt(x.shape[2])
+            weights = scores.masked_fill(~mask, -torch.inf).softmax(dim=0)
+            return torch.einsum("tbh,tbw->bhw", weights, real).flatten(1)
         if self.settings.pooling == "mean":
             return x.masked_fill(~mask, 0.0).sum(dim=0) / mask.sum(dim=0)
         if self.settings.pooling == "max":
@@ -209,8 +266,46 @@ class BidirectionalLayer(nn.Module):
 def recurrent_cell(settings: NetworkSettings, n_inputs: int) -> nn.RNNBase:
     """One direction of one layer, time-major."""
     if settings.cell == "rnn":
+        if settings.activation == "logistic":
+            return LogisticRNN(n_inputs, settings.n_units)
         return nn.RNN(n_inputs, settings.n_units, nonlinearity=settings.activation)
-    return (nn.LSTM if settings.cell == "lstm" else nn.GRU)(n_inputs, settings.n_units)
+    layer = (nn.LSTM if settings.cell == "lstm" else nn.GRU)(n_inputs, settings.n_units)
+    if settings.memory:
+        open_gates(layer, settings.memory)
+    return layer
+
+
+@torch.no_grad()
+def open_gates(layer: nn.RNNBase, memory: int) -> None:
+    """Let each unit hold what it has for a time of its own among 1…`memory` frames (Tallec & Ollivier 2018).
+
+    A gate at σ(b) keeps that share a frame, so that what it holds lasts 1 + eᵇ frames: b = log u, u uniform. An LSTM's
+    input gate takes in as little as the forget gate lets go, as a GRU's one gate does by itself.
+    """
+    n = layer.hidden_size
+    kept = torch.empty(n).uniform_(1, memory - 1).log_()
+    for bias, gate in ((layer.bias_ih_l0, kept), (layer.bias_hh_l0, torch.zeros(n))):
+        bias[n : 2 * n] = gate  # an LSTM's forget gate, a GRU's update gate
+        if isinstance(layer, nn.LSTM):
+            bias[:n] = -gate
+
+
+class LogisticRNN(nn.RNN):
+    """The vanilla cell with the logistic function, h_t = σ(W x_t + U h_{t−1} + b).
+
+    PyTorch has kernels for tanh and ReLU only, but σ(a) = (1 + tanh(a / 2)) / 2: with g = 2 h − 1 this is the tanh
+    cell g_t = tanh(W/2 x_t + U/4 g_{t−1} + b/2 + U/4 · 1), computed at its speed. Parameters are those of `nn.RNN`.
+    """
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(T, B, n_inputs), and (1, B, n_units) before it, to all states (T, B, n_units) and the last."""
+        if state is None:
+            state = x.new_zeros(1, x.shape[1], self.hidden_size)
+        recurrent = self.weight_hh_l0 / 4
+        bias = self.bias_hh_l0 / 2 + recurrent.sum(dim=1)
+        weights = [self.weight_ih_l0 / 2, recurrent, self.bias_ih_l0 / 2, bias]
+        g, last = torch.rnn_tanh(x, 2 * state - 1, weights, True, 1, 0.0, self.training, False, False)
+        return (1 + g) / 2, (1 + last) / 2
 
 
 def reverse_within_length(x: Tensor, lengths: Tensor) -> Tensor:
@@ -218,6 +313,11 @@ def reverse_within_length(x: Tensor, lengths: Tensor) -> Tensor:
     time = torch.arange(x.shape[0], device=x.device).unsqueeze(1)  # (T, 1)
     source = torch.where(time < lengths, lengths - 1 - time, time)  # (T, B)
     return x.gather(0, source.unsqueeze(2).expand_as(x))
+
+
+def _frame(x: Tensor, index: Tensor) -> Tensor:
+    """The frame of each utterance's own index (B,), from (T, B, width) to (B, width)."""
+    return x.gather(0, index.view(1, -1, 1).expand(1, -1, x.shape[2]))[0]
 
 
 def real_frames(lengths: Tensor, n_frames: int) -> Tensor:

@@ -67,6 +67,8 @@ class Workers:
         seed: int,
         *,
         smoothing: float = 0.0,
+        middle_ctc: float = 0.0,
+        bf16: bool = False,
         pooling: str = "mean",
     ) -> Tensor:
         """Compute a batch's losses, and put the gradients of their mean into the network's parameters.
@@ -77,6 +79,8 @@ class Workers:
             task: the network's.
             seed: of dropout.
             smoothing: of a class' target.
+            bf16: whether the network computes in bfloat16; weights, losses and their sum stay float32.
+            middle_ctc: share of the loss that the middle layer's output counts for.
             pooling: of a keyword's frames.
 
         Returns:
@@ -89,8 +93,16 @@ class Workers:
         def compute(part: int) -> tuple[Tensor, Sequence[Tensor]]:
             rows = batch.rows(part, n_parts)
             generator = torch.Generator(rows.features.device).manual_seed(seed * n_parts + part)
-            log_probs, output_lengths = network(rows.features, rows.feature_lengths, generator)
-            losses = utterance_losses(log_probs, output_lengths, rows, task, smoothing=smoothing, pooling=pooling)
+            with torch.autocast(rows.features.device.type, torch.bfloat16, enabled=bf16):
+                layers, output_lengths = network.layer_outputs(rows.features, rows.feature_lengths, generator)
+                log_probs = network.head(layers[-1], output_lengths, generator)
+                early = network.head(layers[len(layers) // 2 - 1], output_lengths, generator) if middle_ctc else None
+            scale = getattr(network, "track_scale", None)
+            losses = utterance_losses(
+                log_probs, output_lengths, rows, task, smoothing=smoothing, scale=scale, pooling=pooling
+            )
+            if early is not None:
+                losses = torch.lerp(losses, utterance_losses(early, output_lengths, rows, task), middle_ctc)
             gradients = torch.autograd.grad(losses.sum() / n_utterances, parameters)
             return losses.detach(), gradients
 

@@ -186,9 +186,7 @@ class PlacedWords(Dataset):
         else:
             log_mel, is_doubtful, name = self._background(self.n_window, rng, own, mined=rng.random() < shares.mined)
             targets[is_doubtful[:: self.recipe.model.stride]] = IGNORED
-        log_mel = augment(
-            log_mel, all_of_it, frame_seconds=self._seconds_a_frame, rng=rng, may_move=False, may_cut=False
-        )
+        log_mel, _ = augment(log_mel, _unmoved(all_of_it), frame_seconds=self._seconds_a_frame, rng=rng, may_cut=False)
         return log_mel, targets, name
 
     @property
@@ -232,9 +230,7 @@ class PlacedWords(Dataset):
     def _sound(
         self, log_mel: Features, first: int, last: int, rng: np.random.Generator, own: AugmentSettings
     ) -> _Sound:
-        varied = augment(
-            log_mel, own, frame_seconds=self._seconds_a_frame, rng=rng, may_move=True, may_cut=False, least_frames=8
-        )
+        varied, _ = augment(log_mel, own, frame_seconds=self._seconds_a_frame, rng=rng, may_cut=False, least_frames=8)
         scale = len(varied) / len(log_mel)
         first = min(round(first * scale), len(varied) - 1)
         return _Sound(varied, first, max(first + 1, min(round(last * scale), len(varied))))
@@ -286,14 +282,7 @@ class PlacedWords(Dataset):
             begin = max(0, min(begin, int(self.lengths[index]) - n_wanted))
             log_mel = np.asarray(self.store[index])[begin : begin + n_wanted]
             n = min(n_left, max(1, round(len(log_mel) / factor)))
-            varied = augment(
-                log_mel,
-                replace(own, tempo=0.0),
-                frame_seconds=self._seconds_a_frame,
-                rng=rng,
-                may_move=False,
-                may_cut=False,
-            )
+            varied, _ = augment(log_mel, _unmoved(own), frame_seconds=self._seconds_a_frame, rng=rng, may_cut=False)
             taken = np.linspace(0, len(varied) - 1, n).round().astype(np.int64)
             pieces.append(varied[taken])
             doubts.append(self._doubt(index, begin, len(log_mel))[taken])
@@ -356,6 +345,11 @@ def _of_a_voice(settings: AugmentSettings) -> AugmentSettings:
 def _of_a_room(settings: AugmentSettings) -> AugmentSettings:
     """What is heard of all sounds at once."""
     return replace(settings, tempo=0.0, warp=0.0, wobble=0.0, time_shift=0.0)
+
+
+def _unmoved(settings: AugmentSettings) -> AugmentSettings:
+    """The same, but every frame stays where it is."""
+    return replace(settings, tempo=0.0, time_shift=0.0)
 
 
 def _level(log_mel: Features) -> float:

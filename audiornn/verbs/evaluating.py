@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiornn.errors import SettingsError
-from audiornn.verbs.models import decoding_with, load, split_of_model
+from audiornn.verbs.models import decoding_with, load, report_on, split_of_model
 from audiornn.verbs.preparing import recipe_to_train
 from audiornn.verbs.terminal import PARTIAL_FAILURE, progress_bar, say
 
@@ -47,6 +47,8 @@ def evaluate(
     recognizer, path = load(model, runs)
     if spotting is None and recognizer.card.task == "label" and recognizer.card.spotting.get("thresholds"):
         spotting = {}  # a spotter: what counts is what it spots
+    if tune and spotting is None and recognizer.card.task == "label":
+        return _tune_segments(recognizer, path, data, output_format)
     if tune and spotting is None:
         return _tune(recognizer, path, data, decoding or {}, output_format)
     recognizer = decoding_with(recognizer, decoding)
@@ -58,6 +60,11 @@ def evaluate(
         return _evaluate_spotting(
             recognizer, path, utterances, name, data, look_aheads, skip_bad, output_format, tune=tune, **spotting
         )
+
+    if recognizer.card.task == "regress" or recognizer.card.vocabulary.several:
+        if look_aheads or against is not None:
+            raise SettingsError("--look-ahead and --against compare error rates, which this model's task has not")
+        return _evaluate_places(recognizer, path, utterances, name, skip_bad, output_format)
 
     def listen(look_ahead: float | None) -> Report:
         with progress_bar("listening", "recording") as progress:
@@ -98,6 +105,24 @@ def evaluate(
             print(f"\n{look_ahead_table(report, with_look_ahead)}")
         if comparison is not None:
             print(f"\n{path} against {other_path}: {comparison.to_text()}")
+    return PARTIAL_FAILURE if report.unreadable else 0
+
+
+def _evaluate_places(
+    recognizer: Recognizer, path: Path, utterances: Any, name: str, skip_bad: bool, output_format: str
+) -> int:
+    """`audiornn evaluate` of labels that are independent of each other, or of values over time."""
+    with progress_bar("listening", "recording") as progress:
+        done = iter(range(1, len(utterances) + 1))
+        report = report_on(
+            recognizer, utterances, name, skip_bad=skip_bad, progress=lambda n: progress(next(done), len(utterances))
+        )
+    for line in report.unreadable:
+        say(f"audiornn: {line}")
+    if output_format == "json":
+        print(json.dumps({"model": str(path), **report.to_json()}, ensure_ascii=False))
+    else:
+        print(f"{path} on {name}: {report.utterances:,} utterances\n{report.to_text()}")
     return PARTIAL_FAILURE if report.unreadable else 0
 
 
@@ -188,13 +213,14 @@ def _evaluate_folds(
 ) -> int:
     """`audiornn evaluate --folds speaker`: a training for each speaker of dev and test and each seed."""
     from audiornn.corpus.preparation import last_prepared, open_prepared
-    from audiornn.evaluate.report import evaluate as run_evaluation
     from audiornn.listen.recognizer import load_model
     from audiornn.train.folds import fold_table, speaker_folds, train_folds
     from audiornn.train.loop import train as run_training
 
     prepared = open_prepared(last_prepared(data) if recipe is None else data / recipe.name)
     trained = recipe_to_train(prepared, overrides)
+    if trained.task == "regress":
+        raise SettingsError("--folds counts errors, and values over time have none to count")
     scores = train_folds(
         speaker_folds(prepared),
         trained,
@@ -203,7 +229,7 @@ def _evaluate_folds(
         train=lambda fold, seeded, run, resume: run_training(
             fold, seeded, run, resume=resume, report=lambda line: None, show_progress=sys.stderr.isatty()
         ),
-        score=lambda model, utterances, name: run_evaluation(load_model(model), utterances, name),
+        score=lambda model, utterances, name: report_on(load_model(model), utterances, name),
         report=say,
     )
     if output_format == "json":
@@ -239,6 +265,26 @@ def _tune(recognizer: Recognizer, path: Path, data: Path, options: dict[str, Any
         print(json.dumps({"model": str(path), "split": "dev", **tuning.to_json()}, ensure_ascii=False))
     else:
         print(f"{tuning.to_text()}\n{path}: decodes so from now on; --greedy takes the best path alone")
+    return 0
+
+
+def _tune_segments(recognizer: Recognizer, path: Path, data: Path, output_format: str) -> int:
+    """`audiornn evaluate --tune` of a model that labels frames: its segments' settings, kept in the model file."""
+    from dataclasses import replace
+
+    from audiornn.evaluate.segment_tuning import hear_frames, tune_segments
+    from audiornn.evaluate.tuning import write_card
+
+    dev = split_of_model(recognizer, "dev", data)
+    with progress_bar("listening", "recording") as progress:
+        heard = hear_frames(recognizer, dev, lambda n: progress(n, len(dev)))
+    with progress_bar("tuning", "trial") as progress:
+        tuning = tune_segments(recognizer.card, heard, lambda n: progress(n, n))
+    write_card(path, replace(recognizer.card, segments=tuning.chosen.settings.to_json()))
+    if output_format == "json":
+        print(json.dumps({"model": str(path), "split": "dev", **tuning.to_json()}, ensure_ascii=False))
+    else:
+        print(f"{tuning.to_text()}\n{path}: labels so from now on")
     return 0
 
 

@@ -1,9 +1,10 @@
-"""transcribe, align: recordings become text, labels and times."""
+"""transcribe, align, track: recordings become text, labels and times, or values over time."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from audiornn.listen.recognizer import Recognizer
     from audiornn.listen.results import Result
 
-__all__ = ["align", "transcribe"]
+__all__ = ["align", "track", "transcribe", "write_results"]
 
 
 def transcribe(
@@ -35,6 +36,8 @@ def transcribe(
 
     recognizer, path = load(model, runs, threads=threads or n_cores())
     recognizer = decoding_with(recognizer, decoding)
+    if recognizer.card.task == "regress":
+        raise SettingsError(f"{path}: gives values over time, not text; `audiornn track FILE` writes them")
     words = recognizer.card.task == "transcribe" and streams(recognizer.card)
     if files == ["-"] and output_dir is None and output_format in ("text", "json") and words:
         return _transcribe_live(recognizer, path, channel, look_ahead, output_format)
@@ -42,7 +45,7 @@ def transcribe(
     def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
         return recognizer.transcribe(recording.path, channel=channel, look_ahead=look_ahead, progress=progress)
 
-    return _write_results(listen, "read", files, recognizer, path, threads, output_dir, output_format)
+    return write_results(listen, "read", files, recognizer, path, threads, output_dir, output_format)
 
 
 def align(
@@ -74,10 +77,68 @@ def align(
     def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
         return recognizer.align(recording.path, texts[recording.path], channel=channel)
 
-    return _write_results(listen, "aligned", files, recognizer, path, threads, output_dir, output_format)
+    return write_results(listen, "aligned", files, recognizer, path, threads, output_dir, output_format)
 
 
-def _write_results(
+def track(
+    files: list[str],
+    model: Path | None,
+    runs: Path,
+    channel: int | None,
+    look_ahead: float | None,
+    threads: int | None,
+    output_dir: Path | None,
+    output_format: str,
+) -> int:
+    """`audiornn track`: values over time, a table a recording, written as they come."""
+    from audiornn.files import write_atomically
+    from audiornn.listen.folders import find_recordings, output_files
+    from audiornn.listen.formats import to_json
+    from audiornn.listen.results import TrackPoint
+    from audiornn.listen.streaming import LOOK_AHEAD, streams
+    from audiornn.listen.tracks import track_lines
+
+    recognizer, path = load(model, runs, threads=threads or n_cores())
+    names = recognizer.card.vocabulary.symbols
+    recordings, empty = find_recordings(files)
+    for folder in empty:
+        say(f"audiornn: {folder}: the folder holds no recordings")
+    if len(recordings) > 1 and output_dir is None and output_format == "csv":
+        raise SettingsError("--format csv is a table a recording: name a folder for them, --output-dir DIR")
+    outputs = output_files(recordings, output_dir, f".{output_format}") if output_dir is not None else []
+
+    def lines(recording: str) -> Iterator[str]:
+        # Standard input may never end: it is heard as it comes.
+        live = recording == "-" and look_ahead is None and streams(recognizer.card)
+        seen = LOOK_AHEAD if live else look_ahead
+        if output_format == "json":
+            result = recognizer.track(recording, channel=channel, look_ahead=look_ahead)
+            entry = {**to_json(result, audio=recording, task=recognizer.card.task), "model": str(path)}
+            yield json.dumps(entry, ensure_ascii=False) + "\n"
+            return
+        points: Iterator[TrackPoint] = recognizer.track_points(recording, channel=channel, look_ahead=seen)
+        yield from track_lines(names, chain([next(points)], points))  # what cannot be read has no heading either
+
+    n_failed = 0
+    for i, recording in enumerate(recordings):
+        try:
+            if outputs:
+                with write_atomically(outputs[i]) as out:
+                    out.writelines(line.encode() for line in lines(recording.path))
+            else:
+                for line in lines(recording.path):
+                    print(line, end="", flush=recording.path == "-")
+        except AudioError as error:
+            n_failed += 1
+            where = "" if recording.path in str(error) or recording.path == "-" else f"{recording.path}: "
+            say(f"audiornn: {where}{error}")
+    if outputs and n_failed < len(recordings):
+        say(f"{output_dir}: {len(recordings) - n_failed:,} files written")
+    n_bad = n_failed + len(empty)
+    return 0 if not n_bad else FAILURE if n_bad == len(recordings) + len(empty) else PARTIAL_FAILURE
+
+
+def write_results(
     listen: Callable[[Recording, Callable[[float], None]], Result],
     done: str,
     files: list[str],
@@ -97,7 +158,7 @@ def _write_results(
     for folder in empty:
         say(f"audiornn: {folder}: the folder holds no recordings")
     several = len(recordings) > 1 or files != [recording.path for recording in recordings]
-    if several and output_dir is None and output_format in ("srt", "vtt", "textgrid"):
+    if several and output_dir is None and output_format not in ("text", "json", "ctm", "rttm"):
         raise SettingsError(f"--format {output_format} is a file a recording: name a folder for them, --output-dir DIR")
     outputs = output_files(recordings, output_dir, FORMATS[output_format]) if output_dir is not None else []
     progress = SecondsHeard()

@@ -13,7 +13,20 @@ from audiornn.verbs.terminal import say
 if TYPE_CHECKING:
     from audiornn.listen.recognizer import Recognizer
 
-__all__ = ["decoding_with", "export", "info", "last_model", "load", "split_of_model"]
+__all__ = ["decoding_with", "export", "info", "last_model", "load", "report_on", "split_of_model"]
+
+
+def report_on(recognizer: Recognizer, utterances: Any, split: str, **options: Any) -> Any:
+    """Evaluate a model as its task asks for: a `Report`, a `SeveralReport` or a `RegressionReport`."""
+    from audiornn.evaluate.regression import evaluate_tracks
+    from audiornn.evaluate.report import evaluate
+    from audiornn.evaluate.several import evaluate_several
+
+    if recognizer.card.task == "regress":
+        return evaluate_tracks(recognizer, utterances, split, **options)
+    if recognizer.card.vocabulary.several:
+        return evaluate_several(recognizer, utterances, split, **options)
+    return evaluate(recognizer, utterances, split, **options)
 
 
 def decoding_with(recognizer: Recognizer, options: dict[str, Any] | None) -> Recognizer:
@@ -64,7 +77,6 @@ def export(
 
 def _print_cost(original: Recognizer, changed: Path, data: Path) -> None:
     """The error rates on dev of a model and of another form of it, where its corpus is there."""
-    from audiornn.evaluate.report import evaluate as run_evaluation
     from audiornn.listen.recognizer import load_model
 
     try:
@@ -72,11 +84,9 @@ def _print_cost(original: Recognizer, changed: Path, data: Path) -> None:
     except AudiornnError as error:
         say(f"audiornn: what it costs was not measured: {error}")
         return
-    print("error rate on dev")
+    print("errors on dev")
     for name, recognizer in (("float32", original), ("int8", load_model(changed))):
-        found = run_evaluation(recognizer, utterances, "dev")
-        counts = f"{found.errors:,} of {found.reference_length:,} {found.unit}"
-        print(f"  {name:8} {100 * found.error_rate:6.2f} %  ({counts})")
+        print(f"  {name:8} {report_on(recognizer, utterances, 'dev').headline}")
 
 
 def info(model: Path | None, runs: Path, output_format: str) -> int:
@@ -89,10 +99,9 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
             entry["decoding"]["language_model"] = f"{len(entry['decoding']['language_model']):,} bytes"
         print(json.dumps({"model": str(path), **entry}, ensure_ascii=False))
         return 0
-    decoding = {**card.decoding}
-    decoding["language_model"] = "yes" if "language_model" in decoding else "no"
     symbols = list(card.vocabulary.symbols)
     shown = ", ".join(map(repr, symbols[:40])) + (f", … ({len(symbols)} in all)" if len(symbols) > 40 else "")
+    unit = f"{card.vocabulary.unit}s" + ", any number at once" * card.vocabulary.several
     features = card.features
     network = {**card.network}
     rows = {
@@ -107,22 +116,39 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         f"{network.get('n_parameters', 0):,} parameters, "
         f"{network.get('multiply_adds_a_second', 0) / 1e6:.0f} M multiply-adds a second, "
         f"an output every {1000 * card.output_seconds:g} ms",
-        "vocabulary": f"{len(symbols)} {card.vocabulary.unit}s: {shown}",
-        "decoding": ", ".join(f"{key} {value}" for key, value in decoding.items()) if card.decoding else "greedy",
+        "vocabulary": f"{len(symbols)} {unit}: {shown}",
+        **({"decoding": _decoding(card.decoding)} if card.task == "transcribe" else {}),
+        **({"segments": _segments(card.segments)} if card.task == "label" else {}),
         "training": ", ".join(f"{key} {value}" for key, value in card.training.items() if key != "digests"),
         "licence": card.licence or "not stated",
+        **({"thresholds": ", ".join(f"{k} {v:.3g}" for k, v in card.thresholds.items())} if card.thresholds else {}),
         **({"spots": ", ".join(_spotted(card.spotting))} if card.spotting.get("thresholds") else {}),
-        **{
-            f"result on {split}": f"error rate {100 * result['errors'] / max(1, result['reference_length']):.2f} % "
-            f"({result['errors']:,} of {result['reference_length']:,})"
-            + (f", {result['false_alarms']} false alarms in {result['hours']:.3g} h" if "hours" in result else "")
-            for split, result in card.results.items()
-        },
+        **{f"result on {split}": _result(card.task, result) for split, result in card.results.items()},
     }
     width = max(map(len, rows))
     for key, value in rows.items():
         print(f"{key:{width}}  {value}")
     return 0
+
+
+def _result(task: str, result: Mapping[str, Any]) -> str:
+    if task == "regress":
+        return f"mean squared error {result['loss']:.4g} of the tracks' variance"
+    rate = 100 * result["errors"] / max(1, result["reference_length"])
+    alarms = f", {result['false_alarms']} false alarms in {result['hours']:.3g} h" if "hours" in result else ""
+    return f"error rate {rate:.2f} % ({result['errors']:,} of {result['reference_length']:,}){alarms}"
+
+
+def _decoding(decoding: Mapping[str, Any]) -> str:
+    shown = {**decoding, "language_model": "yes" if "language_model" in decoding else "no"}
+    return ", ".join(f"{key} {value}" for key, value in shown.items()) if decoding else "greedy"
+
+
+def _segments(settings: Mapping[str, Any]) -> str:
+    if not settings:
+        return "the most probable label of each frame"
+    labels = "".join(f"; {label}: onset {rule['onset']:g}" for label, rule in settings["labels"].items())
+    return ", ".join(f"{key} {value:g}" for key, value in settings.items() if key != "labels") + labels
 
 
 def _spotted(spotting: Mapping[str, Any]) -> list[str]:

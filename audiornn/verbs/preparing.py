@@ -29,8 +29,9 @@ def prep(
 ) -> int:
     """`audiornn prep`: a corpus becomes manifests and features."""
     from audiornn.corpus.preparation import prepare_corpus
-    from audiornn.recipe import find_recipe, load_recipe
+    from audiornn.recipe import expand_overrides, find_recipe, load_recipe
 
+    overrides = expand_overrides(overrides)  # remembered as they were, whatever becomes of a file
     folder, packaged = find_recipe(recipe)
     if packaged:
         say(f"{recipe}: no such folder here; taking the recipe that comes with audiornn")

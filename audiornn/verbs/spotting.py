@@ -113,7 +113,7 @@ def _spot_live(
 ) -> int:
     """A microphone or standard input, which may never end; Ctrl-C is the way to end it."""
     from audiornn.audio import audio_blocks
-    from audiornn.listen.live import Stopped, live_spots
+    from audiornn.listen.live import Stopped, live_findings
     from audiornn.listen.microphone import microphone_blocks
 
     if microphone:
@@ -127,7 +127,7 @@ def _spot_live(
         name, audio = "the microphone", "microphone"
     else:
         blocks, name, audio = audio_blocks("-", sample_rate, channel=channel), "standard input", "-"
-    for found in live_spots(stream, blocks, name=name):
+    for found in live_findings(stream, blocks, name=name):
         if isinstance(found, Stopped):
             say(f"audiornn: {found.reason}")
             return PARTIAL_FAILURE if stream.duration else FAILURE

@@ -18,7 +18,7 @@ from audiornn.verbs.terminal import INTERRUPTED, say
 if TYPE_CHECKING:
     from audiornn.recipe import Recipe
 
-__all__ = ["demo", "train"]
+__all__ = ["demo", "recipe_of_run", "train"]
 
 
 def train(
@@ -137,14 +137,23 @@ def _unfinished_run(runs: Path, recipe: str | None) -> Path:
 
 
 def _resumed_recipe(run: Path, overrides: list[str]) -> tuple[Recipe, str]:
-    from audiornn.recipe import Recipe
-
     if overrides:
         raise SettingsError("--resume goes on with the run's own settings; --set starts a new run")
     if not (run / "last.safetensors").exists():
         raise TrainingError(f"{run}: holds no checkpoint to go on from")
+    recipe = recipe_of_run(run)
+    return recipe, recipe.name
+
+
+def recipe_of_run(run: Path) -> Recipe:
+    """The settings that a run was trained with.
+
+    Raises:
+        TrainingError: its recipe.json is missing or damaged.
+    """
+    from audiornn.recipe import Recipe
+
     try:
-        recipe = Recipe.from_json(json.loads((run / "recipe.json").read_text(encoding="utf-8")))
+        return Recipe.from_json(json.loads((run / "recipe.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError) as error:
         raise TrainingError(f"{run}/recipe.json: cannot be read ({error})") from None
-    return recipe, recipe.name

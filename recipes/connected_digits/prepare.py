@@ -11,6 +11,7 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from audiornn.corpus.composition import VERSION, Composition, Word, compose_files, plan_strings
@@ -19,6 +20,7 @@ from audiornn.errors import CorpusError
 from audiornn.files import write_atomically
 from audiornn.recipe import Recipe, load_recipe, packaged_recipes
 
+UNKNOWN = "<unk>"
 DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 
 #: Each corpus' folder may have its own name or its recipe's.
@@ -131,12 +133,17 @@ def _by_speaker(utterances: Iterable[Utterance], corpus: str) -> dict[str, list[
 
 
 def _said(utterances: Iterable[Utterance]) -> list[Utterance]:
-    """AN4's utterances that are nothing but digits."""
+    """AN4's utterances with a digit in them; what stands between digits and is none becomes one `UNKNOWN`."""
     return [
-        dataclasses.replace(u, id=f"an4/{u.id}", speaker=f"an4/{u.speaker}")
+        dataclasses.replace(u, id=f"an4/{u.id}", speaker=f"an4/{u.speaker}", text=" ".join(words))
         for u in utterances
-        if set(u.text.split()) <= set(DIGITS) and " " in u.text
+        if len(words := _digits_and_others(u.text)) > 1 and set(words) != {UNKNOWN}
     ]
+
+
+def _digits_and_others(text: str) -> list[str]:
+    words = (word if word in DIGITS else UNKNOWN for word in text.split())
+    return [word for word, run in groupby(words) for _ in (range(1) if word == UNKNOWN else run)]
 
 
 def _read_strings(folder: Path) -> list[Utterance]:

@@ -15,6 +15,8 @@ from typing import Literal
 from urllib.parse import unquote
 
 from audiornn.audio import EXTENSIONS
+from audiornn.corpus.manifest import Segment
+from audiornn.corpus.text_files import read_text
 from audiornn.errors import CorpusError
 
 __all__ = ["Choices", "Entry", "Reading", "Survey", "missing_audio", "named", "read_text", "split_in_name"]
@@ -75,6 +77,7 @@ class Entry:
         split: train, dev or test; None where the source does not say, and "" where it means others only.
         id: the source's own name of it; empty where it has none.
         where: the list and line that name it.
+        segments: labelled stretches, where the source has them.
     """
 
     audio: Path
@@ -85,6 +88,7 @@ class Entry:
     split: str | None = None
     id: str = ""
     where: str = ""
+    segments: tuple[Segment, ...] = ()
 
 
 @dataclass
@@ -93,7 +97,7 @@ class Reading:
 
     Attributes:
         entries: the labelled recordings.
-        task: classify or transcribe where the layout itself says so; None leaves it to the texts.
+        task: classify, transcribe or label where the layout itself says so; None leaves it to the texts.
         understood: lines that say what was read.
         guessed: lines that say what was guessed, each with how to change it.
         left_out: files and stretches that are not used, and why.
@@ -102,7 +106,7 @@ class Reading:
     """
 
     entries: list[Entry] = field(default_factory=list)
-    task: Literal["classify", "transcribe"] | None = None
+    task: Literal["classify", "transcribe", "label"] | None = None
     understood: list[str] = field(default_factory=list)
     guessed: list[str] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
@@ -284,37 +288,6 @@ def split_in_name(name: str) -> str | None:
     """The split that a file's or folder's name speaks of (`train_manifest.json`, `dev-clean`), or None."""
     found = {_SPLITS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in _SPLITS}
     return found.pop() if len(found) == 1 else None
-
-
-def read_text(path: Path, encoding: str = "") -> str:
-    r"""A text file, UTF-8 or what its byte-order mark says; lines end with `\n`.
-
-    Raises:
-        CorpusError: it cannot be read, or is in another encoding; the first bad line is named.
-    """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if not encoding:
-        marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-        encoding = next((code for mark, code in marks.items() if raw.startswith(mark)), "utf-8")
-    try:
-        text = raw.decode(encoding)
-    except LookupError:
-        raise CorpusError(
-            f"{path}: no such encoding: {encoding!r}; utf-8, utf-16, latin-1 and cp1252 are some"
-        ) from None
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise CorpusError(
-            f"{path}, line {line}: is not {encoding.upper()} (byte 0x{raw[error.start]:02X}); save it as UTF-8, or "
-            "name its encoding, which may be --encoding cp1252 or latin-1"
-        ) from None
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise CorpusError(f"{path}, line {line}: holds zero bytes; if it is UTF-16, say --encoding utf-16")
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def missing_audio(missing: list[tuple[str, str]], n_all: int, choices: Choices, reading: Reading) -> None:

@@ -55,9 +55,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     for key, path in beside.items():
         lines = [line.strip() for line in read_text(path, choices.encoding).split("\n") if line.strip()]
         if lines and all(_TIMED.match(line) for line in lines):
-            raise CorpusError(
-                f"{path}: holds labels with times; one transcript a file is read here, those need a recipe of their own"
-            )
+            raise CorpusError(f"{path}: holds labels with times; --task label learns from those, transcripts have none")
         if lines:
             reading.entries.append(Entry(survey.audio[key], " ".join(lines), where=survey.key(path)))
         else:

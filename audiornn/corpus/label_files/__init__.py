@@ -1,0 +1,160 @@
+"""Label files as other programs write them: which label holds when, in seconds.
+
+    read_segments(Path("a.TextGrid"), tier="words")                 # of the recording beside it
+    read_segments(Path("all.rttm"), recording="meeting_1")          # of one of many
+
+Praat (TextGrid), ELAN (.eaf), Audacity's labels, NIST's RTTM and CTM, and tables (CSV, TSV, DCASE's, Raven's). The
+readers are our own: the libraries trip over what annotators leave behind, such as ELAN's slots without a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from audiornn.corpus.label_files.elan import read_elan
+from audiornn.corpus.label_files.lines import read_audacity, read_ctm, read_rttm
+from audiornn.corpus.label_files.tables import read_table
+from audiornn.corpus.label_files.textgrid import read_textgrid
+from audiornn.corpus.label_files.timed import Timed
+from audiornn.corpus.manifest import Segment
+from audiornn.corpus.text_files import read_text
+from audiornn.errors import CorpusError, nearest
+
+__all__ = ["ALL_TIERS", "ENDINGS", "POINT", "LabelFile", "read_label_file", "read_segments"]
+
+#: Names of all tiers together.
+ALL_TIERS = "*"
+#: Seconds that a point of a point tier is taken to last, half of them before it.
+POINT = 0.05
+#: What label files are called, lower case.
+ENDINGS = (".textgrid", ".eaf", ".rttm", ".ctm", ".txt", ".lab", ".csv", ".tsv")
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """What a file says.
+
+    Attributes:
+        path: of it.
+        labels: in its order.
+    """
+
+    path: Path
+    labels: tuple[Timed, ...]
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """The tiers' names, in their order."""
+        return tuple(dict.fromkeys(label.tier for label in self.labels))
+
+    @property
+    def recordings(self) -> tuple[str, ...]:
+        """The recordings that it names, in their order; of a file for the recording beside it only the empty name."""
+        return tuple(dict.fromkeys(label.recording for label in self.labels))
+
+    def segments(self, recording: str | None = None, tier: str = "", point: float = POINT) -> tuple[Segment, ...]:
+        """The segments of a recording, in order of start; empty labels are none.
+
+        Args:
+            recording: as the file names it; None where it speaks of one only.
+            tier: its name, or `*` for all; empty where there is one only.
+            point: seconds that a label without length lasts; closer ones meet half-way.
+
+        Raises:
+            CorpusError: a tier or a recording that is not there, several and none is named, or times that cannot be.
+        """
+        chosen = self._of_tier(tier)
+        names = tuple(dict.fromkeys(label.recording for label in chosen))
+        if recording is None and len(names) > 1:
+            raise CorpusError(f"{self.path}: speaks of {len(names):,} recordings, {', '.join(names[:3])} …; name one")
+        chosen = [label for label in chosen if recording is None or label.recording == recording]
+        for label in chosen:
+            _check_times(label, self.path)
+        lasting = [Segment(label.start, label.end, label.label.strip()) for label in chosen if label.end > label.start]
+        points = sorted((label.start, label.label.strip()) for label in chosen if label.end == label.start)
+        return tuple(sorted(s for s in [*lasting, *_widened(points, point)] if s.label))
+
+    def _of_tier(self, tier: str) -> list[Timed]:
+        tiers = self.tiers
+        if tier == ALL_TIERS or (not tier and len(tiers) <= 1):
+            return list(self.labels)
+        listed = ", ".join(map(repr, tiers))
+        if not tier:
+            raise CorpusError(f"{self.path}: holds {len(tiers)} tiers, {listed}; name one, or {ALL_TIERS!r} for all")
+        if tier not in tiers:
+            raise CorpusError(f"{self.path}: has no tier {tier!r}{nearest(tier, tiers)} (there are {listed or 'none'})")
+        return [label for label in self.labels if label.tier == tier]
+
+
+def read_label_file(path: Path, *, encoding: str = "", label: str = "") -> LabelFile:
+    """Read a label file of any of the formats, told by its name, or by what stands in it.
+
+    Args:
+        path: of the file.
+        encoding: empty is UTF-8, or what a byte-order mark says.
+        label: of a table, the column of labels; empty finds it.
+
+    Raises:
+        CorpusError: it cannot be read, or a line of it makes no sense.
+    """
+    text = read_text(path, encoding) if path.suffix.lower() != ".eaf" else ""
+    ending = path.suffix.lower()
+    if ending == ".eaf":
+        labels = read_elan(path)
+    elif ending == ".textgrid" or text.startswith('File type = "ooTextFile'):
+        labels = read_textgrid(text, path)
+    elif ending == ".rttm":
+        labels = read_rttm(text, path)
+    elif ending == ".ctm":
+        labels = read_ctm(text, path)
+    elif ending in (".csv", ".tsv"):
+        labels = read_table(text, path, label)
+    else:
+        labels = read_audacity(text, path) if _is_audacity(text) else read_table(text, path, label)
+    return LabelFile(path, tuple(labels))
+
+
+def read_segments(
+    path: Path, *, recording: str | None = None, tier: str = "", encoding: str = "", point: float = POINT
+) -> tuple[Segment, ...]:
+    """The segments of a label file; see `LabelFile.segments` and `read_label_file`."""
+    return read_label_file(path, encoding=encoding).segments(recording, tier, point)
+
+
+def _is_audacity(text: str) -> bool:
+    first = next((line for line in text.split("\n") if line.strip() and not line.startswith("\\")), "")
+    cells = first.replace(",", ".").split()
+    try:
+        return len(cells) >= 2 and math.isfinite(float(cells[0]) + float(cells[1]))
+    except ValueError:
+        return not first
+
+
+def _check_times(label: Timed, path: Path) -> None:
+    where = f"{path}, {label.where}" if label.where else str(path)
+    if not (math.isfinite(label.start) and math.isfinite(label.end)):
+        raise CorpusError(f"{where}: {label.label!r} has a time that is no number; write it in seconds")
+    if label.start < 0:
+        raise CorpusError(
+            f"{where}: {label.label!r} begins at {label.start:g} s, before the recording; move or drop it"
+        )
+    if label.end < label.start:
+        raise CorpusError(
+            f"{where}: {label.label!r} ends at {label.end:g} s, before it begins at {label.start:g} s; are its times "
+            "the wrong way round?"
+        )
+
+
+def _widened(points: Sequence[tuple[float, str]], width: float) -> list[Segment]:
+    if not points:
+        return []
+    borders = [-math.inf, *((a + b) / 2 for (a, _), (b, _) in pairwise(points)), math.inf]
+    return [
+        Segment(max(0.0, time - width / 2, low), min(time + width / 2, high), label)
+        for (time, label), (low, high) in zip(points, pairwise(borders), strict=True)
+        if high > low
+    ]

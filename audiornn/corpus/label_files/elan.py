@@ -1,0 +1,125 @@
+"""ELAN's annotation files (EAF): tiers with times of their own, and tiers that hang on others.
+
+A slot without a time lies between its neighbours that have one, all such gaps alike wide, as ELAN draws it. Annotations
+that refer to another share its time: one has all of it (symbolic association), several each a part (subdivision).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+from audiornn.corpus.label_files.timed import Timed
+from audiornn.errors import CorpusError
+
+__all__ = ["read_elan"]
+
+
+def read_elan(path: Path) -> list[Timed]:
+    """All annotations of all tiers.
+
+    Raises:
+        CorpusError: no EAF, damaged, in other units than milliseconds, or annotations that refer to none.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except ElementTree.ParseError as error:
+        raise CorpusError(f"{path}: not well-formed XML ({error}); save it again with ELAN") from None
+    if root.tag != "ANNOTATION_DOCUMENT":
+        raise CorpusError(f"{path}: no file of ELAN, its root is <{root.tag}>")
+    header = root.find("HEADER")
+    units = "milliseconds" if header is None else header.get("TIME_UNITS", "milliseconds")
+    if units != "milliseconds":
+        raise CorpusError(f"{path}: its times are {units}; milliseconds are read, as ELAN writes today")
+    media = root.find("HEADER/MEDIA_DESCRIPTOR")
+    origin = 0.0 if media is None else float(media.get("TIME_ORIGIN", 0)) / 1000
+    slots = {
+        str(slot.get("TIME_SLOT_ID")): None if slot.get("TIME_VALUE") is None else float(slot.get("TIME_VALUE", 0))
+        for slot in root.iterfind("TIME_ORDER/TIME_SLOT")
+    }
+    try:
+        spans = _spans(root, slots)
+    except KeyError as error:
+        raise CorpusError(f"{path}: refers to {error}, which it does not hold; save it again with ELAN") from None
+    labels = []
+    for tier in root.iterfind("TIER"):
+        name = str(tier.get("TIER_ID"))
+        own = [
+            Timed(start / 1000 + origin, end / 1000 + origin, " ".join(value.split()), name, where=identifier)
+            for identifier, value in _annotations(tier)
+            for start, end in [spans[identifier]]
+        ]
+        labels += own or [Timed(0.0, 0.0, "", name)]
+    return labels
+
+
+def _annotations(tier: ElementTree.Element) -> list[tuple[str, str]]:
+    """Ids and values of a tier's annotations."""
+    return [(str(a.get("ANNOTATION_ID")), a.findtext("ANNOTATION_VALUE") or "") for a in tier.iterfind("ANNOTATION/*")]
+
+
+def _spans(root: ElementTree.Element, slots: Mapping[str, float | None]) -> dict[str, tuple[float, float]]:
+    """Start and end of every annotation by its id, in milliseconds."""
+    spans: dict[str, tuple[float, float]] = {}
+    children: dict[tuple[str, str], list[ElementTree.Element]] = defaultdict(list)
+    for tier in root.iterfind("TIER"):
+        aligned = [
+            (str(a.get("ANNOTATION_ID")), str(a.get("TIME_SLOT_REF1")), str(a.get("TIME_SLOT_REF2")))
+            for a in tier.iterfind("ANNOTATION/ALIGNABLE_ANNOTATION")
+        ]
+        times = _times(aligned, slots)
+        spans |= {identifier: (times[first], times[last]) for identifier, first, last in aligned}
+        for a in tier.iterfind("ANNOTATION/REF_ANNOTATION"):
+            children[str(tier.get("TIER_ID")), str(a.get("ANNOTATION_REF"))].append(a)
+    waiting = dict(children)
+    while waiting:  # those that hang on annotations that hang on others come in a later round
+        ready = [key for key in waiting if key[1] in spans]
+        if not ready:
+            raise KeyError(next(iter(waiting))[1])
+        for key in ready:
+            start, end = spans[key[1]]
+            ordered = _ordered(waiting.pop(key))
+            step = (end - start) / len(ordered)
+            spans |= {name: (start + i * step, start + (i + 1) * step) for i, name in enumerate(ordered)}
+    return spans
+
+
+def _ordered(siblings: Sequence[ElementTree.Element]) -> list[str]:
+    """Ids in the order that PREVIOUS_ANNOTATION says; in the file's where it says nothing."""
+    names = [str(a.get("ANNOTATION_ID")) for a in siblings]
+    after = {a.get("PREVIOUS_ANNOTATION"): str(a.get("ANNOTATION_ID")) for a in siblings}
+    ordered = [name for name, a in zip(names, siblings, strict=True) if a.get("PREVIOUS_ANNOTATION") not in names]
+    while ordered and (following := after.get(ordered[-1])) and following not in ordered:
+        ordered.append(following)
+    return ordered if len(ordered) == len(names) else names
+
+
+def _times(aligned: Sequence[tuple[str, str, str]], slots: Mapping[str, float | None]) -> dict[str, float]:
+    """The time of every slot that a tier's annotations use; those without one are spread over their chain."""
+    times = {name: time for _, *ends in aligned for name in ends if (time := slots[name]) is not None}
+    following = {first: last for _, first, last in aligned}
+    lasts = set(following.values())
+    order = list(slots)
+    for begin in [first for first in following if first not in lasts or slots[first] is not None]:
+        chain = [begin]
+        while chain[-1] in following and (len(chain) == 1 or slots[chain[-1]] is None):
+            chain.append(following[chain[-1]])
+        if all(name in times for name in chain):
+            continue
+        low = times[chain[0]] if chain[0] in times else _neighbour(chain[0], order[::-1], slots)
+        high = times[chain[-1]] if chain[-1] in times else _neighbour(chain[-1], order, slots)
+        for i, name in enumerate(chain):
+            times.setdefault(name, low + (high - low) * i / (len(chain) - 1))
+    return times
+
+
+def _neighbour(name: str, order: Sequence[str], slots: Mapping[str, float | None]) -> float:
+    """The time of the next slot in an order that has one."""
+    for other in order[order.index(name) :]:
+        if (time := slots[other]) is not None:
+            return time
+    return 0.0

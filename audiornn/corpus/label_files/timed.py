@@ -1,0 +1,49 @@
+"""What every reader of label files gives."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from audiornn.errors import CorpusError
+
+__all__ = ["Timed", "seconds"]
+
+_CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d*)?)")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A label as a file has it.
+
+    Attributes:
+        start: seconds.
+        end: seconds; the start itself for a point.
+        label: may be empty.
+        tier: that it stands in; empty where the format has none.
+        recording: whose it is; empty where the file is for the recording beside it.
+        where: its line.
+    """
+
+    start: float
+    end: float
+    label: str
+    tier: str = ""
+    recording: str = ""
+    where: str = ""
+
+
+def seconds(text: str, where: str) -> float:
+    """A time: seconds with a point or a comma, or `h:mm:ss.s`.
+
+    Raises:
+        CorpusError: it is none.
+    """
+    text = text.strip().replace(",", ".")
+    if clock := _CLOCK.fullmatch(text):
+        hours, minutes, rest = clock.groups()
+        return 3600 * int(hours or 0) + 60 * int(minutes) + float(rest)
+    try:
+        return float(text)
+    except ValueError:
+        raise CorpusError(f"{where}: {text!r} is no time in seconds") from None

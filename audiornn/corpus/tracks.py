@@ -1,0 +1,187 @@
+"""Track files: values over time beside a recording, the targets of a network that regresses.
+
+    pitch.csv                 pitch.npy
+      time,log2_f0,voicing      (rows,) or (rows, tracks), finite; the manifest's `track_hop` says how many
+      0.00,,0                   seconds lie between rows, of which the first is at the recording's beginning;
+      0.01,6.91,1               without it there must be a row for each feature frame
+      0.02,6.93,1
+
+A table says its times (seconds from the utterance's beginning, rising, at any pace) and its tracks' names; tabs and
+semicolons part its columns as well. An empty cell is a value that is not defined there, as the pitch of a voiceless
+sound: it is no target. NaN is an error, since it is mostly the trace of another one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiornn.corpus.manifest import Utterance
+from audiornn.errors import CorpusError
+from audiornn.features import FeatureSettings
+
+__all__ = ["Tracks", "read_tracks", "tracks_at_frames"]
+
+_SLACK = 0.1  # seconds that a track may lack at either end: trackers that do not pad begin half a window late
+_GAP = 1.5  # hops; over a wider one nothing is interpolated
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """What a track file holds.
+
+    Attributes:
+        names: of the tracks.
+        values: (rows, tracks) float64; NaN where a value is not defined.
+        times: (rows,) in seconds, rising; None where the file does not say.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+    times: NDArray[np.float64] | None
+
+
+def read_tracks(path: Path) -> Tracks:
+    """Read a track file, `.npy` or a table.
+
+    Raises:
+        CorpusError: it is missing, is no such file, or holds NaN, an infinity, or times that do not rise.
+    """
+    try:
+        tracks = _read_array(path) if path.suffix.lower() == ".npy" else _read_table(path)
+    except FileNotFoundError:
+        raise CorpusError(f"{path}: no such track file") from None
+    except (OSError, ValueError, EOFError, csv.Error) as error:
+        raise CorpusError(
+            f"{path}: cannot be read as tracks ({error}); a table has a first line such as time,pitch and numbers below"
+        ) from None
+    if not len(tracks.values):
+        raise CorpusError(f"{path}: holds no rows")
+    if tracks.times is not None and not (np.diff(tracks.times) > 0).all():
+        row = int(np.flatnonzero(np.diff(tracks.times) <= 0)[0])
+        raise CorpusError(
+            f"{path}: its times must rise, but {tracks.times[row + 1]:g} s follows {tracks.times[row]:g} s"
+        )
+    return tracks
+
+
+def tracks_at_frames(
+    utterance: Utterance, n_frames: int, settings: FeatureSettings
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """The values of an utterance's tracks at its feature frames.
+
+    Between rows they are interpolated; where a neighbour is not defined, or far, they are not defined.
+
+    Args:
+        utterance: with its `track`.
+        n_frames: feature frames of the utterance.
+        settings: of the features.
+
+    Returns:
+        (n_frames, tracks) with NaN where a value is not defined, and the tracks' names.
+
+    Raises:
+        CorpusError: as `read_tracks`; or the track is of another rate, or shorter or longer than the recording.
+    """
+    if utterance.track is None:
+        raise CorpusError(f"{utterance.id}: has no track; each line of the manifest names one, track_filepath")
+    tracks, path = read_tracks(utterance.track), utterance.track
+    frame_times = np.array([settings.frames_to_seconds(t) for t in range(n_frames)])
+    if tracks.times is None and utterance.track_hop is None:
+        if len(tracks.values) != n_frames:
+            likely = frame_times[-1] / max(1, len(tracks.values) - 1)
+            raise CorpusError(
+                f"{path}: has {len(tracks.values):,} rows, the recording {n_frames:,} frames of "
+                f"{1000 * settings.frame_seconds:g} ms; if it is of another frame rate, say the seconds from row to "
+                f"row, track_hop (about {likely:.2g} by these numbers)"
+            )
+        return tracks.values.astype(np.float32), tracks.names
+    evenly = np.arange(len(tracks.values), dtype=np.float64) * (utterance.track_hop or 0.0)
+    times: NDArray[np.float64] = evenly if tracks.times is None else tracks.times
+    hop = float(np.median(np.diff(times))) if len(times) > 1 else settings.frame_seconds
+    _check_extent(path, times, hop, float(frame_times[-1]))
+    return _interpolated(times, tracks.values, frame_times, hop).astype(np.float32), tracks.names
+
+
+def _check_extent(path: Path, times: NDArray[np.float64], hop: float, end: float) -> None:
+    slack = _SLACK + hop
+    if times[0] > slack or times[-1] < end - slack:
+        raise CorpusError(
+            f"{path}: reaches from {times[0]:.2f} to {times[-1]:.2f} s, the recording from 0 to {end:.2f} s; is it too "
+            "short, or of another frame rate? (a value that is not defined is an empty cell, not a missing row)"
+        )
+    if times[0] < -slack or times[-1] > end + slack:
+        raise CorpusError(
+            f"{path}: reaches to {times[-1]:.2f} s, the recording to {end:.2f} s; is it another recording's, or of "
+            "another frame rate?"
+        )
+
+
+def _interpolated(
+    times: NDArray[np.float64], values: NDArray[np.float64], wanted: NDArray[np.float64], hop: float
+) -> NDArray[np.float64]:
+    """Values (rows, tracks) at other times; at an end the nearest row's, half a hop beyond it."""
+    left = np.clip(np.searchsorted(times, wanted + 1e-9, side="right") - 1, 0, len(times) - 1)
+    right = np.minimum(left + 1, len(times) - 1)
+    gap = times[right] - times[left]
+    share = np.clip((wanted - times[left]) / np.where(gap > 0, gap, np.inf), 0.0, 1.0)
+    share[share < 1e-6] = 0.0  # a row's own time: what its neighbour is does not matter
+    share = share[:, None]
+    with np.errstate(invalid="ignore"):
+        found = np.where(share > 0, (1 - share) * values[left] + share * values[right], values[left])
+    nearest = np.minimum(np.abs(wanted - times[left]), np.abs(wanted - times[right]))
+    in_gap = (gap > _GAP * hop) & (nearest > hop / 2)
+    beyond = ((wanted < times[0]) | (wanted > times[-1])) & (nearest > hop / 2 + 1e-9)
+    found[in_gap | beyond] = np.nan
+    return found
+
+
+def _read_array(path: Path) -> Tracks:
+    values = np.load(path, allow_pickle=False)
+    if values.dtype.kind not in "fiub" or values.ndim not in (1, 2):
+        raise ValueError(f"an array of {values.dtype} of shape {values.shape}, not numbers of (rows, tracks)")
+    values = np.asarray(values, np.float64).reshape(len(values), -1)
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+        raise CorpusError(f"{path}: row {row + 1} holds {_unusable(values[row])}; {_UNDEFINED}")
+    names = ("track",) if values.shape[1] == 1 else tuple(f"track_{i + 1}" for i in range(values.shape[1]))
+    return Tracks(names, values, None)
+
+
+def _read_table(path: Path) -> Tracks:
+    text = path.read_text(encoding="utf-8-sig")
+    header = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)
+    rows = csv.reader(io.StringIO(text), delimiter=delimiter)
+    names = [name.strip() for name in next(rows, [])]
+    if len(names) < 2 or names[0].lower() != "time":
+        raise ValueError(f"its first line is {header.strip()[:60]!r}")
+    if len(set(names)) < len(names):
+        raise ValueError("two tracks have one name")
+    times, values = [], []
+    for number, row in enumerate(rows, start=2):
+        if not row:
+            continue
+        if len(row) != len(names):
+            raise ValueError(f"line {number} has {len(row)} columns, the first {len(names)}")
+        numbers = [math.nan if not cell.strip() else float(cell) for cell in row]
+        if any(not math.isfinite(value) and cell.strip() for cell, value in zip(row, numbers, strict=True)):
+            raise CorpusError(f"{path}: line {number} holds {_unusable(np.array(numbers))}; {_UNDEFINED}")
+        if math.isnan(numbers[0]):
+            raise ValueError(f"line {number} has no time")
+        times.append(numbers[0])
+        values.append(numbers[1:])
+    return Tracks(tuple(names[1:]), np.array(values).reshape(-1, len(names) - 1), np.array(times))
+
+
+_UNDEFINED = "a value that is not defined is an empty cell of a table"
+
+
+def _unusable(values: NDArray[np.float64]) -> str:
+    return "an infinity" if np.isinf(values).any() else "NaN"

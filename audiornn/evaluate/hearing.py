@@ -1,0 +1,63 @@
+"""Listening to a manifest: every recording once, side by side, and those that cannot be read by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from audiornn.audio import Waveform, load_audio
+from audiornn.corpus.manifest import Utterance
+from audiornn.errors import AudioError, CorpusError
+
+__all__ = ["hear_all"]
+
+T = TypeVar("T")
+
+
+def hear_all(
+    utterances: Sequence[Utterance],
+    split: str,
+    sample_rate: int,
+    listen: Callable[[Utterance, Waveform], T],
+    *,
+    skip_bad: bool = False,
+    progress: Callable[[int], None] = lambda n_done: None,
+) -> tuple[list[tuple[Utterance, T]], tuple[str, ...]]:
+    """What is heard in each utterance that can be read, and why the others cannot.
+
+    Args:
+        utterances: of a split.
+        split: what to call it.
+        sample_rate: Hz.
+        listen: takes an utterance and its samples.
+        skip_bad: go on after a recording that cannot be read.
+        progress: called with the number of utterances just done.
+
+    Raises:
+        AudioError: a recording cannot be read.
+        CorpusError: there is nothing to listen to.
+    """
+    if not utterances:
+        raise CorpusError(f"{split}: holds no utterances to evaluate on")
+
+    def hear(utterance: Utterance) -> T | AudioError:
+        try:
+            return listen(
+                utterance,
+                load_audio(utterance.audio, sample_rate, start=utterance.start, duration=utterance.duration),
+            )
+        except AudioError as error:
+            if not skip_bad:
+                raise
+            return error
+        finally:
+            progress(1)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # onnxruntime and numpy let go of Python's lock
+        results = list(pool.map(hear, utterances))
+    heard = [(u, r) for u, r in zip(utterances, results, strict=True) if not isinstance(r, AudioError)]
+    if not heard:
+        raise CorpusError(f"{split}: none of its {len(utterances)} recordings can be read")
+    return heard, tuple(str(result) for result in results if isinstance(result, AudioError))

@@ -1,0 +1,275 @@
+"""Values over time against their references: errors in the tracks' own units, and for pitch the field's measures.
+
+Conventions: a frame counts in a track where the reference is defined. RMSE and MAE are over all those frames together;
+R² = 1 − Σ (y − ŷ)² / Σ (y − ȳ)², ȳ the mean of the references: 0 is what always saying that mean would give. Intervals
+are 95 % bootstraps over recordings.
+
+A track named `log2_f0` is the base-2 logarithm of a fundamental frequency in Hz, and one named `voicing` is 1 where
+there is one and 0 where there is none, said from 0.5 on. For them mir_eval measures (Salamon et al. 2014): raw pitch
+accuracy (the share of voiced frames within 50 cents, voiced or not by the estimate), raw chroma accuracy (octaves
+forgiven), and voicing recall and false alarm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiornn.audio import Waveform
+from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.tracks import tracks_at_frames
+from audiornn.errors import CorpusError
+from audiornn.evaluate.hearing import hear_all
+from audiornn.features import FeatureExtractor
+from audiornn.listen.recognizer import Recognizer
+
+__all__ = ["PITCH", "VOICING", "PitchScore", "RegressionReport", "TrackRow", "evaluate_tracks", "pitch_score"]
+
+#: Names of tracks that mean something: log₂ of Hz, and 0 or 1.
+PITCH, VOICING = "log2_f0", "voicing"
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class TrackRow:
+    """One track: frames where it is defined, root mean square and mean absolute error, and R²; with intervals."""
+
+    track: str
+    frames: int
+    rmse: float
+    rmse_interval: tuple[float, float]
+    mae: float
+    mae_interval: tuple[float, float]
+    r2: float | None
+    r2_interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class PitchScore:
+    """The measures of melody extraction, over all recordings together.
+
+    Attributes:
+        voiced_frames: of the reference.
+        raw_pitch_accuracy: share of them within 50 cents.
+        raw_pitch_interval: 95 %, a bootstrap over recordings.
+        raw_chroma_accuracy: the same, octaves forgiven.
+        voicing_recall: share of them that are said to be voiced; None where no track says so.
+        voicing_false_alarm: share of the voiceless frames that are said to be voiced.
+    """
+
+    voiced_frames: int
+    raw_pitch_accuracy: float
+    raw_pitch_interval: tuple[float, float]
+    raw_chroma_accuracy: float
+    voicing_recall: float | None
+    voicing_false_alarm: float | None
+
+
+@dataclass(frozen=True)
+class RegressionReport:
+    """What an evaluation found.
+
+    Attributes:
+        split: the split's name, or the manifest's.
+        utterances: how many were listened to.
+        tracks: a row each.
+        pitch: where a track is a pitch.
+        unreadable: recordings that could not be listened to, with the reason.
+    """
+
+    split: str
+    utterances: int
+    tracks: tuple[TrackRow, ...]
+    pitch: PitchScore | None
+    unreadable: tuple[str, ...] = ()
+    task: str = "regress"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types; `pitch` only where there is one."""
+        entry = asdict(self)
+        if self.pitch is None:
+            del entry["pitch"]
+        return entry
+
+    @property
+    def headline(self) -> str:
+        """The root mean square errors in a few words."""
+        return ", ".join(f"RMSE of {row.track} {row.rmse:.4g}" for row in self.tracks)
+
+    def to_text(self) -> str:
+        """A page for people."""
+        width = max(5, *(len(row.track) for row in self.tracks))
+        lines = [f"{'track':{width}}  {'frames':>9}  {'RMSE (95 % interval)':28}  {'MAE (95 % interval)':28}  R²"]
+        for row in self.tracks:
+            errors = [
+                f"{value:.4g} ({low:.4g}–{high:.4g})"
+                for value, (low, high) in ((row.rmse, row.rmse_interval), (row.mae, row.mae_interval))
+            ]
+            r2 = "–"
+            if row.r2 is not None and row.r2_interval is not None:
+                r2 = f"{row.r2:.4f} ({row.r2_interval[0]:.4f}–{row.r2_interval[1]:.4f})"
+            lines.append(f"{row.track:{width}}  {row.frames:9,}  {errors[0]:28}  {errors[1]:28}  {r2}")
+        if self.pitch is not None:
+            low, high = (100 * bound for bound in self.pitch.raw_pitch_interval)
+            lines += [
+                "",
+                f"raw pitch accuracy {100 * self.pitch.raw_pitch_accuracy:.2f} %  (within 50 cents, of "
+                f"{self.pitch.voiced_frames:,} voiced frames; 95 % interval {low:.2f}–{high:.2f}), "
+                f"octaves forgiven {100 * self.pitch.raw_chroma_accuracy:.2f} %",
+            ]
+            if self.pitch.voicing_recall is not None and self.pitch.voicing_false_alarm is not None:
+                lines.append(
+                    f"voicing recall {100 * self.pitch.voicing_recall:.2f} %, "
+                    f"false alarm {100 * self.pitch.voicing_false_alarm:.2f} %"
+                )
+        return "\n".join(lines)
+
+
+def evaluate_tracks(
+    recognizer: Recognizer,
+    utterances: Sequence[Utterance],
+    split: str,
+    *,
+    skip_bad: bool = False,
+    progress: Callable[[int], None] = lambda n_done: None,
+) -> RegressionReport:
+    """Listen to every utterance, and compare its tracks with their references.
+
+    Args:
+        recognizer: a model that regresses.
+        utterances: with their track files.
+        split: what to call them.
+        skip_bad: count unreadable recordings instead of stopping at the first.
+        progress: called with the number of utterances just done.
+
+    Raises:
+        AudioError: a recording cannot be read.
+        CorpusError: there is nothing to listen to, or a track file does not fit.
+    """
+    card = recognizer.card
+    extract = FeatureExtractor(card.features)
+
+    def listen(utterance: Utterance, waveform: Waveform) -> tuple[NDArray[Any], NDArray[Any]]:
+        features = extract(waveform)
+        wanted, names = tracks_at_frames(utterance, len(features), card.features)
+        if names != card.vocabulary.symbols:
+            known = ", ".join(card.vocabulary.symbols)
+            raise CorpusError(f"{utterance.track}: its tracks are {', '.join(names)}, the model's {known}")
+        return recognizer.log_probs(features), wanted[:: card.stride]
+
+    heard, unreadable = hear_all(
+        utterances, split, card.features.sample_rate, listen, skip_bad=skip_bad, progress=progress
+    )
+    pairs = [pair for _, pair in heard]
+    rows = tuple(
+        _track_row(name, [(f[:, i], w[:, i]) for f, w in pairs]) for i, name in enumerate(card.vocabulary.symbols)
+    )
+    return RegressionReport(split, len(heard), rows, _pitch_of(card.vocabulary.symbols, pairs), unreadable)
+
+
+def _track_row(name: str, pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> TrackRow:
+    """One track from each recording's values and references, both (frames,)."""
+    sums = []
+    for found, wanted in pairs:
+        defined = ~np.isnan(wanted)
+        y, error = wanted[defined].astype(np.float64), (found - wanted)[defined].astype(np.float64)
+        sums.append([defined.sum(), np.square(error).sum(), np.abs(error).sum(), y.sum(), np.square(y).sum()])
+    table = np.array(sums)
+    measures = [_measures(total) for total in _drawn(table)]
+    intervals = [_interval([m[k] for m in measures]) for k in range(3)]
+    rmse, mae, r2 = _measures(table.sum(axis=0))
+    return TrackRow(
+        name,
+        int(table[:, 0].sum()),
+        rmse,
+        intervals[0],
+        mae,
+        intervals[1],
+        None if math.isnan(r2) else r2,
+        None if math.isnan(r2) else intervals[2],
+    )
+
+
+def _measures(total: NDArray[np.float64]) -> tuple[float, float, float]:
+    """RMSE, MAE and R² of sums over frames: how many, squared and absolute errors, references and their squares."""
+    n, squares, absolutes, y, y_squares = total
+    if not n:
+        return math.nan, math.nan, math.nan
+    spread = y_squares - y * y / n
+    return math.sqrt(squares / n), float(absolutes / n), float(1 - squares / spread) if spread > 0 else math.nan
+
+
+def _pitch_of(names: Sequence[str], pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> PitchScore | None:
+    if PITCH not in names:
+        return None
+    at = names.index(PITCH)
+    voice = names.index(VOICING) if VOICING in names else None
+    return pitch_score(
+        [wanted[:, at] for _, wanted in pairs],
+        [found[:, at] for found, _ in pairs],
+        None if voice is None else [found[:, voice] >= 0.5 for found, _ in pairs],
+    )
+
+
+def pitch_score(
+    wanted: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]], voiced: Sequence[NDArray[np.bool_]] | None = None
+) -> PitchScore | None:
+    """mir_eval's measures of pitch.
+
+    Args:
+        wanted: log₂ of the reference in Hz, (frames,) of each recording; NaN where there is none.
+        found: the estimate's.
+        voiced: where the estimate says there is one; None where it does not say.
+
+    Returns:
+        None where no reference frame is voiced.
+    """
+    from mir_eval import melody
+
+    def cents(octaves: NDArray[Any]) -> NDArray[np.float64]:
+        return 1200 * (octaves.astype(np.float64) - math.log2(10.0))  # above 10 Hz, as mir_eval counts them
+
+    counts = []
+    for i, (reference, estimate) in enumerate(zip(wanted, found, strict=True)):
+        is_voiced = (~np.isnan(reference)).astype(np.float64)
+        said = np.ones_like(is_voiced) if voiced is None else voiced[i].astype(np.float64)
+        reference_cents = np.where(is_voiced > 0, cents(reference), 0.0)
+        n = is_voiced.sum()
+        within = [0.0, 0.0]
+        if n:
+            arguments = is_voiced, reference_cents, np.ones_like(is_voiced), np.maximum(cents(estimate), 1.0)
+            within = [
+                n * melody.raw_pitch_accuracy(*arguments, cent_tolerance=50),
+                n * melody.raw_chroma_accuracy(*arguments, cent_tolerance=50),
+            ]
+        counts.append([n, *within, (is_voiced * said).sum(), len(said) - n, ((1 - is_voiced) * said).sum()])
+    table = np.array(counts)
+    n, right, chroma, recalled, voiceless, alarms = table.sum(axis=0)
+    if not n:
+        return None
+    accuracies = [total[1] / total[0] for total in _drawn(table) if total[0]]
+    return PitchScore(
+        int(n),
+        float(right / n),
+        _interval(accuracies),
+        float(chroma / n),
+        None if voiced is None else float(recalled / n),
+        None if voiced is None or not voiceless else float(alarms / voiceless),
+    )
+
+
+def _drawn(table: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Sums over recordings drawn anew, of (recordings, …)."""
+    rng = np.random.default_rng(0)
+    n = len(table)
+    return [np.bincount(rng.integers(0, n, n), minlength=n) @ table for _ in range(_RESAMPLES)]
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float]:
+    low, high = np.nanpercentile(values, [2.5, 97.5]) if not np.isnan(values).all() else (math.nan, math.nan)
+    return float(low), float(high)

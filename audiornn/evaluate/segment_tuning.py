@@ -1,0 +1,174 @@
+"""How labels of frames become segments, chosen on dev: the tracks are computed once, every trial only reads them.
+
+First what all labels share (median filter, thresholds, least durations), one setting after the other; then each label's
+own thresholds and durations. Of trials as good the simpler one is kept, and a label's own setting must earn its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiornn.audio import load_audio
+from audiornn.corpus.manifest import Segment, Utterance
+from audiornn.errors import CorpusError, ModelFileError
+from audiornn.evaluate.segments import compare_segments, frame_centres, macro_f1
+from audiornn.features import FeatureExtractor
+from audiornn.listen.recognizer import Recognizer
+from audiornn.listen.segments import SegmentReader, SegmentSettings, labels_of
+from audiornn.model_file import ModelCard
+
+__all__ = ["HeardFrames", "SegmentTrial", "SegmentTuning", "hear_frames", "tune_segments"]
+
+MEDIANS = (0.0, 0.06, 0.1, 0.2, 0.3, 0.5)  # seconds
+#: What a rule may be changed to, one after the other.
+_CHANGES: tuple[dict[str, float], ...] = (
+    *(
+        {"onset": onset, "offset": round(share * onset, 3)}
+        for onset in (0.5, 0.3, 0.4, 0.6, 0.7, 0.8)
+        for share in (1.0, 0.8, 0.6)
+    ),
+    *({"least_gap": seconds} for seconds in (0.0, 0.05, 0.1, 0.15, 0.2, 0.3)),
+    *({"least_segment": seconds} for seconds in (0.0, 0.05, 0.1, 0.15, 0.25)),
+)
+_MOST_OWN = 20  # labels; with more of them dev is too small to choose for each
+_GAIN = 0.002  # by which a label's own setting must be better
+
+
+@dataclass(frozen=True)
+class HeardFrames:
+    """A recording as the network heard it: log_probs (frames, symbols), its true segments, and its seconds."""
+
+    log_probs: NDArray[np.float32]
+    segments: tuple[Segment, ...]
+    duration: float
+
+
+@dataclass(frozen=True)
+class SegmentTrial:
+    """Settings, and the macro F1 of frames and of events with them."""
+
+    settings: SegmentSettings
+    frame_f1: float
+    event_f1: float
+
+    @property
+    def score(self) -> float:
+        """Their mean, which is what tuning looks for."""
+        return (self.frame_f1 + self.event_f1) / 2
+
+
+@dataclass(frozen=True)
+class SegmentTuning:
+    """The first trial, which takes the most probable label, the best one, and how many were made."""
+
+    plain: SegmentTrial
+    chosen: SegmentTrial
+    n_trials: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types."""
+        return {"plain": asdict(self.plain), "chosen": asdict(self.chosen), "trials": self.n_trials}
+
+    def to_text(self) -> str:
+        """Lines for people."""
+        settings = self.chosen.settings
+        rows = {"all labels": settings.rule, **settings.rules}
+        width = max(map(len, rows))
+        lines = [
+            f"{'':{14}}  frame F1  event F1",
+            f"{'most probable':{14}}  {self.plain.frame_f1:8.4f}  {self.plain.event_f1:8.4f}",
+            f"{'chosen':{14}}  {self.chosen.frame_f1:8.4f}  {self.chosen.event_f1:8.4f}   of {self.n_trials:,} trials",
+            f"median filter {settings.median:g} s",
+            f"{'':{width}}  onset  offset  least segment  least gap",
+        ]
+        lines += [
+            f"{label:{width}}  {rule.onset:5g}  {rule.offset:6g}  {rule.least_segment:11g} s  {rule.least_gap:7g} s"
+            for label, rule in rows.items()
+        ]
+        return "\n".join(lines)
+
+
+def hear_frames(
+    recognizer: Recognizer, utterances: Sequence[Utterance], progress: Callable[[int], None] = lambda n_done: None
+) -> list[HeardFrames]:
+    """The log-probabilities of recordings, once for all trials.
+
+    Raises:
+        AudioError: a recording cannot be read.
+        ModelFileError: the model does not label frames.
+    """
+    card = recognizer.card
+    if card.task != "label":
+        raise ModelFileError(f"this model's task is {card.task!r}; only one that labels frames has segments to tune")
+    extractor = FeatureExtractor(replace(card.features, engine="audiornn"))
+    heard = []
+    for n_done, u in enumerate(utterances, start=1):
+        waveform = load_audio(u.audio, card.features.sample_rate, start=u.start, duration=u.duration)
+        segments = tuple(replace(s, label=card.vocabulary.normalise(s.label)) for s in u.segments)
+        duration = len(waveform) / card.features.sample_rate
+        heard.append(HeardFrames(recognizer.log_probs(extractor(waveform)), segments, duration))
+        progress(n_done)
+    return heard
+
+
+def tune_segments(
+    card: ModelCard, heard: Sequence[HeardFrames], progress: Callable[[int], None] = lambda n_done: None
+) -> SegmentTuning:
+    """Try settings on dev and choose by the mean of frame F1 and event F1.
+
+    Args:
+        card: of the model.
+        heard: the dev split, from `hear_frames`.
+        progress: called with the number of trials done.
+
+    Raises:
+        CorpusError: no label holds anywhere on dev.
+    """
+    if not any(recording.segments for recording in heard):
+        raise CorpusError("there are no segments to tune on; the dev split is empty, or nothing is labelled in it")
+    tried: dict[str, SegmentTrial] = {}
+
+    def attempt(settings: SegmentSettings) -> SegmentTrial:
+        key = repr(settings)
+        if key not in tried:
+            tried[key] = _attempt(card, heard, settings)
+            progress(len(tried))
+        return tried[key]
+
+    best = plain = attempt(SegmentSettings())
+    for _ in range(2):  # the second time round each setting meets the others as they were chosen
+        for median in MEDIANS:
+            best = max(best, attempt(replace(best.settings, median=median)), key=_score)
+        for change in _CHANGES:
+            rule = replace(best.settings.rule, **change)
+            best = max(best, attempt(replace(best.settings, rule=rule)), key=_score)
+    labels = labels_of(card)
+    for label in labels if 1 < len(labels) <= _MOST_OWN else ():
+        for change in _CHANGES:
+            rules = {**best.settings.rules, label: replace(best.settings.rule_of(label), **change)}
+            trial = attempt(replace(best.settings, rules=rules))
+            if trial.score > best.score + _GAIN:
+                best = trial
+    return SegmentTuning(plain, best, len(tried))
+
+
+def _score(trial: SegmentTrial) -> float:
+    return trial.score
+
+
+def _attempt(card: ModelCard, heard: Sequence[HeardFrames], settings: SegmentSettings) -> SegmentTrial:
+    labels = labels_of(card)
+    frames, events = np.zeros((len(labels), 3)), np.zeros((len(labels), 3))
+    for recording in heard:
+        reader = SegmentReader(card, settings)
+        found = reader.push(recording.log_probs) + reader.finish(recording.duration)
+        centres = frame_centres(card, recording.duration)
+        counts = compare_segments(recording.segments, found, labels, centres, recording.duration, with_seconds=False)
+        frames += counts.frames
+        events += counts.events
+    return SegmentTrial(settings, round(macro_f1(frames), 6), round(macro_f1(events), 6))

@@ -1,0 +1,322 @@
+"""Labels that are independent of each other: precision, recall and F1 of each, and what they come to together.
+
+Conventions: a label is said to hold where its probability reaches its threshold. Of its n true places tp are found and
+fp are said wrongly: precision = tp / (tp + fp), recall = tp / n, F1 = 2 tp / (2 tp + fp + fn). Micro F1 pools the
+counts of all labels, macro F1 is the mean of their F1. Average precision asks nothing of a threshold: the mean, over
+the true places in the order of their probability, of the precision there; its mean over labels is mAP. A label without
+a true place has neither F1 nor average precision, and does not count in the means. Places are recordings, or frames.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiornn.audio import Waveform
+from audiornn.corpus.manifest import Utterance
+from audiornn.errors import CorpusError
+from audiornn.evaluate.error_rates import wilson_interval
+from audiornn.evaluate.hearing import hear_all
+from audiornn.features import FeatureExtractor
+from audiornn.listen.recognizer import Recognizer
+from audiornn.model_file import ModelCard
+
+__all__ = ["LabelRow", "SeveralReport", "average_precision", "best_threshold", "choose_thresholds", "evaluate_several"]
+
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One label.
+
+    Attributes:
+        label: its name.
+        threshold: the probability from which it is said to hold.
+        positives: places where it holds.
+        found: of those, places where it is said to hold.
+        wrong: places where it is said to hold and does not.
+        precision: None where it is never said to hold.
+        recall: None where it never holds.
+        f1: likewise.
+        average_precision: likewise.
+    """
+
+    label: str
+    threshold: float
+    positives: int
+    found: int
+    wrong: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    average_precision: float | None
+
+
+@dataclass(frozen=True)
+class SeveralReport:
+    """What an evaluation found.
+
+    Attributes:
+        task: the model's.
+        split: the split's name, or the manifest's.
+        unit: what a place is: recordings, or frames.
+        utterances: how many were listened to.
+        places: recordings or frames.
+        right: places at which all labels are right.
+        accuracy: right / places.
+        interval: of the accuracy, 95 %: Wilson's for recordings, a bootstrap over recordings for frames.
+        micro_f1: over all labels together; None where none ever holds.
+        micro_interval: 95 %, a bootstrap over recordings.
+        macro_f1: the mean over labels.
+        macro_interval: likewise.
+        mean_average_precision: the mean over labels.
+        labels: a row each.
+        errors: wrong decisions; each label at each place is one.
+        reference_length: decisions.
+        unreadable: recordings that could not be listened to, with the reason.
+    """
+
+    task: str
+    split: str
+    unit: str
+    utterances: int
+    places: int
+    right: int
+    accuracy: float
+    interval: tuple[float, float]
+    micro_f1: float | None
+    micro_interval: tuple[float, float] | None
+    macro_f1: float | None
+    macro_interval: tuple[float, float] | None
+    mean_average_precision: float | None
+    labels: tuple[LabelRow, ...]
+    errors: int
+    reference_length: int
+    unreadable: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types; None where there is nothing to measure."""
+        return asdict(self)
+
+    @property
+    def headline(self) -> str:
+        """The share of wrong decisions in a few words."""
+        rate = 100 * self.errors / max(1, self.reference_length)
+        return f"{rate:6.2f} %  ({self.errors:,} of {self.reference_length:,} decisions)"
+
+    def to_text(self) -> str:
+        """A page for people."""
+        low, high = (100 * bound for bound in self.interval)
+        lines = [
+            f"all labels right {100 * self.accuracy:.2f} %  ({self.right:,} of {self.places:,} {self.unit}; "
+            f"95 % interval {low:.2f}–{high:.2f})"
+        ]
+        for name, value, interval in (
+            ("micro F1", self.micro_f1, self.micro_interval),
+            ("macro F1", self.macro_f1, self.macro_interval),
+        ):
+            if value is not None and interval is not None:
+                lines.append(f"{name} {value:.4f}  (95 % interval {interval[0]:.4f}–{interval[1]:.4f})")
+        if self.mean_average_precision is not None:
+            lines.append(f"mean average precision {self.mean_average_precision:.4f}")
+        width = max(5, *(len(row.label) for row in self.labels))
+        lines += ["", f"{'label':{width}}  threshold  holds  found  wrong  precision  recall      F1      AP"]
+        for row in self.labels:
+            shown = (row.precision, row.recall, row.f1, row.average_precision)
+            cells = ["     –" if value is None else f"{value:6.4f}" for value in shown]
+            lines.append(
+                f"{row.label:{width}}  {row.threshold:9.3f} {row.positives:6,} {row.found:6,} {row.wrong:6,}  "
+                f"   {cells[0]}  {cells[1]}  {cells[2]}  {cells[3]}"
+            )
+        return "\n".join(lines)
+
+
+def evaluate_several(
+    recognizer: Recognizer,
+    utterances: Sequence[Utterance],
+    split: str,
+    *,
+    skip_bad: bool = False,
+    progress: Callable[[int], None] = lambda n_done: None,
+) -> SeveralReport:
+    """Listen to every utterance, and compare what holds with what is said to hold.
+
+    Args:
+        recognizer: a model whose labels are independent of each other.
+        utterances: with their references.
+        split: what to call them.
+        skip_bad: count unreadable recordings instead of stopping at the first.
+        progress: called with the number of utterances just done.
+
+    Raises:
+        AudioError: a recording cannot be read.
+        CorpusError: there is nothing to listen to, or a label that the model cannot give.
+    """
+    card = recognizer.card
+    extract = FeatureExtractor(card.features)
+
+    def listen(utterance: Utterance, waveform: Waveform) -> tuple[NDArray[Any], NDArray[Any]]:
+        scores = np.exp(np.atleast_2d(recognizer.log_probs(extract(waveform))))
+        return scores, _truths(card, utterance, len(scores))
+
+    heard, unreadable = hear_all(
+        utterances, split, card.features.sample_rate, listen, skip_bad=skip_bad, progress=progress
+    )
+    scores = [scores for _, (scores, _) in heard]
+    truths = [truths for _, (_, truths) in heard]
+    return _report(card, split, scores, truths, unreadable)
+
+
+def average_precision(scores: NDArray[Any], truths: NDArray[np.bool_]) -> float:
+    """Σ (recall step) · precision over the thresholds there are, both (places,); NaN where nothing is true."""
+    order = np.argsort(-scores, kind="stable")
+    found = np.cumsum(truths[order])
+    last_of_ties = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+    precision = found[last_of_ties] / (last_of_ties + 1)
+    steps = np.diff(found[last_of_ties], prepend=0)
+    return float((steps * precision).sum() / found[-1]) if len(found) and found[-1] else math.nan
+
+
+def best_threshold(scores: NDArray[Any], truths: NDArray[np.bool_]) -> float:
+    """The threshold of the highest F1, half-way to the next score below; a half where nothing is true."""
+    if not truths.any():
+        return 0.5
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order].astype(np.float64)
+    found = np.cumsum(truths[order])
+    f1 = 2 * found / (np.arange(1, len(ranked) + 1) + truths.sum())
+    f1[:-1][ranked[1:] == ranked[:-1]] = -1.0  # no threshold parts what is equal
+    best = int(f1.argmax())
+    below = ranked[best + 1] if best + 1 < len(ranked) else 0.0
+    return float((ranked[best] + below) / 2)
+
+
+def choose_thresholds(
+    labels: Sequence[str], said: Iterable[tuple[NDArray[np.float32], NDArray[Any]]]
+) -> dict[str, float]:
+    """The threshold of each label that does best by F1.
+
+    Args:
+        labels: the vocabulary's.
+        said: log-probabilities and targets of each utterance, both (labels,) or (frames, labels).
+    """
+    pairs = [(np.atleast_2d(log_probs), np.atleast_2d(targets)) for log_probs, targets in said]
+    scores = np.exp(np.concatenate([log_probs for log_probs, _ in pairs]))
+    truths = np.concatenate([targets for _, targets in pairs]) > 0.5
+    return {label: round(best_threshold(scores[:, i], truths[:, i]), 6) for i, label in enumerate(labels)}
+
+
+def _truths(card: ModelCard, utterance: Utterance, n_places: int) -> NDArray[np.bool_]:
+    """What holds at each place, (places, labels)."""
+    vocabulary = card.vocabulary
+    truths = np.zeros((n_places, len(vocabulary)), bool)
+    try:
+        if card.task == "classify":
+            truths[:, vocabulary.encode(utterance.text)] = True
+        centres = card.output_seconds * np.arange(n_places)
+        for segment in utterance.segments if card.task == "label" else ():
+            truths[(centres >= segment.start) & (centres < segment.end), vocabulary.encode(segment.label)[0]] = True
+    except CorpusError as error:
+        raise CorpusError(f"{utterance.id}: {error}") from None
+    return truths
+
+
+def _report(
+    card: ModelCard,
+    split: str,
+    all_scores: Sequence[NDArray[Any]],
+    all_truths: Sequence[NDArray[np.bool_]],
+    unreadable: tuple[str, ...],
+) -> SeveralReport:
+    symbols = card.vocabulary.symbols
+    thresholds = np.array([card.thresholds.get(label, 0.5) for label in symbols])
+    scores, truths = np.concatenate(all_scores), np.concatenate(all_truths)
+    # Of each recording: true, found and wrong places of each label, places that are right, and places, (recordings, …).
+    counts = []
+    for of_one, true in zip(all_scores, all_truths, strict=True):
+        said = of_one >= thresholds
+        right = (said == true).all(axis=1).sum()
+        counts.append([true.sum(0), (said & true).sum(0), (said & ~true).sum(0), *_columns(right, len(true), symbols)])
+    table = np.array(counts)  # (recordings, 5, labels)
+    total = table.sum(axis=0)
+    precisions = [average_precision(scores[:, i], truths[:, i]) for i in range(len(symbols))]
+    rows = tuple(
+        LabelRow(
+            label,
+            float(thresholds[i]),
+            int(true),
+            int(found),
+            int(wrong),
+            _ratio(found, found + wrong),
+            _ratio(found, true),
+            _ratio(2 * found, true + found + wrong) if true else None,
+            None if math.isnan(precisions[i]) else precisions[i],
+        )
+        for i, label in enumerate(symbols)
+        for true, found, wrong in [total[:3, i]]
+    )
+    n_right, n_places = int(total[3, 0]), int(total[4, 0])
+    drawn = _bootstrap(table)
+    intervals = [_interval([_f1s(t)[k] for t in drawn]) for k in (0, 1)]
+    of_frames = card.task == "label"
+    known = [p for p in precisions if not math.isnan(p)]
+    micro, macro = _f1s(total)
+    accuracy_interval = _interval([t[3, 0] / t[4, 0] for t in drawn]) if of_frames else None
+    return SeveralReport(
+        task=card.task,
+        split=split,
+        unit="frames" if of_frames else "recordings",
+        utterances=len(table),
+        places=n_places,
+        right=n_right,
+        accuracy=n_right / n_places,
+        interval=accuracy_interval or wilson_interval(n_right, n_places),
+        micro_f1=None if math.isnan(micro) else micro,
+        micro_interval=intervals[0],
+        macro_f1=None if math.isnan(macro) else macro,
+        macro_interval=intervals[1],
+        mean_average_precision=sum(known) / len(known) if known else None,
+        labels=rows,
+        errors=int((total[0] - total[1] + total[2]).sum()),
+        reference_length=n_places * len(symbols),
+        unreadable=unreadable,
+    )
+
+
+def _columns(right: int, places: int, symbols: Sequence[str]) -> list[NDArray[np.int64]]:
+    return [np.full(len(symbols), right), np.full(len(symbols), places)]
+
+
+def _f1s(total: NDArray[np.int64]) -> tuple[float, float]:
+    """Micro and macro F1 of counts (5, labels); NaN where no label holds."""
+    true, found, wrong = total[:3]
+    present = true > 0
+    if not present.any():
+        return math.nan, math.nan
+    micro = 2 * found.sum() / (true.sum() + found.sum() + wrong.sum())
+    return float(micro), float((2 * found[present] / (true + found + wrong)[present]).mean())
+
+
+def _bootstrap(table: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Totals of recordings drawn anew."""
+    rng = np.random.default_rng(0)
+    n = len(table)
+    return [np.tensordot(np.bincount(rng.integers(0, n, n), minlength=n), table, axes=1) for _ in range(_RESAMPLES)]
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float] | None:
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return None
+    low, high = np.percentile(known, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return float(part / whole) if whole else None

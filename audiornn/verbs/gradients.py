@@ -1,0 +1,96 @@
+"""gradients: how far back a gradient reaches, and a cell remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audiornn.errors import TrainingError
+from audiornn.files import encode_json
+from audiornn.verbs.preparing import recipe_to_train
+from audiornn.verbs.terminal import say
+from audiornn.verbs.training import recipe_of_run
+
+if TYPE_CHECKING:
+    from audiornn.corpus.preparation import Prepared
+    from audiornn.evaluate.gradient_report import GradientReport
+    from audiornn.recipe import Recipe
+
+__all__ = ["gradients"]
+
+
+def gradients(
+    source: str | None,
+    data: Path,
+    lags: list[int],
+    steps: int,
+    seeds: list[int],
+    output: Path | None,
+    output_format: str,
+    overrides: list[str],
+) -> int:
+    """`audiornn gradients`: of a run its network, of a recipe its network with each of the three cells."""
+    from audiornn.corpus.preparation import last_prepared, open_prepared
+
+    if source is not None and (Path(source) / "recipe.json").exists():
+        report = _of_run(Path(source), data, overrides)
+        picture = output or Path(source) / "gradients.png"
+    else:
+        prepared = open_prepared(last_prepared(data) if source is None else data / Path(source).name)
+        report = _of_recipe(prepared, lags, steps, seeds, overrides)
+        picture = output or prepared.folder / "gradients.png"
+    report.draw(picture)
+    if output_format == "json":
+        for entry in report.json_objects():
+            print(encode_json(entry).decode())
+    else:
+        print(report.text())
+    say(f"{picture}: the picture")
+    return 0
+
+
+def _of_run(run: Path, data: Path, overrides: list[str]) -> GradientReport:
+    """The curve of every layer and direction of a trained network."""
+    from audiornn.corpus.preparation import open_prepared
+    from audiornn.evaluate.gradient_report import GradientReport
+
+    if overrides:
+        raise TrainingError(f"{run}: a run's network is measured as it is; --set is for a recipe")
+    recipe = recipe_of_run(run)
+    prepared = open_prepared(data / recipe.name)
+
+    from audiornn.train.gradients import run_curves
+
+    curves = tuple(run_curves(run, prepared, recipe))
+    return GradientReport(_title(f"{run}: {recipe.model.cell}"), _frame_seconds(recipe), curves)
+
+
+def _of_recipe(
+    prepared: Prepared, lags: Sequence[int], steps: int, seeds: Sequence[int], overrides: list[str]
+) -> GradientReport:
+    """The three cells in the recipe's shape, and at the memory task."""
+    from audiornn.evaluate.gradient_report import GradientReport
+
+    recipe = recipe_to_train(prepared, overrides)
+
+    from audiornn.train.gradients import cells_compared
+    from audiornn.train.memory_task import BATCH_SIZE, N_TONES, memory_rows
+
+    curves = tuple(cells_compared(prepared, recipe, steps, say))
+    rows = memory_rows(recipe.features, lags, steps, seeds, say)
+    task = (
+        f"which of {N_TONES} tones was heard, asked after so many frames of noise: tones told rightly, after {steps} "
+        f"steps of {BATCH_SIZE} or fewer (chance {100 / N_TONES:.0f} %, seed {', '.join(map(str, seeds))})"
+    )
+    shape = f"{recipe.name}: last of {recipe.model.n_layers} layers of {recipe.model.n_units} units, one direction"
+    return GradientReport(_title(shape), _frame_seconds(recipe), curves, tuple(rows), task, 1 / N_TONES)
+
+
+def _title(what: str) -> str:
+    return f"{what}: the norm of ∂loss_T/∂h_t at a lag T − t, relative to lag 0 (median of the longest utterances)"
+
+
+def _frame_seconds(recipe: Recipe) -> float:
+    """From an output frame to the next."""
+    return recipe.features.frame_seconds * recipe.model.stride

@@ -1,0 +1,84 @@
+"""label: which label holds when, in files and live."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiornn.errors import ModelFileError
+from audiornn.verbs.listening import write_results
+from audiornn.verbs.models import load
+from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, n_cores, say
+
+if TYPE_CHECKING:
+    from audiornn.listen.folders import Recording
+    from audiornn.listen.recognizer import Recognizer
+    from audiornn.listen.results import Result
+    from audiornn.listen.segments import SegmentSettings
+
+__all__ = ["label"]
+
+
+def label(
+    files: list[str],
+    model: Path | None,
+    runs: Path,
+    channel: int | None,
+    look_ahead: float | None,
+    threads: int | None,
+    output_dir: Path | None,
+    output_format: str,
+    **rule: float | None,
+) -> int:
+    """`audiornn label`: recordings become segments, each with its label."""
+    from audiornn.listen.segments import settings_of
+    from audiornn.listen.streaming import streams
+
+    recognizer, path = load(model, runs, threads=threads or n_cores())
+    if recognizer.card.task != "label":
+        raise ModelFileError(
+            f"{path}: its task is {recognizer.card.task!r}, it gives no label a frame; "
+            "`audiornn transcribe` listens with it"
+        )
+    settings = settings_of(recognizer.card).changed(**rule)
+    if files == ["-"] and output_dir is None and output_format in ("text", "json") and streams(recognizer.card):
+        return _label_live(recognizer, path, settings, channel, look_ahead, output_format)
+
+    def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
+        return recognizer.label(
+            recording.path, settings=settings, channel=channel, look_ahead=look_ahead, progress=progress
+        )
+
+    return write_results(listen, "labelled", files, recognizer, path, threads, output_dir, output_format)
+
+
+def _label_live(
+    recognizer: Recognizer,
+    model: Path,
+    settings: SegmentSettings,
+    channel: int | None,
+    look_ahead: float | None,
+    output_format: str,
+) -> int:
+    """Standard input, which may never end: each segment is printed as soon as it is over."""
+    from dataclasses import asdict
+
+    from audiornn.audio import audio_blocks
+    from audiornn.listen.formats import to_text
+    from audiornn.listen.live import Stopped, live_findings
+    from audiornn.listen.results import Labelling
+
+    stream = recognizer.stream(look_ahead=look_ahead, segments=settings)
+    blocks = audio_blocks("-", recognizer.card.features.sample_rate, channel=channel)
+    for found in live_findings(stream, blocks, name="standard input"):
+        if isinstance(found, Stopped):
+            say(f"audiornn: {found.reason}")
+            return PARTIAL_FAILURE if stream.duration else FAILURE
+        if output_format == "json":
+            entry: dict[str, Any] = {"audio": "-", "task": "label", **asdict(found), "model": str(model)}
+            print(json.dumps(entry, ensure_ascii=False), flush=True)
+        else:
+            print(to_text(Labelling((found,), found.end)), flush=True)
+    return 0

@@ -1,0 +1,331 @@
+"""The equations in plain numpy are those of PyTorch and of the package, in values and in every gradient; and the page
+that lists them names only what there is.
+"""
+
+import ast
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from audiornn.features import VARIANCE_FLOOR
+from audiornn.settings import NetworkSettings, TrainingSettings
+from audiornn.train import loop
+from audiornn.train.dataset import Batch
+from audiornn.train.losses import utterance_losses
+from audiornn.train.network import BidirectionalLayer, Network, real_frames, recurrent_cell
+from docs.equations import losses, optimiser, pooling, recurrent
+from tests.reference import ctc_loss
+
+ROOT = Path(__file__).parent.parent
+NEAR = {"rtol": 0, "atol": 1e-6}  # in double precision; differences of sums in another order are near 1e-15
+CELLS = {
+    "tanh": NetworkSettings(cell="rnn", activation="tanh", n_units=4),
+    "relu": NetworkSettings(cell="rnn", activation="relu", n_units=4),
+    "logistic": NetworkSettings(cell="rnn", activation="logistic", n_units=4),
+    "lstm": NetworkSettings(cell="lstm", n_units=4),
+    "gru": NetworkSettings(cell="gru", n_units=4),
+}
+shapes = st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(1, 6), st.integers(0, 2**31))
+
+
+def drawn(seed, *shape):
+    return np.random.default_rng([seed, len(shape)]).standard_normal(shape)
+
+
+def torch_layer(kind, n_inputs, n_units, seed):
+    """The package's cell in double precision, with weights large enough to matter."""
+    torch.manual_seed(seed % 1000)
+    layer = recurrent_cell(NetworkSettings(**{**vars(CELLS[kind]), "n_units": n_units}), n_inputs).double()
+    for parameter in layer.parameters():
+        parameter.data.normal_(0, 0.7)
+    return layer
+
+
+def array(tensor):
+    return tensor.detach().numpy()
+
+
+def weights_of(layer, kind):
+    """A layer's weights as the reference takes them."""
+    W, U, b, b_state = (array(p) for p in layer.parameters())
+    return (W, U, b, b_state) if kind == "gru" else (np.concatenate([U, W], axis=1), b + b_state)
+
+
+def run_reference(kind, x, starts, weights, dh):
+    """The states, and all gradients by name."""
+    if kind == "gru":
+        h, gates = recurrent.gru_forward(x, *starts, *weights)
+        found = recurrent.gru_backward(x, h, gates, *weights[:2], dh)
+        return h[1:], dict(zip(("x", "h_0", "W", "U", "b", "b_state"), found, strict=True))
+    if kind == "lstm":
+        h, c, gates = recurrent.lstm_forward(x, *starts, *weights)
+        dx, dh_0, dc_0, dW, db = recurrent.lstm_backward(x, h, c, gates, weights[0], dh)
+    else:
+        h = recurrent.vanilla_forward(x, *starts, *weights, kind)
+        dx, dh_0, dW, db = recurrent.vanilla_backward(x, h, weights[0], kind, dh)
+        dc_0 = None
+    dU, dW = np.split(dW, [h.shape[1]], axis=1)
+    return h[1:], {"x": dx, "h_0": dh_0, "c_0": dc_0, "W": dW, "U": dU, "b": db, "b_state": db}
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@given(shapes)
+def test_cells_equal_torch_in_states_and_in_every_gradient(kind, shape):
+    T, n_inputs, n_units, seed = shape
+    layer = torch_layer(kind, n_inputs, n_units, seed)
+    x, dh = drawn(seed, T, n_inputs), drawn(seed + 1, T, n_units)
+    starts = [drawn(seed + 2 + i, n_units) for i in range(2 if kind == "lstm" else 1)]
+    x_torch = torch.from_numpy(x).unsqueeze(1).requires_grad_()
+    starts_torch = [torch.from_numpy(s).reshape(1, 1, -1).requires_grad_() for s in starts]
+
+    out, _ = layer(x_torch, tuple(starts_torch) if kind == "lstm" else starts_torch[0])
+    (out[:, 0] * torch.from_numpy(dh)).sum().backward()
+    h, gradients = run_reference(kind, x, starts, weights_of(layer, kind), dh)
+
+    np.testing.assert_allclose(h, array(out[:, 0]), **NEAR)
+    expected = {
+        "x": x_torch.grad[:, 0],
+        "W": layer.weight_ih_l0.grad,
+        "U": layer.weight_hh_l0.grad,
+        "b": layer.bias_ih_l0.grad,
+        "b_state": layer.bias_hh_l0.grad,
+        **{name: s.grad.flatten() for name, s in zip(("h_0", "c_0"), starts_torch, strict=False)},
+    }
+    for name, gradient in expected.items():
+        np.testing.assert_allclose(gradients[name], array(gradient), **NEAR, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_every_gradient_of_a_cell_is_the_slope_of_its_loss(kind):
+    x, dh, starts = drawn(1, 6, 3), drawn(2, 6, 4), [drawn(3 + i, 4) for i in range(2 if kind == "lstm" else 1)]
+    weights = [w.copy() for w in weights_of(torch_layer(kind, 3, 4, 0), kind)]
+    _, gradients = run_reference(kind, x, starts, weights, dh)
+    if kind == "gru":
+        gradients_of_weights = [gradients[name] for name in ("W", "U", "b", "b_state")]
+    else:
+        gradients_of_weights = [np.concatenate([gradients["U"], gradients["W"]], axis=1), gradients["b"]]
+    pairs = [(x, gradients["x"]), (starts[0], gradients["h_0"]), *zip(weights, gradients_of_weights, strict=True)]
+    if kind == "lstm":
+        pairs.append((starts[1], gradients["c_0"]))
+    for values, gradient in pairs:
+        slopes = slopes_of(lambda: float((run_reference(kind, x, starts, weights, dh)[0] * dh).sum()), values)
+        np.testing.assert_allclose(gradient, slopes, **NEAR)
+
+
+def slopes_of(loss, values, step=1e-5):
+    """∂loss/∂values by central differences; the values are changed in place, and put back."""
+    slopes = np.zeros_like(values)
+    for index in np.ndindex(values.shape):
+        before = values[index]
+        values[index] = before + step
+        above = loss()
+        values[index] = before - step
+        slopes[index] = (above - loss()) / (2 * step)
+        values[index] = before
+    return slopes
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@given(st.lists(st.integers(1, 8), min_size=1, max_size=4))
+def test_both_directions_equal_the_packages_layer_on_padded_batches(kind, lengths):
+    layer = BidirectionalLayer(CELLS[kind], 3).double()
+    layer.forwards, layer.backwards = torch_layer(kind, 3, 4, 1), torch_layer(kind, 3, 4, 2)
+    x = torch.from_numpy(drawn(0, max(lengths), len(lengths), 3))
+    found = array(layer(x, torch.tensor(lengths)))
+
+    def states(one_way):
+        starts = [np.zeros(4)] * (2 if kind == "lstm" else 1)
+        weights = weights_of(one_way, kind)
+        first = starts[0][None]
+        return lambda read: np.concatenate(
+            [first, run_reference(kind, read, starts, weights, np.zeros((len(read), 4)))[0]]
+        )
+
+    for b, length in enumerate(lengths):
+        expected = recurrent.bidirectional(states(layer.forwards), states(layer.backwards), array(x[:length, b]))
+        np.testing.assert_allclose(found[:length, b], expected, **NEAR)
+
+
+# --- what stands before and after the cells ---
+
+
+@given(st.integers(1, 8), st.integers(0, 2**31))
+def test_normalisation_is_that_of_the_network(T, seed):
+    network = Network(NetworkSettings(), n_features=3, n_outputs=2, task="label", normalisation="utterance").double()
+    x = drawn(seed, T, 3)
+    padded = torch.from_numpy(np.concatenate([x, np.full((4, 3), 9.0)])).unsqueeze(0)
+    found = network._normalised(padded, real_frames(torch.tensor([T]), T + 4))
+    np.testing.assert_allclose(array(found[0, :T]), pooling.normalised(x, VARIANCE_FLOOR), **NEAR)
+
+
+@given(st.integers(1, 8), st.integers(0, 2**31))
+def test_pooling_is_that_of_the_network(T, seed):
+    x = drawn(seed, T, 8)
+    padded = torch.from_numpy(np.concatenate([x, np.full((4, 8), 9.0)])).unsqueeze(1)  # (T', 1, width)
+    expected = {
+        "mean": lambda network: x.mean(axis=0),
+        "max": lambda network: x.max(axis=0),
+        "last": lambda network: pooling.last_states(x, 4),
+        "attention": lambda network: pooling.attention(x, *attention_of(network)),
+        "multihead": lambda network: pooling.multihead(
+            x, array(network.queries.weight), array(network.queries.bias), 3
+        ),
+    }
+    for kind, reference in expected.items():
+        settings = NetworkSettings(n_units=4, pooling=kind, pooling_heads=3)
+        network = Network(settings, n_features=3, n_outputs=2, task="classify").double()
+        found = network._pooled(padded, torch.tensor([T]))
+        np.testing.assert_allclose(array(found)[0], reference(network), **NEAR, err_msg=kind)
+
+
+def attention_of(network):
+    inner, _, outer = network.attention
+    return array(inner.weight), array(inner.bias), array(outer.weight)[0], outer.bias.item()
+
+
+# --- losses ---
+
+
+@given(st.integers(1, 9), st.lists(st.integers(1, 3), max_size=5), st.integers(0, 2**31))
+def test_ctc_equals_torch_in_loss_and_gradient(T, target, seed):
+    logits = torch.from_numpy(drawn(seed, T, 4)).requires_grad_()
+    log_probs = F.log_softmax(logits, dim=-1).unsqueeze(1)
+    targets = torch.tensor([target], dtype=torch.int64).reshape(1, -1)
+    expected = F.ctc_loss(log_probs, targets, torch.tensor([T]), torch.tensor([len(target)]), reduction="sum")
+    loss, gradient = losses.ctc(array(logits), target)
+    if math.isinf(loss):
+        assert math.isinf(expected.item())
+        return
+    expected.backward()
+    assert loss == pytest.approx(expected.item(), abs=1e-6)
+    np.testing.assert_allclose(gradient, array(logits.grad), **NEAR)
+
+
+def test_ctc_is_the_sum_over_all_paths_and_its_gradient_the_slope():
+    logits, target = drawn(5, 5, 3), [1, 1]
+    loss, gradient = losses.ctc(logits, target)
+    assert loss == pytest.approx(ctc_loss(losses.log_softmax(logits), target), abs=1e-9)
+    np.testing.assert_allclose(gradient, slopes_of(lambda: losses.ctc(logits, target)[0], logits), **NEAR)
+
+
+@given(st.integers(1, 6), st.integers(0, 2**31), st.sampled_from([0.0, 0.1]))
+def test_cross_entropies_and_squared_error_equal_torch_and_are_slopes(n, seed, smoothing):
+    logits, targets = drawn(seed, n), (drawn(seed + 1, n) > 0).astype(float)
+    values = drawn(seed + 2, n)
+    cases = (
+        (
+            lambda a: losses.cross_entropy(a, n // 2, smoothing),
+            lambda a: F.cross_entropy(a, torch.tensor(n // 2), label_smoothing=smoothing),
+        ),
+        (
+            lambda a: losses.binary_cross_entropy(a, targets),
+            lambda a: F.binary_cross_entropy_with_logits(a, torch.from_numpy(targets)),
+        ),
+        (
+            lambda a: losses.mean_squared_error(a, values),
+            lambda a: F.mse_loss(a, torch.from_numpy(values)),
+        ),
+    )
+    for ours, theirs in cases:
+        loss, gradient = ours(logits)
+        a = torch.from_numpy(logits.copy()).requires_grad_()
+        expected = theirs(a)
+        expected.backward()
+        assert loss == pytest.approx(expected.item(), abs=1e-6)
+        np.testing.assert_allclose(gradient, array(a.grad), **NEAR)
+        np.testing.assert_allclose(gradient, slopes_of(lambda f=ours: f(logits)[0], logits), **NEAR)
+
+
+@given(st.integers(1, 6), st.integers(0, 2**31))
+def test_the_losses_of_training_are_these(T, seed):
+    logits, rows = drawn(seed, T, 3), range(T)
+
+    def trained(outputs, targets, task, **rest):
+        lengths = torch.tensor([T])
+        batch = Batch(torch.zeros(1, T, 1), lengths, torch.from_numpy(targets)[None], lengths, ("a",))
+        return utterance_losses(torch.from_numpy(outputs)[None], lengths, batch, task, **rest).item()
+
+    labels = np.arange(T) % 3
+    expected = np.mean([losses.cross_entropy(logits[t], labels[t])[0] for t in rows])
+    assert trained(losses.log_softmax(logits), labels, "label") == pytest.approx(expected, abs=1e-6)
+
+    several = (drawn(seed + 1, T, 3) > 0).astype(float)
+    log_p = -np.logaddexp(0.0, -logits)
+    expected = np.mean([losses.binary_cross_entropy(logits[t], several[t])[0] for t in rows])
+    assert trained(log_p, several, "label") == pytest.approx(expected, abs=1e-6)
+
+    values, scale = drawn(seed + 2, T, 3), np.array([0.5, 1.0, 2.0])
+    tracks = [losses.mean_squared_error(logits[:, k] / scale[k], values[:, k] / scale[k])[0] for k in range(3)]
+    found = trained(logits, values, "regress", scale=torch.from_numpy(scale))
+    assert found == pytest.approx(np.mean(tracks), abs=1e-6)
+
+
+# --- the optimiser ---
+
+
+def test_adamw_and_clipping_equal_torch():
+    weights = nn.Parameter(torch.from_numpy(drawn(0, 3, 4)))
+    theirs = torch.optim.AdamW([weights], lr=0.01, weight_decay=0.1)
+    ours = optimiser.AdamW(array(weights).copy(), weight_decay=0.1)
+    for step in range(5):
+        gradient = 10.0 ** (step - 2) * drawn(step + 1, 3, 4)
+        weights.grad = torch.from_numpy(gradient.copy())
+        nn.utils.clip_grad_norm_([weights], 1.0)
+        (shortened,) = optimiser.clipped([gradient], 1.0)
+        np.testing.assert_allclose(shortened, array(weights.grad), **NEAR)
+        theirs.step()
+        ours.move(shortened, rate=0.01)
+        np.testing.assert_allclose(ours.weights, array(weights), **NEAR)
+
+
+@given(st.integers(1, 500), st.floats(0, 0.5), st.floats(0, 1), st.data())
+def test_the_learning_rate_of_a_step_is_that_of_training(n_steps, warmup, final, data):
+    step = data.draw(st.integers(0, n_steps - 1))
+    settings = TrainingSettings(learning_rate=0.5, warmup=warmup, final_rate=final)
+    found = optimiser.learning_rate(step, n_steps, 0.5, warmup, final)
+    assert found == pytest.approx(loop.learning_rate(step, n_steps, settings))
+
+
+def test_the_average_that_is_kept_is_that_of_training():
+    a, b = nn.Linear(2, 2), nn.Linear(2, 2)
+    expected = optimiser.moving_average(array(a.weight), array(b.weight), 0.25)
+    loop.average(a, b, 0.25)
+    np.testing.assert_allclose(array(a.weight), expected, **NEAR)
+
+
+# --- the page ---
+
+
+def names_in(file):
+    """Functions, classes and methods of a module: `f`, `C`, `C.f`."""
+    found = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{part.name}" for part in node.body if isinstance(part, ast.FunctionDef)}
+    return found
+
+
+def test_the_page_names_what_there_is():
+    page = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+\.py): ([\w.]+)`", page)
+    assert len(named) > 70
+    for file, name in named:
+        assert name in names_in(ROOT / file), f"docs/equations.md names `{file}: {name}`, which is not there"
+    for link in re.findall(r"\]\(([\w/]+\.\w+)\)", page):
+        assert (ROOT / "docs" / link).exists(), link
+    listed = {name for file, name in named if file.startswith("docs/equations/")}
+    for file in (ROOT / "docs" / "equations").glob("*.py"):
+        public = {name for name in names_in(file) if "." not in name and not name.startswith("_")}
+        assert public - listed <= {"logistic", "relu", "softmax"}, f"{file.name}: the page does not name these"
+    for part in re.split(r"\n## ", page)[1:]:
+        assert "- Proved by:" in part or part.startswith("Back"), part.splitlines()[0]

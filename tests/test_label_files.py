@@ -1,0 +1,400 @@
+"""Label files in the shapes that other programs write, read to the millisecond; and what is wrong with some of them."""
+
+# ruff: noqa: W291 - Praat ends its lines with a space
+
+import codecs
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiornn.corpus.label_files import ALL_TIERS, read_label_file, read_segments
+from audiornn.corpus.label_stretches import cut_labelled
+from audiornn.corpus.manifest import Segment, Utterance
+from audiornn.errors import CorpusError
+from audiornn.listen.formats import format_result
+from audiornn.listen.results import Labelling, TimedLabel
+
+LONG = """File type = "ooTextFile"
+Object class = "TextGrid"
+
+xmin = 0 
+xmax = 2.3 
+tiers? <exists> 
+size = 3 
+item []: 
+    item [1]:
+        class = "IntervalTier" 
+        name = "words" 
+        xmin = 0 
+        xmax = 2.3 
+        intervals: size = 3 
+        intervals [1]:
+            xmin = 0 
+            xmax = 0.7 
+            text = "" 
+        intervals [2]:
+            xmin = 0.7 
+            xmax = 1.25 
+            text = "say ""hi"" 5 <b>" 
+        intervals [3]:
+            xmin = 1.25 
+            xmax = 2.3 
+            text = "zwei
+Zeilen" 
+    item [2]:
+        class = "TextTier" 
+        name = "bells" 
+        xmin = 0 
+        xmax = 2.3 
+        points: size = 2 
+        points [1]:
+            number = 0.5 
+            mark = "ding" 
+        points [2]:
+            number = 2.29 
+            mark = "dong" 
+    item [3]:
+        class = "IntervalTier" 
+        name = "empty" 
+        xmin = 0 
+        xmax = 2.3 
+        intervals: size = 0 
+"""
+SHORT = """File type = "ooTextFile"
+"TextGrid"
+
+0
+2.3
+<exists>
+3
+"IntervalTier"
+"words"
+0
+2.3
+3
+0
+0.7
+""
+0.7
+1.25
+"say ""hi"" 5 <b>"
+1.25
+2.3
+"zwei
+Zeilen"
+"TextTier"
+"bells"
+0
+2.3
+2
+0.5
+"ding"
+2.29
+"dong"
+"IntervalTier"
+"empty"
+0
+2.3
+0
+"""
+WORDS = (Segment(0.7, 1.25, 'say "hi" 5 <b>'), Segment(1.25, 2.3, "zwei Zeilen"))
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes a label file."""
+
+    def write(name, content, encoding="utf-8"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+        return path
+
+    return write
+
+
+# --- Praat ---
+
+
+@pytest.mark.parametrize("content", [LONG, SHORT], ids=["long", "short"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be with a mark", "CRLF"])
+def test_textgrids_long_and_short_in_every_encoding(file, content, encoding):
+    if encoding == "CRLF":
+        path = file("a.TextGrid", content.replace("\n", "\r\n"))
+    elif "mark" in encoding:
+        path = file("a.TextGrid", codecs.BOM_UTF16_BE + content.encode("utf-16-be"))
+    else:
+        path = file("a.TextGrid", content, encoding)
+    assert read_segments(path, tier="words") == WORDS
+    assert read_segments(path, tier="bells", point=0.1) == (Segment(0.45, 0.55, "ding"), Segment(2.24, 2.34, "dong"))
+    assert read_segments(path, tier="empty") == ()
+    assert read_label_file(path).tiers == ("words", "bells", "empty")
+
+
+def test_a_textgrid_that_praat_and_its_library_write(file, tmp_path):
+    call = pytest.importorskip("parselmouth.praat", reason="praat-parselmouth is not installed").call
+    praatio = pytest.importorskip("praatio.textgrid", reason="praatio is not installed")
+    grid = call("Create TextGrid", 0.0, 2.0, "speech bells", "bells")
+    call(grid, "Insert boundary", 1, 0.5)
+    call(grid, "Insert boundary", 1, 1.25)
+    call(grid, "Set interval text", 1, 2, "Grüße")
+    call(grid, "Insert point", 2, 1.0, "ding")
+    for command in ("Save as text file", "Save as short text file"):
+        call(grid, command, str(tmp_path / "p.TextGrid"))
+        assert read_segments(tmp_path / "p.TextGrid", tier="speech") == (Segment(0.5, 1.25, "Grüße"),)
+    binary = tmp_path / "b.TextGrid"
+    call(grid, "Save as binary file", str(binary))
+    with pytest.raises(CorpusError):
+        read_segments(binary)
+    for name in ("short_textgrid", "long_textgrid"):
+        made = praatio.Textgrid()
+        made.addTier(praatio.IntervalTier("w", [(0.5, 1.0, "a"), (1.0, 1.5, "b")], 0, 2))
+        made.save(str(tmp_path / "q.TextGrid"), format=name, includeBlankSpaces=True)
+        assert read_segments(tmp_path / "q.TextGrid") == (Segment(0.5, 1.0, "a"), Segment(1.0, 1.5, "b"))
+
+
+def test_a_tier_that_is_not_there_is_named_with_the_nearest(file):
+    path = file("a.TextGrid", LONG)
+    with pytest.raises(CorpusError, match=r"a\.TextGrid: has no tier 'word'; did you mean 'words'"):
+        read_segments(path, tier="word")
+    with pytest.raises(CorpusError, match=r"3 tiers, 'words', 'bells', 'empty'; name one"):
+        read_segments(path)
+    assert len(read_segments(path, tier=ALL_TIERS)) == 4
+
+
+@pytest.mark.parametrize("content", [LONG[:400], "no grid", 'File type = "ooTextFile"\nObject class = "Pitch"\n'])
+def test_a_damaged_textgrid_says_so(file, content):
+    with pytest.raises(CorpusError, match=r"a\.TextGrid: .*TextGrid"):
+        read_segments(file("a.TextGrid", content))
+
+
+# --- ELAN ---
+
+EAF = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT AUTHOR="me" DATE="2024-01-01T00:00:00+01:00" FORMAT="3.0" VERSION="3.0">
+    <HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">
+        <MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/a.wav" MIME_TYPE="audio/x-wav" RELATIVE_MEDIA_URL="./a.wav"{origin}/>
+        <PROPERTY NAME="lastUsedAnnotationId">9</PROPERTY>
+    </HEADER>
+    <TIME_ORDER>
+        <TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="500"/>
+        <TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="500"/>
+        <TIME_SLOT TIME_SLOT_ID="ts3"/>
+        <TIME_SLOT TIME_SLOT_ID="ts4"/>
+        <TIME_SLOT TIME_SLOT_ID="ts5" TIME_VALUE="2000"/>
+        <TIME_SLOT TIME_SLOT_ID="ts6" TIME_VALUE="2000"/>
+    </TIME_ORDER>
+    <TIER LINGUISTIC_TYPE_REF="default-lt" PARTICIPANT="ann" TIER_ID="utterance">
+        <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts6">
+            <ANNOTATION_VALUE>drei Wörter &amp; Punkt</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
+    </TIER>
+    <TIER LINGUISTIC_TYPE_REF="sub" PARENT_REF="utterance" TIER_ID="words">
+        <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a2" TIME_SLOT_REF1="ts2" TIME_SLOT_REF2="ts3">
+            <ANNOTATION_VALUE>drei</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
+        <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a3" TIME_SLOT_REF1="ts3" TIME_SLOT_REF2="ts4">
+            <ANNOTATION_VALUE>Wörter</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
+        <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a4" TIME_SLOT_REF1="ts4" TIME_SLOT_REF2="ts5">
+            <ANNOTATION_VALUE></ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
+    </TIER>
+    <TIER LINGUISTIC_TYPE_REF="ref" PARENT_REF="utterance" TIER_ID="gloss">
+        <ANNOTATION><REF_ANNOTATION ANNOTATION_ID="a6" ANNOTATION_REF="a1" PREVIOUS_ANNOTATION="a5">
+            <ANNOTATION_VALUE>words</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>
+        <ANNOTATION><REF_ANNOTATION ANNOTATION_ID="a5" ANNOTATION_REF="a1">
+            <ANNOTATION_VALUE>three</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>
+    </TIER>
+    <TIER LINGUISTIC_TYPE_REF="ref" PARENT_REF="gloss" TIER_ID="note">
+        <ANNOTATION><REF_ANNOTATION ANNOTATION_ID="a7" ANNOTATION_REF="a6">
+            <ANNOTATION_VALUE>noun</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>
+    </TIER>
+    <LINGUISTIC_TYPE GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="default-lt" TIME_ALIGNABLE="true"/>
+</ANNOTATION_DOCUMENT>
+"""
+
+
+def test_elan_s_tiers_slots_without_times_and_tiers_that_refer(file):
+    path = file("a.eaf", EAF.format(origin=""))
+    assert read_segments(path, tier="utterance") == (Segment(0.5, 2.0, "drei Wörter & Punkt"),)
+    assert read_segments(path, tier="words") == (Segment(0.5, 1.0, "drei"), Segment(1.0, 1.5, "Wörter"))
+    assert read_segments(path, tier="gloss") == (Segment(0.5, 1.25, "three"), Segment(1.25, 2.0, "words"))
+    assert read_segments(path, tier="note") == (Segment(1.25, 2.0, "noun"),)
+    shifted = file("b.eaf", EAF.format(origin=' TIME_ORIGIN="250"'))
+    assert read_segments(shifted, tier="utterance") == (Segment(0.75, 2.25, "drei Wörter & Punkt"),)
+    with pytest.raises(CorpusError, match=r"no tier 'word'; did you mean 'words'"):
+        read_segments(path, tier="word")
+
+
+def test_what_elan_s_library_writes(tmp_path):
+    pympi = pytest.importorskip("pympi", reason="pympi-ling is not installed")
+    eaf = pympi.Elan.Eaf(author="me")
+    eaf.add_tier("birds")
+    eaf.add_annotation("birds", 1200, 1900, "tit")
+    eaf.add_annotation("birds", 100, 300, "finch")
+    eaf.to_file(str(tmp_path / "a.eaf"))
+    assert read_segments(tmp_path / "a.eaf", tier="birds") == (Segment(0.1, 0.3, "finch"), Segment(1.2, 1.9, "tit"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("<ANNOTATION_DOCUMENT>", "not well-formed"),
+        ("<html/>", "no file of ELAN"),
+        (EAF.format(origin="").replace("milliseconds", "PAL-frames"), "PAL-frames"),
+        (EAF.format(origin="").replace('ANNOTATION_REF="a1"', 'ANNOTATION_REF="a99"'), "'a99'"),
+        (EAF.format(origin="").replace('TIME_SLOT_REF2="ts6"', 'TIME_SLOT_REF2="ts7"'), "'ts7'"),
+    ],
+)
+def test_a_damaged_eaf_says_so(file, content, said):
+    with pytest.raises(CorpusError, match=rf"a\.eaf.*{said}"):
+        read_segments(file("a.eaf", content))
+
+
+# --- lines ---
+
+
+def test_audacity_with_frequencies_points_commas_and_a_mark(file):
+    content = "0.500000\t1.250000\tdog\n\\\t120.5\t3000.0\n1.5\t1.5\tclick\n2\t3\t\n"
+    expected = (Segment(0.5, 1.25, "dog"), Segment(1.475, 1.525, "click"))
+    assert read_segments(file("a.txt", content)) == expected
+    assert read_segments(file("b.txt", content.replace(".", ",").replace("a,t", "a.t"), "utf-8-sig")) == expected
+    assert read_segments(file("c.txt", content.replace("\n", "\r\n"))) == expected
+    assert read_segments(file("d.lab", "0.5 1.25 dog barks\n")) == (Segment(0.5, 1.25, "dog barks"),)
+    assert read_segments(file("e.txt", "")) == ()
+
+
+def test_rttm_of_pyannote_and_of_nist(file):
+    pyannote = "SPEAKER meet 1 0.500 0.750 <NA> <NA> ann <NA> <NA>\nSPEAKER other 1 3.0 1.0 <NA> <NA> bob <NA> <NA>\n"
+    path = file("a.rttm", pyannote)
+    assert read_segments(path, recording="meet") == (Segment(0.5, 1.25, "ann"),)
+    with pytest.raises(CorpusError, match="2 recordings, meet, other"):
+        read_segments(path)
+    nist = (
+        ";; a remark\nSPKR-INFO meet 1 <NA> <NA> <NA> adult_male ann <NA>\n"
+        "SPEAKER meet 1 0.5 0.75 <NA> <NA> ann <NA>\nNON-SPEECH meet 1 2.0 0.5 <NA> noise <NA> <NA>\n"
+        "LEXEME meet 1 0.5 0.2 hello lex ann 0.9\n"
+    )
+    path = file("b.rttm", nist)
+    assert read_label_file(path).tiers == ("SPEAKER", "NON-SPEECH", "LEXEME")
+    assert read_segments(path, tier="SPEAKER") == (Segment(0.5, 1.25, "ann"),)
+    assert read_segments(path, tier="NON-SPEECH") == (Segment(2.0, 2.5, "noise"),)
+    assert read_segments(path, tier="LEXEME") == (Segment(0.5, 0.7, "hello"),)
+    with pytest.raises(CorpusError, match=r"c\.rttm, line 1: 3 fields"):
+        read_segments(file("c.rttm", "SPEAKER a 1\n"))
+
+
+def test_rttm_as_pyannote_s_library_writes_it(tmp_path):
+    core = pytest.importorskip("pyannote.core", reason="pyannote.core is not installed")
+    annotation = core.Annotation(uri="meet")
+    annotation[core.Segment(0.5, 1.25)] = "ann"
+    annotation[core.Segment(1.0, 2.0)] = "bob"
+    with open(tmp_path / "a.rttm", "w") as out:
+        annotation.write_rttm(out)
+    assert read_segments(tmp_path / "a.rttm") == (Segment(0.5, 1.25, "ann"), Segment(1.0, 2.0, "bob"))
+
+
+def test_ctm_with_remarks_alternatives_and_nothing(file):
+    content = (
+        ";; a remark\nmeet A 0.10 0.20 hello 0.98\nmeet A 0.30 0.10 <eps>\nmeet 1 * * <ALT_BEGIN>\n"
+        "meet 1 0.5 0.2 uh\nmeet 1 * * <ALT>\nmeet 1 0.5 0.2 um\nmeet 1 * * <ALT_END>\nmeet A 1.0 0.5 you 0.5 lex\n"
+    )
+    assert read_segments(file("a.ctm", content)) == (
+        Segment(0.1, 0.3, "hello"),
+        Segment(0.5, 0.7, "uh"),
+        Segment(1.0, 1.5, "you"),
+    )
+
+
+# --- tables ---
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "start,end,label\n0.5,1.25,dog\n2,3,cat\n",
+        "Start;End;Label\n0,5;1,25;dog\n2;3;cat\n",
+        "onset\toffset\tevent_label\n0.5\t1.25\tdog\n2.0\t3.0\tcat\n",
+        "0.5\t1.25\tdog\n2.0\t3.0\tcat\n",
+        "label,start_time,duration\ndog,0.5,0.75\ncat,2,1\n",
+        "start (ms),end (ms),class\n500,1250,dog\n2000,3000,cat\n",
+        "\ufeffbegin,end,text\n00:00.5,00:01.25,dog\n0:00:02,0:00:03.0,cat\n",
+        "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tSpecies\n1\tS\t1\t0.5\t1.25\t20\tdog\n"
+        "2\tS\t1\t2\t3\t20\tcat\n",
+        '"start","end","label"\n"2","3","cat"\n"0.5","1.25","dog"\n',
+    ],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_tables_of_many_kinds(file, content, name):
+    assert read_segments(file(name, content)) == (Segment(0.5, 1.25, "dog"), Segment(2.0, 3.0, "cat"))
+
+
+def test_a_table_of_many_recordings(file):
+    for content in (
+        "filename,onset,offset,event_label\na/x.wav,0,1,dog\ny.wav,1,2,cat\n",
+        "a\\x.wav,0,1,dog\ny.wav,1,2,cat\n",
+    ):
+        path = file("all.csv", content)
+        assert read_label_file(path).recordings == ("a/x.wav", "y.wav")
+        assert read_segments(path, recording="y.wav") == (Segment(1.0, 2.0, "cat"),)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("name,colour\nx,red\n", "no columns of start and end"),
+        ("start,end,label\n0,x,dog\n", "line 2: 'x' is no time"),
+        ("start,end,label\n-1,1,dog\n", "line 2: 'dog' begins at -1 s, before the recording"),
+        ("start,end,label\n2,1,dog\n", "line 2: 'dog' ends at 1 s, before it begins at 2 s"),
+        ("start,end,label\nnan,1,dog\n", "line 2: 'dog' has a time that is no number"),
+        ("start,end,label\n3\n", "line 2: 1 columns"),
+    ],
+)
+def test_tables_that_make_no_sense_name_the_line(file, content, said):
+    with pytest.raises(CorpusError, match=rf"a\.csv.*{said}"):
+        read_segments(file("a.csv", content))
+
+
+# --- what is written is read again ---
+
+timed = st.lists(
+    st.tuples(st.integers(1, 400), st.integers(1, 300), st.sampled_from(["a", "grün b", 'q"x'])), max_size=6
+)
+
+
+@given(parts=timed)
+def test_every_format_that_is_written_is_read_back(tmp_path_factory, parts):
+    at, found = 0, []
+    for gap, length, label in parts:
+        found.append(TimedLabel(label, (at + gap) / 1000, (at + gap + length) / 1000, 0.5))
+        at += gap + length
+    result = Labelling(tuple(found), (at + 10) / 1000)
+    folder = tmp_path_factory.mktemp("written")
+    for name, ending in (
+        ("textgrid", "TextGrid"),
+        ("elan", "eaf"),
+        ("audacity", "txt"),
+        ("csv", "csv"),
+        ("rttm", "rttm"),
+        ("ctm", "ctm"),
+    ):
+        path = folder / f"a.{ending}"
+        path.write_text(format_result(result, name, audio="a.wav", task="label"), encoding="utf-8")
+        read = read_segments(path)
+        assert [(round(s.start, 3), round(s.end, 3)) for s in read] == [(s.start, s.end) for s in found], name
+        assert [s.label.replace("_", " ") for s in read] == [s.label for s in found], name
+
+
+# --- stretches ---
+
+
+def test_long_recordings_are_cut_and_keep_every_labelled_second(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(8000 * 50), 8000)
+    segments = (Segment(1.0, 2.0, "a"), Segment(15.0, 30.0, "b"), Segment(49.0, 51.0, "out"))
+    utterance = Utterance("a", tmp_path / "a.wav", segments=segments)
+    cut = cut_labelled({"train": [utterance], "test": [utterance]}, 20.0)
+    assert cut["test"] == [utterance]
+    assert len(cut["train"]) == 3
+    assert len({u.id for u in cut["train"]}) == 3
+    back = [(round(s.start + u.start, 3), round(s.end + u.start, 3), s.label) for u in cut["train"] for s in u.segments]
+    assert back == [(1.0, 2.0, "a"), (15.0, 16.667, "b"), (16.667, 30.0, "b"), (49.0, 51.0, "out")]
+    assert cut_labelled({"train": [utterance]}, 0.0) == {"train": [utterance]}
