@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiornn.audio import audio_info
 from audiornn.errors import CorpusError
 from audiornn.recipe import load_recipe, packaged_recipes
 
@@ -384,4 +385,37 @@ def test_connected_digits_on_the_real_corpora(shared_data, tmp_path):
         subprocess.run([sys.executable, shared_data / "unpack", corpus, corpora], check=True, stdout=subprocess.DEVNULL)
     few = recipe("connected_digits", "corpus.strings=20", "corpus.dev_strings=10")
     splits = few.prepare(corpora, made_dir=tmp_path)
-    assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 157, "dev": 28, "test": 77}
+    assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 726, "dev": 112, "test": 77}
+
+
+def test_digits_cut_out_of_an4(an4, shared_data, tmp_path):
+    with pytest.raises(CorpusError, match=r"corpus\.cut = 'words' must be digits or strings"):
+        recipe("an4", "corpus.cut=words").prepare(an4)
+    corpora = packaged_recipes().parent / "build" / "corpora"
+    subprocess.run([sys.executable, shared_data / "unpack", "an4", corpora], check=True, stdout=subprocess.DEVNULL)
+    whole = {u.id: u for utterances in recipe("an4").prepare(corpora / "an4").values() for u in utterances}
+    for cut, n_cuts in (("digits", 1881), ("strings", 808)):
+        splits = recipe("an4", f"corpus.cut={cut}").prepare(corpora / "an4")
+        cuts = [u for utterances in splits.values() for u in utterances]
+        assert len(cuts) == n_cuts
+        for utterance in cuts:
+            words = utterance.text.lower().split()
+            assert set(words) <= set(WORDS)
+            assert len(words) == 1 or cut == "strings"
+            assert utterance.text in whole[utterance.id.split("@")[0]].text
+            if utterance.duration is not None:
+                assert utterance.start >= 0
+                assert utterance.start + utterance.duration <= audio_info(utterance.audio).duration + 1e-3
+                assert 0.1 * len(words) < utterance.duration < 2.0 * len(words)
+
+
+def test_digits_learns_from_other_corpora(four_corpora, digits, tmp_path):
+    more = recipe("digits", f"corpus.others={four_corpora}", "corpus.held_out=ben").prepare(digits)
+    alone = recipe("digits", "corpus.held_out=ben").prepare(digits)
+    assert {split: more[split] for split in ("dev", "test")} == {split: alone[split] for split in ("dev", "test")}
+    added = more["train"][len(alone["train"]) :]
+    assert {u.id.split("/")[0] for u in added} == {"speechcommands"}  # the made AN4 is not in the table of times
+    assert {u.speaker for u in added} == {f"speechcommands/{n:08x}" for n in range(6)}
+    assert {u.text for u in added} == set("0123456789")
+    with pytest.raises(CorpusError, match="holds none of speech_commands, speechcommands, an4"):
+        recipe("digits", f"corpus.others={tmp_path}").prepare(digits)

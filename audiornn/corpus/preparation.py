@@ -144,8 +144,6 @@ def prepare_corpus(
         return dataclasses.replace(open_prepared(folder), unchanged=True)
 
     splits = _checked_splits(recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs), recipe)
-    if recipe.task == "classify" and not skip_bad:
-        _check_labels(splits, recipe)
     everything = [utterance for split in SPLITS for utterance in splits[split]]
     n_done = 0
 
@@ -305,20 +303,6 @@ def _checked_splits(splits: Any, recipe: Recipe) -> dict[str, list[Utterance]]:
     if twice:
         raise CorpusError(f"{where}: {len(twice)} utterance ids occur more than once, the first is {twice[0]!r}")
     return splits
-
-
-def _check_labels(splits: Mapping[str, Sequence[Utterance]], recipe: Recipe) -> None:
-    """What is labelled in dev or test must be there to be learnt."""
-    rules = _vocabulary(recipe, splits["train"], {}, ())
-    found = {split: Counter(label for u in splits[split] for label in rules.split(u.text)) for split in SPLITS}
-    lonely = [(label, s, n) for s in ("dev", "test") for label, n in found[s].items() if label not in found["train"]]
-    if lonely:
-        label, split, n = lonely[0]
-        raise CorpusError(
-            f"{recipe.folder}/prepare.py: label {label!r} stands in {split} ({n:,} recordings) but not in train"
-            + (f", and {len(lonely) - 1} more like it" if len(lonely) > 1 else "")
-            + "; nothing can learn it: split otherwise, or leave its recordings out with --skip-bad"
-        )
 
 
 def _lexicon(recipe: Recipe, corpus_dir: Path) -> dict[str, str]:
