@@ -7,8 +7,8 @@ BIN := .venv/bin
 demo: .venv/installed  ## prep → train → evaluate → transcribe, on speech it synthesises itself
 	$(BIN)/audiornn demo
 
-test: .venv/installed  ## the test suite
-	$(BIN)/python -m pytest
+test: .venv/installed  ## the test suite, on all cores
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: .venv/installed  ## formatting, linting, types
 	$(BIN)/ruff format --check .
