@@ -278,3 +278,8 @@ def test_the_learning_rate_rises_then_falls_and_depends_on_the_step_alone():
     assert all(a >= b for a, b in itertools.pairwise(rates[100:]))
     assert rates[-1] == pytest.approx(0.01, abs=1e-4)
     assert learning_rate(0, 1, TrainingSettings(warmup=0.0)) > 0
+
+
+def test_a_final_rate_of_one_keeps_the_rate_where_it_is():
+    settings = TrainingSettings(warmup=0.0, final_rate=1.0)
+    assert {learning_rate(step, 50, settings) for step in range(1, 50)} == {settings.learning_rate}
