@@ -251,6 +251,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("files", nargs="*", metavar="FILE", help="the recording")
     p.add_argument("--text", metavar="TEXT", help="what is said in it")
     p.add_argument("--manifest", type=Path, metavar="FILE", help="recordings and texts instead, a JSON object a line")
+    p.add_argument("--explain", type=Path, metavar="PNG", help="draw the recording, its words and their symbols")
     listening(p)
 
     p = verb(track, "values over time of recordings, such as their pitch, by a model trained to regress them")

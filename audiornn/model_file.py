@@ -54,8 +54,8 @@ class ModelCard:
         results: error rates measured so far, by split.
         spotting: when a keyword's score becomes a hit, as `listen.keywords` reads it; empty is its defaults.
         decoding: how its log-probabilities become text, as `listen.decoders` reads it; empty is greedy.
-        thresholds: of labels that are independent, by label: the probability from which each is said to hold, as chosen
-            on dev; a half where none is named.
+        thresholds: of a classifier whose labels are independent, by label: the probability from which each is said to
+            hold, as chosen on dev; a half where none is named.
         segments: how the labels of frames become segments, as `listen.segments` reads it; empty is the most probable
             label of each frame.
     """

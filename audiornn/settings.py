@@ -278,8 +278,8 @@ class TrainingSettings:
         seed: of initial weights, order, augmentation and dropout.
         device: "auto" takes CUDA where there is one.
         threads: CPU cores that share a batch; 0 takes all.
-        precision: "bf16" computes the network in bfloat16, 1.4 times as fast where the processor has it (AVX512-BF16,
-            AMX, a GPU); weights, losses and dev scores stay float32.
+        precision: "bf16" computes the network in bfloat16 where the processor has it (AVX512-BF16, a GPU), with
+            convolutions 1.4 times as fast; weights, losses and dev scores stay float32.
     """
 
     epochs: int = 40

@@ -18,7 +18,7 @@ from audiornn.evaluate.regression import PITCH, VOICING, PitchScore, pitch_score
 from audiornn.listen.recognizer import Recognizer, load_model
 
 RATE, HOP = 8000, 80
-LOWEST, HIGHEST = 60.0, 520.0  # Hz
+LOWEST, HIGHEST = 65.0, 520.0  # Hz: C2 to C5, where voices speak
 FRAME = 320  # of pyin: 40 ms, with which it agrees best with Praat on AN4; its default of 2048 is a quarter of a second
 USUAL = "librosa.pyin"
 

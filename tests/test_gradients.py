@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from audiornn.errors import SettingsError
 from audiornn.evaluate.gradient_report import GradientCurve, GradientReport, MemoryRow, MemoryScore, reach
 from audiornn.features import FeatureSettings
+from audiornn.recipe import Recipe
 from audiornn.settings import NetworkSettings
 from audiornn.train import memory_task
-from audiornn.train.gradients import followed_back, gradient_curve, layer_curves
+from audiornn.train.gradients import cells_compared, followed_back, gradient_curve, layer_curves, run_curves
 from audiornn.train.memory_task import N_ASKED, N_TONES, TONE_FRAMES, Sounds, memory_rows, recalls
 from audiornn.train.network import recurrent_cell
+from tests.conftest import OUTPUTS, TASKS
 from tests.test_network import CELLS
-from tests.test_parallel import TASKS, batch_of
+from tests.test_parallel import batch_of
 from tests.test_parallel import network_of as trained_network_of
 
 PNG = b"\x89PNG"
@@ -81,7 +83,7 @@ def test_a_curve_is_as_long_as_the_shortest_utterance_reaches_back_and_silence_h
 @pytest.mark.parametrize("task", TASKS)
 def test_every_layer_and_direction_has_a_curve(task):
     network = trained_network_of(task)
-    curves = layer_curves(network, batch_of(task), task)
+    curves = layer_curves(network, batch_of(task), Recipe("any", task=task))
     assert [curve.layer for curve in curves] == ["1 forwards", "1 backwards", "2 forwards", "2 backwards"]
     for curve in curves:
         assert curve.norms[0] == 1.0
@@ -148,7 +150,7 @@ def test_what_the_gradient_before_training_predicts(monkeypatch):
 
 
 def test_a_report_shows_what_was_counted(tmp_path):
-    curve = GradientCurve("lstm", "none", (1.0, 0.5, 0.25))
+    curve = GradientCurve("lstm", "before", (1.0, 0.5, 0.25))
     trained = GradientCurve("lstm", "9 steps, clipped", (1.0, 0.9), loss=1.5, clipped=0.25, longest=7.0)
     scores = (MemoryScore(10, 1, 400, 250, 256), MemoryScore(10, 2, 400, 200, 256), MemoryScore(20, 1, 9, 64, 256))
     row = MemoryRow("gru", (1.0, 0.1), 12, scores)
@@ -168,7 +170,9 @@ def test_a_report_shows_what_was_counted(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-@pytest.mark.parametrize("task", [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS[1:])])
+@pytest.mark.parametrize(
+    "task", [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in (*TASKS[1:], *OUTPUTS))]
+)
 def test_a_recipe_is_measured_with_every_cell(prepared, works, world, tmp_path, task):
     prepared(task)
     picture = tmp_path / "picture.png"
@@ -176,9 +180,19 @@ def test_a_recipe_is_measured_with_every_cell(prepared, works, world, tmp_path, 
     entries = [json.loads(line) for line in works(*command, "--format", "json").splitlines()]
     curves = [entry["gradient"] for entry in entries if "gradient" in entry]
     assert [curve["layer"] for curve in curves] == [cell for cell in ("rnn tanh", "lstm", "gru") for _ in range(3)]
-    assert {curve["training"] for curve in curves} == {"none", "2 steps, clipped", "2 steps, not clipped"}
+    assert {curve["training"] for curve in curves} == {"before", "2 steps, clipped", "2 steps, not clipped"}
     assert len([entry for entry in entries if "memory" in entry]) == 7
     assert picture.read_bytes()[:4] == PNG
+
+
+def test_a_spotters_run_and_recipe_are_measured(spotter_world):
+    world = spotter_world
+    curves = run_curves(world.model.parent, world.prepared, world.recipe)
+    assert {curve.training for curve in curves} == {"trained"}
+    assert all(curve.norms[0] == 1.0 for curve in curves)
+    compared = list(cells_compared(world.prepared, world.recipe, 1, lambda line: None))
+    assert len(compared) == 9
+    assert all(curve.loss > 0 for curve in compared if curve.training != "before")
 
 
 def test_a_run_is_measured_as_it_is(model_file, run, world, works, fails, tmp_path):

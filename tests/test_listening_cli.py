@@ -323,3 +323,14 @@ def test_a_long_recording_says_how_far_it_is(model_file, tmp_path, monkeypatch):
     assert "0:00:10 heard" in shown
     assert "1:01:01 heard" in shown
     assert shown.endswith(" \r")
+
+
+def test_an_alignment_is_drawn(run, fails, world, heard_by, here):
+    file = world.recording()
+    text = file.stem.split("_")[2].replace("-", " ")
+    code, _, err = run("align", file, "--text", text, *heard_by(), "--explain", "why.png")
+    assert code == 0
+    assert "why.png" in err
+    assert (here / "why.png").read_bytes().startswith(b"\x89PNG")
+    fails("align", file, "--text", text, *heard_by(), "--explain", "no/where.png", said=["no/where.png"])
+    fails("align", "--manifest", "m.jsonl", *heard_by(), "--explain", "a.png", said=["one recording"])

@@ -112,6 +112,17 @@ def test_every_combination_is_resumed_bit_for_bit(settings, task, short, tmp_pat
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
+@pytest.mark.slow
+def test_a_spotter_is_resumed_bit_for_bit(spotter_world, tmp_path, monkeypatch):
+    few = replace(spotter_world.recipe.training, epochs=1)
+    recipe = replace(spotter_world.recipe, training=few)
+    quiet(spotter_world.prepared, recipe, tmp_path / "whole")
+    with stopping_at(2, monkeypatch), pytest.raises(Interrupted):
+        quiet(spotter_world.prepared, recipe, tmp_path / "stopped")
+    quiet(spotter_world.prepared, recipe, tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
 def test_all_that_varies_a_step_is_resumed_bit_for_bit(short, tmp_path, monkeypatch):
     ready, recipe = short(weight_noise=0.05, threads=2)
     two_layers = replace(recipe.model, n_layers=2, variational_dropout=True)
@@ -267,3 +278,8 @@ def test_the_learning_rate_rises_then_falls_and_depends_on_the_step_alone():
     assert all(a >= b for a, b in itertools.pairwise(rates[100:]))
     assert rates[-1] == pytest.approx(0.01, abs=1e-4)
     assert learning_rate(0, 1, TrainingSettings(warmup=0.0)) > 0
+
+
+def test_a_final_rate_of_one_keeps_the_rate_where_it_is():
+    settings = TrainingSettings(warmup=0.0, final_rate=1.0)
+    assert {learning_rate(step, 50, settings) for step in range(1, 50)} == {settings.learning_rate}

@@ -48,6 +48,20 @@ def test_parts_sum_to_the_whole(task, n):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_bfloat16_is_nearly_the_same_and_nothing_it_leaves_behind_is_bfloat16(task):
+    network, batch = network_of(task), batch_of(task)
+    results = []
+    for bf16 in (False, True):
+        with Workers(2, bf16=bf16) as workers:
+            losses = workers.losses_and_gradients(network, batch, task, seed=0)
+        results.append([losses, *gradients(network)])
+    for exact, rough in zip(*results, strict=True):
+        assert rough.dtype == torch.float32
+        assert not torch.equal(exact, rough)
+        torch.testing.assert_close(rough, exact, rtol=0.05, atol=0.02)
+
+
 @pytest.mark.parametrize("n", [1, 3])
 def test_dropout_depends_on_the_seed_alone(n):
     network, batch = network_of("transcribe", dropout=0.5), batch_of("transcribe")

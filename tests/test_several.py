@@ -11,10 +11,10 @@ from hypothesis.extra import numpy as arrays
 from sklearn import metrics
 
 from audiornn.errors import CorpusError, SettingsError
+from audiornn.evaluate.report import evaluate
 from audiornn.evaluate.several import _report, average_precision, best_threshold, choose_thresholds, evaluate_several
 from audiornn.features import FeatureSettings
 from audiornn.listen.recognizer import load_model
-from audiornn.listen.words import reader_of
 from audiornn.model_file import ModelCard
 from audiornn.recipe import load_recipe
 from audiornn.vocabulary import Vocabulary
@@ -63,9 +63,7 @@ def test_a_threshold_lies_between_what_it_parts():
 def test_the_report_is_scikit_learns(seed):
     rng = np.random.default_rng(seed)
     scores, truths = rng.uniform(size=(20, 3)), rng.random((20, 3)) < 0.4
-    report = _report(
-        card(labels=("a", "b", "c"), thresholds={"b": 0.3}), "test", list(scores[:, None]), list(truths[:, None]), ()
-    )
+    report = _report(card(labels=("a", "b", "c"), thresholds={"b": 0.3}), "test", scores, truths, ())
     said = scores >= [0.5, 0.3, 0.5]
     assert report.accuracy == pytest.approx(metrics.accuracy_score(truths, said))
     assert report.micro_f1 == pytest.approx(metrics.f1_score(truths, said, average="micro"))
@@ -84,7 +82,7 @@ def test_the_report_is_scikit_learns(seed):
 
 
 def test_nothing_that_holds_is_no_score():
-    report = _report(card(), "test", [np.full((1, 2), 0.1)] * 3, [np.zeros((1, 2), bool)] * 3, ())
+    report = _report(card(), "test", np.full((3, 2), 0.1), np.zeros((3, 2), bool), ())
     assert (report.accuracy, report.micro_f1, report.macro_f1, report.mean_average_precision) == (1.0, None, None, None)
     assert "all labels right 100.00 %" in report.to_text()
 
@@ -94,7 +92,7 @@ def test_a_recording_has_the_labels_that_were_said_in_it(recognizer, prepared, w
     assert model.card.vocabulary.symbols == ("do", "mi", "sol")
     assert set(model.card.thresholds) == {"do", "mi", "sol"}
     report = evaluate_several(model, utterances, "test")
-    assert report.places == len(utterances)
+    assert report.utterances == len(utterances)
     assert report.mean_average_precision > 0.9
     assert report.macro_f1 > 0.75
     for utterance in utterances:
@@ -109,27 +107,12 @@ def test_a_recording_has_the_labels_that_were_said_in_it(recognizer, prepared, w
 def test_labels_of_frames_may_overlap(recognizer, prepared):
     model, utterances = recognizer("events"), prepared("events").utterances("test")
     assert "_none_" not in model.card.vocabulary.symbols
-    report = evaluate_several(model, utterances, "test")
-    assert report.unit == "frames"
-    assert report.micro_f1 > 0.8
+    assert set(model.card.segments["labels"]) == {"do", "mi", "sol"}
+    report = evaluate(model, utterances, "test")
+    assert report.accuracy > 0.8
     found = model.transcribe(utterances[-1].audio)
     said = [segment.label for segment in utterances[-1].segments]
     assert [s.label for s in found.segments if s.end - s.start > 0.05] == said
-
-
-def test_segments_are_those_of_the_frames_however_they_come():
-    model = card("label", thresholds={"cat": 0.4})
-    rng = np.random.default_rng(0)
-    probabilities = np.repeat(rng.uniform(size=(12, 2)), 3, axis=0)
-    whole, parts = reader_of(model), reader_of(model)
-    expected = whole.push(np.log(probabilities)) + whole.finish(0.36)
-    found = [s for i in range(0, 36, 5) for s in parts.push(np.log(probabilities[i : i + 5]))] + parts.finish(0.36)
-    assert sorted(found, key=lambda s: (s.start, s.label)) == sorted(expected, key=lambda s: (s.start, s.label))
-    frames = np.zeros((36, 2), bool)
-    for segment in expected:
-        at = (0.01 * np.arange(36) >= segment.start - 1e-6) & (0.01 * np.arange(36) < segment.end - 1e-6)
-        frames[at, ("cat", "dog").index(segment.label)] = True
-    assert (frames == (probabilities >= [0.4, 0.5]))[1:-1].all()
 
 
 def test_one_label_is_one_unit(world, tmp_path):
@@ -172,8 +155,9 @@ def test_the_command_line_shows_them(works, world, heard_by, places):
     report = json.loads(works("evaluate", world.runs / "tones_tags", *places, "--format", "json"))
     assert {row["label"] for row in report["labels"]} == {"do", "mi", "sol"}
     assert "any number at once" in works("info", world.runs / "tones_tags")
-    events = works("transcribe", world.recording(), *heard_by("events"), "--format", "textgrid")
+    events = works("label", world.recording(), *heard_by("events"), "--format", "textgrid")
     assert 'class = "IntervalTier"' in events
+    assert "accuracy" in works("evaluate", world.runs / "tones_events", *places)
 
 
 def test_labels_of_one_split_only(world, tmp_path, fails):
@@ -201,3 +185,10 @@ def test_only_labels_can_be_several(world):
 def test_labels_are_parted_by_commas(labels):
     vocabulary = Vocabulary((), "label", several=True)
     assert vocabulary.split(" , ".join(labels)) == list(dict.fromkeys(" ".join(label.split()) for label in labels))
+
+
+def test_an_audit_of_what_was_prepared_knows_its_labels(works, prepared, tmp_path):
+    for task in ("tags", "regress"):
+        folder = prepared(task).folder
+        report = json.loads(works("audit", folder, "--output", tmp_path / task, "--format", "json"))
+        assert not [finding for finding in report["findings"] if finding["severity"] == "error"]

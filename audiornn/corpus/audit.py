@@ -6,6 +6,7 @@ frames than symbols); `--skip-bad` leaves those out and counts them. Warnings ar
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import unicodedata
@@ -104,22 +105,22 @@ class Corpus:
         measured: of every utterance, in the order of `SPLITS`.
         problems: by utterance id, why it cannot be used at all: unreadable, impossible by CTC, no label.
         task: transcribe, classify, label or regress.
-        several: whether a classified recording may have several labels, or none.
         symbols: the symbols of a text, by the recipe's rules.
         sample_rate: Hz, of the features; 0 where no recipe says.
         shared_speakers: whether the recipe allows a speaker in two splits.
         made_dir: where the recipe's own makings lie, whose sound is as it was made.
+        several: whether a classified recording may have several labels, or none.
     """
 
     splits: Mapping[str, Sequence[Utterance]]
     measured: Measured
     problems: Mapping[str, str] = field(default_factory=dict)
     task: str = "transcribe"
-    several: bool = False
     symbols: Callable[[str], Sequence[str]] = list
     sample_rate: int = 0
     shared_speakers: bool = False
     made_dir: Path | None = None
+    several: bool = False
 
     @property
     def utterances(self) -> list[Utterance]:
@@ -205,7 +206,7 @@ def audit_source(
     Raises:
         CorpusError: there is nothing to audit, or a list cannot be read.
     """
-    splits, task, left_out = _source_splits(source)
+    splits, task, several, left_out = _source_splits(source)
     everything = [u for split in SPLITS for u in splits.get(split, ())]
     n_done = 0
 
@@ -215,38 +216,43 @@ def audit_source(
         progress(n_done, len(everything))
 
     measured, problems = measure_recordings(everything, n_jobs=n_jobs, progress=advance)
-    vocabulary = Vocabulary((), "label" if task == "classify" else "character")
+    vocabulary = Vocabulary((), "label" if task == "classify" else "character", several=several)
     for utterance, row in zip(everything, measured.rows, strict=True):
         if utterance.id not in problems and (problem := _target_problem(utterance, row, task, vocabulary)):
             problems[utterance.id] = problem
-    corpus = Corpus(splits, measured, problems, task, symbols=vocabulary.split)
+    corpus = Corpus(splits, measured, problems, task, vocabulary.split, several=several)
     return audit(corpus), corpus, left_out
 
 
 def _source_splits(
     source: Path,
-) -> tuple[dict[str, list[Utterance]], str, tuple[tuple[str, str], ...]]:
+) -> tuple[dict[str, list[Utterance]], str, bool, tuple[tuple[str, str], ...]]:
+    """Utterances by split, the task, whether labels are several, and the files that no label names."""
     if source.is_dir() and (source / "train.jsonl").is_file():
         splits = {s: read_manifest(file) for s in SPLITS if (file := source / f"{s}.jsonl").is_file()}
+        if (source / "prepared.json").is_file():
+            recipe = json.loads((source / "prepared.json").read_text(encoding="utf-8"))["recipe"]
+            return splits, recipe["task"], recipe["vocabulary"].get("several", False), ()
         texts = {u.text for utterances in splits.values() for u in utterances}
         n = sum(map(len, splits.values()))
         segments = any(u.segments for utterances in splits.values() for u in utterances)
         few = len(texts) <= max(2, n // 10)
-        return splits, "label" if segments and few and texts == {""} else "classify" if few else "transcribe", ()
+        task = "label" if segments and few and texts == {""} else "classify" if few else "transcribe"
+        return splits, task, False, ()
     collection = read_collection(source)
     splits = {split: [] for split in SPLITS}
     for utterance in collection.utterances:
         splits[collection.splits.get(utterance.id, "train")].append(utterance)
-    return splits, collection.task, collection.left_out
+    return splits, collection.task, False, collection.left_out
 
 
 def _target_problem(utterance: Utterance, row: Any, task: str, vocabulary: Vocabulary) -> str:
     """Why no network could learn an utterance, by the shortest frames in use: 10 ms."""
-    if task == "label":
+    if task in ("label", "regress"):
         return ""
     symbols = vocabulary.split(utterance.text)
     if task == "classify":
-        return "" if symbols else "its label is empty"
+        return "" if symbols or vocabulary.several else "its label is empty"
     needed = len(symbols) + sum(a == b for a, b in pairwise(symbols))
     frames = int(row["duration"] * 100) + 1
     return (

@@ -200,6 +200,11 @@ def _without_repeats(reading: Reading) -> list[Entry]:
                 f"{before.where} and {entry.where}: the same recording ({entry.audio.name}) with two texts, "
                 f"{before.text[:60]!r} and {entry.text[:60]!r}; delete the wrong one"
             )
+        if before.segments != entry.segments:
+            raise CorpusError(
+                f"{before.where} and {entry.where}: the same recording ({entry.audio.name}) with other segments; "
+                "delete the wrong ones"
+            )
         if before.split != entry.split:
             raise CorpusError(
                 f"{before.where} and {entry.where}: the same recording ({entry.audio.name}) in {before.split} and "

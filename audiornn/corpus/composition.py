@@ -32,12 +32,12 @@ __all__ = [
     "VERSION",
     "Composition",
     "Word",
-    "active_runs",
     "compose",
     "compose_files",
     "draw_gap",
     "plan_strings",
     "speech_bounds",
+    "word_bounds",
 ]
 
 #: Rises when `compose` makes other samples of the same plan, so that what an older one made is not taken for its work.
@@ -259,32 +259,17 @@ def speech_bounds(waveform: Waveform, sample_rate: int) -> tuple[int, int]:
     Returns:
         First sample, and one past the last; the whole recording where nothing in it stands out.
     """
-    runs, power = active_runs(waveform, sample_rate)
-    if not runs:
-        return 0, len(waveform)
-    begin, end, _, _ = max(runs, key=lambda run: power[run[2] : run[3]].sum())
-    return begin, end
-
-
-def active_runs(waveform: Waveform, sample_rate: int) -> tuple[list[tuple[int, int, int, int]], NDArray[np.float64]]:
-    """Runs of active frames, as `speech_bounds` tells them, and the power above the floor of each active frame.
-
-    Returns:
-        Of each run its first sample, one past its last, its first frame, and one past its last; and (frames,), 0 where
-        a frame is not active.
-    """
     hop = max(1, sample_rate // 100)
     starts = np.arange(0, len(waveform), hop)
     ends = np.minimum(starts + hop * 5 // 2, len(waveform))
     plain, active_plain = _activity(waveform, starts, ends)
     _, active_differences = _activity(np.diff(waveform, prepend=waveform[:1]), starts, ends)
-    is_active = active_plain | active_differences
-    active = np.flatnonzero(is_active)
+    active = np.flatnonzero(active_plain | active_differences)
     if not len(active):
-        return [], np.zeros(len(starts))
+        return 0, len(waveform)
     runs = np.split(active, np.flatnonzero(np.diff(active) > 20) + 1)
-    spans = [(int(starts[run[0]]), int(ends[run[-1]]), int(run[0]), int(run[-1]) + 1) for run in runs]
-    return spans, np.where(is_active, plain, 0.0)
+    run = max(runs, key=lambda run: plain[run].sum())
+    return int(starts[run[0]]), int(ends[run[-1]])
 
 
 def _activity(

@@ -12,13 +12,12 @@ from audiornn.errors import CorpusError
 __all__ = ["corpora_in", "folder_of_plan"]
 
 
-def corpora_in(corpus_dir: Path, names: Mapping[str, Sequence[str]], recipe: str) -> dict[str, Path]:
+def corpora_in(corpus_dir: Path, names: Mapping[str, Sequence[str]]) -> dict[str, Path]:
     """Where each corpus lies below a folder that holds several.
 
     Args:
         corpus_dir: the folder.
         names: of each corpus the names that its folder may have.
-        recipe: what the error calls the recipe.
 
     Raises:
         CorpusError: one is missing.
@@ -30,7 +29,7 @@ def corpora_in(corpus_dir: Path, names: Mapping[str, Sequence[str]], recipe: str
             found[corpus] = folder
     if missing := [" or ".join(folders) for corpus, folders in names.items() if corpus not in found]:
         raise CorpusError(
-            f"{corpus_dir}: holds no folder {', none '.join(missing)}; {recipe} takes the folder in which "
+            f"{corpus_dir}: holds no folder {', none '.join(missing)}; this recipe takes the folder in which "
             f"{', '.join(names)} lie side by side"
         )
     return found

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from audiornn.audio import Waveform, load_audio
-from audiornn.corpus.composition import active_runs
 from audiornn.corpus.manifest import Segment
 from audiornn.corpus.noises import make_noise
 from audiornn.corpus.workers import run_in_workers
@@ -28,11 +28,14 @@ __all__ = ["SPEECH", "Scene", "clean_recordings", "compose_scene", "compose_scen
 
 SPEECH = "speech"
 
+Power = NDArray[np.float64]
+
 _MARGIN = 0.05  # seconds of a recording kept before and after its speech, faded
 _LOUDNESS = -26.0  # dB of full scale: the mean power of a scene's speech where its level is 0
 _LEAST_STRETCH = 0.06  # seconds; less is a click
 _LEAST_SHARE = 0.01  # of the energy of a recording's loudest stretch: less is a breath or somebody next door
-_CLEAN = 25.0  # dB from a recording's floor up to its loudest frame, below which nobody can say where speech ends
+_DEPTH = 10**-2.5  # of the power of a recording's loudest frame: what is 25 dB below it is no more speech
+_CLEAN = 35.0  # dB from a recording's floor up to its loudest frame, lest the floor be taken for speech
 
 
 @dataclass(frozen=True)
@@ -72,21 +75,40 @@ class Scene:
 def speech_stretches(waveform: Waveform, sample_rate: int) -> list[tuple[int, int]]:
     """Where a clean recording is speech, as first sample and one past the last of each stretch.
 
-    A frame of 25 ms is active if its power, or that of its differences, is within 30 dB of the loudest and well above
-    the floor; active frames less than 0.2 s apart belong together, for a stop's closure may be that long. Runs that are
+    A frame of 25 ms is active if its power, or that of its differences, lest fricatives be lost, is within 25 dB of the
+    loudest; active frames less than 0.2 s apart belong together, for a stop's closure may be that long. Runs that are
     too short or too weak to be speech are left out.
     """
-    runs, power = active_runs(waveform, sample_rate)
-    energies = [float(power[first:last].sum()) for _, _, first, last in runs]
+    starts, ends, power, of_differences = _frames(waveform, sample_rate)
+    is_active = (power > power.max() * _DEPTH) | (of_differences > of_differences.max() * _DEPTH)
+    active = np.flatnonzero(is_active)
+    if not len(active):
+        return []
+    runs = np.split(active, np.flatnonzero(np.diff(active) > 20) + 1)
+    energies = [float(power[run].sum()) for run in runs]
+    spans = [(int(starts[run[0]]), int(ends[run[-1]])) for run in runs]
     return [
         (begin, end)
-        for (begin, end, _, _), energy in zip(runs, energies, strict=True)
+        for (begin, end), energy in zip(spans, energies, strict=True)
         if end - begin >= _LEAST_STRETCH * sample_rate and energy >= _LEAST_SHARE * max(energies)
     ]
 
 
+def _frames(waveform: Waveform, sample_rate: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Power, Power]:
+    """First sample and one past the last of frames of 25 ms every 10 ms; their power, and that of the differences."""
+    hop = max(1, sample_rate // 100)
+    starts = np.arange(0, len(waveform), hop)
+    ends = np.minimum(starts + hop * 5 // 2, len(waveform))
+
+    def power(samples: Waveform) -> Power:
+        sums = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
+        return (sums[ends] - sums[starts]) / (ends - starts)
+
+    return starts, ends, power(waveform), power(np.diff(waveform, prepend=waveform[:1]))
+
+
 def clean_recordings(paths: Sequence[Path], sample_rate: int, n_jobs: int = 1) -> list[Path]:
-    """Those recordings that are clean enough to say where their speech is: 25 dB from floor to loudest frame."""
+    """Those recordings that are clean enough to say where their speech is: 35 dB from floor to loudest frame."""
     jobs = [(path, sample_rate) for path in paths]
     clean = dict(run_in_workers(_is_clean, jobs, n_jobs, chunk=64))
     return [path for i, path in enumerate(paths) if clean[i]]
@@ -95,11 +117,9 @@ def clean_recordings(paths: Sequence[Path], sample_rate: int, n_jobs: int = 1) -
 def _is_clean(job: tuple[Path, int]) -> bool:
     path, sample_rate = job
     waveform = load_audio(path, sample_rate)
-    hop = sample_rate // 100
-    frames = np.square(waveform[: len(waveform) // hop * hop].reshape(-1, hop), dtype=np.float64).mean(axis=1)
-    floor, loudest = np.percentile(frames, 10), frames.max(initial=0.0)
-    heard = bool(loudest > max(floor, 1e-12) * 10 ** (_CLEAN / 10))
-    return heard and bool(speech_stretches(waveform, sample_rate))
+    _, _, power, _ = _frames(waveform - waveform.mean(), sample_rate)
+    heard = power.max() > max(np.percentile(power, 10), 1e-12) * 10 ** (_CLEAN / 10)
+    return bool(heard) and bool(speech_stretches(waveform, sample_rate))
 
 
 def compose_scene(scene: Scene) -> tuple[Waveform, tuple[Segment, ...]]:

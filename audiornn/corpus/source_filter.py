@@ -63,11 +63,15 @@ def render_voices(jobs: Sequence[VoiceJob], n_jobs: int = 1) -> None:
 
 
 def render_voice(seed: int) -> Sung:
-    """One utterance of one voice, 0.4 to 3.5 seconds, with noise over it."""
+    """One utterance of one voice, a quarter of a second to three seconds, with noise over it.
+
+    Most are short, and all begin and end with sound: a pitch is hardest to tell where half of a window holds nothing.
+    """
     rng = np.random.default_rng(seed)
-    seconds = rng.uniform(0.4, 1.0) if rng.random() < 0.3 else rng.uniform(1.0, 3.5)
+    seconds = rng.uniform(0.25, 0.9) if rng.random() < 0.7 else rng.uniform(0.9, 3.0)
     n_points = round(seconds * SAMPLE_RATE / HOP)
     voicing, friction, formants, stress = _gestures(n_points, rng)
+    stress = stress * _rise_and_fall(n_points, rng)
     octaves = _intonation(n_points, rng)
     shimmer = 1 + rng.uniform(0, 0.12) * _smooth(n_points, 0.01, rng)
     voice = _harmonics(octaves, voicing * stress * shimmer, formants, rng)
@@ -102,6 +106,14 @@ def _gestures(n_points: int, rng: np.random.Generator) -> tuple[Track, Track, Tr
     widths = (onset, 0.008, glide, glide)
     smoothed = [_smoothed(track, width) for track, width in zip(tracks, widths, strict=True)]
     return smoothed[0], smoothed[1], smoothed[2], smoothed[3]
+
+
+def _rise_and_fall(n_points: int, rng: np.random.Generator) -> Track:
+    """How an utterance begins and dies away, (points,): at full strength where it was cut out of others."""
+    place = np.arange(n_points) * HOP / SAMPLE_RATE
+    rise, fall = (rng.uniform(0.02, 0.15) * (rng.random() < 0.7) for _ in range(2))
+    ends = np.minimum(place / max(rise, 1e-6), (place[-1] - place) / max(fall, 1e-6))
+    return np.asarray(10 ** (-rng.uniform(10, 25) * (1 - np.clip(ends, 0, 1)) / 20))
 
 
 #: Shortest and longest, in seconds; how much voice, and how much noise.

@@ -182,7 +182,7 @@ class GradientReport:
         layers = list(dict.fromkeys(curve.layer for curve in self.curves))
         trainings = list(dict.fromkeys(curve.training for curve in self.curves))
         for curve in self.curves:
-            norms = np.maximum(curve.norms, _LEAST_DRAWN)
+            norms = np.where(np.array(curve.norms) < _LEAST_DRAWN, np.nan, curve.norms)
             axes.semilogy(
                 norms,
                 _STYLES[trainings.index(curve.training) % len(_STYLES)],
@@ -208,6 +208,6 @@ class GradientReport:
         axes.axhline(self.chance, color="0.6", linewidth=1)
         axes.set_xscale("log")
         axes.set_ylim(0, 1.05)
-        axes.set_xlabel("frames of noise after the tone; dotted: predicted from the gradient before training")
+        axes.set_xlabel("frames of noise after the tone (dotted: as predicted)")
         axes.set_ylabel("tones recalled (grey: chance)")
-        axes.legend(fontsize=7, frameon=False)
+        axes.legend(fontsize=7, frameon=False, loc="center right")

@@ -1,10 +1,10 @@
-"""Labels that are independent of each other: precision, recall and F1 of each, and what they come to together.
+"""Several labels of a recording: precision, recall and F1 of each, and what they come to together.
 
-Conventions: a label is said to hold where its probability reaches its threshold. Of its n true places tp are found and
-fp are said wrongly: precision = tp / (tp + fp), recall = tp / n, F1 = 2 tp / (2 tp + fp + fn). Micro F1 pools the
-counts of all labels, macro F1 is the mean of their F1. Average precision asks nothing of a threshold: the mean, over
-the true places in the order of their probability, of the precision there; its mean over labels is mAP. A label without
-a true place has neither F1 nor average precision, and does not count in the means. Places are recordings, or frames.
+Conventions: a label is said to hold where its probability reaches its threshold. Of n recordings that have it tp are
+found, and fp others are said to: precision = tp / (tp + fp), recall = tp / n, F1 = 2 tp / (2 tp + fp + fn). Micro F1
+pools the counts of all labels, macro F1 is the mean of their F1. Average precision asks nothing of a threshold: the
+mean, over the recordings that have the label in the order of their probability, of the precision there; its mean over
+labels is mAP. A label that no recording has gets neither F1 nor average precision, and does not count in the means.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class LabelRow:
     Attributes:
         label: its name.
         threshold: the probability from which it is said to hold.
-        positives: places where it holds.
-        found: of those, places where it is said to hold.
-        wrong: places where it is said to hold and does not.
+        positives: recordings that have it.
+        found: of those, the ones said to have it.
+        wrong: others that are said to have it.
         precision: None where it is never said to hold.
         recall: None where it never holds.
         f1: likewise.
@@ -65,28 +65,24 @@ class SeveralReport:
     Attributes:
         task: the model's.
         split: the split's name, or the manifest's.
-        unit: what a place is: recordings, or frames.
         utterances: how many were listened to.
-        places: recordings or frames.
-        right: places at which all labels are right.
-        accuracy: right / places.
-        interval: of the accuracy, 95 %: Wilson's for recordings, a bootstrap over recordings for frames.
+        right: recordings whose labels are all right.
+        accuracy: right / utterances.
+        interval: of the accuracy, 95 %, Wilson's.
         micro_f1: over all labels together; None where none ever holds.
         micro_interval: 95 %, a bootstrap over recordings.
         macro_f1: the mean over labels.
         macro_interval: likewise.
         mean_average_precision: the mean over labels.
         labels: a row each.
-        errors: wrong decisions; each label at each place is one.
+        errors: wrong decisions; each label of each recording is one.
         reference_length: decisions.
         unreadable: recordings that could not be listened to, with the reason.
     """
 
     task: str
     split: str
-    unit: str
     utterances: int
-    places: int
     right: int
     accuracy: float
     interval: tuple[float, float]
@@ -114,7 +110,7 @@ class SeveralReport:
         """A page for people."""
         low, high = (100 * bound for bound in self.interval)
         lines = [
-            f"all labels right {100 * self.accuracy:.2f} %  ({self.right:,} of {self.places:,} {self.unit}; "
+            f"all labels right {100 * self.accuracy:.2f} %  ({self.right:,} of {self.utterances:,} recordings; "
             f"95 % interval {low:.2f}–{high:.2f})"
         ]
         for name, value, interval in (
@@ -148,7 +144,7 @@ def evaluate_several(
     """Listen to every utterance, and compare what holds with what is said to hold.
 
     Args:
-        recognizer: a model whose labels are independent of each other.
+        recognizer: a classifier whose labels are independent of each other.
         utterances: with their references.
         split: what to call them.
         skip_bad: count unreadable recordings instead of stopping at the first.
@@ -162,19 +158,18 @@ def evaluate_several(
     extract = FeatureExtractor(card.features)
 
     def listen(utterance: Utterance, waveform: Waveform) -> tuple[NDArray[Any], NDArray[Any]]:
-        scores = np.exp(np.atleast_2d(recognizer.log_probs(extract(waveform))))
-        return scores, _truths(card, utterance, len(scores))
+        return np.exp(recognizer.log_probs(extract(waveform))), _truths(card, utterance)
 
     heard, unreadable = hear_all(
         utterances, split, card.features.sample_rate, listen, skip_bad=skip_bad, progress=progress
     )
-    scores = [scores for _, (scores, _) in heard]
-    truths = [truths for _, (_, truths) in heard]
+    scores = np.stack([scores for _, (scores, _) in heard])
+    truths = np.stack([truths for _, (_, truths) in heard])
     return _report(card, split, scores, truths, unreadable)
 
 
 def average_precision(scores: NDArray[Any], truths: NDArray[np.bool_]) -> float:
-    """Σ (recall step) · precision over the thresholds there are, both (places,); NaN where nothing is true."""
+    """Σ (recall step) · precision over the thresholds there are, both (n,); NaN where nothing is true."""
     order = np.argsort(-scores, kind="stable")
     found = np.cumsum(truths[order])
     last_of_ties = np.flatnonzero(np.diff(scores[order], append=-np.inf))
@@ -209,42 +204,27 @@ def choose_thresholds(
     pairs = [(np.atleast_2d(log_probs), np.atleast_2d(targets)) for log_probs, targets in said]
     scores = np.exp(np.concatenate([log_probs for log_probs, _ in pairs]))
     truths = np.concatenate([targets for _, targets in pairs]) > 0.5
-    return {label: round(best_threshold(scores[:, i], truths[:, i]), 6) for i, label in enumerate(labels)}
+    best = (best_threshold(scores[:, i], truths[:, i]) for i in range(len(labels)))
+    return {label: min(1.0, max(1e-6, round(least, 6))) for label, least in zip(labels, best, strict=True)}
 
 
-def _truths(card: ModelCard, utterance: Utterance, n_places: int) -> NDArray[np.bool_]:
-    """What holds at each place, (places, labels)."""
-    vocabulary = card.vocabulary
-    truths = np.zeros((n_places, len(vocabulary)), bool)
+def _truths(card: ModelCard, utterance: Utterance) -> NDArray[np.bool_]:
+    """Which labels a recording has, (labels,)."""
     try:
-        if card.task == "classify":
-            truths[:, vocabulary.encode(utterance.text)] = True
-        centres = card.output_seconds * np.arange(n_places)
-        for segment in utterance.segments if card.task == "label" else ():
-            truths[(centres >= segment.start) & (centres < segment.end), vocabulary.encode(segment.label)[0]] = True
+        return np.isin(np.arange(len(card.vocabulary)), card.vocabulary.encode(utterance.text))
     except CorpusError as error:
         raise CorpusError(f"{utterance.id}: {error}") from None
-    return truths
 
 
 def _report(
-    card: ModelCard,
-    split: str,
-    all_scores: Sequence[NDArray[Any]],
-    all_truths: Sequence[NDArray[np.bool_]],
-    unreadable: tuple[str, ...],
+    card: ModelCard, split: str, scores: NDArray[Any], truths: NDArray[np.bool_], unreadable: tuple[str, ...]
 ) -> SeveralReport:
+    """The report on scores and truths, both (recordings, labels)."""
     symbols = card.vocabulary.symbols
     thresholds = np.array([card.thresholds.get(label, 0.5) for label in symbols])
-    scores, truths = np.concatenate(all_scores), np.concatenate(all_truths)
-    # Of each recording: true, found and wrong places of each label, places that are right, and places, (recordings, …).
-    counts = []
-    for of_one, true in zip(all_scores, all_truths, strict=True):
-        said = of_one >= thresholds
-        right = (said == true).all(axis=1).sum()
-        counts.append([true.sum(0), (said & true).sum(0), (said & ~true).sum(0), *_columns(right, len(true), symbols)])
-    table = np.array(counts)  # (recordings, 5, labels)
-    total = table.sum(axis=0)
+    said = scores >= thresholds
+    counts = np.stack([truths, said & truths, said & ~truths], axis=1).astype(np.int64)  # (recordings, 3, labels)
+    total = counts.sum(axis=0)
     precisions = [average_precision(scores[:, i], truths[:, i]) for i in range(len(symbols))]
     rows = tuple(
         LabelRow(
@@ -259,43 +239,34 @@ def _report(
             None if math.isnan(precisions[i]) else precisions[i],
         )
         for i, label in enumerate(symbols)
-        for true, found, wrong in [total[:3, i]]
+        for true, found, wrong in [total[:, i]]
     )
-    n_right, n_places = int(total[3, 0]), int(total[4, 0])
-    drawn = _bootstrap(table)
-    intervals = [_interval([_f1s(t)[k] for t in drawn]) for k in (0, 1)]
-    of_frames = card.task == "label"
-    known = [p for p in precisions if not math.isnan(p)]
+    drawn = [_f1s(resampled) for resampled in _bootstrap(counts)]
     micro, macro = _f1s(total)
-    accuracy_interval = _interval([t[3, 0] / t[4, 0] for t in drawn]) if of_frames else None
+    known = [p for p in precisions if not math.isnan(p)]
+    n, n_right = len(truths), int((said == truths).all(axis=1).sum())
     return SeveralReport(
         task=card.task,
         split=split,
-        unit="frames" if of_frames else "recordings",
-        utterances=len(table),
-        places=n_places,
+        utterances=n,
         right=n_right,
-        accuracy=n_right / n_places,
-        interval=accuracy_interval or wilson_interval(n_right, n_places),
+        accuracy=n_right / n,
+        interval=wilson_interval(n_right, n),
         micro_f1=None if math.isnan(micro) else micro,
-        micro_interval=intervals[0],
+        micro_interval=_interval([f1 for f1, _ in drawn]),
         macro_f1=None if math.isnan(macro) else macro,
-        macro_interval=intervals[1],
+        macro_interval=_interval([f1 for _, f1 in drawn]),
         mean_average_precision=sum(known) / len(known) if known else None,
         labels=rows,
-        errors=int((total[0] - total[1] + total[2]).sum()),
-        reference_length=n_places * len(symbols),
+        errors=int((said != truths).sum()),
+        reference_length=truths.size,
         unreadable=unreadable,
     )
 
 
-def _columns(right: int, places: int, symbols: Sequence[str]) -> list[NDArray[np.int64]]:
-    return [np.full(len(symbols), right), np.full(len(symbols), places)]
-
-
 def _f1s(total: NDArray[np.int64]) -> tuple[float, float]:
-    """Micro and macro F1 of counts (5, labels); NaN where no label holds."""
-    true, found, wrong = total[:3]
+    """Micro and macro F1 of counts (3, labels); NaN where no label holds."""
+    true, found, wrong = total
     present = true > 0
     if not present.any():
         return math.nan, math.nan
@@ -303,11 +274,11 @@ def _f1s(total: NDArray[np.int64]) -> tuple[float, float]:
     return float(micro), float((2 * found[present] / (true + found + wrong)[present]).mean())
 
 
-def _bootstrap(table: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+def _bootstrap(counts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Totals of recordings drawn anew."""
     rng = np.random.default_rng(0)
-    n = len(table)
-    return [np.tensordot(np.bincount(rng.integers(0, n, n), minlength=n), table, axes=1) for _ in range(_RESAMPLES)]
+    n = len(counts)
+    return [np.tensordot(np.bincount(rng.integers(0, n, n), minlength=n), counts, axes=1) for _ in range(_RESAMPLES)]
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float] | None:

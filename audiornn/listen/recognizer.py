@@ -408,8 +408,8 @@ class Recognizer:
     ) -> Tracks:
         """Values over time of a recording, by a model that regresses; arguments and errors are those of `transcribe`.
 
-        >>> tracks = model.track("speech.wav")
-        >>> tracks.names, tracks.points[50]
+        >>> tracks = model.track("speech.wav")  # doctest: +SKIP
+        >>> tracks.names, tracks.points[50]  # doctest: +SKIP
         (('log2_f0', 'voicing'), TrackPoint(time=0.5, values=(6.9..., 0.98...)))
 
         Raises:

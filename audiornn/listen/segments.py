@@ -144,13 +144,11 @@ def labels_of(card: ModelCard) -> tuple[str, ...]:
 
 
 def settings_of(card: ModelCard) -> SegmentSettings:
-    """How a model file wants its tracks read; until it says how, by the thresholds that training chose, if any.
+    """How a model file wants its tracks read.
 
     Raises:
         ModelFileError: what it says is no `SegmentSettings`.
     """
-    if not card.segments:
-        return SegmentSettings(rules={label: LabelRule(least, least) for label, least in card.thresholds.items()})
     try:
         return SegmentSettings.from_json(card.segments, labels_of(card))
     except SettingsError as error:

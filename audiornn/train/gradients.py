@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from audiornn.evaluate.gradient_report import GradientCurve
 from audiornn.recipe import Recipe
 from audiornn.train.checkpoint import load_checkpoint
 from audiornn.train.dataset import Batch, Dataset
-from audiornn.train.loop import learning_rate, losses_and_gradients, untrained_network
+from audiornn.train.loop import learning_rate, losses_and_gradients, train_and_dev, untrained_network
 from audiornn.train.losses import utterance_losses
 from audiornn.train.network import BidirectionalLayer, Network, reverse_within_length
 from audiornn.train.parallel import Workers, n_workers
@@ -46,8 +45,8 @@ def cells_compared(
         n_steps: of training, by the recipe's settings; once with clipping, and once without.
         report: takes a line of text for each training.
     """
-    train_set = Dataset(prepared, "train", recipe, prepared.vocabulary)
-    batch = longest_utterances(Dataset(prepared, "dev", recipe, prepared.vocabulary), train_set)
+    train_set, dev_set = train_and_dev(prepared, recipe)
+    batch = longest_utterances(dev_set, train_set)
     for cell in ("rnn", "lstm", "gru"):
         model = replace(
             recipe.model, cell=cell, bidirectional=False, memory=0 if cell == "rnn" else recipe.model.memory
@@ -55,12 +54,12 @@ def cells_compared(
         name = f"rnn {model.activation}" if cell == "rnn" else cell
         tried = replace(recipe, model=model)
         network = untrained_network(tried, train_set, len(prepared.vocabulary))
-        yield replace(layer_curves(network, batch, recipe.task)[-1], layer=name, training="none")
+        yield replace(layer_curves(network, batch, recipe)[-1], layer=name, training="before")
         for how, clip_norm in (("clipped", recipe.training.clip_norm), ("not clipped", math.inf)):
             network = untrained_network(tried, train_set, len(prepared.vocabulary))
             report(f"{name}: {n_steps} steps of training, {how}")
             loss, clipped, longest = _train(network, train_set, n_steps, clip_norm)
-            curve = layer_curves(network, batch, recipe.task)[-1]
+            curve = layer_curves(network, batch, recipe)[-1]
             training = f"{n_steps} steps, {how}"
             yield replace(curve, layer=name, training=training, loss=loss, clipped=clipped, longest=longest)
 
@@ -71,16 +70,16 @@ def run_curves(run: Path, prepared: Prepared, recipe: Recipe) -> list[GradientCu
     Raises:
         TrainingError: the run holds no weights, or those of another preparation.
     """
-    train_set = Dataset(prepared, "train", recipe, prepared.vocabulary)
+    train_set, dev_set = train_and_dev(prepared, recipe)
     tensors, state = load_checkpoint(run / "best.safetensors")
     if state["digests"] != dict(prepared.digests):
         raise TrainingError(f"{run}: was trained on another preparation of {recipe.name}; prepare it as before")
     network = untrained_network(recipe, train_set, len(prepared.vocabulary))
     network.load_state_dict(tensors)
-    batch = longest_utterances(Dataset(prepared, "dev", recipe, prepared.vocabulary), train_set)
+    batch = longest_utterances(dev_set, train_set)
     return [
         replace(curve, layer=f"{recipe.model.cell} {curve.layer}", training="trained")
-        for curve in layer_curves(network, batch, recipe.task)
+        for curve in layer_curves(network, batch, recipe)
     ]
 
 
@@ -90,13 +89,13 @@ def longest_utterances(*datasets: Dataset) -> Batch:
     return dataset.batch(np.argsort(dataset.lengths, kind="stable")[-N_UTTERANCES:])
 
 
-def layer_curves(network: Network, batch: Batch, task: Any) -> list[GradientCurve]:
+def layer_curves(network: Network, batch: Batch, recipe: Recipe) -> list[GradientCurve]:
     """A curve for every recurrent layer and direction of a network, the last layer last.
 
     Args:
         network: as it is; dropout rests.
         batch: of real utterances with their targets.
-        task: the network's.
+        recipe: the network's.
     """
     network.eval()
     inputs: list[Tensor] = []
@@ -107,7 +106,8 @@ def layer_curves(network: Network, batch: Batch, task: Any) -> list[GradientCurv
         for hook in hooks:
             hook.remove()
     scale = getattr(network, "track_scale", None)
-    losses = utterance_losses(network.head(outputs[-1], lengths), lengths, batch, task, scale=scale)
+    log_probs, pooling = network.head(outputs[-1], lengths), recipe.spotting.pooling
+    losses = utterance_losses(log_probs, lengths, batch, recipe.task, scale=scale, pooling=pooling)
     asked = torch.autograd.grad(losses.sum(), outputs)
     curves = []
     for i, (layer, x, g) in enumerate(zip(network.layers, inputs, asked, strict=True), start=1):

@@ -45,12 +45,20 @@ from audiornn.train.export import write_model_file
 from audiornn.train.losses import utterance_losses
 from audiornn.train.mining import Mined, list_doubtful, mine
 from audiornn.train.network import Network
-from audiornn.train.parallel import Workers, n_workers
+from audiornn.train.parallel import Workers, fast_in_bf16, n_workers
 from audiornn.train.placing import PlacedWords
 from audiornn.train.spot_score import answers_of, spotting_of
 from audiornn.train.weight_noise import noisy_weights
 
-__all__ = ["DevScore", "Interrupted", "learning_rate", "losses_and_gradients", "train", "untrained_network"]
+__all__ = [
+    "DevScore",
+    "Interrupted",
+    "learning_rate",
+    "losses_and_gradients",
+    "train",
+    "train_and_dev",
+    "untrained_network",
+]
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
@@ -115,10 +123,7 @@ def train(
     """
     settings = recipe.training
     device = choose_device(settings.device)
-    kind = PlacedWords if recipe.task == "spot" else Dataset
-    train_set = kind(prepared, "train", recipe, prepared.vocabulary)
-    dev_set = kind(prepared, "dev", recipe, prepared.vocabulary)
-
+    train_set, dev_set = train_and_dev(prepared, recipe)
     network = untrained_network(recipe, train_set, len(prepared.vocabulary)).to(device)
     averaged = copy.deepcopy(network)
     names = {parameter: name for name, parameter in network.named_parameters()}
@@ -130,6 +135,7 @@ def train(
         "step": 0,
         "digests": dict(prepared.digests),
         "workers": n_workers(settings.threads, settings.batch_size, device),  # a resumed run sums in the same order
+        "bf16": settings.precision == "bf16" and fast_in_bf16(device),
         "best": None,  # [error rate, loss, epoch]
         "loss_sum": 0.0,
         "frames": 0,
@@ -164,12 +170,18 @@ def train(
     )
     if recipe.augment.noise_label and not len(train_set.noise):
         report(f"augment.noise_label: nothing is labelled {recipe.augment.noise_label!r}; all noise is synthetic")
+    if settings.precision == "bf16" and not state["bf16"]:
+        report(f"training.precision = 'bf16': the {device.type.upper()} here would only imitate it; float32 instead")
     if recipe.task == "transcribe":
         report(
             f"CTC: no impossible targets; the tightest has {train_set.frames_to_spare():.1f} frames for each it needs"
         )
     save()
-    with Workers(state["workers"]) as workers, interruptible() as interrupted, scalar_writer(run_dir) as write_scalars:
+    with (
+        Workers(state["workers"], bf16=state["bf16"]) as workers,
+        interruptible() as interrupted,
+        scalar_writer(run_dir) as write_scalars,
+    ):
         while state["step"] < n_steps and not state["finished"]:
             epoch, first = divmod(state["step"], n_batches)
             if isinstance(train_set, PlacedWords):
@@ -272,12 +284,20 @@ def train(
         card = calibrate(card, heard(network.cpu(), dev_set))
     if recipe.vocabulary.several and len(dev_set):
         said = ((each.log_probs, dev_set.target(i)) for i, each in enumerate(heard(network.cpu(), dev_set)))
-        card = replace(card, thresholds=choose_thresholds(prepared.vocabulary.symbols, said))
+        thresholds = choose_thresholds(prepared.vocabulary.symbols, said)
+        rules = {"labels": {label: {"onset": least, "offset": least} for label, least in thresholds.items()}}
+        card = replace(card, segments=rules) if recipe.task == "label" else replace(card, thresholds=thresholds)
     if isinstance(train_set, PlacedWords):
         card = with_thresholds(card, network, dev_set if len(dev_set) else train_set, settings, report)
         list_doubtful(train_set, Mined.from_json(state["mined"]), run_dir, report)
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
+
+
+def train_and_dev(prepared: Prepared, recipe: Recipe) -> tuple[Dataset, Dataset]:
+    """The splits that training sees."""
+    kind = PlacedWords if recipe.task == "spot" else Dataset
+    return kind(prepared, "train", recipe, prepared.vocabulary), kind(prepared, "dev", recipe, prepared.vocabulary)
 
 
 def losses_and_gradients(workers: Workers, network: Network, batch: Batch, recipe: Recipe, step: int) -> torch.Tensor:
@@ -293,7 +313,6 @@ def losses_and_gradients(workers: Workers, network: Network, batch: Batch, recip
             smoothing=settings.label_smoothing,
             middle_ctc=settings.middle_ctc,
             pooling=recipe.spotting.pooling,
-            bf16=settings.precision == "bf16",
         )
 
 

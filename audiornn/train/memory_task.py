@@ -30,7 +30,7 @@ BATCH_SIZE = 32
 LEARNING_RATE = 3e-3
 CLIP_NORM = 1.0
 N_ASKED = 256  # tones, afresh, once training is over
-_SOLVED = 5  # batches in a row without an error
+_SOLVED = 10  # batches in a row without an error
 
 
 class Sounds:
@@ -119,14 +119,16 @@ def recalls(model: NetworkSettings, sounds: Sounds, lag: int, n_steps: int, seed
     network, rng = _network(model, sounds, seed), np.random.default_rng(seed)
     optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
     right_in_a_row = step = 0
-    while step < n_steps and right_in_a_row < _SOLVED:
+    while step < n_steps:
         features, tones = sounds.batch(lag, BATCH_SIZE, rng)
         log_probs = _answers(network, features)
+        right_in_a_row = right_in_a_row + 1 if bool((log_probs.argmax(dim=1) == tones).all()) else 0
+        if right_in_a_row == _SOLVED:
+            break  # before the step that might undo it: over a thousand frames a small one moves much
         optimiser.zero_grad()
         nn.functional.nll_loss(log_probs, tones).backward()
         nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
         optimiser.step()
-        right_in_a_row = right_in_a_row + 1 if bool((log_probs.argmax(dim=1) == tones).all()) else 0
         step += 1
     with torch.no_grad():
         features, tones = sounds.batch(lag, N_ASKED, rng)

@@ -21,7 +21,7 @@ from audiornn.train.dataset import Batch
 from audiornn.train.losses import utterance_losses
 from audiornn.train.network import Network
 
-__all__ = ["Workers", "n_workers"]
+__all__ = ["Workers", "fast_in_bf16", "n_workers"]
 
 _LEAST_PART = 4  # utterances; smaller parts waste more than another core brings
 
@@ -37,11 +37,24 @@ def n_workers(threads: int, batch_size: int, device: torch.device) -> int:
     return threads or max(1, min(n_cores, batch_size // _LEAST_PART))
 
 
-class Workers:
-    """Threads of one core each, for the time of a `with`; PyTorch's own threads rest meanwhile."""
+def fast_in_bf16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 rather than imitating it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
-    def __init__(self, n: int) -> None:
+
+class Workers:
+    """Threads of one core each, for the time of a `with`; PyTorch's own threads rest meanwhile.
+
+    Args:
+        n: how many.
+        bf16: whether networks compute in bfloat16; weights, losses and their sums stay float32.
+    """
+
+    def __init__(self, n: int, *, bf16: bool = False) -> None:
         self.n = n
+        self.bf16 = bf16
         self._pool = ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(1,))
 
     def __enter__(self) -> Workers:
@@ -68,7 +81,6 @@ class Workers:
         *,
         smoothing: float = 0.0,
         middle_ctc: float = 0.0,
-        bf16: bool = False,
         pooling: str = "mean",
     ) -> Tensor:
         """Compute a batch's losses, and put the gradients of their mean into the network's parameters.
@@ -79,7 +91,6 @@ class Workers:
             task: the network's.
             seed: of dropout.
             smoothing: of a class' target.
-            bf16: whether the network computes in bfloat16; weights, losses and their sum stay float32.
             middle_ctc: share of the loss that the middle layer's output counts for.
             pooling: of a keyword's frames.
 
@@ -93,7 +104,7 @@ class Workers:
         def compute(part: int) -> tuple[Tensor, Sequence[Tensor]]:
             rows = batch.rows(part, n_parts)
             generator = torch.Generator(rows.features.device).manual_seed(seed * n_parts + part)
-            with torch.autocast(rows.features.device.type, torch.bfloat16, enabled=bf16):
+            with torch.autocast(rows.features.device.type, torch.bfloat16, enabled=self.bf16):
                 layers, output_lengths = network.layer_outputs(rows.features, rows.feature_lengths, generator)
                 log_probs = network.head(layers[-1], output_lengths, generator)
                 early = network.head(layers[len(layers) // 2 - 1], output_lengths, generator) if middle_ctc else None

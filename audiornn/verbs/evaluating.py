@@ -61,10 +61,10 @@ def evaluate(
             recognizer, path, utterances, name, data, look_aheads, skip_bad, output_format, tune=tune, **spotting
         )
 
-    if recognizer.card.task == "regress" or recognizer.card.vocabulary.several:
+    if recognizer.card.task == "regress" or (recognizer.card.task == "classify" and recognizer.card.vocabulary.several):
         if look_aheads or against is not None:
             raise SettingsError("--look-ahead and --against compare error rates, which this model's task has not")
-        return _evaluate_places(recognizer, path, utterances, name, skip_bad, output_format)
+        return _evaluate_by_task(recognizer, path, utterances, name, skip_bad, output_format)
 
     def listen(look_ahead: float | None) -> Report:
         with progress_bar("listening", "recording") as progress:
@@ -108,10 +108,10 @@ def evaluate(
     return PARTIAL_FAILURE if report.unreadable else 0
 
 
-def _evaluate_places(
+def _evaluate_by_task(
     recognizer: Recognizer, path: Path, utterances: Any, name: str, skip_bad: bool, output_format: str
 ) -> int:
-    """`audiornn evaluate` of labels that are independent of each other, or of values over time."""
+    """`audiornn evaluate` of several labels a recording, or of values over time."""
     with progress_bar("listening", "recording") as progress:
         done = iter(range(1, len(utterances) + 1))
         report = report_on(

@@ -15,7 +15,7 @@ from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, SecondsHeard, n_co
 if TYPE_CHECKING:
     from audiornn.listen.folders import Recording
     from audiornn.listen.recognizer import Recognizer
-    from audiornn.listen.results import Result
+    from audiornn.listen.results import Alignment, Result
 
 __all__ = ["align", "track", "transcribe", "write_results"]
 
@@ -58,8 +58,11 @@ def align(
     threads: int | None,
     output_dir: Path | None,
     output_format: str,
+    explain: Path | None = None,
 ) -> int:
     """`audiornn align`: when each word of a known text is said."""
+    if manifest is not None and explain is not None:
+        raise SettingsError("--explain draws one recording: name it and its --text")
     if manifest is not None:
         if files or text is not None:
             raise SettingsError("a --manifest names its own recordings and texts; leave out FILE and --text")
@@ -75,7 +78,10 @@ def align(
     recognizer, path = load(model, runs)
 
     def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
-        return recognizer.align(recording.path, texts[recording.path], channel=channel)
+        alignment = recognizer.align(recording.path, texts[recording.path], channel=channel)
+        if explain is not None:
+            _draw_alignment(recognizer, recording.path, alignment, explain, channel)
+        return alignment
 
     return write_results(listen, "aligned", files, recognizer, path, threads, output_dir, output_format)
 
@@ -136,6 +142,18 @@ def track(
         say(f"{output_dir}: {len(recordings) - n_failed:,} files written")
     n_bad = n_failed + len(empty)
     return 0 if not n_bad else FAILURE if n_bad == len(recordings) + len(empty) else PARTIAL_FAILURE
+
+
+def _draw_alignment(
+    recognizer: Recognizer, file: str, alignment: Alignment, picture: Path, channel: int | None
+) -> None:
+    from audiornn.audio import load_audio
+    from audiornn.evaluate.alignment_picture import draw_alignment
+
+    settings = recognizer.card.features
+    waveform = load_audio(file, settings.sample_rate, channel=channel)
+    draw_alignment(picture, waveform, settings, alignment, title=f"{Path(file).name}: {alignment.text}")
+    say(f"{picture}: the recording's spectrum, its words and their symbols")
 
 
 def write_results(

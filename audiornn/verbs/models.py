@@ -24,7 +24,7 @@ def report_on(recognizer: Recognizer, utterances: Any, split: str, **options: An
 
     if recognizer.card.task == "regress":
         return evaluate_tracks(recognizer, utterances, split, **options)
-    if recognizer.card.vocabulary.several:
+    if recognizer.card.task == "classify" and recognizer.card.vocabulary.several:
         return evaluate_several(recognizer, utterances, split, **options)
     return evaluate(recognizer, utterances, split, **options)
 

@@ -11,16 +11,15 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from pathlib import Path
 
 from audiornn.corpus.composition import VERSION, Composition, Word, compose_files, plan_strings
+from audiornn.corpus.made_recordings import corpora_in
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError
 from audiornn.files import write_atomically
 from audiornn.recipe import Recipe, load_recipe, packaged_recipes
 
-UNKNOWN = "<unk>"
 DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 
 #: Each corpus' folder may have its own name or its recipe's.
@@ -67,11 +66,11 @@ def prepare(
             f"corpus.strings = {strings} must be at least 1, corpus.dev_strings = {dev_strings} not below 0, "
             f"corpus.fsdd_share = {fsdd_share} in 0…1"
         )
-    folders = _folders(corpus_dir)
+    folders = corpora_in(corpus_dir, FOLDERS)
     test = _read_strings(folders["connected_digits"])
     commands = _recipe("speechcommands", "corpus.words=all").prepare(folders["speech_commands"])
     fsdd = _recipe("digits", f"corpus.held_out={held_out}").prepare(folders["fsdd"])
-    an4 = _recipe("an4").prepare(folders["an4"])
+    an4 = _recipe("an4", "corpus.cut=strings").prepare(folders["an4"])
     words = {
         "train/fsdd": fsdd["train"] + fsdd["dev"],  # that recipe's own dev takes are of its training speakers
         "train/speech_commands": commands["train"],
@@ -102,21 +101,6 @@ def prepare(
     }
 
 
-def _folders(corpus_dir: Path) -> dict[str, Path]:
-    """Where each corpus lies."""
-    found = {}
-    for corpus, names in FOLDERS.items():
-        folder = next((corpus_dir / name for name in names if (corpus_dir / name).is_dir()), None)
-        if folder is not None:
-            found[corpus] = folder
-    if missing := [" or ".join(names) for corpus, names in FOLDERS.items() if corpus not in found]:
-        raise CorpusError(
-            f"{corpus_dir}: holds no folder {', none '.join(missing)}; this recipe takes the folder in which "
-            f"{', '.join(FOLDERS)} lie side by side"
-        )
-    return found
-
-
 def _recipe(name: str, *overrides: str) -> Recipe:
     """A corpus' own recipe, which knows its layout and its splits."""
     return load_recipe(packaged_recipes() / name, overrides)
@@ -133,17 +117,8 @@ def _by_speaker(utterances: Iterable[Utterance], corpus: str) -> dict[str, list[
 
 
 def _said(utterances: Iterable[Utterance]) -> list[Utterance]:
-    """AN4's utterances with a digit in them; what stands between digits and is none becomes one `UNKNOWN`."""
-    return [
-        dataclasses.replace(u, id=f"an4/{u.id}", speaker=f"an4/{u.speaker}", text=" ".join(words))
-        for u in utterances
-        if len(words := _digits_and_others(u.text)) > 1 and set(words) != {UNKNOWN}
-    ]
-
-
-def _digits_and_others(text: str) -> list[str]:
-    words = (word if word in DIGITS else UNKNOWN for word in text.split())
-    return [word for word, run in groupby(words) for _ in (range(1) if word == UNKNOWN else run)]
+    """AN4's strings, under its name."""
+    return [dataclasses.replace(u, id=f"an4/{u.id}", speaker=f"an4/{u.speaker}") for u in utterances]
 
 
 def _read_strings(folder: Path) -> list[Utterance]:

@@ -1,15 +1,24 @@
 """The Free Spoken Digit Dataset: 3,000 recordings of ten digits by six speakers, `<digit>_<speaker>_<take>.wav`."""
 
+import dataclasses
 from pathlib import Path
 
 from audiornn.corpus.download import Archive, fetch
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError, nearest
+from audiornn.recipe import load_recipe, packaged_recipes
 
 TEST_TAKES = range(5)  # the corpus' own split
 DEV_TAKES = range(5, 8)
 
 N_RECORDINGS = 3000
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+#: Other corpora in which digits are said: each folder's possible names, and what its own recipe is to give.
+OTHERS = {
+    "speechcommands": (("speech_commands", "speechcommands"), "corpus.words=all"),
+    "an4": (("an4",), "corpus.cut=digits"),
+}
 
 # Without a checksum: GitHub makes this file anew whenever it is asked for, and promises its contents but not its bytes
 # (docs.github.com, "Downloading source code archives"). Zip has a checksum a file, and `obtain` counts them.
@@ -35,13 +44,14 @@ def obtain(corpus_dir: Path, *, jobs: int) -> Path:
     return folder
 
 
-def prepare(corpus_dir: Path, *, held_out: str = "") -> dict[str, list[Utterance]]:
+def prepare(corpus_dir: Path, *, held_out: str = "", others: str = "") -> dict[str, list[Utterance]]:
     """The official split, or all recordings of one speaker as the test.
 
     Args:
         corpus_dir: holds `recordings/`.
         held_out: the speaker to hold out; none gives the official split, takes 0 to 4, which shares its speakers with
             training.
+        others: a folder with `speech_commands/`, `an4/` or both, whose speakers' digits training learns from, too.
 
     Expected output of prep, official split: 2,520 train, 180 dev, 300 test utterances by 6 speakers, 10 labels.
     """
@@ -61,7 +71,26 @@ def prepare(corpus_dir: Path, *, held_out: str = "") -> dict[str, list[Utterance
         take = int(utterance.id.rsplit("_", 1)[1])
         is_test = utterance.speaker == held_out if held_out else take in TEST_TAKES
         splits["test" if is_test else "dev" if take in DEV_TAKES else "train"].append(utterance)
+    if others:
+        splits["train"] += _digits_of_others(Path(others).expanduser())
     return splits
+
+
+def _digits_of_others(folder: Path) -> list[Utterance]:
+    """Digits that the training speakers of other corpora say: single words, and words cut out of sentences."""
+    found = []
+    for recipe, (names, override) in OTHERS.items():
+        corpus_dir = next((folder / name for name in names if (folder / name).is_dir()), None)
+        if corpus_dir is None:
+            continue
+        for utterance in load_recipe(packaged_recipes() / recipe, [override]).prepare(corpus_dir)["train"]:
+            if (word := utterance.text.lower()) in WORDS:
+                new = {"id": f"{recipe}/{utterance.id}", "speaker": f"{recipe}/{utterance.speaker}"}
+                found.append(dataclasses.replace(utterance, text=str(WORDS.index(word)), **new))
+    if not found:
+        known = ", ".join(name for names, _ in OTHERS.values() for name in names)
+        raise CorpusError(f"corpus.others = {str(folder)!r} holds none of {known}")
+    return found
 
 
 def _utterance(file: Path) -> Utterance:

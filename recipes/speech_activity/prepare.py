@@ -23,37 +23,38 @@ FOLDERS = {"an4": ("an4",), "speech_commands": ("speech_commands", "speechcomman
 MADE = {"train": ("coloured", "hum", "clicks", "music"), "dev": ("coloured", "rain"), "test": ("siren", "engine")}
 #: Files of `_background_noise_` that are kept for dev and test; train has the others.
 RECORDED = {"dev": "exercise_bike", "test": "doing_the_dishes"}
-TEST_SNRS = (10, 0)
-SECONDS = 9.0  # of a scene, about
-TALKERS = (6, 9)  # of babble
+SNRS = {"dev": (20, 10, 0), "test": (10, 0)}  # dB, of each scene; train has −5 to 25
+SECONDS = 6.0  # of a scene, about
+SENTENCES = 0.7  # share of scenes whose speech is AN4's
+TALKERS = (12, 20)  # of babble: in a full room nobody stands out
 
 
 def prepare(
     corpus_dir: Path,
     *,
-    scenes: int = 1600,
-    dev_scenes: int = 160,
+    scenes: int = 1000,
+    dev_scenes: int = 60,
     test_scenes: int = 160,
     made_dir: Path | None = None,
     jobs: int = 1,
 ) -> dict[str, list[Utterance]]:
-    """Scenes of some nine seconds: one speaker, one noise, and pauses between.
+    """Scenes of some six seconds: one speaker, one noise, and pauses between.
 
     Args:
         corpus_dir: holds the two corpora's folders.
         scenes: how many for training, at −5 to 25 dB; one in twelve is noise alone.
-        dev_scenes: how many for dev, at 0 to 20 dB.
+        dev_scenes: how many for dev, each at 20 dB and again at 10 and 0 dB.
         test_scenes: how many for test, each at 10 dB and again at 0 dB.
         made_dir: gets the scenes.
         jobs: processes.
 
     No speaker, no noise file and no seed is in two splits, and two kinds of noise are in test alone.
 
-    Expected output of prep: 1,600 train, 160 dev, 320 test utterances, 1 label.
+    Expected output of prep: 1,000 train, 180 dev, 320 test utterances, 1 label.
     """
     if min(scenes, test_scenes) < 1 or dev_scenes < 0:
         raise CorpusError(f"corpus.scenes = {scenes} and corpus.test_scenes = {test_scenes} must be at least 1")
-    folders = corpora_in(corpus_dir, FOLDERS, "speech_activity")
+    folders = corpora_in(corpus_dir, FOLDERS)
     an4 = load_recipe(packaged_recipes() / "an4").prepare(folders["an4"])
     commands = load_recipe(packaged_recipes() / "speechcommands", ["corpus.words=all"]).prepare(
         folders["speech_commands"]
@@ -97,12 +98,12 @@ def _recorded(split: str, noises: Sequence[Path], folder: Path) -> list[Path]:
 def _plan(
     split: str, n: int, speakers: Mapping[str, Sequence[Path]], recorded: Sequence[Path]
 ) -> list[tuple[Scene, str]]:
-    """Draw scenes, each with its speaker; those of test at each of its levels."""
+    """Draw scenes, each with its speaker; those of dev and test at each of their levels."""
     draw = random.Random(f"speech_activity, {split}")
     corpora = [[s for s in speakers if s.startswith(f"{corpus}/")] for corpus in FOLDERS]
     planned = []
     for number in range(n):
-        speaker = draw.choice(draw.choice(corpora))
+        speaker = draw.choice(corpora[draw.random() >= SENTENCES])
         speech = _recordings(draw, speakers[speaker])
         if split == "train" and draw.random() < 1 / 12:
             speech = ()
@@ -111,17 +112,17 @@ def _plan(
             path=Path(split, f"{number:05d}.flac"),
             speech=speech,
             gaps=tuple(_gap(draw) for _ in range(len(speech) + 1)) if speech else (SECONDS,),
-            snr=round(draw.uniform(-5, 25) if split == "train" else draw.uniform(0, 20), 1),
+            snr=round(draw.uniform(-5, 25), 1),
             level=round(draw.uniform(-20, 6), 1),
             sample_rate=SAMPLE_RATE,
             seed=draw.getrandbits(32),
             noise=noise,
             recorded=noises,
         )
-        if split == "test":
+        if split in SNRS:
             planned += [
                 (replace(scene, snr=float(snr), path=Path(split, f"{snr}dB", _named(scene))), speaker)
-                for snr in TEST_SNRS
+                for snr in SNRS[split]
             ]
         else:
             planned.append((scene, speaker))
@@ -129,7 +130,7 @@ def _plan(
 
 
 def _named(scene: Scene) -> str:
-    """A test scene's file, which says its noise."""
+    """A scene's file, which says its noise."""
     noise = scene.noise or (scene.recorded[0].stem if len(scene.recorded) == 1 else "babble")
     return f"{noise}_{scene.path.name}"
 
@@ -164,5 +165,5 @@ def _noise(
     kind = kinds[number % len(kinds)]
     if kind == "babble":
         others = [path for s, paths in speakers.items() if s != speaker and s.startswith("an4/") for path in paths]
-        return "", tuple(draw.sample(others, draw.randint(*TALKERS)))
+        return "", tuple(draw.sample(others, min(len(others), draw.randint(*TALKERS))))
     return ("", (draw.choice(recorded),)) if kind == "recorded" else (kind, ())

@@ -29,7 +29,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     if not forced:
         return None
     reading = Reading(task="label")
-    files = survey.lists(*ENDINGS)
+    files, used = survey.lists(*ENDINGS), set[str]()
     by_stem: dict[str, list[str]] = defaultdict(list)
     for key in files:
         by_stem[posixpath.splitext(posixpath.basename(key))[0].casefold()].append(key)
@@ -42,12 +42,14 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
             raise CorpusError(f"{audio}: has {len(found)} label files, {', '.join(found)}; keep the one that is right")
         path = files[found[0]]
         labels = _read(path, choices)
-        if labels.recordings in ((), ("",)) or len(labels.recordings) == 1:
-            kinds[path.suffix] += 1
-            tier = choices.text if any(labels.tiers) else ""
-            reading.entries.append(Entry(audio, "", where=survey.key(path), segments=labels.segments(tier=tier)))
-    if not reading.entries:
-        _read_lists(survey, choices, {k: p for k, p in files.items() if p.suffix.lower() in _LISTS}, reading)
+        if len(labels.recordings) > 1:
+            continue  # a list that happens to have this recording's name
+        used.add(found[0])
+        kinds[path.suffix] += 1
+        tier = choices.text if any(labels.tiers) else ""
+        reading.entries.append(Entry(audio, "", where=survey.key(path), segments=labels.segments(tier=tier)))
+    lists = {key: path for key, path in files.items() if key not in used and path.suffix.lower() in _LISTS}
+    _read_lists(survey, choices, lists, reading)
     if not reading.entries:
         raise CorpusError(
             f"{survey.folder}: no recording has a label file of its own name ({', '.join(ENDINGS)}), and no list names "
@@ -81,12 +83,14 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
     for key, path in lists.items():
         labels = _read(path, choices)
         tier = choices.text if any(labels.tiers) else ""
-        for name in filter(None, labels.recordings):
+        names = [name for name in labels.recordings if name]
+        for name in names:
             n_named += 1
             audio = survey.resolve(name, path.parent)
             if audio is None:
                 missing.append((key, name))
             else:
                 reading.entries.append(Entry(audio, "", where=key, segments=labels.segments(name, tier)))
-        reading.understood.append(f"a list of segments with times: {key}")
+        if names:
+            reading.understood.append(f"a list of segments with times: {key}")
     missing_audio(missing, n_named, choices, reading)

@@ -1,0 +1,132 @@
+"""Scores of segments against plain definitions, and a slow matching that tries everything."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiornn.corpus.manifest import Segment
+from audiornn.errors import CorpusError
+from audiornn.evaluate.segment_tuning import HeardFrames, tune_segments
+from audiornn.evaluate.segments import activity, compare_segments, frame_centres, macro_f1, score
+from tests.test_segments import CARD
+
+LABELS = ("a", "b")
+CENTRES = 0.01 * np.arange(300)
+
+
+def counts(reference, hypothesis):
+    return compare_segments(reference, hypothesis, LABELS, CENTRES, 3.0)
+
+
+def fits(true, said):
+    """DCASE's rule for one pair."""
+    tolerance = max(0.2, 0.2 * (true.end - true.start))
+    return (
+        true.label == said.label
+        and round(abs(true.start - said.start), 4) <= 0.2
+        and round(abs(true.end - said.end), 4) <= tolerance + 1e-9
+    )
+
+
+def most_matches(reference, hypothesis):
+    """The most pairs that fit, each side used once; by trying every assignment."""
+    short, long = sorted((reference, hypothesis), key=len)
+    flipped = short is not reference
+    best = 0
+    for chosen in itertools.permutations(long, len(short)):
+        pairs = zip(chosen, short, strict=True) if flipped else zip(short, chosen, strict=True)
+        best = max(best, sum(fits(true, said) for true, said in pairs))
+    return best
+
+
+segments = st.lists(
+    st.builds(
+        lambda start, length, label: Segment(start / 20, (start + length) / 20, label),
+        st.integers(0, 30),
+        st.integers(1, 29),
+        st.sampled_from(LABELS),
+    ),
+    max_size=4,
+)
+
+
+@given(reference=segments, hypothesis=segments)
+def test_events_are_matched_as_well_as_can_be(reference, hypothesis):
+    found = counts(reference, hypothesis).events
+    assert found[:, 0].sum() == most_matches(reference, hypothesis)
+    for i, label in enumerate(LABELS):
+        assert found[i, 1] == sum(s.label == label for s in reference)
+        assert found[i, 2] == sum(s.label == label for s in hypothesis)
+
+
+@given(reference=segments, hypothesis=segments)
+def test_frames_and_seconds_are_what_they_are_called(reference, hypothesis):
+    found = counts(reference, hypothesis)
+    for i, label in enumerate(LABELS):
+        holds = [
+            np.array([any(s.label == label and s.start <= t < s.end for s in side) for t in CENTRES])
+            for side in (reference, hypothesis)
+        ]
+        assert found.frames[i].tolist() == [(holds[0] & holds[1]).sum(), holds[0].sum(), holds[1].sum()]
+    fine = np.arange(0.0005, 3, 0.001)
+    true, said = (np.array([any(s.start <= t < s.end for s in side) for t in fine]) for side in (reference, hypothesis))
+    expected = [0.001 * x for x in ((true & ~said).sum(), (said & ~true).sum(), true.sum())]
+    np.testing.assert_allclose(found.seconds, expected, atol=1e-6)
+
+
+def test_an_end_of_the_recording_is_not_a_frames():
+    active = activity([Segment(1.0, 3.0, "a")], LABELS, np.array([0.99, 1.0, 3.0]), 3.0)
+    assert active[:, 0].tolist() == [False, True, True]
+
+
+def test_a_report_holds_rates_with_intervals_and_a_row_a_label():
+    reference = [Segment(0.5, 1.5, "a")]
+    good, late = [Segment(0.5, 1.5, "a")], [Segment(0.8, 1.5, "a"), Segment(2.0, 2.5, "b")]
+    report = score(CARD, [counts(reference, good)] * 6 + [counts(reference, late)] * 2)
+    a, b = report.labels
+    assert (a.events, a.found, a.right) == (8, 8, 6)
+    assert a.event_f1 == pytest.approx(0.75)
+    assert (b.events, b.found, b.right, b.event_f1) == (0, 2, 0, 0.0)
+    assert report.event_f1.value == pytest.approx(0.375)
+    assert report.event_f1_micro.value == pytest.approx(12 / 18)
+    assert report.detection_error_rate.value == pytest.approx(2 * (0.3 + 0.5) / 8)
+    assert report.missed == pytest.approx(0.6)
+    low, high = report.frame_f1.interval
+    assert low < report.frame_f1.value < high
+    assert "6" in report.to_text()
+    assert report.to_json()["labels"][0]["right"] == 6
+    perfect = score(CARD, [counts(reference, good)] * 3)
+    assert perfect.frame_f1.value == perfect.frame_f1.interval[0] == 0.5 + 0.5  # `b` occurs nowhere and does not count
+
+
+def test_labels_that_occur_nowhere_do_not_count():
+    assert macro_f1(np.array([[3, 4, 4], [0, 0, 0]])) == 0.75
+    assert macro_f1(np.zeros((2, 3))) == 1.0
+
+
+def test_tuning_finds_what_flicker_and_a_low_posterior_want():
+    rng = np.random.default_rng(0)
+    heard = []
+    for _ in range(12):
+        truth = np.zeros(300, bool)
+        truth[100:200] = True
+        track = np.where(truth, 0.45, 0.1) + 0.05 * rng.standard_normal(300)
+        track[rng.integers(0, 300, 12)] = 0.9
+        posteriors = np.stack([1 - track - 0.01, track, np.full(300, 0.01)], axis=1).clip(1e-3, 1)
+        heard.append(HeardFrames(np.log(posteriors).astype(np.float32), (Segment(1.0, 2.0, "a"),), 3.0))
+    tuning = tune_segments(CARD, heard)
+    assert tuning.plain.score < 0.5
+    assert tuning.chosen.score > 0.97
+    assert tuning.chosen.settings.median > 0
+    assert tuning.chosen.settings.rule.onset < 0.5
+    assert "chosen" in tuning.to_text()
+    assert tuning.to_json()["trials"] == tuning.n_trials > 50
+    with pytest.raises(CorpusError, match="no segments to tune on"):
+        tune_segments(CARD, [HeardFrames(heard[0].log_probs, (), 3.0)])
+
+
+def test_frames_are_as_many_as_training_counts():
+    assert len(frame_centres(CARD, 1.0)) == CARD.features.n_frames(8000)
