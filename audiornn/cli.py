@@ -317,9 +317,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--task",
-        choices=("auto", "classify", "transcribe", "label"),
+        choices=("auto", "classify", "transcribe", "label", "spot"),
         default="auto",
-        help="labels, words, or stretches with labels",
+        help="labels or words (auto tells these two), or stretches with labels; spot: a wake word, whose recordings "
+        "lie in a folder named after it (or positive, or DIR itself), beside not_WORD or negative, and background, "
+        "all but the first if you have any",
+    )
+    p.add_argument(
+        "--word", default="", metavar="'HEY COMPUTER'", help="of --task spot: its spelling (its folder's name)"
     )
     p.add_argument("--encoding", default="", metavar="NAME", help="of tables and transcripts, if not UTF-8")
     p.add_argument("--skip-bad", action="store_true", help="leave out, and count, lines whose recording is missing")

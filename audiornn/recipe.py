@@ -2,7 +2,8 @@
 
     recipes/digits/
       prepare.py     prepare(corpus_dir, **corpus) -> {"train": [Utterance, …], "dev": […], "test": […]}
-      recipe.toml    task, licence, [corpus], [features], [vocabulary], [model], [augment], [training]
+      recipe.toml    task, licence, [corpus], [features], [vocabulary], [model], [augment], [spotting],
+                     [training]
 
 The keys of `[corpus]` are the keyword arguments of `prepare`. A `prepare.py` may also define
 `obtain(corpus_dir, *, jobs, **corpus)`, which makes the corpus in `corpus_dir` where the user has none, or
@@ -26,14 +27,15 @@ from typing import Any, Literal
 
 from audiornn.errors import AudiornnError, CorpusError, SettingsError, nearest
 from audiornn.features import FeatureSettings
-from audiornn.settings import AugmentSettings, NetworkSettings, TrainingSettings
+from audiornn.settings import AugmentSettings, NetworkSettings, SpottingSettings, TrainingSettings
 from audiornn.vocabulary import VocabularySettings
 
 __all__ = ["OutputKind", "Recipe", "Task", "expand_overrides", "find_recipe", "load_recipe", "packaged_recipes"]
 
 #: transcribe: symbols in their order, by CTC. classify: labels of a recording. label: labels of each frame.
-#: regress: values of each frame. Labels are one at a time, or several where `vocabulary.several` says so.
-Task = Literal["transcribe", "classify", "label", "regress"]
+#: regress: values of each frame. spot: like label, of keywords that training places in background; the model it gives
+#: labels frames and has thresholds. Labels are one at a time, or several where `vocabulary.several` says so.
+Task = Literal["transcribe", "classify", "label", "regress", "spot"]
 
 #: What a network's outputs are: probabilities that share one, a probability each, or values.
 OutputKind = Literal["softmax", "sigmoid", "linear"]
@@ -43,6 +45,7 @@ _SECTIONS: dict[str, type[Any]] = {
     "vocabulary": VocabularySettings,
     "model": NetworkSettings,
     "augment": AugmentSettings,
+    "spotting": SpottingSettings,
     "training": TrainingSettings,
 }
 
@@ -74,6 +77,7 @@ class Recipe:
     vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
     model: NetworkSettings = field(default_factory=NetworkSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
+    spotting: SpottingSettings = field(default_factory=SpottingSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     folder: Path | None = field(default=None, compare=False)
 
@@ -94,6 +98,11 @@ class Recipe:
         if self.task == "regress":
             return "linear"
         return "sigmoid" if self.vocabulary.several else "softmax"
+
+    @property
+    def labels_frames(self) -> bool:
+        """Whether what is learnt of a recording stands in its segments, not in its text."""
+        return self.task in ("label", "spot")
 
     def to_json(self) -> dict[str, Any]:
         """Plain types, for `prepared.json` and a run's `recipe.json`."""
@@ -393,7 +402,7 @@ def _call(function: Callable[..., Any], file: Path, /, *arguments: Any, **keywor
 def recipe_fingerprint(recipe: Recipe) -> str:
     """The part of a recipe that decides what `prep` makes, as one string."""
     parts = recipe.to_json()
-    for section in ("augment", "training", "licence", "corpus_dir"):
+    for section in ("augment", "spotting", "training", "licence", "corpus_dir"):
         del parts[section]
     parts["model"] = recipe.model.stride  # it decides which utterances CTC can learn
     return json.dumps(parts, sort_keys=True)

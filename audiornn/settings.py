@@ -11,7 +11,7 @@ from typing import Literal
 
 from audiornn.errors import SettingsError
 
-__all__ = ["AugmentSettings", "NetworkSettings", "TrainingSettings"]
+__all__ = ["AugmentSettings", "NetworkSettings", "SpottingSettings", "TrainingSettings"]
 
 
 def _require(section: str, **rules: tuple[bool, object, str]) -> None:
@@ -192,6 +192,64 @@ class AugmentSettings:
             "time_mask_seconds",
         )
         return replace(self, **{name: strength * getattr(self, name) for name in (*grown, "band_mask_share", "mixup")})
+
+
+@dataclass(frozen=True)
+class SpottingSettings:
+    """How a spotter's training examples are made, and which threshold is chosen; of task "spot" only.
+
+    An example is a window of background with a word in it or none. Shares are of all examples; what is left of them is
+    background as it is, half of it where the network of the epoch before was loudest (`mined`).
+
+    Attributes:
+        window_seconds: of an example; longer where the words need it.
+        windows: examples an epoch.
+        keywords: share of examples that hold a keyword.
+        fragments: share that hold a part of one, its beginning, its end, or all of it backwards, and do not count.
+        others: share that hold another sound of a word's length, placed just as a keyword is.
+        synthetic: share of what synthetic voices say, of the words and of all else, where people say any of it.
+        mined: share of the examples of plain background that show where the last epoch's network answered loudest.
+        least_snr: decibels from the background up to the word, at least, where the two sound at once.
+        most_snr: and at most.
+        pooling: how a keyword's frames count: "mean" asks all of them for it, "max" only the best one (Sun et al.
+            2016).
+        false_alarms_per_hour: that the threshold is chosen for.
+    """
+
+    window_seconds: float = 2.4
+    windows: int = 2048
+    keywords: float = 0.35
+    fragments: float = 0.1
+    others: float = 0.15
+    synthetic: float = 0.3
+    mined: float = 0.5
+    least_snr: float = 3.0
+    most_snr: float = 30.0
+    pooling: Literal["mean", "max"] = "mean"
+    false_alarms_per_hour: float = 0.5
+
+    def __post_init__(self) -> None:
+        together = self.keywords + self.fragments + self.others
+        shares = {
+            name: (0 <= getattr(self, name) <= 1, getattr(self, name), "in 0…1")
+            for name in ("keywords", "fragments", "others", "synthetic", "mined")
+        }
+        _require(
+            "spotting",
+            window_seconds=(0.5 <= self.window_seconds <= 60, self.window_seconds, "seconds in 0.5…60"),
+            windows=(self.windows >= 1, self.windows, "at least 1"),
+            **shares,
+        )
+        _require(
+            "spotting",
+            keywords=(self.keywords > 0 and together <= 1, self.keywords, "above 0, and at most 1 with the others"),
+            most_snr=(self.least_snr <= self.most_snr, self.most_snr, f"at least least_snr = {self.least_snr}"),
+            false_alarms_per_hour=(
+                0 < self.false_alarms_per_hour < math.inf,
+                self.false_alarms_per_hour,
+                "above 0 and finite",
+            ),
+        )
 
 
 @dataclass(frozen=True)

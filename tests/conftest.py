@@ -269,6 +269,92 @@ def recognizer(model_file):
     return load
 
 
+@dataclass(frozen=True)
+class SpotterWorld:
+    """A wake word's recordings, what prep made of them, and the model."""
+
+    root: Path
+    source: Path
+    prepared: object
+    recipe: object
+    model: Path
+
+
+SPOTTER = """\
+task = "spot"
+licence = "made for a test"
+
+[corpus]
+word = "mi"
+synthetic = false
+
+[features]
+kind = "log_mel"
+sample_rate = 8000
+n_fft = 256
+win_length = 200
+hop_length = 80
+n_mels = 16
+n_mfcc = 12
+
+[model]
+bidirectional = false
+n_layers = 1
+n_units = 24
+dropout = 0.0
+front = "stack"
+stride = 3
+
+[augment]
+gain = 3.0
+warp = 0.02
+time_masks = 0
+band_masks = 0
+noise = 0.2
+
+[spotting]
+window_seconds = 1.2
+windows = 128
+
+[training]
+epochs = 12
+batch_size = 16
+learning_rate = 1e-2
+threads = 1
+device = "cpu"
+"""
+
+
+@pytest.fixture(scope="session")
+def spotter_world(tmp_path_factory):
+    """A spotter for the tone "mi", trained once: positives of one word, background of strings of the others."""
+    pytest.importorskip("torch", reason="training needs torch")
+    from audiornn.corpus.new_recipe import write_recipe as new_recipe
+    from audiornn.corpus.preparation import prepare_corpus
+    from audiornn.recipe import load_recipe
+    from audiornn.train.loop import train as run_training
+
+    root = tmp_path_factory.mktemp("spotter")
+    source = root / "source"
+    rng = np.random.default_rng(3)
+    for n in range(36):
+        speaker = list(SPEAKERS)[n % len(SPEAKERS)]
+        (source / "mi").mkdir(parents=True, exist_ok=True)
+        (source / "background").mkdir(exist_ok=True)
+        (source / "not_mi").mkdir(exist_ok=True)
+        word = np.concatenate([np.zeros(RATE // 2), spoken(["mi"], speaker=speaker, seed=n), np.zeros(RATE // 2)])
+        soundfile.write(source / "mi" / f"{n:02d}.wav", word + 0.001 * rng.standard_normal(len(word)), RATE)
+        talk = spoken([("do", "sol")[i] for i in rng.integers(0, 2, 15)], speaker=speaker, seed=100 + n)
+        soundfile.write(source / "background" / f"{n:02d}.wav", talk, RATE)
+        soundfile.write(source / "not_mi" / f"{n:02d}.wav", spoken(["do"], speaker=speaker, seed=200 + n), RATE)
+    new_recipe("mi", source, recipes=root / "recipes", task="spot", word="mi")
+    (root / "recipes" / "mi" / "recipe.toml").write_text(SPOTTER)
+    recipe = load_recipe(root / "recipes" / "mi")
+    prepared = prepare_corpus(recipe, source, root / "data")
+    model = run_training(prepared, recipe, root / "runs" / "mi", report=lambda line: None)
+    return SpotterWorld(root, source, prepared, recipe, model)
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """An empty folder that the test works in."""

@@ -153,6 +153,37 @@ def test_speechcommands_every_word(speech_commands):
     assert sum(map(len, splits.values())) == 130
 
 
+def test_speechcommands_as_a_spotter_is_tested_on_placed_clips_of_its_lists(speech_commands, tmp_path):
+    splits = recipe("speechcommands_spotter", "corpus.minutes=1.0").prepare(speech_commands, made_dir=tmp_path)
+    assert sum(bool(u.segments) for u in splits["train"]) == 60  # ten words of six speakers
+    assert sum(not u.segments for u in splits["train"]) == 18 + 2 * 2  # other words, and two stretches of each noise
+    for split in ("dev", "test"):
+        (made,) = splits[split]
+        assert len(made.segments) == 20
+        assert len({segment.label for segment in made.segments}) == 10
+    with pytest.raises(CorpusError, match="validation_list"):
+        recipe("speechcommands_spotter").prepare(tmp_path, made_dir=tmp_path)
+
+
+def test_a_wake_word_that_is_not_whole_is_refused(tmp_path):
+    for n in range(3):
+        write(tmp_path / "computer" / f"{n}.wav")
+    with pytest.raises(CorpusError, match=r"'computer': 3.*is the corpus complete"):
+        recipe("wake_word").prepare(tmp_path, made_dir=tmp_path)
+
+
+@pytest.mark.slow
+def test_the_wake_word_is_split_by_copy_and_by_reader(shared_data, tmp_path):
+    pytest.importorskip("espeakng_loader")
+    few = recipe("wake_word", "corpus.talk_minutes=1.0", "corpus.synthetic_words=5")
+    splits = few.prepare(shared_data / "wake_word", made_dir=tmp_path)
+    words = {name: [u for u in own if u.segments and "espeak" not in (u.speaker or "")] for name, own in splits.items()}
+    assert sum(map(len, words.values())) == 411
+    assert all(len(own) > 70 for own in words.values())
+    readers = {name: {u.audio.parent.name for u in own} & {"669", "7312"} for name, own in splits.items()}
+    assert readers == {"train": set(), "dev": {"669"}, "test": {"7312"}}
+
+
 def test_an4(an4, tmp_path):
     splits = recipe("an4").prepare(an4)
     assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 85, "dev": 10, "test": 10}

@@ -36,7 +36,8 @@ class Collection:
     Attributes:
         folder: that the ids are relative to.
         layout: the name of the layout that was read.
-        task: classify where each text is one of few labels, label where stretches are labelled, else transcribe.
+        task: classify where each text is one of few labels, label where stretches are labelled, else transcribe; spot
+            if that was asked for.
         utterances: in the order of the source.
         splits: train, dev or test by utterance id, where the source says; those that it lacks are still to be drawn.
         understood: lines that say what was read.
@@ -48,7 +49,7 @@ class Collection:
 
     folder: Path
     layout: str
-    task: Literal["classify", "transcribe", "label"]
+    task: Literal["classify", "transcribe", "label", "spot"]
     utterances: tuple[Utterance, ...]
     splits: Mapping[str, str] = field(default_factory=dict)
     understood: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ from audiornn.corpus.layouts.survey import named
 from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.recipe_settings import Setting, heard_seconds, model_settings, unlearnable
 from audiornn.corpus.splitting import Division, divide
+from audiornn.corpus.spotter_recipe import NewSpotter, read_spotter, spotter_prepare, spotter_readme
 from audiornn.errors import AudioError, SettingsError
 from audiornn.files import write_atomically
 
@@ -80,7 +81,7 @@ class NewRecipe:
             name: {
                 "utterances": len(utterances),
                 "speakers": len({u.speaker for u in utterances} - {None}),
-                "labels": len({s.label for u in utterances for s in u.segments} or {u.text for u in utterances}),
+                "labels": len({s.label for u in utterances for s in u.segments} or {u.text for u in utterances} - {""}),
             }
             for name, utterances in self.splits.items()
         }
@@ -99,6 +100,7 @@ def write_recipe(
     encoding: str = "",
     skip_bad: bool = False,
     other: Path | None = None,
+    word: str = "",
 ) -> NewRecipe:
     """Write `recipes/NAME` for a folder of recordings, or for a table of them.
 
@@ -110,10 +112,11 @@ def write_recipe(
         text: the column of texts or labels; the tier; `folder:N`; or a regular expression with a group `text`.
         audio: the column of paths.
         speaker: auto, none, folder, folder:N, column:NAME, or a regular expression with a group `speaker`.
-        task: classify, transcribe, label, or "auto".
+        task: classify, transcribe, label, spot, or "auto".
         encoding: of tables and transcripts.
         skip_bad: leave out lines whose audio is missing.
         other: recordings in which none of the labels is said.
+        word: of a spotter, the spelling of its word.
 
     Raises:
         SettingsError: the name will not do, or is taken; arguments that contradict each other.
@@ -121,6 +124,13 @@ def write_recipe(
     """
     folder = recipes / _checked_name(name, recipes)
     asked = {"layout": layout, "text": text, "audio": audio, "speaker": speaker, "encoding": encoding}
+    if task == "spot":
+        for option, value in asked.items():
+            if option != "speaker" and value not in ("", "auto"):
+                raise SettingsError(f"--{option} is not for --task spot, which reads a folder a label; see new --help")
+        return _write_spotter(folder, source, read_spotter(source, word=word, speaker=speaker, background=other))
+    if word:
+        raise SettingsError("--word spells the word of a spotter: add --task spot")
     collection = read_collection(source, task=task, skip_bad=skip_bad, **asked)
     division = divide(collection)
     by_recording = division.by_recording and len(collection.utterances) <= MOST
@@ -155,6 +165,25 @@ def write_recipe(
         commands=(prep, "audiornn train", "audiornn evaluate"),
     )
     _write(made, settings, source, "contrast" if is_lonely and not other else "other" if other else "")
+    return made
+
+
+def _write_spotter(folder: Path, source: Path, spotter: NewSpotter) -> NewRecipe:
+    found = spotter.found
+    commands = (f"audiornn prep {folder.as_posix()}", "audiornn train", "audiornn evaluate", "audiornn spot FILE")
+    made = NewRecipe(
+        folder=folder,
+        collection=Collection(source, "folders", "spot", (*found.keywords, *found.background)),
+        splits=spotter.splits,
+        understood=spotter.understood,
+        guessed=spotter.guessed,
+        warnings=spotter.warnings,
+        by_recording=True,
+        commands=commands,
+    )
+    _write_files(
+        folder, spotter_readme(folder.name, spotter, commands), spotter_prepare(found), _toml(spotter.settings)
+    )
     return made
 
 
@@ -266,13 +295,13 @@ def _holds_audio(folder: Path) -> bool:
 
 
 def _write(made: NewRecipe, settings: Sequence[Setting], source: Path, others: str) -> None:
+    _write_files(made.folder, _readme(made, source), _prepare(made, others), _toml(settings))
+
+
+def _write_files(folder: Path, readme: str, prepare: str, toml: str) -> None:
     """The three files; recipe.toml last, which makes the folder a recipe."""
-    for name, content in (
-        ("README.md", _readme(made, source)),
-        ("prepare.py", _prepare(made, others)),
-        ("recipe.toml", _toml(settings)),
-    ):
-        with write_atomically(made.folder / name) as out:
+    for name, content in (("README.md", readme), ("prepare.py", prepare), ("recipe.toml", toml)):
+        with write_atomically(folder / name) as out:
             out.write(content.encode())
 
 

@@ -165,7 +165,7 @@ def prepare_corpus(
         splits={s: [_with_duration(u, found[u.id]) for u in splits[s]] for s in SPLITS},
         measured=read_measures(folder / "features", stored),
         problems=problems,
-        task=recipe.task,
+        task="label" if recipe.labels_frames else recipe.task,
         several=recipe.vocabulary.several,
         symbols=lambda text: [] if recipe.vocabulary.unit == "phone" else vocabulary.split(text),
         sample_rate=recipe.features.sample_rate,
@@ -193,7 +193,7 @@ def prepare_corpus(
         if not good and splits[split]:
             raise CorpusError(f"split {split}: none of its {len(splits[split])} utterances can be used")
         write_manifest(folder / f"{split}.jsonl", good)
-        of_frames = recipe.task in ("label", "regress")
+        of_frames = recipe.labels_frames or recipe.task == "regress"
         targets = [[] if of_frames else vocabulary.encode(u.text) for u in good]
         FeatureStore.save(folder / f"{split}.npz", [found[u.id] for u in good], targets)
         if recipe.task == "regress":
@@ -371,7 +371,7 @@ def _vocabulary(
     settings = recipe.vocabulary
     if recipe.task == "regress":
         return Vocabulary(track_names, unit="track")
-    if recipe.task == "label":
+    if recipe.labels_frames:
         labels = {segment.label for utterance in utterances for segment in utterance.segments}
         found = Vocabulary.build(
             labels,
@@ -414,7 +414,7 @@ def _target_problem(utterance: Utterance, stored: StoredUtterance, recipe: Recip
     try:
         if recipe.task == "regress":
             return ""
-        if recipe.task == "label":
+        if recipe.labels_frames:
             for segment in utterance.segments:
                 if not vocabulary.encode(segment.label):
                     return f"segment {segment.start:g}–{segment.end:g} s has no label"
@@ -458,7 +458,7 @@ def _write_bad(dropped: Mapping[str, str], folder: Path) -> None:
 
 
 def _summary(split: str, utterances: Sequence[Utterance], vocabulary: Vocabulary, recipe: Recipe) -> SplitSummary:
-    if recipe.task == "label":
+    if recipe.labels_frames:
         labels = {segment.label for utterance in utterances for segment in utterance.segments}
     elif recipe.task == "regress":
         labels = set(vocabulary.symbols)

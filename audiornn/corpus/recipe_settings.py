@@ -19,7 +19,7 @@ from audiornn.settings import TrainingSettings
 from audiornn.text import apply_rules, removed_marks
 from audiornn.vocabulary import Vocabulary, ctc_length
 
-__all__ = ["Setting", "heard_seconds", "model_settings", "unlearnable"]
+__all__ = ["Setting", "feature_settings", "heard_seconds", "model_settings", "unlearnable"]
 
 _STEPS = 3000  # a training of this many steps is enough for most and over in minutes
 _FEW = 150  # utterances, below which CTC needs help to leave its blank plateau
@@ -48,7 +48,7 @@ def model_settings(
     """Everything from features to training, and lines on what was guessed of it."""
     rate, guessed = _sample_rate([header for _, header in headers])
     n_train = len(splits["train"])
-    settings = _feature_settings(rate, log_mel=collection.task != "transcribe" or n_train >= _FEW)
+    settings = feature_settings(rate, log_mel=collection.task in ("classify", "label") or n_train >= _FEW)
     if collection.task == "classify":
         settings += [
             Setting("model", "front", "conv2d", "the best on dev of Speech Commands"),
@@ -88,7 +88,8 @@ def _sample_rate(headers: Sequence[AudioInfo]) -> tuple[int, list[str]]:
     return rate, [f"sample rates differ ({shares}); all become {rate:,} Hz, features.sample_rate changes it"]
 
 
-def _feature_settings(rate: int, *, log_mel: bool) -> list[Setting]:
+def feature_settings(rate: int, *, log_mel: bool) -> list[Setting]:
+    """Features at a rate in Hz: 25 ms every 10 ms."""
     settings = []
     if log_mel:
         settings.append(

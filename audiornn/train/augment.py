@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 from audiornn.features import LOG_MEL_FLOOR, Features
 from audiornn.settings import AugmentSettings
 
-__all__ = ["add_echoes", "add_noise", "augment", "change_tempo", "mask", "mix", "other_noise", "shift", "warp_bands"]
+__all__ = [
+    "add_echoes",
+    "add_noise",
+    "augment",
+    "change_tempo",
+    "mask",
+    "mix",
+    "other_noise",
+    "overlay",
+    "shift",
+    "warp_bands",
+]
 
 _FLOOR = np.float32(LOG_MEL_FLOOR)
 _NOISE_COLOUR = 15.0  # dB
@@ -183,6 +194,15 @@ def mix(log_mel: Features, other: Features, share: float) -> Features:
     mixed = power * np.float32(share**2)
     mixed[: len(others)] += others * np.float32((1 - share) ** 2 * mean / mean_of_other)
     return _decibels(mixed / np.float32(share**2 + (1 - share) ** 2))
+
+
+def overlay(log_mel: Features, sound: Features, first: int) -> Features:
+    """Lay a sound over frames from `first` on, which may lie before them; what reaches beyond either end is cut."""
+    begin, end = max(0, first), min(len(log_mel), first + len(sound))
+    both = log_mel.copy()
+    if begin < end:
+        both[begin:end] = _decibels(_power(log_mel[begin:end]) + _power(sound[begin - first : end - first]))
+    return both
 
 
 def _power(log_mel: Features) -> Features:

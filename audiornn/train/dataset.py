@@ -112,7 +112,7 @@ class Dataset:
             raise CorpusError(f"{prepared.folder}: {split} has features of other utterances; run `audiornn prep` again")
         self.lengths = self.store.lengths
         self.extractor = FeatureExtractor(recipe.features)
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
         self._output_lengths = -(-self.lengths // recipe.model.stride)
         self._needed = self.store.ctc_lengths if recipe.task == "transcribe" else np.ones_like(self.lengths)
         #: Indices of the utterances that serve as noise.
@@ -208,7 +208,7 @@ class Dataset:
             CorpusError: a track that is never defined, or never varies.
         """
         values = np.concatenate(self._tracks).astype(np.float64)
-        for name, track in zip(self._vocabulary.symbols, values.T, strict=True):
+        for name, track in zip(self.vocabulary.symbols, values.T, strict=True):
             defined = track[~np.isnan(track)]
             if not len(defined) or defined.min() == defined.max():
                 what = "is the same at all frames" if len(defined) else "is defined at no frame"
@@ -231,11 +231,11 @@ class Dataset:
         return torch.from_numpy(targets), torch.tensor([varied.share for varied in mixed], dtype=torch.float32)
 
     def _classes(self, targets: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        return np.stack(targets) if self._vocabulary.several else np.concatenate(targets)
+        return np.stack(targets) if self.vocabulary.several else np.concatenate(targets)
 
     def _frame_weights(self, targets: NDArray[Any]) -> Tensor | None:
         """How much each of these frames counts, (B, T'); nothing where it is padding."""
-        if self.recipe.task != "label" or self._vocabulary.several or not self.recipe.training.balanced:
+        if self.recipe.task != "label" or self.vocabulary.several or not self.recipe.training.balanced:
             return None
         return torch.from_numpy(
             np.where(targets == IGNORED, 0, self.label_weights[np.maximum(targets, 0)]).astype(np.float32)
@@ -247,7 +247,7 @@ class Dataset:
 
         King and Zeng 2001, "Logistic Regression in Rare Events Data".
         """
-        counts = np.zeros(len(self._vocabulary))
+        counts = np.zeros(len(self.vocabulary))
         for index in range(len(self)):
             counts += np.bincount(self.target(index), minlength=len(counts))
         return counts.sum() / np.maximum(counts, 1) / np.count_nonzero(counts)
@@ -297,16 +297,16 @@ class Dataset:
             index: of the utterance.
             places: its frame that each feature frame shows, where augmentation moved them.
         """
-        if self.recipe.task in ("label", "regress"):
+        if self.recipe.labels_frames or self.recipe.task == "regress":
             if places is None:
                 places = np.arange(self.lengths[index], dtype=np.float64)
             places = places[:: self.recipe.model.stride]
             if self.recipe.task == "regress":
                 return np.asarray(self._tracks[index][np.rint(places).astype(np.int64)])
-            return _frame_targets(self.utterances[index], self.recipe.features.frame_seconds * places, self._vocabulary)
+            return _frame_targets(self.utterances[index], self.recipe.features.frame_seconds * places, self.vocabulary)
         ids = self.store.targets(index)
-        if self._vocabulary.several:
-            return np.isin(np.arange(len(self._vocabulary)), ids).astype(np.float32)
+        if self.vocabulary.several:
+            return np.isin(np.arange(len(self.vocabulary)), ids).astype(np.float32)
         return ids
 
 

@@ -43,8 +43,11 @@ from audiornn.train.checkpoint import load_checkpoint, optimiser_tensors, restor
 from audiornn.train.dataset import Batch, Dataset, looked_ahead
 from audiornn.train.export import write_model_file
 from audiornn.train.losses import utterance_losses
+from audiornn.train.mining import Mined, list_doubtful, mine
 from audiornn.train.network import Network
 from audiornn.train.parallel import Workers, n_workers
+from audiornn.train.placing import PlacedWords
+from audiornn.train.spot_score import answers_of, spotting_of
 from audiornn.train.weight_noise import noisy_weights
 
 __all__ = ["DevScore", "Interrupted", "learning_rate", "losses_and_gradients", "train", "untrained_network"]
@@ -112,8 +115,9 @@ def train(
     """
     settings = recipe.training
     device = choose_device(settings.device)
-    train_set = Dataset(prepared, "train", recipe, prepared.vocabulary)
-    dev_set = Dataset(prepared, "dev", recipe, prepared.vocabulary)
+    kind = PlacedWords if recipe.task == "spot" else Dataset
+    train_set = kind(prepared, "train", recipe, prepared.vocabulary)
+    dev_set = kind(prepared, "dev", recipe, prepared.vocabulary)
 
     network = untrained_network(recipe, train_set, len(prepared.vocabulary)).to(device)
     averaged = copy.deepcopy(network)
@@ -131,6 +135,7 @@ def train(
         "frames": 0,
         "seconds": 0.0,
         "finished": False,
+        "mined": Mined().to_json(),
     }
     if resume:
         tensors, found = load_checkpoint(run_dir / "last.safetensors")
@@ -167,6 +172,9 @@ def train(
     with Workers(state["workers"]) as workers, interruptible() as interrupted, scalar_writer(run_dir) as write_scalars:
         while state["step"] < n_steps and not state["finished"]:
             epoch, first = divmod(state["step"], n_batches)
+            if isinstance(train_set, PlacedWords):
+                mined = Mined.from_json(state["mined"])
+                train_set.mined, train_set.doubtful = mined.peaks, mined.doubtful
             order = train_set.order(seed=settings.seed, epoch=epoch)[first:]
             steps = range(state["step"], state["step"] + len(order))
             batches = (
@@ -224,6 +232,9 @@ def train(
                 "seconds": round(state["seconds"], 3),
             }
             write_scalars(metrics)
+            if isinstance(train_set, PlacedWords):
+                draw = np.random.default_rng([settings.seed, 4, epoch])
+                state["mined"] = mine(averaged, train_set, mined, draw, workers, device).to_json()
             report(epoch_line(metrics, score, recipe, n_steps, dev="dev" if len(dev_set) else "train"))
             state |= {"loss_sum": 0.0, "frames": 0, "seconds": 0.0}
             state["finished"] = epoch - state["best"][2] >= settings.patience
@@ -236,7 +247,7 @@ def train(
     tensors, best = load_checkpoint(run_dir / "best.safetensors")
     network.load_state_dict(tensors)
     card = ModelCard(
-        task=recipe.task,
+        task="label" if recipe.task == "spot" else recipe.task,
         features=recipe.features,
         vocabulary=prepared.vocabulary,
         stride=recipe.model.stride,
@@ -264,6 +275,9 @@ def train(
         thresholds = choose_thresholds(prepared.vocabulary.symbols, said)
         rules = {"labels": {label: {"onset": least, "offset": least} for label, least in thresholds.items()}}
         card = replace(card, segments=rules) if recipe.task == "label" else replace(card, thresholds=thresholds)
+    if isinstance(train_set, PlacedWords):
+        card = with_thresholds(card, network, dev_set if len(dev_set) else train_set, settings, report)
+        list_doubtful(train_set, Mined.from_json(state["mined"]), run_dir, report)
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
 
@@ -280,6 +294,7 @@ def losses_and_gradients(workers: Workers, network: Network, batch: Batch, recip
             seed,
             smoothing=settings.label_smoothing,
             middle_ctc=settings.middle_ctc,
+            pooling=recipe.spotting.pooling,
             bf16=settings.precision == "bf16",
         )
 
@@ -304,6 +319,24 @@ def untrained_network(recipe: Recipe, train_set: Dataset, n_outputs: int) -> Net
         network.mean.copy_(torch.from_numpy(mean))
         network.scale.copy_(torch.from_numpy(1 / np.maximum(deviation, 1e-3)))
     return network
+
+
+def with_thresholds(
+    card: ModelCard, network: Network, dev_set: Dataset, settings: TrainingSettings, report: Callable[[str], None]
+) -> ModelCard:
+    """A spotter's card with its decision layer, the thresholds chosen on dev."""
+    device, target = next(network.parameters()).device, dev_set.recipe.spotting.false_alarms_per_hour
+    with Workers(n_workers(settings.threads, settings.batch_size, device)) as workers:
+        answers = answers_of(network, dev_set, workers, device)
+    spotting, results, lines = spotting_of(answers, target)
+    for line in lines:
+        report(line)
+    return replace(
+        card,
+        spotting=spotting,
+        results={next(iter(card.results)): results},
+        training={**card.training, "false_alarms_per_hour": target},
+    )
 
 
 @torch.no_grad()
@@ -333,6 +366,9 @@ def dev_score(network: Network, dataset: Dataset, batch_size: int, device: torch
     by_length = np.argsort(dataset.lengths, kind="stable")
     batches = [by_length[begin : begin + batch_size] for begin in range(0, len(by_length), batch_size)]
     task = dataset.recipe.task
+    if task == "spot":
+        answers = answers_of(network, dataset, workers, device)
+        return DevScore(answers.misses, answers.chances, answers.loss, 0.0)
 
     @torch.no_grad()
     def score(indices: NDArray[np.int64]) -> tuple[float, list[EditCounts], int, int]:

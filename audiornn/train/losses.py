@@ -1,4 +1,8 @@
-"""What training minimises: CTC for transcripts, cross-entropy for labels, and squared errors for values over time."""
+"""What training minimises.
+
+CTC for transcripts, cross-entropy for labels of recordings, of frames and of keywords, squared errors for values over
+time.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ def utterance_losses(
     *,
     smoothing: float = 0.0,
     scale: Tensor | None = None,
+    pooling: str = "mean",
 ) -> Tensor:
     """The loss of each utterance, (B,): in nats a symbol for CTC, a label, or a frame; of values their squared error.
 
@@ -31,6 +36,7 @@ def utterance_losses(
         smoothing: share of a class' target that goes to all labels alike (Szegedy et al. 2016); of labels that are
             independent, to yes and no alike.
         scale: of "regress" what a deviation of 1 is in each track, (tracks,), so that all weigh alike.
+        pooling: of a spotter, how the frames of a keyword count.
 
     Targets of labels that are independent of each other are floats, 0…1 for each label: their cross-entropy is binary.
     CTC (Graves et al. 2006) is never clipped: a target longer than its audio is infinite and shows as such.
@@ -53,6 +59,8 @@ def utterance_losses(
             mixed = F.nll_loss(log_probs, batch.mixed_targets, reduction="none")
             losses = batch.shares * losses + (1 - batch.shares) * mixed
         return losses if smoothing == 0 else (1 - smoothing) * losses - smoothing * log_probs.mean(dim=1)
+    if task == "spot":
+        return _spotting_losses(log_probs, batch.targets[:, : log_probs.shape[1]], pooling)
     if task == "label":
         targets = batch.targets[:, : log_probs.shape[1]]
         losses = F.nll_loss(log_probs.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")
@@ -86,3 +94,24 @@ def _mean_squared_errors(values: Tensor, targets: Tensor, scale: Tensor) -> Tens
     errors = (values - targets.masked_fill(~defined, 0.0)) / scale
     squares = errors.square().masked_fill(~defined, 0.0)
     return (squares.sum(dim=1) / defined.sum(dim=1).clamp(min=1)).mean(dim=1)
+
+
+#: Frames of an example that count for themselves: a second of false alarm hides in two of silence.
+_HARDEST = 4
+
+
+def _spotting_losses(log_probs: Tensor, targets: Tensor, pooling: str) -> Tensor:
+    """The loss of each window, (B,): of the frames where nothing is said, and of those where a keyword ends.
+
+    Of the former the mean counts, and again the mean of the worst; of the latter the mean, or with "max" pooling the
+    best alone (Sun et al. 2016, "Max-pooling loss training of LSTM networks for small-footprint keyword spotting").
+    """
+    losses = F.nll_loss(log_probs.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")  # (B, T')
+    quiet, keyword = targets == 0, targets > 0
+    of_quiet = losses.masked_fill(~quiet, 0.0)
+    total = of_quiet.sum(dim=1) / quiet.sum(dim=1).clamp(min=1)
+    total = total + of_quiet.topk(min(_HARDEST, of_quiet.shape[1]), dim=1).values.mean(dim=1)
+    if pooling == "max":
+        best = losses.masked_fill(~keyword, torch.inf).amin(dim=1)
+        return total + best.masked_fill(~keyword.any(dim=1), 0.0)
+    return total + losses.masked_fill(~keyword, 0.0).sum(dim=1) / keyword.sum(dim=1).clamp(min=1)

@@ -69,6 +69,7 @@ class Workers:
         smoothing: float = 0.0,
         middle_ctc: float = 0.0,
         bf16: bool = False,
+        pooling: str = "mean",
     ) -> Tensor:
         """Compute a batch's losses, and put the gradients of their mean into the network's parameters.
 
@@ -80,6 +81,7 @@ class Workers:
             smoothing: of a class' target.
             bf16: whether the network computes in bfloat16; weights, losses and their sum stay float32.
             middle_ctc: share of the loss that the middle layer's output counts for.
+            pooling: of a keyword's frames.
 
         Returns:
             The loss of each utterance, (B,), detached, in the batch's order.
@@ -96,7 +98,9 @@ class Workers:
                 log_probs = network.head(layers[-1], output_lengths, generator)
                 early = network.head(layers[len(layers) // 2 - 1], output_lengths, generator) if middle_ctc else None
             scale = getattr(network, "track_scale", None)
-            losses = utterance_losses(log_probs, output_lengths, rows, task, smoothing=smoothing, scale=scale)
+            losses = utterance_losses(
+                log_probs, output_lengths, rows, task, smoothing=smoothing, scale=scale, pooling=pooling
+            )
             if early is not None:
                 losses = torch.lerp(losses, utterance_losses(early, output_lengths, rows, task), middle_ctc)
             gradients = torch.autograd.grad(losses.sum() / n_utterances, parameters)

@@ -45,16 +45,18 @@ def evaluate(
     if folds is not None:
         return _evaluate_folds(model, seeds, overrides, data, runs, output_format)
     recognizer, path = load(model, runs)
-    if tune and not spotting and recognizer.card.task == "label":
+    if spotting is None and recognizer.card.task == "label" and recognizer.card.spotting.get("thresholds"):
+        spotting = {}  # a spotter: what counts is what it spots
+    if tune and spotting is None and recognizer.card.task == "label":
         return _tune_segments(recognizer, path, data, output_format)
-    if tune and not spotting:
+    if tune and spotting is None:
         return _tune(recognizer, path, data, decoding or {}, output_format)
     recognizer = decoding_with(recognizer, decoding)
     if manifest is not None:
         utterances, name = read_manifest(manifest), str(manifest)
     else:
         utterances, name = split_of_model(recognizer, split, data), split
-    if spotting:
+    if spotting is not None:
         return _evaluate_spotting(
             recognizer, path, utterances, name, data, look_aheads, skip_bad, output_format, tune=tune, **spotting
         )
@@ -183,7 +185,7 @@ def _evaluate_spotting(
         settings,
         name,
         tolerance=tolerance,
-        target=false_alarms_per_hour,
+        target=card.training.get("false_alarms_per_hour") if false_alarms_per_hour is None else false_alarms_per_hour,
         delay=recognizer.delay(look_aheads[0]) if look_aheads else 0.0,
         notes=notes,
         unreadable=unreadable,

@@ -135,7 +135,8 @@ def _result(task: str, result: Mapping[str, Any]) -> str:
     if task == "regress":
         return f"mean squared error {result['loss']:.4g} of the tracks' variance"
     rate = 100 * result["errors"] / max(1, result["reference_length"])
-    return f"error rate {rate:.2f} % ({result['errors']:,} of {result['reference_length']:,})"
+    alarms = f", {result['false_alarms']} false alarms in {result['hours']:.3g} h" if "hours" in result else ""
+    return f"error rate {rate:.2f} % ({result['errors']:,} of {result['reference_length']:,}){alarms}"
 
 
 def _decoding(decoding: Mapping[str, Any]) -> str:

@@ -90,6 +90,7 @@ def new(
     encoding: str,
     skip_bad: bool,
     output_format: str,
+    word: str = "",
 ) -> int:
     """`audiornn new`: a recipe for recordings of one's own."""
     from audiornn.corpus.layouts.survey import named
@@ -107,6 +108,7 @@ def new(
         encoding=encoding,
         skip_bad=skip_bad,
         other=other,
+        word=word,
     )
     if output_format == "json":
         print(json.dumps(made.to_json(), ensure_ascii=False))

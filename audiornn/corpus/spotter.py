@@ -1,0 +1,322 @@
+"""What a spotter is trained on: recordings of its word, and of all that is not it, from a folder of the user's.
+
+    my recordings/
+      computer/            the word: a folder named after it, or positive, keyword, wake_word; or no folder at all
+      not_computer/        not the word: not_…, negative…, other…, unknown…
+      background/          long recordings, in which it is not said: background…, noise…, or a name that begins with _
+
+The label's folder lies at the top; below it lies what may. A folder of any other name is a keyword of its own, unless
+the word is named (`word`): then it is one of the words that are not meant.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from audiornn.audio import audio_info
+from audiornn.corpus.collection import Collection
+from audiornn.corpus.copies import find_copies
+from audiornn.corpus.layouts.folders import is_background, level
+from audiornn.corpus.layouts.survey import Survey
+from audiornn.corpus.manifest import SPLITS, Utterance
+from audiornn.corpus.speakers import find_speakers
+from audiornn.corpus.splitting import divide
+from audiornn.corpus.synthetic_speech import near_misses, speak_talk, speak_words
+from audiornn.corpus.word_bounds import with_word_bounds
+from audiornn.errors import AudioError, CorpusError, nearest
+
+__all__ = ["FEWEST", "Splits", "SpotterFolder", "as_background", "prepare_spotter", "read_folder", "split_folder"]
+
+#: Folders that hold the word and say nothing of which word it is.
+_UNNAMED = re.compile(r"(positives?|keywords?|wake[_\- ]?words?|hot[_\- ]?words?|wake|target)", re.I)
+_LONG = 30.0  # seconds; longer recordings of background are cut
+_STRETCH = 20.0  # into so long ones
+_FEW_RECORDINGS = 8  # of background: fewer are divided by time
+_MUCH = 0.05  # hours of the user's own background in dev, beside which synthetic talk would only flatter
+FEWEST = 10  # recordings of the word, one or two for each of dev and test among them
+
+Splits = dict[str, list[Utterance]]
+
+
+@dataclass(frozen=True)
+class SpotterFolder:
+    """A folder of recordings for a spotter.
+
+    Attributes:
+        folder: it.
+        keywords: recordings of the words; each one's text is its label.
+        background: recordings of all else; their text is empty.
+        spellings: of the labels, as far as they can be told.
+    """
+
+    folder: Path
+    keywords: tuple[Utterance, ...]
+    background: tuple[Utterance, ...]
+    spellings: Mapping[str, str]
+
+    @property
+    def labels(self) -> Counter[str]:
+        """Recordings by label."""
+        return Counter(utterance.text for utterance in self.keywords)
+
+
+def read_folder(folder: Path, *, word: str = "", speaker: str = "auto") -> SpotterFolder:
+    """Understand a folder: nothing is decoded.
+
+    Args:
+        folder: as above.
+        word: the keyword's spelling, which is its label, too; empty takes the folders' names.
+        speaker: auto, none, folder:N or a regular expression with a group `speaker`.
+
+    Raises:
+        CorpusError: there is no recording of the word.
+    """
+    if not folder.is_dir():
+        raise CorpusError(f"{folder}: no such folder")
+    survey = Survey(folder)
+    keys = list(survey.audio)
+    if not keys:
+        raise CorpusError(f"{folder}: holds no recordings")
+    labels = _labels({level(key, 1) for key in keys}, folder, word)
+    texts = [labels[level(key, 1)] for key in keys]
+    names: dict[str, str | None] = {}
+    for is_word in (True, False):  # each in its own way, as they were recorded
+        own = [(key, text) for key, text in zip(keys, texts, strict=True) if bool(text) == is_word]
+        own_keys = [key for key, _ in own]
+        found = find_speakers(own_keys, [text for _, text in own], [None] * len(own), speaker).names if own else ()
+        names |= dict(zip(own_keys, found, strict=True))
+    everything = [
+        Utterance(posixpath.splitext(key)[0], survey.audio[key], text, names[key])
+        for key, text in zip(keys, texts, strict=True)
+    ]
+    counts = Counter(u.id for u in everything)
+    everything = [u if counts[u.id] == 1 else replace(u, id=survey.key(u.audio)) for u in everything]
+    spellings = {label: word or re.sub(r"[_\-]+", " ", label) for label in set(labels.values()) - {""}}
+    return SpotterFolder(
+        folder,
+        tuple(u for u in everything if u.text),
+        tuple(u for u in everything if not u.text),
+        {label: spelling for label, spelling in spellings.items() if re.search(r"[^\W\d_]{2}", spelling)},
+    )
+
+
+def _labels(names: set[str], folder: Path, word: str) -> dict[str, str]:
+    """The label of each folder at the top; empty for what is not meant. The name "" is the top itself."""
+    plain = {name: re.sub(r"[\W_]+", " ", name.lower()).strip() for name in names}
+    wanted = re.sub(r"[\W_]+", " ", word.lower()).strip()
+    candidates = [name for name in sorted(names) if name and not is_background(name)]
+    unnamed = [name for name in candidates if _UNNAMED.fullmatch(name) and plain[name] != wanted]
+    label = word or re.sub(r"[\W_]+", "_", folder.resolve().name).strip("_") or "keyword"
+    if word and (same := [name for name in candidates if plain[name] == wanted]):
+        chosen = dict.fromkeys(same, word)
+    elif unnamed:
+        chosen = dict.fromkeys(unnamed, label)
+    elif "" in names:  # the word lies at the top, whatever is beside it
+        chosen = {"": label}
+    elif word and len(candidates) > 1:
+        raise CorpusError(
+            f"{folder}: has no folder of the word {word!r}{nearest(word, candidates)}; "
+            f"there are {', '.join(candidates)}"
+        )
+    else:
+        chosen = {name: word or name for name in candidates}
+    if not chosen:
+        raise CorpusError(
+            f"{folder}: no recordings of the word: all of its folders ({', '.join(sorted(names))}) are named like what "
+            "is not meant; put the word's recordings into a folder named after it, or `positive`"
+        )
+    return {name: chosen.get(name, "") for name in names}
+
+
+def split_folder(
+    found: SpotterFolder,
+    *,
+    dev: float = 0.15,
+    test: float = 0.1,
+    seed: int = 1,
+    copies: Mapping[str, str] | None = None,
+    jobs: int = 1,
+) -> Splits:
+    """Keywords, with the segment of the word still to be found, and background, by split.
+
+    Neither a recording, a copy of one, nor a known speaker serves two splits.
+
+    Args:
+        found: of `read_folder`.
+        dev: share for dev.
+        test: share for test.
+        seed: another seed draws others.
+        copies: a common name by id of recordings that are copies of each other; None looks for them.
+        jobs: recordings read at a time for that.
+
+    Raises:
+        CorpusError: fewer than three recordings of a word.
+    """
+    for label, n in found.labels.items():
+        if n < len(SPLITS):
+            raise CorpusError(
+                f"{found.folder}: {n} recordings of {label!r} are too few to train, choose a threshold and test; "
+                f"record at least {FEWEST}, better 50, by as many people as you can"
+            )
+    background = [part for u in found.background for part in _stretches(u)]
+    whole = Collection(found.folder, "folders", "classify", (*found.keywords, *background))
+    if copies is None:
+        copies = find_copies(whole, jobs=jobs)
+    splits: Splits = {name: [] for name in SPLITS}
+    speakers = [{u.speaker for u in own} - {None} for own in (found.keywords, background)]
+    groups = [[*found.keywords, *background]] if speakers[0] & speakers[1] else [found.keywords, background]
+    for group in groups:
+        if not group:
+            continue
+        if group is background and len({u.audio for u in group}) < _FEW_RECORDINGS:
+            _by_time(group, dev, test, splits)
+            continue
+        collection = replace(whole, utterances=tuple(group))
+        drawn = divide(collection, dev=dev, test=test, seed=seed, together=copies).splits
+        for name, own in drawn.items():
+            splits[name] += own
+    return splits
+
+
+def _stretches(utterance: Utterance) -> list[Utterance]:
+    """A long recording in stretches; whole if it cannot be read, which `prep` says."""
+    try:
+        duration = audio_info(utterance.audio).duration
+    except AudioError:
+        return [utterance]
+    n = round(duration / _STRETCH) if duration > _LONG else 1
+    if n == 1:
+        return [utterance]
+    length = int(1000 * duration / n) / 1000
+    starts = [round(i * length, 3) for i in range(n)]
+    return [replace(utterance, id=f"{utterance.id}@{start:.3f}", start=start, duration=length) for start in starts]
+
+
+def _by_time(background: Sequence[Utterance], dev: float, test: float, splits: Splits) -> None:
+    """The beginning of each recording for train, then dev, then test; a single short one is for train alone."""
+    by_recording: dict[Path, list[Utterance]] = defaultdict(list)
+    for utterance in background:
+        by_recording[utterance.audio].append(utterance)
+    for own in by_recording.values():
+        n_dev, n_test = round(dev * len(own)), round(test * len(own))
+        n_train = len(own) - n_dev - n_test
+        splits["train"] += own[:n_train]
+        splits["dev"] += own[n_train : n_train + n_dev]
+        splits["test"] += own[n_train + n_dev :]
+
+
+def as_background(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """Utterances as examples of what is not meant, whatever is said in them."""
+    return [replace(utterance, text="", segments=()) for utterance in utterances]
+
+
+def prepare_spotter(
+    corpus_dir: Path,
+    *,
+    word: str = "",
+    speaker: str = "auto",
+    more_background: str = "",
+    synthetic: bool = True,
+    synthetic_words: int = 200,
+    talk_minutes: float = 30.0,
+    skip_bad: bool = False,
+    dev: float = 0.15,
+    test: float = 0.1,
+    seed: int = 1,
+    made_dir: Path | None = None,
+    jobs: int = 1,
+) -> Splits:
+    """The splits of a spotter: its word, where in each recording it is said, and all else.
+
+    Args:
+        corpus_dir: the folder, as of this module.
+        word: the spelling.
+        speaker: as of `read_folder`.
+        more_background: another folder of recordings in which the word is not said.
+        synthetic: whether synthetic voices say the word (in train), words that are nearly it, and talk.
+        synthetic_words: recordings of the word by synthetic voices in train, where its spelling is known.
+        talk_minutes: of synthetic talk in train; dev and test get a third of it each where they lack background.
+        skip_bad: leave out recordings of the word that hold nothing but silence.
+        dev: share for dev.
+        test: share for test.
+        seed: another seed draws others.
+        made_dir: where synthetic speech is written.
+        jobs: processes.
+
+    Raises:
+        CorpusError: as of `read_folder` and `split_folder`; or there is no background at all.
+    """
+    found = read_folder(corpus_dir, word=word, speaker=speaker)
+    if more_background:
+        other = corpus_dir / more_background
+        survey = Survey(other) if other.is_dir() else None
+        if survey is None or not survey.audio:
+            raise CorpusError(f"{other}: holds no recordings; corpus.more_background names a folder of background")
+        names = find_speakers(list(survey.audio), [], [None] * len(survey.audio), "auto").names
+        found = replace(
+            found,
+            background=(
+                *found.background,
+                *(
+                    Utterance(f"background/{key}", path, "", name)
+                    for (key, path), name in zip(survey.audio.items(), names, strict=True)
+                ),
+            ),
+        )
+    splits = split_folder(found, dev=dev, test=test, seed=seed, jobs=jobs)
+    for name, own in splits.items():
+        keywords = with_word_bounds([u for u in own if u.text], jobs=jobs, skip_bad=skip_bad)
+        splits[name] = [*keywords, *(u for u in own if not u.text)]
+    if not synthetic:
+        if not found.background:
+            raise CorpusError(f"{corpus_dir}: holds no background, and corpus.synthetic = false makes none")
+        return splits
+    if made_dir is None:
+        raise CorpusError("synthetic speech is made by `audiornn prep`, which gives the folder for it")
+    return with_synthetic_speech(
+        splits, found.spellings, made_dir, n_words=synthetic_words, talk_minutes=talk_minutes, seed=seed, jobs=jobs
+    )
+
+
+def with_synthetic_speech(
+    splits: Mapping[str, Sequence[Utterance]],
+    spellings: Mapping[str, str],
+    made_dir: Path,
+    *,
+    n_words: int = 200,
+    talk_minutes: float = 30.0,
+    seed: int = 1,
+    jobs: int = 1,
+) -> Splits:
+    """The splits with what synthetic voices say: the words in train, near misses and talk where they are wanted."""
+    joined = {name: list(own) for name, own in splits.items()}
+    phrases = list(spellings.values())
+    nearly = [near for phrase in phrases for near in near_misses(phrase)]
+    for label, phrase in spellings.items():
+        spoken = speak_words([phrase], n_words, made_dir / "words", split="train", seed=seed, jobs=jobs, text=label)
+        joined["train"] += with_word_bounds(spoken, jobs=jobs)
+    for name in SPLITS:
+        hours = sum(_duration(u) for u in joined[name] if not u.segments) / 3600
+        if name != "train" and hours >= _MUCH:
+            continue
+        share = 1.0 if name == "train" else 1 / 3
+        talk = speak_talk(share * talk_minutes, made_dir / "talk", split=name, without=phrases, seed=seed, jobs=jobs)
+        nears = speak_words(
+            nearly, round(share * n_words), made_dir / "near", split=name, seed=seed, jobs=jobs, text=""
+        )
+        joined[name] += [*talk, *nears]
+    return joined
+
+
+def _duration(utterance: Utterance) -> float:
+    if utterance.duration is not None:
+        return utterance.duration
+    try:
+        return audio_info(utterance.audio).duration
+    except AudioError:
+        return 0.0

@@ -1,0 +1,204 @@
+"""`audiornn new --task spot`: a recipe for a wake word of the user's own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audiornn.audio import audio_info
+from audiornn.corpus.layouts.survey import named
+from audiornn.corpus.manifest import SPLITS
+from audiornn.corpus.recipe_settings import Setting, feature_settings
+from audiornn.corpus.spotter import FEWEST, Splits, SpotterFolder, read_folder, split_folder
+from audiornn.errors import AudioError
+
+__all__ = ["NewSpotter", "read_spotter", "spotter_prepare", "spotter_readme"]
+
+_HEADERS = 50  # of recordings that are read
+
+_PREPARE = '''\
+"""A spotter for {what}: written by `audiornn new`, and yours to change."""
+
+from pathlib import Path
+
+from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.spotter import prepare_spotter
+
+
+def prepare(
+    corpus_dir: Path,
+    *,
+    word: str = "",
+    speaker: str = "auto",
+    more_background: str = "",
+    synthetic: bool = True,
+    synthetic_words: int = 200,
+    talk_minutes: float = 30.0,
+    skip_bad: bool = False,
+    dev: float = 0.15,
+    test: float = 0.1,
+    seed: int = 1,
+    made_dir: Path | None = None,
+    jobs: int = 1,
+) -> dict[str, list[Utterance]]:
+    """Read the recordings, find the word in each, and split them.
+
+    Args:
+        corpus_dir: where they lie.
+        word: its spelling, which is also what its hits are called; empty takes the folders' names.
+        speaker: none, folder:N, or a regular expression with a group `speaker`.
+        more_background: a folder of recordings in which the word is not said.
+        synthetic: whether synthetic voices say the word, others nearly like it, and talk, to train on.
+        synthetic_words: how often they say the word.
+        talk_minutes: how long they talk in train; in dev and test a third of it, where there is no background of yours.
+        skip_bad: leave out recordings of the word that hold only silence.
+        dev: share for dev, which the threshold is chosen on.
+        test: share for test.
+        seed: another seed draws others.
+        made_dir: where synthetic speech is written.
+        jobs: processes.
+    """
+    return prepare_spotter(
+        corpus_dir,
+        word=word,
+        speaker=speaker,
+        more_background=more_background,
+        synthetic=synthetic,
+        synthetic_words=synthetic_words,
+        talk_minutes=talk_minutes,
+        skip_bad=skip_bad,
+        dev=dev,
+        test=test,
+        seed=seed,
+        made_dir=made_dir,
+        jobs=jobs,
+    )
+'''
+
+
+@dataclass(frozen=True)
+class NewSpotter:
+    """What was understood of a folder.
+
+    Attributes:
+        found: the recordings.
+        splits: of them, before synthetic speech is added.
+        settings: of recipe.toml.
+        understood: lines that say what was read.
+        guessed: lines that say what was guessed, each with how to change it.
+        warnings: lines that say what the spotter will not be good at, and the remedy.
+    """
+
+    found: SpotterFolder
+    splits: Splits
+    settings: tuple[Setting, ...]
+    understood: tuple[str, ...]
+    guessed: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def read_spotter(source: Path, *, word: str = "", speaker: str = "auto", background: Path | None = None) -> NewSpotter:
+    """Read a folder for `new --task spot`; headers only.
+
+    Args:
+        source: as of `corpus.spotter`.
+        word: the keyword's spelling.
+        speaker: as of `read_folder`.
+        background: another folder of background.
+
+    Raises:
+        CorpusError: no positives, too few of them, or no such folder.
+    """
+    found = read_folder(source, word=word, speaker=speaker)
+    splits = split_folder(found, copies={})
+    labels = named(f"{label} ({n:,})" for label, n in found.labels.most_common())
+    understood = [f"the word: {labels}", f"not the word: {len(found.background):,} recordings"]
+    guessed = []
+    if found.spellings:
+        guessed.append(
+            f"spelled {named(map(repr, found.spellings.values()))}: synthetic voices say it, in train only; "
+            "--word 'hey computer' spells it otherwise, corpus.synthetic_words = 0 leaves them out"
+        )
+    warnings = [
+        f"{n} recordings of {label!r} are few: expect strangers to be missed; 50 by ten people are a good start"
+        for label, n in found.labels.items()
+        if n < 3 * FEWEST
+    ]
+    if not found.background and background is None:
+        warnings.append(
+            "no background: synthetic voices talk instead, in train, dev and test. They are no people: how often the "
+            "spotter fires at real speech, the numbers of `evaluate` do not say. Better are hours of speech and noise "
+            "as they will be heard: a folder `background` beside the word's, or --other DIR"
+        )
+    corpus: list[tuple[str, Any, str]] = [("word", word, "as asked for"), ("speaker", speaker, "as asked for")]
+    if background is not None:
+        corpus.append(("more_background", str(background.resolve()), "recordings in which the word is not said"))
+    settings = (
+        Setting("", "task", "spot"),
+        Setting("", "licence", "", "of the recordings; the model file carries it"),
+        Setting("", "corpus_dir", str(source.resolve())),
+        *(Setting("corpus", key, value, why) for key, value, why in corpus if value not in ("", "auto")),
+        *spotter_settings(_lowest_rate(found)),
+    )
+    return NewSpotter(found, splits, settings, tuple(understood), tuple(guessed), tuple(warnings))
+
+
+def _lowest_rate(found: SpotterFolder) -> int:
+    """Hz, of some recordings: what is missing above half of it must not tell the word from the rest."""
+    rates = []
+    for group in (found.keywords, found.background):
+        for utterance in group[:: max(1, len(group) // _HEADERS)]:
+            with contextlib.suppress(AudioError):  # prep names it
+                rates.append(audio_info(utterance.audio).sample_rate)
+    return min(16000, max(8000, min(rates, default=16000)))
+
+
+def spotter_settings(rate: int) -> tuple[Setting, ...]:
+    """What did best on dev of the words tried; `rate` in Hz."""
+    return (
+        *feature_settings(rate, log_mel=True),
+        Setting("model", "bidirectional", False, "it answers as the word ends, and streams"),
+        Setting("model", "front", "conv2d"),
+        Setting("model", "front_channels", 16, "small: it listens all day"),
+        Setting("model", "stride", 3, "an output every 30 ms"),
+        Setting("augment", "channel", 10.0, "other microphones"),
+        Setting("augment", "reverb", 0.3, "other rooms"),
+        Setting("augment", "band_limit", 0.1, "and telephones"),
+        Setting("augment", "noise", 0.3),
+        Setting("training", "epochs", 32),
+        Setting("training", "patience", 32, "dev is small: what is chosen is the best of all epochs"),
+    )
+
+
+def spotter_prepare(found: SpotterFolder) -> str:
+    """prepare.py."""
+    return _PREPARE.format(what=" and ".join(json.dumps(label, ensure_ascii=False) for label in found.labels))
+
+
+def spotter_readme(name: str, made: NewSpotter, commands: Sequence[str]) -> str:
+    """README.md."""
+    counts = [
+        f"| {split} | {sum(bool(u.text) for u in made.splits[split])} | {sum(not u.text for u in made.splits[split])} |"
+        for split in SPLITS
+    ]
+    parts = [
+        f"# {name}",
+        "",
+        f"A spotter for {named(map(repr, made.found.labels))}, from `{made.found.folder.resolve()}`.",
+        "",
+        *(f"    {command}" for command in commands),
+        "",
+        "| split | the word | not the word |",
+        "|---|---|---|",
+        *counts,
+        "",
+        "Training ends with a threshold for `spotting.false_alarms_per_hour` (0.5), chosen on dev; `evaluate` says",
+        "what it misses on test, how often it fires by mistake, and what the hours tested can show.",
+        "",
+        *(f"- {line}" for line in (*made.understood, *made.guessed, *made.warnings)),
+    ]
+    return "\n".join(parts) + "\n"

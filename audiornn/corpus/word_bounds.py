@@ -1,0 +1,95 @@
+"""Where in its recording a word is said: the loudest sound, with what belongs to it, and no silence around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from audiornn.audio import load_audio
+from audiornn.corpus.manifest import Segment, Utterance
+from audiornn.errors import AudioError, CorpusError
+from audiornn.features import FeatureExtractor, Features, FeatureSettings
+
+__all__ = ["with_word_bounds", "word_bounds"]
+
+_SMOOTHING = 3  # frames
+_BELOW_PEAK = 25.0  # dB; a word's quietest sound
+_ABOVE_NOISE = 6.0  # dB
+_RANGE = 70.0  # dB; what is further below the loudest frame is digital silence
+_LEAST_RANGE = 8.0  # dB from the noise up to the loudest frames; with less, nothing stands out
+_PAUSE = 0.25  # seconds; a stop's closure and a gap between two words are shorter
+_SHORTEST = 0.1  # seconds; a click is no word
+_EDGE = 0.02  # seconds that a word begins before it is heard to
+_LISTED = 5
+
+
+def word_bounds(log_mel: Features, frame_seconds: float) -> tuple[float, float] | None:
+    """Begin and end of what is said in a recording, in seconds; all of it where noise hides them; None in silence.
+
+    Args:
+        log_mel: (frames, n_mels) in decibels.
+        frame_seconds: from a frame to the next.
+    """
+    power = np.power(10.0, log_mel.astype(np.float64) / 10).mean(axis=1)
+    power = np.convolve(np.pad(power, _SMOOTHING // 2, mode="edge"), np.full(_SMOOTHING, 1 / _SMOOTHING), "valid")
+    level = 10 * np.log10(np.maximum(power, 1e-10))
+    noise = float(np.percentile(np.maximum(level, level.max() - _RANGE), 10))
+    loudest = float(np.sort(level)[-min(len(level), 8)])
+    if level.max() <= -95:
+        return None
+    whole = (0.0, len(level) * frame_seconds)
+    if loudest - noise < _LEAST_RANGE:
+        return whole
+    loud = np.flatnonzero(level > max(loudest - _BELOW_PEAK, noise + min(_ABOVE_NOISE, (loudest - noise) / 2)))
+    parts = np.split(loud, np.flatnonzero(np.diff(loud) > round(_PAUSE / frame_seconds)) + 1)
+    parts = [part for part in parts if part[-1] - part[0] + 1 >= round(_SHORTEST / frame_seconds)]
+    if not parts:
+        return whole
+    best = max(parts, key=lambda part: power[part].sum())
+    start = max(0.0, float(best[0]) * frame_seconds - _EDGE)
+    return round(start, 3), round(min(whole[1], float(best[-1] + 1) * frame_seconds + _EDGE), 3)
+
+
+def with_word_bounds(utterances: Sequence[Utterance], *, jobs: int = 1, skip_bad: bool = False) -> list[Utterance]:
+    """Recordings of one word each, their `text`, with the segment in which it is said; the text is dropped.
+
+    Args:
+        utterances: of keywords. One that cannot be read stays as it is, so that `prep` says why.
+        jobs: recordings read at a time.
+        skip_bad: leave out recordings that hold nothing but silence.
+
+    Raises:
+        CorpusError: recordings of silence.
+    """
+    settings = FeatureSettings(kind="log_mel")
+    extractor = FeatureExtractor(settings)
+
+    def bounds(utterance: Utterance) -> tuple[float, float] | AudioError | None:
+        try:
+            waveform = load_audio(
+                utterance.audio, settings.sample_rate, start=utterance.start, duration=utterance.duration
+            )
+            found = word_bounds(extractor.log_mel(waveform), settings.frame_seconds)
+        except AudioError as error:
+            return error
+        return found and (found[0], min(found[1], len(waveform) / settings.sample_rate))
+
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        found = list(pool.map(bounds, utterances))
+    silent = [u for u, place in zip(utterances, found, strict=True) if place is None]
+    if silent and not skip_bad:
+        raise CorpusError(
+            f"{len(silent)} recordings of the word hold nothing but silence: "
+            f"{', '.join(str(u.audio) for u in silent[:_LISTED])}{' …' if len(silent) > _LISTED else ''}; delete them, "
+            "or leave them out with --set corpus.skip_bad=true"
+        )
+    placed = []
+    for utterance, place in zip(utterances, found, strict=True):
+        if isinstance(place, AudioError):
+            placed.append(replace(utterance, segments=(Segment(0.0, 0.01, utterance.text),), text=""))
+        elif place is not None:
+            placed.append(replace(utterance, segments=(Segment(*place, utterance.text),), text=""))
+    return placed

@@ -1,0 +1,139 @@
+"""A spotter's examples: where the word stands in them, what is asked for there, and that chance is all of it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch", reason="training needs torch")
+
+from audiornn.errors import CorpusError, SettingsError  # noqa: E402
+from audiornn.recipe import load_recipe  # noqa: E402
+from audiornn.settings import AugmentSettings, SpottingSettings  # noqa: E402
+from audiornn.train.augment import overlay  # noqa: E402
+from audiornn.train.dataset import IGNORED  # noqa: E402
+from audiornn.train.losses import _spotting_losses  # noqa: E402
+from audiornn.train.placing import HOLD, LEAD, MinedPeak, PlacedWords, frame_targets  # noqa: E402
+
+PLAIN = AugmentSettings(
+    tempo=0.0, warp=0.0, gain=0.0, noise=0.0, time_shift=0.0, time_masks=0, band_masks=0, easy_first=0.0
+)
+
+
+@pytest.fixture(scope="module")
+def placed(spotter_world):
+    """The training split of a spotter for a tone; changes to its shares."""
+    prepared, recipe = spotter_world.prepared, spotter_world.recipe
+
+    def make(augment=PLAIN, **shares):
+        changed = replace(recipe, augment=augment, spotting=replace(recipe.spotting, **shares))
+        return PlacedWords(prepared, "train", changed, prepared.vocabulary)
+
+    return make
+
+
+@given(first=st.integers(0, 150), length=st.integers(4, 80), stride=st.sampled_from([1, 2, 3]), label=st.integers(1, 3))
+def test_a_word_is_asked_for_around_its_end_and_nowhere_else(first, length, stride, label):
+    last, n = first + length, 240 // stride
+    targets = frame_targets(first, last, label, n, 0.01, stride)
+    centres = np.arange(n) * stride
+    asked = (centres >= last - round(100 * LEAD)) & (centres < last + round(100 * HOLD))
+    assert (targets[asked] == label).all()
+    assert not (targets[~asked] > 0).any()
+    assert (
+        targets[centres < min(first + length // 2, last - round(100 * LEAD))] == 0
+    ).all()  # half is not yet the word
+
+
+@given(seed=st.integers(0, 10_000))
+def test_every_keyword_example_holds_the_label_once(placed, seed):
+    dataset = placed(keywords=1.0, fragments=0.0, others=0.0)
+    log_mel, targets, _ = dataset.example(np.random.default_rng(seed), PLAIN)
+    assert log_mel.shape == (dataset.n_window, dataset.recipe.features.n_mels)
+    assert len(targets) == dataset.n_window // dataset.recipe.model.stride
+    asked = np.flatnonzero(targets > 0)
+    assert len(asked) >= 2
+    assert (np.diff(asked) == 1).all()
+
+
+def test_fragments_and_other_sounds_are_not_the_word(placed):
+    for shares in ({"fragments": 0.99, "others": 0.0}, {"fragments": 0.0, "others": 0.99}):
+        dataset = placed(keywords=0.01, **shares)
+        targets = [dataset.example(np.random.default_rng(seed), PLAIN)[1] for seed in range(30)]
+        assert sum((t > 0).any() for t in targets) <= 3
+
+
+def test_a_batch_is_a_function_of_its_chance(placed):
+    one, two = placed(AugmentSettings()), placed(AugmentSettings())
+    a, b, c = (d.batch(range(6), np.random.default_rng(seed)) for d, seed in ((one, 1), (two, 1), (one, 2)))
+    assert torch.equal(a.features, b.features)
+    assert torch.equal(a.targets, b.targets)
+    assert a.ids == b.ids
+    assert not torch.equal(a.features, c.features)
+    assert torch.isfinite(a.features).all()
+
+
+def test_mined_background_is_shown_and_what_may_hold_the_word_is_asked_nothing(placed):
+    dataset = placed(keywords=0.01, fragments=0.0, others=0.0, mined=1.0)
+    index = int(dataset.background[0])
+    dataset.mined = [MinedPeak(index, 60, 0.9)]
+    names = [dataset.example(np.random.default_rng(seed), PLAIN)[2] for seed in range(20)]
+    assert sum(dataset.utterances[index].id in name for name in names) >= 18
+    dataset.doubtful = dataset.mined
+    targets = [dataset.example(np.random.default_rng(seed), PLAIN)[1] for seed in range(20)]
+    assert sum((t == IGNORED).any() for t in targets) >= 18
+
+
+def test_overlaid_power_adds_and_what_reaches_beyond_is_cut():
+    quiet, loud = np.full((10, 2), -100.0, np.float32), np.full((4, 2), -20.0, np.float32)
+    assert np.allclose(overlay(quiet, loud, 8)[8:], -20.0, atol=1e-3)
+    assert np.allclose(overlay(loud, loud, -2)[:2], -16.99, atol=0.01)
+    assert np.array_equal(overlay(quiet, loud, 20), quiet)
+
+
+def test_pooling_asks_all_frames_of_a_word_or_the_best():
+    log_probs = torch.log(torch.tensor([[[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.5, 0.5]]]))
+    targets = torch.tensor([[0, 1, 1, IGNORED]])
+    quiet = -np.log(0.9) + -np.log(0.9) / 4
+    mean = -(np.log(0.8) + np.log(0.4)) / 2
+    assert _spotting_losses(log_probs, targets, "mean").item() == pytest.approx(quiet + mean, abs=1e-5)
+    assert _spotting_losses(log_probs, targets, "max").item() == pytest.approx(quiet - np.log(0.8), abs=1e-5)
+    nothing = torch.tensor([[0, 0, 0, 0]])
+    assert torch.isfinite(_spotting_losses(log_probs, nothing, "max")).all()
+
+
+def test_no_word_or_no_background_is_said(spotter_world, placed):
+    class Half:
+        def __init__(self, words):
+            self.words = words
+
+        def __getattr__(self, name):
+            return getattr(spotter_world.prepared, name)
+
+        def utterances(self, split):
+            some = spotter_world.prepared.utterances(split)
+            return (
+                [u if bool(u.segments) == self.words else replace(u, segments=()) for u in some]
+                if not (self.words)
+                else [u if u.segments else replace(u, segments=some[0].segments) for u in some]
+            )
+
+    prepared, recipe = spotter_world.prepared, spotter_world.recipe
+    with pytest.raises(CorpusError, match="holds no background"):
+        PlacedWords(Half(True), "train", recipe, prepared.vocabulary)
+    with pytest.raises(CorpusError, match="no keyword is said"):
+        PlacedWords(Half(False), "train", recipe, prepared.vocabulary)
+
+
+def test_settings_are_checked(tmp_path):
+    with pytest.raises(SettingsError, match=r"spotting\.keywords"):
+        SpottingSettings(keywords=0.9, others=0.2)
+    with pytest.raises(SettingsError, match=r"spotting\.false_alarms_per_hour"):
+        SpottingSettings(false_alarms_per_hour=0.0)
+    (tmp_path / "prepare.py").write_text("def prepare(corpus_dir): ...")
+    Path(tmp_path / "recipe.toml").write_text('task = "spot"\n[spotting]\nwindow = 3\n')
+    with pytest.raises(SettingsError, match=r"spotting\.window'"):
+        load_recipe(tmp_path)

@@ -1,0 +1,162 @@
+"""A folder for a spotter: which recordings are the word, how they are split, what synthetic voices add."""
+
+from zlib import crc32
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiornn.corpus.manifest import SPLITS
+from audiornn.corpus.spotter import prepare_spotter, read_folder, split_folder
+from audiornn.corpus.synthetic_speech import is_synthetic, near_misses, speak_talk, speak_words
+from audiornn.errors import CorpusError
+
+RATE = 16000
+
+
+def write(path, *, seconds=1.0, seed=None, rate=RATE):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(crc32(path.name.encode()) if seed is None else seed)
+    spectrum = np.cumsum(rng.standard_normal(round(seconds * rate)))
+    samples = np.concatenate([np.zeros(rate // 4), 0.3 * spectrum / np.abs(spectrum).max(), np.zeros(rate // 4)])
+    soundfile.write(path, samples, rate)
+
+
+def folder_with(root, **recordings):
+    for name, n in recordings.items():
+        for i in range(n):
+            write(root / name / f"{i:02d}.wav", seconds=0.5, seed=crc32(f"{name} {i}".encode()))
+    return root
+
+
+def test_folders_tell_the_word_from_all_else(tmp_path):
+    found = read_folder(folder_with(tmp_path, computer=4, not_computer=2, background=1, _noise_=1))
+    assert found.labels == {"computer": 4}
+    assert len(found.background) == 4
+    assert found.spellings == {"computer": "computer"}
+
+
+def test_a_folder_that_names_no_word_takes_the_word_asked_for(tmp_path):
+    found = read_folder(folder_with(tmp_path, positive=3, negative=2), word="hey computer")
+    assert found.labels == {"hey computer": 3}
+    assert found.spellings == {"hey computer": "hey computer"}
+    assert read_folder(tmp_path).labels == {tmp_path.name: 3}
+
+
+def test_the_word_asked_for_makes_the_other_words_background(tmp_path):
+    folder_with(tmp_path, yes=3, no=4, Hey_Computer=5)
+    assert read_folder(tmp_path).labels == {"yes": 3, "no": 4, "Hey_Computer": 5}
+    found = read_folder(tmp_path, word="hey computer")
+    assert found.labels == {"hey computer": 5}
+    assert len(found.background) == 7
+
+
+def test_recordings_at_the_top_are_the_word(tmp_path):
+    for i in range(3):
+        write(tmp_path / f"{i}.wav")
+    write(tmp_path / "background" / "a.wav")
+    assert read_folder(tmp_path, word="marvin").labels == {"marvin": 3}
+
+
+@pytest.mark.parametrize(
+    ("recordings", "word", "said"),
+    [
+        ({}, "", "holds no recordings"),
+        ({"background": 2, "not_it": 1}, "", "no recordings of the word"),
+        ({"yes": 3, "no": 3}, "yse", "no folder of the word 'yse'"),
+    ],
+)
+def test_no_positives(tmp_path, recordings, word, said):
+    with pytest.raises(CorpusError, match=said):
+        read_folder(folder_with(tmp_path, **recordings), word=word)
+
+
+def test_two_positives_are_too_few_and_ten_will_do(tmp_path):
+    with pytest.raises(CorpusError, match="2 recordings of 'hey' are too few"):
+        split_folder(read_folder(folder_with(tmp_path / "a", hey=2, background=3)))
+    splits = split_folder(read_folder(folder_with(tmp_path / "b", hey=10, background=9)))
+    for name in SPLITS:
+        assert any(u.text for u in splits[name]), name
+        assert any(not u.text for u in splits[name]), name
+
+
+def test_a_copy_stays_with_its_original_and_a_speaker_in_one_split(tmp_path):
+    for i in range(12):
+        write(tmp_path / "hey" / f"{i:02d}.wav", seed=i)
+    for copy, original in (("20", "03"), ("21", "03"), ("22", "07")):
+        samples, rate = soundfile.read(tmp_path / "hey" / f"{original}.wav")
+        soundfile.write(tmp_path / "hey" / f"{copy}.wav", 0.5 * samples, rate)
+    for speaker in range(10):
+        for i in range(2):
+            write(tmp_path / "background" / f"speaker{speaker}" / f"{i}.wav", seed=100 + 2 * speaker + i)
+    splits = split_folder(read_folder(tmp_path))
+    where = {u.id: name for name, own in splits.items() for u in own}
+    assert where["hey/20"] == where["hey/21"] == where["hey/03"]
+    assert where["hey/22"] == where["hey/07"]
+    speakers = {}
+    for name, own in splits.items():
+        for u in own:
+            speakers.setdefault(u.speaker, set()).add(name)
+    assert all(len(names) == 1 for speaker, names in speakers.items() if speaker is not None)
+    assert len(speakers) == 11
+
+
+def test_one_long_recording_of_background_is_divided_by_time(tmp_path):
+    folder_with(tmp_path, hey=6)
+    write(tmp_path / "background" / "long.wav", seconds=200.0)
+    splits = split_folder(read_folder(tmp_path))
+    ends = {n: [(u.start, u.start + u.duration) for u in own if not u.text] for n, own in splits.items()}
+    assert all(ends.values())
+    assert max(end for _, end in ends["train"]) <= 1e-6 + min(start for start, _ in ends["dev"])
+    assert max(end for _, end in ends["dev"]) <= 1e-6 + min(start for start, _ in ends["test"])
+
+
+def test_positives_with_five_seconds_of_silence_are_trimmed(tmp_path):
+    for i in range(5):
+        write(tmp_path / "hey" / f"{i}.wav", seed=i, seconds=0.5)
+        samples, rate = soundfile.read(tmp_path / "hey" / f"{i}.wav")
+        soundfile.write(tmp_path / "hey" / f"{i}.wav", np.pad(samples, 5 * rate), rate)
+    write(tmp_path / "background" / "long.wav", seconds=200.0)
+    splits = prepare_spotter(tmp_path, synthetic=False)
+    for own in splits.values():
+        for u in own:
+            for segment in u.segments:
+                assert 5 <= segment.start < segment.end < 6.2
+
+
+def test_without_any_background_synthetic_voices_talk_in_every_split(tmp_path):
+    pytest.importorskip("espeakng_loader")
+    folder_with(tmp_path / "mine", hey=5)
+    with pytest.raises(CorpusError, match="no background"):
+        prepare_spotter(tmp_path / "mine", synthetic=False)
+    splits = prepare_spotter(
+        tmp_path / "mine", word="hey computer", synthetic_words=9, talk_minutes=0.5, made_dir=tmp_path / "made"
+    )
+    voices = {name: {u.speaker for u in own if is_synthetic(u)} for name, own in splits.items()}
+    assert all(voices.values())
+    assert not voices["train"] & (voices["dev"] | voices["test"])
+    assert not voices["dev"] & voices["test"]
+    words = [u for u in splits["train"] if is_synthetic(u) and u.segments]
+    assert len(words) == 9
+    assert {s.label for u in words for s in u.segments} == {"hey computer"}
+    assert not any(is_synthetic(u) and u.segments for name in ("dev", "test") for u in splits[name])
+
+
+def test_near_misses_are_no_homophones():
+    found = near_misses("computer")
+    assert "comput" in found
+    assert "puter" in found
+    assert not {"computer", "komputer", "computor"} & set(found)
+    assert all(near_misses(word) for word in ("hey jarvis", "alexa", "happy"))
+    assert near_misses("") == []
+
+
+def test_speech_is_the_same_each_time_and_leaves_the_word_out(tmp_path):
+    pytest.importorskip("espeakng_loader")
+    one = speak_words(["alpha", "beta"], 4, tmp_path / "a", split="dev")
+    two = speak_words(["alpha", "beta"], 4, tmp_path / "b", split="dev")
+    assert [u.audio.name for u in one] == [u.audio.name for u in two]
+    assert [u.audio.read_bytes() for u in one] == [u.audio.read_bytes() for u in two]
+    assert {u.text for u in one} == {"alpha", "beta"}
+    talk = speak_talk(0.3, tmp_path / "c", split="train", without=["water"])
+    assert 9 < sum(soundfile.info(u.audio).duration for u in talk) < 45

@@ -1,0 +1,64 @@
+"""Where a word is said in its recording."""
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.word_bounds import with_word_bounds, word_bounds
+from audiornn.errors import CorpusError
+from audiornn.features import FeatureExtractor, FeatureSettings
+
+SETTINGS = FeatureSettings(kind="log_mel")
+RATE = SETTINGS.sample_rate
+
+
+def tone(seconds, level=0.3, pitch=700.0):
+    time = np.arange(round(seconds * RATE)) / RATE
+    return (level * np.sin(2 * np.pi * pitch * time)).astype(np.float32)
+
+
+def silence(seconds, level=0.0, seed=1):
+    return (level * np.random.default_rng(seed).standard_normal(round(seconds * RATE))).astype(np.float32)
+
+
+def bounds(*pieces):
+    waveform = np.concatenate(pieces)
+    return word_bounds(FeatureExtractor(SETTINGS).log_mel(waveform), SETTINGS.frame_seconds)
+
+
+@given(
+    before=st.floats(0.1, 5.0), after=st.floats(0.1, 5.0), length=st.floats(0.3, 1.0), noise=st.sampled_from([0, 1e-3])
+)
+def test_silence_around_a_word_is_left_out(before, after, length, noise):
+    waveform = np.concatenate([silence(before), tone(length), silence(after)])
+    start, end = bounds(waveform + silence(len(waveform) / RATE, noise)[: len(waveform)])
+    assert start == pytest.approx(before, abs=0.06)
+    assert end == pytest.approx(before + length, abs=0.06)
+
+
+def test_a_click_is_no_word_and_a_short_pause_no_end():
+    click, first, second = tone(0.03, 0.9), tone(0.3), tone(0.3, 0.2, 500.0)
+    start, end = bounds(silence(1), click, silence(1), first, silence(0.15), second, silence(2))
+    assert start == pytest.approx(2.03, abs=0.06)
+    assert end == pytest.approx(2.78, abs=0.06)
+
+
+def test_noise_hides_all_and_silence_holds_nothing():
+    assert bounds(silence(1.0, 0.1)) == (0.0, pytest.approx(1.0, abs=0.02))
+    assert bounds(silence(1.0)) is None
+
+
+def test_recordings_of_silence_are_named_or_left_out(tmp_path):
+    for name, samples in (("good", np.concatenate([silence(5), tone(0.5), silence(5)])), ("mute", silence(1))):
+        soundfile.write(tmp_path / f"{name}.wav", samples, RATE)
+    (tmp_path / "broken.wav").write_bytes(b"no audio")
+    given_ones = [Utterance(name, tmp_path / f"{name}.wav", "word") for name in ("good", "mute", "broken")]
+    with pytest.raises(CorpusError, match=r"1 recordings of the word hold nothing but silence: .*mute\.wav"):
+        with_word_bounds(given_ones)
+    good, broken = with_word_bounds(given_ones, skip_bad=True)
+    assert [(s.label, round(s.start), round(s.end, 1)) for s in good.segments] == [("word", 5, 5.5)]
+    assert good.text == ""
+    assert broken.audio.name == "broken.wav"  # prep says why it cannot be read
