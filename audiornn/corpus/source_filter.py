@@ -29,7 +29,7 @@ HOP = 40  # samples from one point of all that moves to the next: 5 ms
 _LOWEST, _HIGHEST = math.log2(55.0), math.log2(520.0)
 #: Hz, lowest and highest, of the first four resonances; speakers' own lengths stretch them.
 _FORMANTS = np.array([[250.0, 850.0], [750.0, 2500.0], [2000.0, 3100.0], [3100.0, 4000.0]])
-_AUDIBLE = 0.03  # of a voice's level; below, its pitch is nobody's to tell
+_AUDIBLE = 0.06  # of a voice's level; below, its pitch is nobody's to tell
 
 Track = NDArray[np.float64]
 
@@ -73,7 +73,7 @@ def render_voice(seed: int) -> Sung:
     voicing, friction, formants, stress = _gestures(n_points, rng)
     stress = stress * _rise_and_fall(n_points, rng)
     octaves = _intonation(n_points, rng)
-    shimmer = 1 + rng.uniform(0, 0.12) * _smooth(n_points, 0.01, rng)
+    shimmer = 1 + rng.uniform(0, 0.1) * _smooth(n_points, 0.01, rng)
     voice = _harmonics(octaves, voicing * stress * shimmer, formants, rng)
     breath = rng.uniform(0.0, 0.25) * _level(voice)
     noise = _shaped_noise(voicing * breath, _resonance(_noise_bins(), formants), rng)
@@ -202,10 +202,10 @@ def _hiss_shape(n_points: int, rng: np.random.Generator) -> Track:
 
 
 def _in_a_room(waveform: Track, rng: np.random.Generator) -> Track:
-    """With the echoes of a room, of a third of all recordings."""
-    if rng.random() > 0.35:
+    """With the echoes of a room, of a fifth of all recordings."""
+    if rng.random() > 0.2:
         return waveform
-    seconds, level = rng.uniform(0.1, 0.5), 10 ** (rng.uniform(-25, -6) / 20)
+    seconds, level = rng.uniform(0.1, 0.4), 10 ** (rng.uniform(-25, -12) / 20)
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     echoes = rng.standard_normal(len(time)) * 10 ** (-3 * time / seconds)
     echoes *= level / np.sqrt(np.sum(echoes**2))
@@ -222,7 +222,7 @@ def _recorded(waveform: Track, rng: np.random.Generator) -> Waveform:
     response = 1 / np.sqrt(1 + (cut / np.maximum(hertz, 1.0)) ** (2 * rng.integers(1, 4)))
     response *= (np.maximum(hertz, 50.0) / 1000) ** rng.uniform(-0.5, 0.5)
     picked = np.fft.irfft(np.fft.rfft(waveform) * response, n)
-    snr = rng.uniform(3, 20) if rng.random() < 0.3 else rng.uniform(20, 50)
+    snr = rng.uniform(8, 20) if rng.random() < 0.2 else rng.uniform(20, 50)
     colour = np.maximum(hertz, 50.0) ** -rng.uniform(0, 1)
     noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(n)) * colour, n)
     noise *= _level(picked) * 10 ** (-snr / 20) / _level(noise)
