@@ -56,7 +56,8 @@ def train(
     except Interrupted as stop:
         say(f"audiornn: {stop} (run {run})")
         return INTERRUPTED
-    print(f"{model}: the model file; `audiornn evaluate` scores it, `audiornn transcribe FILE` uses it")
+    verb = "label" if trained.task == "label" else "transcribe"
+    print(f"{model}: the model file; `audiornn evaluate` scores it, `audiornn {verb} FILE` uses it")
     return 0
 
 
