@@ -129,7 +129,7 @@ def test_segments_that_cannot_be_are_named(run, world, here, segments, said):
         prepare=prepare,
         toml='task = "label"\n[features]\nsample_rate = 8000\nn_fft = 256\nwin_length = 200\nhop_length = 80\n',
     )
-    code, out, err = run("prep", folder, "--corpus", world.corpus, "--data", here / "data", "--jobs", "1")
+    code, _, err = run("prep", folder, "--corpus", world.corpus, "--data", here / "data", "--jobs", "1")
     assert code == 2
     assert "Traceback" not in err
     for word in ("bad", *said):

@@ -1,6 +1,7 @@
 """Scenes: speech where the segments say, noise as loud as drawn, the same every time; noises of unit power."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -65,9 +66,9 @@ def test_only_clean_recordings_are_taken(speech, tmp_path):
 def test_a_scene_holds_its_speech_at_its_times_over_noise_as_loud_as_asked_for(speech, snr):
     scene = Scene(speech[0], tuple(speech), (0.5, 0.7, 0.3, 0.6), noise="coloured", snr=snr, seed=3)
     waveform, segments = compose_scene(scene)
-    assert [round(s.start, 1) for s in segments][0] == 0.5
+    assert round(segments[0].start, 1) == 0.5
     assert len(segments) == 5
-    gaps = [b.start - a.end for a, b in zip(segments, segments[1:], strict=False)]
+    gaps = [b.start - a.end for a, b in pairwise(segments)]
     np.testing.assert_allclose([gaps[0], gaps[2]], [0.7, 0.3], atol=0.01)
     assert segments[-1].end + 0.6 == pytest.approx(len(waveform) / RATE, abs=0.01)
     quiet, _ = compose_scene(replace(scene, snr=60.0))
