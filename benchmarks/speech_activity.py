@@ -123,6 +123,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("runs/speech_activity/model.onnx"))
     parser.add_argument("--data", type=Path, default=Path("data/speech_activity"), help="what prep made")
     parser.add_argument("--split", default="test")
+    parser.add_argument("--untuned", action="store_true", help="silero-vad with its own settings only")
     parser.add_argument(
         "--recordings", type=Path, action="append", default=[], help="also clean recordings as they are"
     )
@@ -133,13 +134,14 @@ def main() -> None:
             f"{arguments.model}: takes {model.card.features.sample_rate} Hz; silero-vad is compared at {RATE}"
         )
     silero = Silero()
-    tuned = tune_silero(silero, read_manifest(arguments.data / "dev.jsonl"))
-    print(f"silero-vad, tuned on dev: {tuned.to_json()}")
     systems: dict[str, System] = {
         "audiornn": lambda waveform: model.label(waveform, RATE).segments,
         "silero-vad": silero.timestamps,
-        "silero-vad, tuned": silero.tuned(tuned),
     }
+    if not arguments.untuned:
+        tuned = tune_silero(silero, read_manifest(arguments.data / "dev.jsonl"))
+        print(f"silero-vad, tuned on dev: {tuned.to_json()}")
+        systems["silero-vad, tuned"] = silero.tuned(tuned)
     groups: dict[str, list[Utterance]] = defaultdict(list)
     for utterance in read_manifest(arguments.data / f"{arguments.split}.jsonl"):
         _, snr, name = utterance.id.split("/")
