@@ -21,7 +21,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -98,20 +98,24 @@ def from_clean(folder: Path) -> list[Utterance]:
     return found
 
 
-def hear(system: System, utterances: Sequence[Utterance]) -> tuple[list[SegmentCounts], float, float]:
-    """Counts of each recording, seconds of listening, and seconds of sound."""
-    counts, listening, sound = [], 0.0, 0.0
-    system(load_audio(utterances[0].audio, RATE))
-    for utterance in utterances:
-        waveform = load_audio(utterance.audio, RATE)
-        begun = time.perf_counter()
-        found = system(waveform)
-        listening += time.perf_counter() - begun
-        duration = len(waveform) / RATE
-        sound += duration
-        centres = np.arange(0, duration, 0.01)
-        counts.append(compare_segments(utterance.segments, found, (SPEECH,), centres, duration))
-    return counts, listening, sound
+@dataclass(frozen=True)
+class Heard:
+    """Counts of a recording, and seconds of listening and of sound."""
+
+    counts: SegmentCounts
+    listening: float
+    sound: float
+
+
+def hear(system: System, utterance: Utterance) -> Heard:
+    waveform = load_audio(utterance.audio, RATE)
+    begun = time.perf_counter()
+    found = system(waveform)
+    listening = time.perf_counter() - begun
+    duration = len(waveform) / RATE
+    centres = np.arange(0, duration, 0.01)
+    counts = compare_segments(utterance.segments, found, (SPEECH,), centres, duration)
+    return Heard(counts, listening, duration)
 
 
 def main() -> None:
@@ -119,6 +123,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("runs/speech_activity/model.onnx"))
     parser.add_argument("--data", type=Path, default=Path("data/speech_activity"), help="what prep made")
     parser.add_argument("--split", default="test")
+    parser.add_argument("--untuned", action="store_true", help="silero-vad with its own settings only")
     parser.add_argument(
         "--recordings", type=Path, action="append", default=[], help="also clean recordings as they are"
     )
@@ -129,13 +134,14 @@ def main() -> None:
             f"{arguments.model}: takes {model.card.features.sample_rate} Hz; silero-vad is compared at {RATE}"
         )
     silero = Silero()
-    tuned = tune_silero(silero, read_manifest(arguments.data / "dev.jsonl"))
-    print(f"silero-vad, tuned on dev: {tuned.to_json()}")
     systems: dict[str, System] = {
         "audiornn": lambda waveform: model.label(waveform, RATE).segments,
         "silero-vad": silero.timestamps,
-        "silero-vad, tuned": silero.tuned(tuned),
     }
+    if not arguments.untuned:
+        tuned = tune_silero(silero, read_manifest(arguments.data / "dev.jsonl"))
+        print(f"silero-vad, tuned on dev: {tuned.to_json()}")
+        systems["silero-vad, tuned"] = silero.tuned(tuned)
     groups: dict[str, list[Utterance]] = defaultdict(list)
     for utterance in read_manifest(arguments.data / f"{arguments.split}.jsonl"):
         _, snr, name = utterance.id.split("/")
@@ -145,15 +151,20 @@ def main() -> None:
         groups[str(folder)] = from_clean(folder)
     card = replace(model.card, vocabulary=SILERO.vocabulary)
     print(f"{'':32} {'system':18} recordings  frame F1 (95 %)         event F1   detection error   real-time factor")
+    everything = {u.id: u for utterances in groups.values() for u in utterances}
+    heard: dict[str, dict[str, Heard]] = {}
+    for name, system in systems.items():
+        system(load_audio(next(iter(everything.values())).audio, RATE))
+        heard[name] = {identifier: hear(system, utterance) for identifier, utterance in everything.items()}
     for group, utterances in groups.items():
-        for name, system in systems.items():
-            counts, listening, sound = hear(system, utterances)
-            found = score(card, counts)
+        for name, by_id in heard.items():
+            own = [by_id[utterance.id] for utterance in utterances]
+            found = score(card, [each.counts for each in own])
             low, high = found.frame_f1.interval
+            factor = sum(each.listening for each in own) / sum(each.sound for each in own)
             print(
                 f"{group[-32:]:32} {name:18} {len(utterances):10,}  {found.frame_f1.value:.4f} ({low:.4f}–{high:.4f})  "
-                f"{found.event_f1.value:8.4f}  {found.detection_error_rate.value:16.4f}  {listening / sound:17.5f}",
-                flush=True,
+                f"{found.event_f1.value:8.4f}  {found.detection_error_rate.value:16.4f}  {factor:17.5f}"
             )
 
 

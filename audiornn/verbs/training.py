@@ -56,7 +56,7 @@ def train(
     except Interrupted as stop:
         say(f"audiornn: {stop} (run {run})")
         return INTERRUPTED
-    use = "spot" if trained.task == "spot" else "transcribe"
+    use = {"spot": "spot", "label": "label", "regress": "track"}.get(trained.task, "transcribe")
     print(f"{model}: the model file; `audiornn evaluate` scores it, `audiornn {use} FILE` uses it")
     return 0
 
