@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiornn.listen.decoding import GreedyDecoder, greedy_ctc, label_runs
+from audiornn.listen.decoding import GreedyDecoder, greedy_ctc
 from tests.reference import best_path, collapse, ctc_loss
 
 
@@ -38,41 +38,31 @@ def test_repeats_merge_and_blanks_part(path):
 
 
 @given(paths)
-def test_runs_tile_the_frames(path):
-    log_probs = log_probs_of(path)
-    runs = label_runs(log_probs)
-    assert [run.id for run in runs for _ in range(run.first, run.last + 1)] == path
-    assert (runs[0].first, runs[-1].last) == (0, len(path) - 1)
-    assert all(a.last + 1 == b.first and a.id != b.id for a, b in itertools.pairwise(runs))
-    assert all(math.isclose(run.posterior, 0.9, rel_tol=1e-5) for run in runs)
-
-
-@given(paths)
 def test_symbols_are_runs_without_the_blanks(path):
-    log_probs = log_probs_of(path)
-    assert greedy_ctc(log_probs) == [run for run in label_runs(log_probs) if run.id]
+    runs, first = [], 0
+    for symbol, frames in itertools.groupby(path):
+        n = len(list(frames))
+        runs += [(symbol, first, first + n - 1)] if symbol else []
+        first += n
+    found = greedy_ctc(log_probs_of(path))
+    assert [(symbol.id, symbol.first, symbol.last) for symbol in found] == runs
+    assert all(math.isclose(symbol.posterior, 0.9, rel_tol=1e-5) for symbol in found)
 
 
-def test_a_symbols_posterior_is_its_peak_and_a_labels_its_mean():
+def test_a_symbols_posterior_is_its_peak():
     log_probs = np.log(np.array([[0.2, 0.8], [0.4, 0.6], [0.9, 0.1]], np.float32))
     (symbol,) = greedy_ctc(log_probs)
     assert (symbol.id, symbol.first, symbol.last) == (1, 0, 1)
     assert symbol.posterior == pytest.approx(0.8)
-    label, _ = label_runs(log_probs)
-    assert (label.id, label.first, label.last) == (1, 0, 1)
-    assert label.posterior == pytest.approx(0.7)
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=8))
 def test_blocks_change_nothing(sizes):
     log_probs = np.log(np.random.default_rng(len(sizes)).dirichlet(np.ones(3), 30)).astype(np.float32)
-    for ctc, whole in ((True, greedy_ctc(log_probs)), (False, label_runs(log_probs))):
-        decoder = GreedyDecoder(ctc=ctc)
-        borders = [0, *np.minimum(np.cumsum(sizes), 30).tolist(), 30]
-        found = [run for a, b in itertools.pairwise(borders) for run in decoder.push(log_probs[a:b])]
-        for run, true in zip([*found, *decoder.finish()], whole, strict=True):
-            assert (run.id, run.first, run.last) == (true.id, true.first, true.last)
-            assert run.posterior == pytest.approx(true.posterior)
+    decoder = GreedyDecoder()
+    borders = [0, *np.minimum(np.cumsum(sizes), 30).tolist(), 30]
+    found = [symbol for a, b in itertools.pairwise(borders) for symbol in decoder.push(log_probs[a:b])]
+    assert [*found, *decoder.finish()] == greedy_ctc(log_probs)
 
 
 @pytest.mark.parametrize("path", [[0], [0, 0, 0]])
@@ -82,7 +72,6 @@ def test_nothing_but_blanks_is_nothing(path):
 
 def test_no_frames_are_nothing():
     assert greedy_ctc(np.zeros((0, 4), np.float32)) == []
-    assert label_runs(np.zeros((0, 4), np.float32)) == []
 
 
 # --- the oracles themselves, against what is known by hand ---

@@ -243,6 +243,6 @@ def decoder_maker(card: ModelCard, decoding: Decoding | None = None) -> Callable
     """
     chosen = decoding_of(card) if decoding is None else decoding
     if chosen.settings.decoder == "greedy":
-        return lambda: GreedyDecoder(ctc=True)
+        return lambda: GreedyDecoder()
     graph = graph_of(card.vocabulary, chosen)
     return lambda: BeamDecoder(graph, chosen.n_best)

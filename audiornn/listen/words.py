@@ -191,7 +191,7 @@ def reader_of(
         from audiornn.listen.segments import SegmentReader
 
         return SegmentReader(card, segments)
-    return _WordReader(card, make_decoder() if make_decoder else GreedyDecoder(ctc=True))
+    return _WordReader(card, make_decoder() if make_decoder else GreedyDecoder())
 
 
 class _WordReader:
