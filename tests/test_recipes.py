@@ -385,28 +385,21 @@ def test_connected_digits_on_the_real_corpora(shared_data, tmp_path):
         subprocess.run([sys.executable, shared_data / "unpack", corpus, corpora], check=True, stdout=subprocess.DEVNULL)
     few = recipe("connected_digits", "corpus.strings=20", "corpus.dev_strings=10")
     splits = few.prepare(corpora, made_dir=tmp_path)
-    assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 726, "dev": 112, "test": 77}
+    assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 157, "dev": 28, "test": 77}
 
 
-def test_digits_cut_out_of_an4(an4, shared_data, tmp_path):
-    with pytest.raises(CorpusError, match=r"corpus\.cut = 'words' must be digits or strings"):
-        recipe("an4", "corpus.cut=words").prepare(an4)
+def test_digits_cut_out_of_an4(shared_data):
     corpora = packaged_recipes().parent / "build" / "corpora"
     subprocess.run([sys.executable, shared_data / "unpack", "an4", corpora], check=True, stdout=subprocess.DEVNULL)
-    whole = {u.id: u for utterances in recipe("an4").prepare(corpora / "an4").values() for u in utterances}
-    for cut, n_cuts in (("digits", 1881), ("strings", 808)):
-        splits = recipe("an4", f"corpus.cut={cut}").prepare(corpora / "an4")
-        cuts = [u for utterances in splits.values() for u in utterances]
-        assert len(cuts) == n_cuts
-        for utterance in cuts:
-            words = utterance.text.lower().split()
-            assert set(words) <= set(WORDS)
-            assert len(words) == 1 or cut == "strings"
-            assert utterance.text in whole[utterance.id.split("@")[0]].text
-            if utterance.duration is not None:
-                assert utterance.start >= 0
-                assert utterance.start + utterance.duration <= audio_info(utterance.audio).duration + 1e-3
-                assert 0.1 * len(words) < utterance.duration < 2.0 * len(words)
+    whole = {u.id: u.text for utterances in recipe("an4").prepare(corpora / "an4").values() for u in utterances}
+    splits = recipe("an4", "corpus.digits=true").prepare(corpora / "an4")
+    assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 1460, "dev": 188, "test": 233}
+    for utterance in (u for utterances in splits.values() for u in utterances):
+        sentence, position = utterance.id.split("@")
+        assert utterance.text == whole[sentence].split()[int(position)]
+        assert utterance.text.lower() in WORDS
+        assert 0.1 < utterance.duration < 2.0
+        assert 0 <= utterance.start <= audio_info(utterance.audio).duration + 1e-3 - utterance.duration
 
 
 def test_digits_learns_from_other_corpora(four_corpora, digits, tmp_path):

@@ -8,8 +8,7 @@ import csv
 import dataclasses
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from audiornn.corpus.download import Archive, fetch
@@ -20,10 +19,9 @@ LISTS = ("train", "test")
 EXTENSIONS = (".sph", ".wav", ".flac")  # the published one, then what others convert it to
 EVERY = 9  # each ninth training speaker is for dev
 
-DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 #: Where digits are said, as this recipe's own network finds them; README.md tells how.
 TIMES = Path(__file__).parent / "digits.tsv"
-MARGINS = {"digits": 0.06, "strings": 0.1}  # seconds of what is around it that a cut keeps, where nothing is said
+MARGIN = 0.06  # seconds around a digit that are kept, where nothing else is said
 
 _TRANSCRIPT = re.compile(r"(?:<s>)?(?P<text>[^<>()]*)(?:</s>)?\s*\((?P<name>[^()\s]+)\)")
 
@@ -46,13 +44,13 @@ def obtain(corpus_dir: Path, *, jobs: int) -> Path:
     return fetch(ARCHIVE)
 
 
-def prepare(corpus_dir: Path, *, cut: str = "") -> dict[str, list[Utterance]]:
+def prepare(corpus_dir: Path, *, digits: bool = False) -> dict[str, list[Utterance]]:
     """The published test, and each ninth of the training speakers, by name, as the dev split.
 
     Args:
         corpus_dir: holds `etc/` and `wav/`, or `an4/` that does.
-        cut: nothing for whole utterances; "digits" for each digit said in them, "strings" for digits as long as they
-            follow each other and whole utterances that are nothing else.
+        digits: whether each digit that is said becomes an utterance, cut out of what stands around it, and all else is
+            left out.
 
     Expected output of prep: 848 train utterances by 66 speakers, 100 dev by 8, 130 test by 10; 0.8 h.
     """
@@ -62,11 +60,11 @@ def prepare(corpus_dir: Path, *, cut: str = "") -> dict[str, list[Utterance]]:
     listed = {split: _listed(folder, split) for split in LISTS}
     speakers = sorted({str(utterance.speaker) for utterance in listed["train"]})
     held_out = set(speakers[EVERY // 2 :: EVERY])
-    if cut:
-        if cut not in MARGINS:
-            raise CorpusError(f"corpus.cut = {cut!r} must be {' or '.join(MARGINS)}, or nothing for whole utterances")
+    if digits:
         times = _times()
-        listed = {split: list(_cut(utterances, times, cut)) for split, utterances in listed.items()}
+        listed = {
+            split: [cut for u in utterances for cut in _cut(u, times[u.id])] for split, utterances in listed.items()
+        }
     return {
         "train": [u for u in listed["train"] if u.speaker not in held_out],
         "dev": [u for u in listed["train"] if u.speaker in held_out],
@@ -121,28 +119,18 @@ def _times() -> dict[str, list[_Digit]]:
     return times
 
 
-def _cut(utterances: Iterable[Utterance], times: dict[str, list[_Digit]], cut: str) -> Iterator[Utterance]:
-    """The digits of utterances, each by itself or as they follow each other."""
-    for utterance in utterances:
-        digits = times.get(utterance.id, [])
-        if cut == "digits":
-            runs = [[digit] for digit in digits]
-        elif set(utterance.text.split()) <= set(DIGITS):
-            yield utterance
-            continue
-        else:  # neighbours keep the difference of their two counts
-            runs = [[d for _, d in run] for _, run in groupby(enumerate(digits), lambda e: e[1].position - e[0])]
-        for first, last in ((run[0], run[-1]) for run in runs):
-            start = first.start - min(MARGINS[cut], first.before / 2)
-            end = last.end + min(MARGINS[cut], last.after / 2)
-            text = " ".join(utterance.text.split()[first.position : last.position + 1])
-            yield dataclasses.replace(
-                utterance,
-                id=f"{utterance.id}@{first.position}",
-                text=text,
-                start=round(start, 3),
-                duration=round(end - start, 3),
-            )
+def _cut(utterance: Utterance, digits: Sequence[_Digit]) -> Iterator[Utterance]:
+    """The digits of an utterance, each by itself."""
+    for digit in digits:
+        start = digit.start - min(MARGIN, digit.before / 2)
+        end = digit.end + min(MARGIN, digit.after / 2)
+        yield dataclasses.replace(
+            utterance,
+            id=f"{utterance.id}@{digit.position}",
+            text=digit.word,
+            start=round(start, 3),
+            duration=round(end - start, 3),
+        )
 
 
 def _transcripts(file: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 #: Other corpora in which digits are said: each folder's possible names, and what its own recipe is to give.
 OTHERS = {
     "speechcommands": (("speech_commands", "speechcommands"), "corpus.words=all"),
-    "an4": (("an4",), "corpus.cut=digits"),
+    "an4": (("an4",), "corpus.digits=true"),
 }
 
 # Without a checksum: GitHub makes this file anew whenever it is asked for, and promises its contents but not its bytes
