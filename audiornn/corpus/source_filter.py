@@ -142,7 +142,7 @@ def _intonation(n_points: int, rng: np.random.Generator) -> Track:
     own = rng.uniform(math.log2(75), math.log2(330))
     time = np.arange(n_points) * HOP / SAMPLE_RATE
     falling = -rng.uniform(0, 0.25) * time
-    accents = rng.uniform(0.05, 0.4) * _smooth(n_points, rng.uniform(0.04, 0.15), rng)
+    accents = rng.uniform(0.05, 0.3) * _smooth(n_points, rng.uniform(0.05, 0.15), rng)
     unsteady = rng.uniform(0.001, 0.008) * _smooth(n_points, 0.01, rng)
     return np.asarray(np.clip(own + falling + accents + unsteady, _LOWEST, _HIGHEST))
 
