@@ -162,9 +162,9 @@ def test_references_with_times_and_without(recognizer, world, prepared):
     timed = list(prepared("transcribe").utterances("test"))
     settings = SpotSettings()
     names = ["do", "mi", "sol"]
-    with_times, _ = hear(model, timed, names)
+    with_times, _ = hear(model, timed, names, "test")
     untimed = [Utterance(u.id, u.audio, u.text) for u in timed]
-    without, _ = hear(model, untimed, names)
+    without, _ = hear(model, untimed, names, "test")
     reports = [evaluate_spotting(model.card, found, names, settings, "test") for found in (with_times, without)]
     assert [report.timed for report in reports] == [True, False]
     assert [report.total.said for report in reports] == [sum(len(u.text.split()) for u in timed)] * 2
@@ -173,7 +173,7 @@ def test_references_with_times_and_without(recognizer, world, prepared):
     assert reports[1].total.latency is None
     assert "have no times" in reports[1].to_text()
     background = [Utterance("b", u.audio, "", segments=(Segment(0, 0.1, "la"),)) for u in timed[:1]]
-    report = evaluate_spotting(model.card, hear(model, background, names)[0], names, settings, "background")
+    report = evaluate_spotting(model.card, hear(model, background, names, "test")[0], names, settings, "background")
     assert report.total.said == 0
     assert report.total.false_alarms >= 1
 
@@ -182,11 +182,11 @@ def test_recordings_that_cannot_be_read(recognizer, tmp_path, world):
     model = recognizer("transcribe")
     (tmp_path / "bad.wav").write_bytes(b"RIFF")
     good, bad = Utterance("a", world.recording(), "do"), Utterance("b", tmp_path / "bad.wav", "do")
-    found, unreadable = hear(model, [good, bad], ["do"], skip_bad=True)
+    found, unreadable = hear(model, [good, bad], ["do"], "test", skip_bad=True)
     assert len(found) == 1
     assert "bad.wav" in unreadable[0]
-    with pytest.raises(CorpusError, match="none of 1"):
-        hear(model, [bad], ["do"], skip_bad=True)
-    with pytest.raises(CorpusError, match="no recordings"):
-        hear(model, [], ["do"])
+    with pytest.raises(CorpusError, match="test: none of its 1"):
+        hear(model, [bad], ["do"], "test", skip_bad=True)
+    with pytest.raises(CorpusError, match="test: holds no utterances"):
+        hear(model, [], ["do"], "test")
     assert model.card.features.sample_rate == RATE

@@ -42,7 +42,7 @@ def test_it_spots_on_test_what_it_never_heard(spotter_world):
     onset, offset = settings_of(model.card).threshold("mi")
     assert 0 < offset < onset < 1
     test = list(spotter_world.prepared.utterances("test"))
-    heard, _ = hear(model, test, ["mi"])
+    heard, _ = hear(model, test, ["mi"], "test")
     report = evaluate_spotting(model.card, heard, ["mi"], settings_of(model.card), "test")
     (row,) = report.keywords
     assert row.said >= 2

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from audiornn.audio import load_audio
+from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
-from audiornn.errors import AudioError, CorpusError, SettingsError
+from audiornn.errors import AudioError, SettingsError
 from audiornn.evaluate.detection import (
     TOLERANCE,
     DetectionCount,
@@ -23,6 +21,7 @@ from audiornn.evaluate.detection import (
     keyword_row,
     match_hits,
 )
+from audiornn.evaluate.hearing import hear_all
 from audiornn.evaluate.tuning import write_card
 from audiornn.listen.keywords import Decision, Scores, SpotDecider, SpotSettings, check_keywords, spot_of
 from audiornn.listen.recognizer import Recognizer
@@ -121,6 +120,7 @@ def hear(
     recognizer: Recognizer,
     utterances: Sequence[Utterance],
     keywords: Sequence[str],
+    split: str,
     *,
     inside_words: bool = False,
     look_ahead: float | None = None,
@@ -133,6 +133,7 @@ def hear(
         recognizer: the model.
         utterances: their references are their `segments`, or if they have none the words of their `text`.
         keywords: as the vocabulary writes them.
+        split: what to call the recordings.
         inside_words: whether a keyword may be a part of a longer word.
         look_ahead: seconds that a bidirectional network may see beyond what it says.
         skip_bad: name unreadable recordings instead of stopping at the first.
@@ -147,33 +148,19 @@ def hear(
         SettingsError: a keyword that the model cannot spot.
     """
     keywords = check_keywords(recognizer.card, keywords)
-    if not utterances:
-        raise CorpusError("there are no recordings to listen to")
     rate = recognizer.card.features.sample_rate
 
-    def listen(utterance: Utterance) -> Heard | AudioError:
+    def listen(utterance: Utterance, waveform: Waveform) -> Heard:
         try:
-            waveform = load_audio(utterance.audio, rate, start=utterance.start, duration=utterance.duration)
-            try:
-                scores, duration = recognizer.keyword_scores(
-                    waveform, keywords, rate, inside_words=inside_words, look_ahead=look_ahead
-                )
-            except AudioError as error:
-                raise AudioError(str(error).replace("the waveform", str(utterance.audio))) from None
-            return Heard(scores, duration, *_references(recognizer.card, utterance, keywords, inside_words))
+            scores, duration = recognizer.keyword_scores(
+                waveform, keywords, rate, inside_words=inside_words, look_ahead=look_ahead
+            )
         except AudioError as error:
-            if not skip_bad:
-                raise
-            return error
-        finally:
-            progress(1)
+            raise AudioError(str(error).replace("the waveform", str(utterance.audio))) from None
+        return Heard(scores, duration, *_references(recognizer.card, utterance, keywords, inside_words))
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # onnxruntime and numpy let go of Python's lock
-        found = list(pool.map(listen, utterances))
-    heard = [one for one in found if isinstance(one, Heard)]
-    if not heard:
-        raise CorpusError(f"none of {len(utterances)} recordings can be read")
-    return heard, tuple(str(one) for one in found if isinstance(one, AudioError))
+    heard, unreadable = hear_all(utterances, split, rate, listen, skip_bad=skip_bad, progress=progress)
+    return [one for _, one in heard], unreadable
 
 
 def evaluate_spotting(

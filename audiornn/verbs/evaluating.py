@@ -158,13 +158,14 @@ def _evaluate_spotting(
     tolerance = TOLERANCE if tolerance is None else tolerance
     chosen = check_keywords(card, default_keywords(card) if keywords is None else keywords)
 
-    def listen(recordings: Any) -> Any:
+    def listen(recordings: Any, split: str) -> Any:
         with progress_bar("listening", "recording") as progress:
             done = iter(range(1, len(recordings) + 1))
             return hear(
                 recognizer,
                 recordings,
                 chosen,
+                split,
                 inside_words=inside_words,
                 look_ahead=look_aheads[0] if look_aheads else None,
                 skip_bad=skip_bad,
@@ -175,9 +176,10 @@ def _evaluate_spotting(
     notes: tuple[str, ...] = ()
     if false_alarms_per_hour is not None:
         dev = read_manifest(tune_manifest) if tune_manifest else split_of_model(recognizer, "dev", data)
-        tuning = tune_spotting(card, listen(dev)[0], chosen, settings, false_alarms_per_hour, tolerance=tolerance)
+        heard, _ = listen(dev, str(tune_manifest or "dev"))
+        tuning = tune_spotting(card, heard, chosen, settings, false_alarms_per_hour, tolerance=tolerance)
         settings, notes = tuning.settings, tuning.notes
-    heard, unreadable = listen(utterances)
+    heard, unreadable = listen(utterances, name)
     report = evaluate_spotting(
         card,
         heard,
