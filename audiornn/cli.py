@@ -108,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("recipe", nargs="?", metavar="RECIPE", help="which (the one prepared last)")
     p.add_argument("--run", type=Path, metavar="DIR", help="the run's folder (runs/RECIPE, or the next free number)")
     p.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    p.add_argument(
+        "--from", dest="start", type=Path, metavar="RUN", help="start from what another run learnt, of any labels"
+    )
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
     places(p, "data", "runs", "set")
 

@@ -1,4 +1,7 @@
-"""Checkpoints: one safetensors file of plain tensors and JSON. Loading one cannot run code."""
+"""What a run's folder holds: checkpoints, one safetensors file of plain tensors and JSON each, and the recipe.
+
+Loading one cannot run code.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ from torch import Tensor
 
 from audiornn.errors import TrainingError
 from audiornn.files import write_atomically
+from audiornn.recipe import Recipe
 
-__all__ = ["load_checkpoint", "optimiser_tensors", "restore_optimiser", "save_checkpoint"]
+__all__ = ["load_checkpoint", "optimiser_tensors", "recipe_of_run", "restore_optimiser", "save_checkpoint"]
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -37,6 +41,18 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 - not a dict
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise TrainingError(f"{path}: not a checkpoint that can be read ({error})") from None
+
+
+def recipe_of_run(run: Path) -> Recipe:
+    """The settings that a run was trained with.
+
+    Raises:
+        TrainingError: its recipe.json is missing or damaged.
+    """
+    try:
+        return Recipe.from_json(json.loads((run / "recipe.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError) as error:
+        raise TrainingError(f"{run}/recipe.json: cannot be read ({error})") from None
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer, names: Mapping[Tensor, str]) -> dict[str, Tensor]:

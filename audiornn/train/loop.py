@@ -48,6 +48,7 @@ from audiornn.train.network import Network
 from audiornn.train.parallel import Workers, fast_in_bf16, n_workers
 from audiornn.train.placing import PlacedWords
 from audiornn.train.spot_score import answers_of, spotting_of
+from audiornn.train.transfer import Start, take_over
 from audiornn.train.weight_noise import noisy_weights
 
 __all__ = [
@@ -100,6 +101,7 @@ def train(
     recipe: Recipe,
     run_dir: Path,
     *,
+    start: Start | None = None,
     resume: bool = False,
     report: Callable[[str], None] = print,
     show_progress: bool = False,
@@ -110,6 +112,7 @@ def train(
         prepared: the corpus.
         recipe: the settings; its features must be those of the corpus.
         run_dir: an empty or new folder, or with `resume` one that a run was stopped in.
+        start: what another run has learnt, to start from.
         resume: go on from the run's last checkpoint.
         report: takes a line of text now and then.
         show_progress: whether a progress bar is drawn on standard error.
@@ -118,13 +121,14 @@ def train(
         The model file's path.
 
     Raises:
-        TrainingError: a loss that is not finite, or a checkpoint of another corpus.
+        TrainingError: a loss that is not finite, a checkpoint of another corpus, or a start that does not fit.
         Interrupted: Ctrl-C or a termination signal; the checkpoint is written.
     """
     settings = recipe.training
     device = choose_device(settings.device)
     train_set, dev_set = train_and_dev(prepared, recipe)
     network = untrained_network(recipe, train_set, len(prepared.vocabulary)).to(device)
+    taken = None if start is None else take_over(network, recipe, start)
     averaged = copy.deepcopy(network)
     names = {parameter: name for name, parameter in network.named_parameters()}
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=settings.weight_decay)
@@ -142,6 +146,7 @@ def train(
         "seconds": 0.0,
         "finished": False,
         "mined": Mined().to_json(),
+        "start": None if start is None else {"recipe": start.recipe.name, "licence": start.recipe.licence},
     }
     if resume:
         tensors, found = load_checkpoint(run_dir / "last.safetensors")
@@ -168,6 +173,8 @@ def train(
         + (f", {state['workers']} cores" if device.type == "cpu" else "")
         + (f", going on at step {state['step']:,}" if resume else "")
     )
+    if taken is not None:
+        report(taken)
     if recipe.augment.noise_label and not len(train_set.noise):
         report(f"augment.noise_label: nothing is labelled {recipe.augment.noise_label!r}; all noise is synthetic")
     if settings.precision == "bf16" and not state["bf16"]:
@@ -265,7 +272,7 @@ def train(
         stride=recipe.model.stride,
         front_context=recipe.model.front_context,
         recipe=recipe.name,
-        licence=recipe.licence,
+        licence=_joined_licence(recipe.licence, state.get("start")),
         network={
             **asdict(recipe.model),
             "n_parameters": network.n_parameters,
@@ -277,6 +284,7 @@ def train(
             "epoch_kept": best["best"][2] + 1,
             "utterances": {row.split: row.utterances for row in prepared.summary},
             "digests": dict(prepared.digests),
+            **({"started_from": state["start"]} if state.get("start") else {}),
         },
         results={"dev" if len(dev_set) else "train": {k: v for k, v in best["dev"].items() if k != "blank_share"}},
     )
@@ -292,6 +300,13 @@ def train(
         list_doubtful(train_set, Mined.from_json(state["mined"]), run_dir, report)
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
+
+
+def _joined_licence(licence: str, start: Mapping[str, str] | None) -> str:
+    """The licences of all that the network heard."""
+    if start is None or not start["licence"]:
+        return licence
+    return f"{licence or 'not stated'}; at the start, {start['recipe']}: {start['licence']}"
 
 
 def train_and_dev(prepared: Prepared, recipe: Recipe) -> tuple[Dataset, Dataset]:

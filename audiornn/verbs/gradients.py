@@ -10,7 +10,6 @@ from audiornn.errors import TrainingError
 from audiornn.files import encode_json
 from audiornn.verbs.preparing import recipe_to_train
 from audiornn.verbs.terminal import say
-from audiornn.verbs.training import recipe_of_run
 
 if TYPE_CHECKING:
     from audiornn.corpus.preparation import Prepared
@@ -54,6 +53,7 @@ def _of_run(run: Path, data: Path, overrides: list[str]) -> GradientReport:
     """The curve of every layer and direction of a trained network."""
     from audiornn.corpus.preparation import open_prepared
     from audiornn.evaluate.gradient_report import GradientReport
+    from audiornn.train.checkpoint import recipe_of_run
 
     if overrides:
         raise TrainingError(f"{run}: a run's network is measured as it is; --set is for a recipe")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from audiornn.verbs.terminal import INTERRUPTED, say
 if TYPE_CHECKING:
     from audiornn.recipe import Recipe
 
-__all__ = ["demo", "recipe_of_run", "train"]
+__all__ = ["demo", "train"]
 
 
 def train(
@@ -27,12 +26,15 @@ def train(
     run: Path | None,
     runs: Path,
     resume: bool,
+    start: Path | None,
     device: str | None,
     overrides: list[str],
 ) -> int:
     """`audiornn train`: a prepared corpus becomes a model file."""
     from audiornn.corpus.preparation import last_prepared, open_prepared
 
+    if resume and start is not None:
+        raise SettingsError("--resume goes on with a run as it began; --from begins a new one")
     if resume:
         run = run or _unfinished_run(runs, recipe)
         trained, prepared_name = _resumed_recipe(run, overrides)
@@ -50,9 +52,18 @@ def train(
 
     from audiornn.train.loop import Interrupted
     from audiornn.train.loop import train as run_training
+    from audiornn.train.transfer import read_start
 
     try:
-        model = run_training(prepared, trained, run, resume=resume, report=say, show_progress=sys.stderr.isatty())
+        model = run_training(
+            prepared,
+            trained,
+            run,
+            start=None if start is None else read_start(start),
+            resume=resume,
+            report=say,
+            show_progress=sys.stderr.isatty(),
+        )
     except Interrupted as stop:
         say(f"audiornn: {stop} (run {run})")
         return INTERRUPTED
@@ -74,7 +85,7 @@ def demo(data: Path, runs: Path) -> int:
         ),
         (
             "audiornn train",
-            lambda: train(recipe, data=data, run=None, runs=runs, resume=False, device=None, overrides=[]),
+            lambda: train(recipe, data=data, run=None, runs=runs, resume=False, start=None, device=None, overrides=[]),
         ),
         (
             "audiornn evaluate",
@@ -141,19 +152,7 @@ def _resumed_recipe(run: Path, overrides: list[str]) -> tuple[Recipe, str]:
         raise SettingsError("--resume goes on with the run's own settings; --set starts a new run")
     if not (run / "last.safetensors").exists():
         raise TrainingError(f"{run}: holds no checkpoint to go on from")
+    from audiornn.train.checkpoint import recipe_of_run
+
     recipe = recipe_of_run(run)
     return recipe, recipe.name
-
-
-def recipe_of_run(run: Path) -> Recipe:
-    """The settings that a run was trained with.
-
-    Raises:
-        TrainingError: its recipe.json is missing or damaged.
-    """
-    from audiornn.recipe import Recipe
-
-    try:
-        return Recipe.from_json(json.loads((run / "recipe.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError) as error:
-        raise TrainingError(f"{run}/recipe.json: cannot be read ({error})") from None
