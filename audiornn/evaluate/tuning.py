@@ -164,8 +164,9 @@ def tune(
             for j, bonus in enumerate(WORD_BONUSES):
                 cells[i, j] = replace(base, words=kind, lm_weight=weight, word_bonus=bonus)
                 errors[i, j] = attempt(cells[i, j]).errors
+        padded = np.pad(errors, 1, mode="reflect")  # beyond an edge as before it, lest an edge seem a plateau
         for (i, j), settings in cells.items():
-            around = errors[max(0, i - 1) : i + 2, max(0, j - 1) : j + 2]
+            around = padded[i : i + 3, j : j + 3]
             rank = (errors[i, j], float(around.mean()), settings.lm_weight, abs(settings.word_bonus))
             if best is None or rank < best[0]:
                 best = rank, settings
