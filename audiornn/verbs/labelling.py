@@ -40,7 +40,7 @@ def label(
     if recognizer.card.task != "label":
         raise ModelFileError(
             f"{path}: its task is {recognizer.card.task!r}, it gives no label a frame; "
-            "`audiornn transcribe` listens with it"
+            f"`audiornn {'track' if recognizer.card.task == 'regress' else 'transcribe'}` listens with it"
         )
     settings = settings_of(recognizer.card).changed(**rule)
     if files == ["-"] and output_dir is None and output_format in ("text", "json") and streams(recognizer.card):
