@@ -119,8 +119,8 @@ class AugmentSettings:
         band_limit: share of utterances whose high bands fade away, as in a telephone or before a closed door.
         reverb: share of utterances that get the echoes of a room.
         noise: share of utterances that get noise: of a random colour, or as often recorded where `noise_label` is set.
-        noise_label: a classifier's label whose training recordings are noise: they serve the others as such, each time
-            with another colour, and are themselves heard with another colour and level each time.
+        noise_label: the label of training recordings that are noise: they serve the others as such, each time with
+            another colour. A classifier, whose label it is too, hears them with another colour and level each time.
         least_snr: decibels from the noise up to the utterance, at least.
         most_snr: and at most.
         time_shift: seconds earlier or later, at most; a transcript's audio is lengthened rather than cut.
@@ -211,6 +211,8 @@ class SpottingSettings:
         mined: share of the examples of plain background that show where the last epoch's network answered loudest.
         least_snr: decibels from the background up to the word, at least, where the two sound at once.
         most_snr: and at most.
+        delay: seconds by which the answer is asked for later than as the word ends: what follows tells "on" from
+            "only", and each hit comes so much later.
         pooling: how a keyword's frames count: "mean" asks all of them for it, "max" only the best one (Sun et al.
             2016).
         false_alarms_per_hour: that the threshold is chosen for.
@@ -225,6 +227,7 @@ class SpottingSettings:
     mined: float = 0.5
     least_snr: float = 3.0
     most_snr: float = 30.0
+    delay: float = 0.0
     pooling: Literal["mean", "max"] = "mean"
     false_alarms_per_hour: float = 0.5
 
@@ -238,6 +241,7 @@ class SpottingSettings:
             "spotting",
             window_seconds=(0.5 <= self.window_seconds <= 60, self.window_seconds, "seconds in 0.5…60"),
             windows=(self.windows >= 1, self.windows, "at least 1"),
+            delay=(0 <= self.delay <= 0.3, self.delay, "seconds in 0…0.3"),
             **shares,
         )
         _require(

@@ -35,12 +35,18 @@ def placed(spotter_world):
     return make
 
 
-@given(first=st.integers(0, 150), length=st.integers(4, 80), stride=st.sampled_from([1, 2, 3]), label=st.integers(1, 3))
-def test_a_word_is_asked_for_around_its_end_and_nowhere_else(first, length, stride, label):
+@given(
+    first=st.integers(0, 150),
+    length=st.integers(4, 80),
+    stride=st.sampled_from([1, 2, 3]),
+    label=st.integers(1, 3),
+    delay=st.sampled_from([0, 10, 30]),
+)
+def test_a_word_is_asked_for_around_its_end_and_nowhere_else(first, length, stride, label, delay):
     last, n = first + length, 240 // stride
-    targets = frame_targets(first, last, label, n, 0.01, stride)
+    targets = frame_targets(first, last, label, n, 0.01, stride, delay)
     centres = np.arange(n) * stride
-    asked = (centres >= last - round(100 * LEAD)) & (centres < last + round(100 * HOLD))
+    asked = (centres >= last + delay - round(100 * LEAD)) & (centres < last + delay + round(100 * HOLD))
     assert (targets[asked] == label).all()
     assert not (targets[~asked] > 0).any()
     assert (
@@ -48,15 +54,31 @@ def test_a_word_is_asked_for_around_its_end_and_nowhere_else(first, length, stri
     ).all()  # half is not yet the word
 
 
-@given(seed=st.integers(0, 10_000))
-def test_every_keyword_example_holds_the_label_once(placed, seed):
-    dataset = placed(keywords=1.0, fragments=0.0, others=0.0)
+@given(seed=st.integers(0, 10_000), delay=st.sampled_from([0.0, 0.1, 0.3]))
+def test_every_keyword_example_holds_the_label_once(placed, seed, delay):
+    dataset = placed(keywords=1.0, fragments=0.0, others=0.0, delay=delay)
     log_mel, targets, _ = dataset.example(np.random.default_rng(seed), PLAIN)
     assert log_mel.shape == (dataset.n_window, dataset.recipe.features.n_mels)
     assert len(targets) == dataset.n_window // dataset.recipe.model.stride
     asked = np.flatnonzero(targets > 0)
     assert len(asked) >= 2
     assert (np.diff(asked) == 1).all()
+
+
+def test_recorded_noise_is_heard_over_examples(placed):
+    """Half of what noise there is comes from the recordings that carry its label."""
+    noisy = replace(PLAIN, noise=1.0, least_snr=0.0, most_snr=0.0)
+    drawn = []
+    for label in ("", "noise"):
+        dataset = placed(replace(noisy, noise_label=label), keywords=0.01, fragments=0.0, others=0.0)
+        if label:
+            dataset.noise = dataset.background[:1]
+        source = dataset._noise_source
+        dataset._noise_source = lambda rng, source=source: drawn.append(source(rng)) or source(rng)
+        for seed in range(4):
+            dataset.example(np.random.default_rng(seed), dataset.recipe.augment)
+    assert [source is None for source in drawn] == [True] * 4 + [False] * 4
+    assert drawn[-1]().shape[1] == dataset.recipe.features.n_mels
 
 
 def test_fragments_and_other_sounds_are_not_the_word(placed):

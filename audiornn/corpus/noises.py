@@ -55,6 +55,32 @@ def _clicks(rng: np.random.Generator, n: int, rate: int) -> NDArray[np.float64]:
     return noise
 
 
+def _clatter(rng: np.random.Generator, n: int, rate: int) -> NDArray[np.float64]:
+    """Dishes, tools and keys: things that ring in a few modes of their own where they are struck, several at a time."""
+    noise = 0.01 * _shaped(rng.standard_normal(n), rate, 3)
+    things = [(rng.uniform(300, 0.4 * rate, 5), rng.uniform(8, 120)) for _ in range(int(rng.integers(2, 6)))]
+    for _ in range(max(1, round(rng.uniform(1.5, 8) * n / rate))):
+        modes, decay = things[int(rng.integers(len(things)))]
+        length = min(n, round(5 / decay * rate))
+        time = np.arange(length) / rate
+        rings = [rng.uniform(0.1, 1) * np.sin(2 * np.pi * (mode * time + rng.uniform())) for mode in modes]
+        at = int(rng.integers(0, n - length + 1))
+        noise[at : at + length] += rng.uniform(0.1, 1) * np.sum(rings, axis=0) * np.exp(-decay * time)
+    return noise
+
+
+def _gusts(rng: np.random.Generator, n: int, rate: int) -> NDArray[np.float64]:
+    """Noise of a band and a level that waver: wind, traffic, a machine at work, water from a tap."""
+    tilted = _shaped(rng.standard_normal(n), rate, rng.uniform(0, 9))
+    pace, depth = rng.uniform(0.5, 12), rng.uniform(3, 12)
+    turns = max(2, round(pace * n / rate))
+    level = np.interp(np.arange(n), np.linspace(0, n, turns), rng.normal(0, depth, turns))
+    hertz = np.fft.rfftfreq(n, 1 / rate)
+    octaves = np.log2(np.maximum(hertz, _LOWEST) / rng.uniform(100, 0.4 * rate))
+    banded = np.fft.irfft(np.fft.rfft(tilted) * np.exp(-0.5 * np.square(octaves / rng.uniform(0.5, 3))), n)
+    return banded * 10 ** (level / 20) + 0.02 * banded.std() * rng.standard_normal(n)
+
+
 def _music(rng: np.random.Generator, n: int, rate: int) -> NDArray[np.float64]:
     """Notes with harmonics, several at once, that begin sharply and fade."""
     noise = np.zeros(n)
@@ -98,6 +124,8 @@ KINDS: dict[str, Callable[[np.random.Generator, int, int], NDArray[np.float64]]]
     "coloured": _coloured,
     "hum": _hum,
     "clicks": _clicks,
+    "clatter": _clatter,
+    "gusts": _gusts,
     "music": _music,
     "rain": _rain,
     "siren": _siren,

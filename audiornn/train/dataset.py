@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -265,10 +265,14 @@ class Dataset:
             rng=rng,
             may_cut=self.recipe.task != "transcribe",
             least_frames=self._least_frames(index),
-            draw_noise=(lambda: other_noise(np.asarray(self.store[int(rng.choice(self.noise))]), rng))
-            if len(self.noise)
-            else None,
+            draw_noise=self._noise_source(rng),
         )
+
+    def _noise_source(self, rng: np.random.Generator) -> Callable[[], Features] | None:
+        """Gives frames of a recording of noise, another and as of another source each time; None where there is none."""
+        if not len(self.noise):
+            return None
+        return lambda: other_noise(np.asarray(self.store[int(rng.choice(self.noise))]), rng)
 
     def _least_frames(self, index: int) -> int:
         """Feature frames that the target needs."""

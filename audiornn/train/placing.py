@@ -173,7 +173,10 @@ class PlacedWords(Dataset):
         if kind < 0:
             word = self._draw_word(rng)
             log_mel, first, last = self._placed(self._spoken(word, rng, own), rng, own)
-            targets = frame_targets(first, last, word.label, n_outputs, self._seconds_a_frame, self.recipe.model.stride)
+            delay = self._frames(shares.delay)
+            targets = frame_targets(
+                first, last, word.label, n_outputs, self._seconds_a_frame, self.recipe.model.stride, delay
+            )
             name = self.utterances[word.index].id
         elif kind < shares.fragments:
             word = self._draw_word(rng)
@@ -186,7 +189,14 @@ class PlacedWords(Dataset):
         else:
             log_mel, is_doubtful, name = self._background(self.n_window, rng, own, mined=rng.random() < shares.mined)
             targets[is_doubtful[:: self.recipe.model.stride]] = IGNORED
-        log_mel, _ = augment(log_mel, _unmoved(all_of_it), frame_seconds=self._seconds_a_frame, rng=rng, may_cut=False)
+        log_mel, _ = augment(
+            log_mel,
+            _unmoved(all_of_it),
+            frame_seconds=self._seconds_a_frame,
+            rng=rng,
+            may_cut=False,
+            draw_noise=self._noise_source(rng),
+        )
         return log_mel, targets, name
 
     @property
@@ -239,7 +249,8 @@ class PlacedWords(Dataset):
         """A window with the sound in it; the first frame of its word, and the one after its last."""
         n_word, n_window = sound.last - sound.first, self.n_window
         n_lead = self._frames(LEAD)
-        end = int(rng.integers(min(n_word, n_window - n_lead), n_window - n_lead + 1)) + n_lead // 2
+        latest = n_window - n_lead - self._frames(self.recipe.spotting.delay)
+        end = int(rng.integers(min(n_word, latest), latest + 1)) + n_lead // 2
         first, last = end - n_word, end
         level = _level(sound.log_mel[sound.first : sound.last])
         way = rng.choice(len(_WAYS), p=_WAYS)
@@ -302,7 +313,7 @@ class PlacedWords(Dataset):
 
 
 def frame_targets(
-    first: int, last: int, label: int, n_outputs: int, frame_seconds: float, stride: int
+    first: int, last: int, label: int, n_outputs: int, frame_seconds: float, stride: int, delay: int = 0
 ) -> NDArray[np.int64]:
     """The target of each output frame, (n_outputs,), of a word from frame `first` to before frame `last`.
 
@@ -311,8 +322,8 @@ def frame_targets(
     lead, hold, glow = (round(seconds / frame_seconds) for seconds in (LEAD, HOLD, _AFTERGLOW))
     centres = np.arange(n_outputs) * stride
     targets = np.zeros(n_outputs, np.int64)
-    targets[(centres >= (first + last) // 2) & (centres < last + hold + glow)] = IGNORED
-    targets[(centres >= last - lead) & (centres < last + hold)] = label
+    targets[(centres >= (first + last) // 2) & (centres < last + delay + hold + glow)] = IGNORED
+    targets[(centres >= last + delay - lead) & (centres < last + delay + hold)] = label
     return targets
 
 

@@ -20,7 +20,11 @@ SAMPLE_RATE = 16_000
 FOLDERS = {"an4": ("an4",), "speech_commands": ("speech_commands", "speechcommands")}
 
 #: Made noise of each split; what test has, no other split has. All have babble, each of its own speakers.
-MADE = {"train": ("coloured", "hum", "clicks", "music"), "dev": ("coloured", "rain"), "test": ("siren", "engine")}
+MADE = {
+    "train": ("coloured", "hum", "clicks", "clatter", "gusts", "music"),
+    "dev": ("coloured", "rain"),
+    "test": ("siren", "engine"),
+}
 #: Files of `_background_noise_` that are kept for dev and test; train has the others.
 RECORDED = {"dev": "exercise_bike", "test": "doing_the_dishes"}
 SNRS = {"dev": (20, 10, 0), "test": (10, 0)}  # dB, of each scene; train has −5 to 25

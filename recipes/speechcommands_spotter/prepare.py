@@ -77,7 +77,7 @@ def _noise(corpus_dir: Path) -> dict[str, list[Utterance]]:
             for i in range(n):
                 start = round(first * duration + i * length, 3)
                 identifier = f"{NOISE_FOLDER}/{file.stem}@{start:.3f}"
-                stretches[split].append(Utterance(identifier, file, "", None, start, length))
+                stretches[split].append(Utterance(identifier, file, NOISE_FOLDER, None, start, length))
     if not stretches["train"]:
         raise CorpusError(f"{corpus_dir / NOISE_FOLDER}: holds no noise to place words in")
     return stretches
