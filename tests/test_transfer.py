@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from audiornn.cli import main
-from audiornn.errors import TrainingError
+from audiornn.errors import ModelFileError, TrainingError
 from audiornn.listen.recognizer import load_model
 from audiornn.train.checkpoint import load_checkpoint
 from audiornn.train.loop import Interrupted, train
@@ -43,6 +43,20 @@ def test_another_task_begins_with_the_layers_of_the_first(short, first, tmp_path
     assert all(torch.equal(untouched[name], before[name]) for name in before)
 
 
+def test_an_output_of_other_symbols_begins_anew(short, first, tmp_path):  # noqa: F811
+    ready, recipe = short("transcribe")
+    start = read_start(first)
+    once = replace(recipe, training=replace(recipe.training, epochs=1))
+    said = {}
+    for name, symbols in (("same", start.vocabulary.symbols), ("other", start.vocabulary.symbols[::-1])):
+        lines = []
+        begun = replace(start, vocabulary=replace(start.vocabulary, symbols=symbols))
+        train(ready, once, tmp_path / name, start=begun, report=lines.append)
+        said[name] = next(line for line in lines if line.startswith("starts from"))
+    assert "new are" not in said["same"]
+    assert said["other"].endswith("new are output.bias, output.weight")
+
+
 def test_licences_of_both_are_in_the_card(short, first, tmp_path):  # noqa: F811
     ready, recipe = short("classify")
     recipe = replace(recipe, licence="CC0", training=replace(recipe.training, epochs=1))
@@ -73,6 +87,9 @@ def test_what_cannot_be_started_from(short, first, tmp_path):  # noqa: F811
         quiet(ready, recipe, tmp_path / "b", start=other)
     with pytest.raises(TrainingError, match=r"nowhere.recipe\.json"):
         read_start(tmp_path / "nowhere")
+    (first / "model.onnx").rename(first / "elsewhere.onnx")
+    with pytest.raises(ModelFileError, match="no such model file"):
+        read_start(first)
     (first / "best.safetensors").write_bytes(b"no")
     with pytest.raises(TrainingError, match="not a checkpoint"):
         read_start(first)

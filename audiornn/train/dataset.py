@@ -269,7 +269,7 @@ class Dataset:
         )
 
     def _noise_source(self, rng: np.random.Generator) -> Callable[[], Features] | None:
-        """Gives frames of a recording of noise, another and as of another source each time; None where there is none."""
+        """Gives frames of recorded noise, another and as of another source each time; None where there is none."""
         if not len(self.noise):
             return None
         return lambda: other_noise(np.asarray(self.store[int(rng.choice(self.noise))]), rng)

@@ -128,7 +128,7 @@ def train(
     device = choose_device(settings.device)
     train_set, dev_set = train_and_dev(prepared, recipe)
     network = untrained_network(recipe, train_set, len(prepared.vocabulary)).to(device)
-    taken = None if start is None else take_over(network, recipe, start)
+    taken = None if start is None else take_over(network, recipe, prepared.vocabulary, start)
     averaged = copy.deepcopy(network)
     names = {parameter: name for name, parameter in network.named_parameters()}
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=settings.weight_decay)

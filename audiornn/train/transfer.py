@@ -1,7 +1,7 @@
 """Training that starts from what another run has learnt: few recordings need not teach a network what speech is.
 
 Whatever has the same name and shape in both networks is taken over, normalisation included, since the weights rely on
-it; what has not, the output of other labels above all, begins anew.
+it; what has not begins anew, and so does the output where it stands for other symbols.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 
 from audiornn.errors import TrainingError
+from audiornn.model_file import open_model_file
 from audiornn.recipe import Recipe
 from audiornn.train.checkpoint import load_checkpoint, recipe_of_run
 from audiornn.train.network import Network
+from audiornn.vocabulary import Vocabulary
 
 __all__ = ["Start", "read_start", "take_over"]
 
@@ -28,11 +30,13 @@ class Start:
     Attributes:
         run: its folder.
         recipe: what it was trained with.
+        vocabulary: what its outputs stand for.
         tensors: its network's, by name.
     """
 
     run: Path
     recipe: Recipe
+    vocabulary: Vocabulary
     tensors: Mapping[str, Tensor]
 
 
@@ -40,15 +44,17 @@ def read_start(run: Path) -> Start:
     """The network that a run kept.
 
     Raises:
-        TrainingError: the run is no finished run, or damaged.
+        ModelFileError: the run is not finished.
+        TrainingError: it is damaged, or no run.
     """
     recipe = recipe_of_run(run)
     tensors, _ = load_checkpoint(run / "best.safetensors")
-    return Start(run, recipe, tensors)
+    _, card = open_model_file(run / "model.onnx")
+    return Start(run, recipe, card.vocabulary, tensors)
 
 
 @torch.no_grad()
-def take_over(network: Network, recipe: Recipe, start: Start) -> str:
+def take_over(network: Network, recipe: Recipe, vocabulary: Vocabulary, start: Start) -> str:
     """Give a network all of another run's tensors that fit, and say in a line which do not.
 
     Raises:
@@ -62,10 +68,11 @@ def take_over(network: Network, recipe: Recipe, start: Start) -> str:
             "set features as it has them"
         )
     state = network.state_dict()
+    others = () if vocabulary.symbols == start.vocabulary.symbols else ("output.", "track_")
     fitting = {
         name: tensor
         for name, tensor in start.tensors.items()
-        if name in state and state[name].shape == tensor.shape and not name.startswith("track_")
+        if name in state and state[name].shape == tensor.shape and not name.startswith(others)
     }
     if not any(name.startswith("layers.") for name in fitting):
         raise TrainingError(
