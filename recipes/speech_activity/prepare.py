@@ -36,7 +36,7 @@ TALKERS = (12, 20)  # of babble: in a full room nobody stands out
 def prepare(
     corpus_dir: Path,
     *,
-    scenes: int = 1000,
+    scenes: int = 5000,
     dev_scenes: int = 60,
     test_scenes: int = 160,
     made_dir: Path | None = None,
@@ -54,7 +54,7 @@ def prepare(
 
     No speaker, no noise file and no seed is in two splits, and two kinds of noise are in test alone.
 
-    Expected output of prep: 1,000 train, 180 dev, 320 test utterances, 1 label.
+    Expected output of prep: 5,000 train, 180 dev, 320 test utterances, 1 label.
     """
     if min(scenes, test_scenes) < 1 or dev_scenes < 0:
         raise CorpusError(f"corpus.scenes = {scenes} and corpus.test_scenes = {test_scenes} must be at least 1")
