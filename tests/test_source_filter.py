@@ -10,7 +10,7 @@ from audiornn.corpus.tracks import read_tracks
 def test_praat_hears_the_pitch_that_was_drawn():
     parselmouth = pytest.importorskip("parselmouth")
     both, near = 0, 0
-    for seed in range(8):
+    for seed in range(12):
         sung = render_voice(seed)
         assert sung.waveform.dtype == np.float32
         assert np.abs(sung.waveform).max() <= 1

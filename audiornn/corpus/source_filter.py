@@ -29,7 +29,7 @@ HOP = 40  # samples from one point of all that moves to the next: 5 ms
 _LOWEST, _HIGHEST = math.log2(55.0), math.log2(520.0)
 #: Hz, lowest and highest, of the first four resonances; speakers' own lengths stretch them.
 _FORMANTS = np.array([[250.0, 850.0], [750.0, 2500.0], [2000.0, 3100.0], [3100.0, 4000.0]])
-_AUDIBLE = 0.06  # of a voice's level; below, its pitch is nobody's to tell
+_AUDIBLE = 0.015  # of a voice's level; below, or below the noise, its pitch is nobody's to tell
 
 Track = NDArray[np.float64]
 
@@ -79,8 +79,9 @@ def render_voice(seed: int) -> Sung:
     noise = _shaped_noise(voicing * breath, _resonance(_noise_bins(), formants), rng)
     hiss = _shaped_noise(friction * rng.uniform(0.1, 0.6) * _level(voice), _hiss_shape(n_points, rng), rng)
     mixed = _in_a_room(voice + noise + hiss, rng)
-    waveform = _recorded(mixed, rng)
-    heard = voicing * stress > _AUDIBLE
+    snr = rng.uniform(8, 20) if rng.random() < 0.2 else rng.uniform(20, 50)
+    waveform = _recorded(mixed, snr, rng)
+    heard = voicing * stress > max(_AUDIBLE, 10 ** (-snr / 20))
     return Sung(waveform, np.where(heard, octaves, np.nan))
 
 
@@ -111,9 +112,9 @@ def _gestures(n_points: int, rng: np.random.Generator) -> tuple[Track, Track, Tr
 def _rise_and_fall(n_points: int, rng: np.random.Generator) -> Track:
     """How an utterance begins and dies away, (points,): at full strength where it was cut out of others."""
     place = np.arange(n_points) * HOP / SAMPLE_RATE
-    rise, fall = (rng.uniform(0.02, 0.15) * (rng.random() < 0.7) for _ in range(2))
-    ends = np.minimum(place / max(rise, 1e-6), (place[-1] - place) / max(fall, 1e-6))
-    return np.asarray(10 ** (-rng.uniform(10, 25) * (1 - np.clip(ends, 0, 1)) / 20))
+    rise, fall = (rng.uniform(0.02, longest) * (rng.random() < 0.7) for longest in (0.12, 0.3))
+    begun, left = np.clip(place / max(rise, 1e-6), 0, 1), np.clip((place[-1] - place) / max(fall, 1e-6), 0, 1)
+    return np.asarray(10 ** (-(rng.uniform(10, 25) * (1 - begun) + rng.uniform(10, 40) * (1 - left)) / 20))
 
 
 #: Shortest and longest, in seconds; how much voice, and how much noise.
@@ -144,7 +145,14 @@ def _intonation(n_points: int, rng: np.random.Generator) -> Track:
     falling = -rng.uniform(0, 0.25) * time
     accents = rng.uniform(0.05, 0.3) * _smooth(n_points, rng.uniform(0.05, 0.15), rng)
     unsteady = rng.uniform(0.001, 0.008) * _smooth(n_points, 0.01, rng)
-    return np.asarray(np.clip(own + falling + accents + unsteady, _LOWEST, _HIGHEST))
+    ends = _gesture(time, 0.12, rng) + _gesture(time[-1] - time, 0.3, rng)
+    return np.asarray(np.clip(own + falling + accents + unsteady + ends, _LOWEST, _HIGHEST))
+
+
+def _gesture(distance: Track, longest: float, rng: np.random.Generator) -> Track:
+    """Octaves by which the pitch comes from elsewhere, or goes there, at an end so many seconds away."""
+    reach = rng.uniform(0.04, longest)
+    return rng.normal(-0.08, 0.2) * np.square(np.clip(1 - distance / reach, 0, 1))
 
 
 def _harmonics(octaves: Track, amplitude: Track, formants: Track, rng: np.random.Generator) -> Track:
@@ -214,15 +222,14 @@ def _in_a_room(waveform: Track, rng: np.random.Generator) -> Track:
     return np.fft.irfft(np.fft.rfft(waveform, n) * np.fft.rfft(echoes, n), n)[: len(waveform)]
 
 
-def _recorded(waveform: Track, rng: np.random.Generator) -> Waveform:
-    """Through a microphone that loses the low, tilts the rest, and hums; with noise, at some level."""
+def _recorded(waveform: Track, snr: float, rng: np.random.Generator) -> Waveform:
+    """Through a microphone that loses the low, tilts the rest, and hums; with noise `snr` dB below, at some level."""
     n = len(waveform)
     hertz = np.fft.rfftfreq(n, 1 / SAMPLE_RATE)
     cut = rng.uniform(20, 120) if rng.random() < 0.6 else rng.uniform(120, 350)  # a telephone has no fundamental
     response = 1 / np.sqrt(1 + (cut / np.maximum(hertz, 1.0)) ** (2 * rng.integers(1, 4)))
     response *= (np.maximum(hertz, 50.0) / 1000) ** rng.uniform(-0.5, 0.5)
     picked = np.fft.irfft(np.fft.rfft(waveform) * response, n)
-    snr = rng.uniform(8, 20) if rng.random() < 0.2 else rng.uniform(20, 50)
     colour = np.maximum(hertz, 50.0) ** -rng.uniform(0, 1)
     noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(n)) * colour, n)
     noise *= _level(picked) * 10 ** (-snr / 20) / _level(noise)
@@ -231,7 +238,7 @@ def _recorded(waveform: Track, rng: np.random.Generator) -> Waveform:
         parts = (rng.uniform(0, 1) * np.cos(k * hum + rng.uniform(0, 6)) for k in range(1, 4))
         noise += 0.5 * _level(noise) * sum(parts, np.zeros(n))
     recorded = picked + noise
-    recorded *= 10 ** (rng.uniform(-24, -1) / 20) / np.abs(recorded).max()
+    recorded *= 10 ** (rng.uniform(-40, -1) / 20) / np.abs(recorded).max()
     return np.asarray(recorded, np.float32)
 
 
