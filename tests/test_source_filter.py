@@ -10,7 +10,7 @@ from audiornn.corpus.tracks import read_tracks
 def test_praat_hears_the_pitch_that_was_drawn():
     parselmouth = pytest.importorskip("parselmouth")
     both, near = 0, 0
-    for seed in range(12):
+    for seed in range(24):
         sung = render_voice(seed)
         assert sung.waveform.dtype == np.float32
         assert np.abs(sung.waveform).max() <= 1
@@ -22,7 +22,7 @@ def test_praat_hears_the_pitch_that_was_drawn():
         both += int(np.isfinite(cents).sum())
         near += int((np.abs(cents) < 50).sum())
     assert both > 800
-    assert near > 0.95 * both
+    assert near > 0.93 * both
 
 
 def test_a_seed_is_a_recording_and_its_table(tmp_path):
