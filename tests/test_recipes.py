@@ -388,6 +388,20 @@ def test_connected_digits_on_the_real_corpora(shared_data, tmp_path):
     assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 157, "dev": 28, "test": 77}
 
 
+def test_words_of_two_corpora_are_spelled(four_corpora, an4, tmp_path):
+    splits = recipe("spelled_words").prepare(four_corpora)
+    texts = {utterance.text for utterances in splits.values() for utterance in utterances}
+    assert {"U M N Y H SIX", "SEVEN"} <= texts
+    assert all(text == text.upper() for text in texts)
+    speakers = [{utterance.speaker for utterance in utterances} for utterances in splits.values()]
+    assert not speakers[0] & speakers[1] | speakers[0] & speakers[2] | speakers[1] & speakers[2]
+    corpora = {str(speaker).split("/")[0] for found in speakers for speaker in found}
+    assert corpora == {"an4", "speechcommands"}
+    (tmp_path / "an4").symlink_to(an4)
+    with pytest.raises(CorpusError, match="holds no folder speech_commands or speechcommands"):
+        recipe("spelled_words").prepare(tmp_path)
+
+
 def test_digits_cut_out_of_an4(shared_data):
     corpora = packaged_recipes().parent / "build" / "corpora"
     subprocess.run([sys.executable, shared_data / "unpack", "an4", corpora], check=True, stdout=subprocess.DEVNULL)
@@ -405,8 +419,13 @@ def test_digits_cut_out_of_an4(shared_data):
 def test_digits_learns_from_other_corpora(four_corpora, digits, tmp_path):
     more = recipe("digits", f"corpus.others={four_corpora}", "corpus.held_out=ben").prepare(digits)
     alone = recipe("digits", "corpus.held_out=ben").prepare(digits)
-    assert {split: more[split] for split in ("dev", "test")} == {split: alone[split] for split in ("dev", "test")}
-    added = more["train"][len(alone["train"]) :]
+    assert more["test"] == alone["test"]
+    assert {u.speaker for u in more["dev"]} == {f"speechcommands/{n:08x}" for n in (6, 7)}  # strangers, as the test is
+    own = [u for u in more["train"] if "/" not in str(u.speaker)]
+    assert {u.id for u in own} == {u.id for u in alone["train"] + alone["dev"]}
+    added = [u for u in more["train"] if "/" in str(u.speaker)]
+    official = recipe("digits", f"corpus.others={four_corpora}").prepare(digits)
+    assert official["dev"] == recipe("digits").prepare(digits)["dev"]  # folds hold these speakers out
     assert {u.id.split("/")[0] for u in added} == {"speechcommands"}  # the made AN4 is not in the table of times
     assert {u.speaker for u in added} == {f"speechcommands/{n:08x}" for n in range(6)}
     assert {u.text for u in added} == set("0123456789")

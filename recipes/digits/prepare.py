@@ -51,7 +51,8 @@ def prepare(corpus_dir: Path, *, held_out: str = "", others: str = "") -> dict[s
         corpus_dir: holds `recordings/`.
         held_out: the speaker to hold out; none gives the official split, takes 0 to 4, which shares its speakers with
             training.
-        others: a folder with `speech_commands/`, `an4/` or both, whose speakers' digits training learns from, too.
+        others: a folder with `speech_commands/`, `an4/` or both, whose speakers' digits training learns from, too. With
+            a speaker held out dev is then made of their dev speakers alone: it tells how strangers fare.
 
     Expected output of prep, official split: 2,520 train, 180 dev, 300 test utterances by 6 speakers, 10 labels.
     """
@@ -72,22 +73,28 @@ def prepare(corpus_dir: Path, *, held_out: str = "", others: str = "") -> dict[s
         is_test = utterance.speaker == held_out if held_out else take in TEST_TAKES
         splits["test" if is_test else "dev" if take in DEV_TAKES else "train"].append(utterance)
     if others:
-        splits["train"] += _digits_of_others(Path(others).expanduser())
+        more = _digits_of_others(Path(others).expanduser())
+        splits["train"] += more["train"]
+        if held_out and more["dev"]:
+            splits["train"] += splits["dev"]
+            splits["dev"] = more["dev"]
     return splits
 
 
-def _digits_of_others(folder: Path) -> list[Utterance]:
-    """Digits that the training speakers of other corpora say: single words, and words cut out of sentences."""
-    found = []
+def _digits_of_others(folder: Path) -> dict[str, list[Utterance]]:
+    """Digits that speakers of other corpora say, for train and dev: single words, and words cut out of sentences."""
+    found: dict[str, list[Utterance]] = {"train": [], "dev": []}
     for recipe, (names, override) in OTHERS.items():
         corpus_dir = next((folder / name for name in names if (folder / name).is_dir()), None)
         if corpus_dir is None:
             continue
-        for utterance in load_recipe(packaged_recipes() / recipe, [override]).prepare(corpus_dir)["train"]:
-            if (word := utterance.text.lower()) in WORDS:
-                new = {"id": f"{recipe}/{utterance.id}", "speaker": f"{recipe}/{utterance.speaker}"}
-                found.append(dataclasses.replace(utterance, text=str(WORDS.index(word)), **new))
-    if not found:
+        splits = load_recipe(packaged_recipes() / recipe, [override]).prepare(corpus_dir)
+        for split, utterances in found.items():
+            for utterance in splits[split]:
+                if (word := utterance.text.lower()) in WORDS:
+                    new = {"id": f"{recipe}/{utterance.id}", "speaker": f"{recipe}/{utterance.speaker}"}
+                    utterances.append(dataclasses.replace(utterance, text=str(WORDS.index(word)), **new))
+    if not found["train"]:
         known = ", ".join(name for names, _ in OTHERS.values() for name in names)
         raise CorpusError(f"corpus.others = {str(folder)!r} holds none of {known}")
     return found
