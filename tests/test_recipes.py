@@ -322,6 +322,12 @@ def test_the_textbooks_network_is_a_file_of_settings():
     assert (loaded.training.epochs, loaded.training.batch_size, loaded.training.weight_decay) == (10, 32, 0.0)
 
 
+def test_every_word_is_a_file_of_settings():
+    loaded = recipe("speechcommands", str(packaged_recipes() / "speechcommands" / "words.toml"))
+    assert dict(loaded.corpus) == {"words": "all"}
+    assert (loaded.model.front, loaded.model.dropout, loaded.augment.noise_label) == ("conv2d", 0.3, "")
+
+
 def test_pitch(tmp_path):
     few = recipe("pitch", "corpus.voices=16")
     with pytest.raises(CorpusError, match="prepare without --corpus"):
