@@ -128,6 +128,8 @@ def plan_strings(
     sample_rate: int = 16_000,
     snrs: tuple[float, float] = (15.0, 35.0),
     noises: Sequence[Path] = (),
+    longest_edge: float = 0.6,
+    pauses: tuple[float, float] = (0.12, 0.12),
 ) -> list[Composition]:
     """Draw `n` strings: who says which words, with which gaps and levels, over which noise.
 
@@ -144,6 +146,8 @@ def plan_strings(
         sample_rate: Hz.
         snrs: the least and the most dB of the speech above the noise.
         noises: recordings of noise, for half of the strings; the others' noise is made.
+        longest_edge: seconds before the first word, and after the last, at most.
+        pauses: seconds of a pause in the median, of the speaker who pauses least and of the one who pauses most.
     """
     speakers = {
         speaker: sorted(words, key=str)
@@ -160,15 +164,16 @@ def plan_strings(
         speaker = draw.choices(list(speakers), [sum(weights[s]) for s in speakers])[0]
         words = _draw_words(draw, speakers[speaker], weights[speaker], draw.randint(*lengths))
         tightness = draw.random()  # some speakers hurry, others dictate
+        pause = pauses[0] if pauses[0] == pauses[1] else draw.uniform(*pauses)
         planned.append(
             Composition(
                 path=folder / f"{number:05d}.flac",
                 speaker=speaker,
                 words=tuple(words),
-                gaps=tuple(draw_gap(draw, tightness) for _ in words[1:]),
+                gaps=tuple(draw_gap(draw, tightness, pause) for _ in words[1:]),
                 sample_rate=sample_rate,
-                before=round(draw.uniform(0.05, 0.6), 3),
-                after=round(draw.uniform(0.05, 0.6), 3),
+                before=round(draw.uniform(0.05, longest_edge), 3),
+                after=round(draw.uniform(0.05, longest_edge), 3),
                 level=round(draw.uniform(-9, 3), 1),
                 snr=round(draw.uniform(*snrs), 1),
                 noise=draw.choice(noises) if noises and draw.random() < 0.5 else None,
@@ -179,16 +184,17 @@ def plan_strings(
     return planned
 
 
-def draw_gap(draw: random.Random, tightness: float) -> float:
-    """Seconds between two words: near zero where they run into each other, and up to 0.5.
+def draw_gap(draw: random.Random, tightness: float, pause: float = 0.12) -> float:
+    """Seconds between two words: near zero where they run into each other, and up to half a second or three pauses.
 
     Args:
         draw: the source of chance.
         tightness: the share of joints without a pause, 0 to 1.
+        pause: seconds of a pause in the median.
     """
     if draw.random() < tightness:
         return round(draw.uniform(-0.03, 0.04), 3)
-    return round(min(0.5, draw.lognormvariate(math.log(0.12), 0.7)), 3)
+    return round(min(max(0.5, 3 * pause), draw.lognormvariate(math.log(pause), 0.7)), 3)
 
 
 def _draw_words(draw: random.Random, words: Sequence[Word], weights: Sequence[float], n: int) -> list[Word]:

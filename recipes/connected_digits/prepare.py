@@ -29,6 +29,8 @@ FOLDERS = {
     "an4": ("an4",),
     "connected_digits": ("connected_digits",),
 }
+LONGEST_EDGE = 1.5  # seconds before and after a string: who records speech seldom begins at once
+PAUSES = (0.08, 0.4)  # seconds between words, in the median: some speak fluently, others word by word
 SAMPLE_RATE = 8000  # FSDD's, which has most recordings of most digits: no source shall be told by its bandwidth
 
 
@@ -80,6 +82,7 @@ def prepare(
     n_fsdd, n_dev_fsdd = round(strings * fsdd_share), dev_strings // 2
     n_strings = dict(zip(words, (n_fsdd, strings - n_fsdd, n_dev_fsdd, dev_strings - n_dev_fsdd), strict=True))
     noises = sorted((folders["speech_commands"] / "_background_noise_").glob("*.wav"))
+    behind = {"train": noises[:-1], "dev": noises[-1:]}  # a long edge is noise alone: dev's must be another
     planned = [
         job
         for part, utterances in words.items()
@@ -90,7 +93,9 @@ def prepare(
             folder=Path(part),
             name=f"connected_digits, {part}",
             sample_rate=SAMPLE_RATE,
-            noises=noises,
+            noises=behind[part.split("/")[0]],
+            longest_edge=LONGEST_EDGE,
+            pauses=PAUSES,
         )
     ]
     pasted = _paste(planned, corpus_dir, made_dir, jobs)
