@@ -164,7 +164,7 @@ def plan_strings(
         speaker = draw.choices(list(speakers), [sum(weights[s]) for s in speakers])[0]
         words = _draw_words(draw, speakers[speaker], weights[speaker], draw.randint(*lengths))
         tightness = draw.random()  # some speakers hurry, others dictate
-        pause = pauses[0] if pauses[0] == pauses[1] else draw.uniform(*pauses)
+        pause = pauses[0] if pauses[0] == pauses[1] else draw.uniform(*pauses)  # no draw: older plans stay as they were
         planned.append(
             Composition(
                 path=folder / f"{number:05d}.flac",

@@ -317,7 +317,8 @@ def frame_targets(
 ) -> NDArray[np.int64]:
     """The target of each output frame, (n_outputs,), of a word from frame `first` to before frame `last`.
 
-    Its label around its end; whichever answer in its second half before that, and for a moment after; none elsewhere.
+    Its label around its end, or `delay` frames later; whichever answer in its second half before that, and for a moment
+    after; none elsewhere.
     """
     lead, hold, glow = (round(seconds / frame_seconds) for seconds in (LEAD, HOLD, _AFTERGLOW))
     centres = np.arange(n_outputs) * stride
