@@ -145,11 +145,11 @@ def _intonation(n_points: int, rng: np.random.Generator) -> Track:
     falling = -rng.uniform(0, 0.25) * time
     accents = rng.uniform(0.05, 0.3) * _smooth(n_points, rng.uniform(0.05, 0.15), rng)
     unsteady = rng.uniform(0.001, 0.008) * _smooth(n_points, 0.01, rng)
-    ends = _gesture(time, 0.12, rng) + _gesture(time[-1] - time, 0.3, rng)
+    ends = _turn_at_end(time, 0.12, rng) + _turn_at_end(time[-1] - time, 0.3, rng)
     return np.asarray(np.clip(own + falling + accents + unsteady + ends, _LOWEST, _HIGHEST))
 
 
-def _gesture(distance: Track, longest: float, rng: np.random.Generator) -> Track:
+def _turn_at_end(distance: Track, longest: float, rng: np.random.Generator) -> Track:
     """Octaves by which the pitch comes from elsewhere, or goes there, at an end so many seconds away."""
     reach = rng.uniform(0.04, longest)
     return rng.normal(-0.08, 0.2) * np.square(np.clip(1 - distance / reach, 0, 1))
