@@ -82,6 +82,11 @@ class ModelCard:
         """Seconds from an output frame to the next."""
         return self.stride * self.features.frame_seconds
 
+    @property
+    def window_seconds(self) -> float:
+        """Of the recordings that it learnt from, in the median; a second where the file does not say."""
+        return float(self.training.get("window_seconds", 1.0))
+
     def to_json(self) -> str:
         """The metadata's text."""
         return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, sort_keys=True)

@@ -1,24 +1,27 @@
-"""What streaming loses: the clips of Speech Commands given to a spotter one by one, and as one stream without an end.
+"""What streaming loses: the clips of Speech Commands given to a spotter whole, each as a stream, and all as one stream.
 
-One by one, each clip is a recording of its own, read whole; its label is the keyword with the loudest answer in it, or
-none where none reaches the keyword's threshold. As a stream, all clips follow each other in an order drawn, the
-network's state is carried from each to the next, and a clip's label is the hit in it or in the first quarter of the
-next; a second hit counts against it. Clips of other words and of noise are right where nothing is heard.
+Whole, each clip is a recording of its own; its label is the keyword with the loudest hit in it, or none where none
+reaches its threshold. Each as a stream, the same clips come in blocks of 20 ms. As one stream, all clips follow each
+other in an order drawn, the state of the network, or of its forward half, is carried from each to the next, and a
+clip's label is the hit in it or in the first quarter of the next; a second hit counts against it. Clips of other words
+and of noise are right where nothing is heard.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from audiornn.audio import load_audio
 from audiornn.evaluate.error_rates import wilson_interval
-from audiornn.listen.keywords import SpotDecider, settings_of
 from audiornn.listen.recognizer import Recognizer, load_model
+from audiornn.listen.results import KeywordSpot
 
 CLIP_SECONDS = 1.0
+BLOCK_SECONDS = 0.02
 LATE_SECONDS = 0.25  # of the next clip, in which a hit is still this one's: no word is over so soon
 
 
@@ -27,18 +30,21 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="of recipes/speechcommands_spotter")
     parser.add_argument("corpus", type=Path, help="the folder of Speech Commands")
     parser.add_argument("--list", default="testing_list.txt", help="which clips (testing_list.txt)")
+    parser.add_argument("--look-ahead", type=float, metavar="SECONDS", help="of the stream, as `audiornn spot` has it")
     options = parser.parse_args()
     model = load_model(options.model)
     keywords = tuple(symbol for symbol in model.card.vocabulary.symbols if symbol != "_none_")
-    labels, clips = read_clips(options.corpus, options.list, keywords, model.card.features.sample_rate)
+    rate = model.card.features.sample_rate
+    labels, clips = read_clips(options.corpus, options.list, keywords, rate)
     for name, heard in (
-        ("one by one", one_by_one(model, keywords, clips)),
-        ("as a stream", as_a_stream(model, clips)),
+        ("whole", [loudest(model.spot(clip, sample_rate=rate)) for clip in clips]),
+        ("each as a stream", [loudest(streamed(model, clip, options.look_ahead)) for clip in clips]),
+        ("all as one stream", as_one_stream(model, clips, options.look_ahead)),
     ):
         right = sum(a == b for a, b in zip(labels, heard, strict=True))
         low, high = wilson_interval(right, len(labels))
         share = f"{100 * right / len(labels):.1f} % ({100 * low:.1f}–{100 * high:.1f})"
-        print(f"{name:12} {right} of {len(labels)} right, {share}")
+        print(f"{name:18} {right} of {len(labels)} right, {share}")
 
 
 def read_clips(corpus: Path, listed: str, keywords: tuple[str, ...], rate: int) -> tuple[list[str], list[np.ndarray]]:
@@ -55,19 +61,19 @@ def read_clips(corpus: Path, listed: str, keywords: tuple[str, ...], rate: int) 
     return labels, clips
 
 
-def one_by_one(model: Recognizer, keywords: tuple[str, ...], clips: list[np.ndarray]) -> list[str]:
-    settings = settings_of(model.card)
-    heard = []
-    for clip in clips:
-        scores, _ = model.keyword_scores(clip, keywords, model.card.features.sample_rate)
-        decider = SpotDecider(settings, keywords, model.card.output_seconds)
-        loudest = {d.keyword: d.score for d in decider.push(scores) + decider.finish()}
-        heard.append(max(loudest, key=lambda keyword: loudest[keyword]) if loudest else "")
-    return heard
+def loudest(spots: Sequence[KeywordSpot]) -> str:
+    return max(spots, key=lambda spot: spot.score).keyword if spots else ""
 
 
-def as_a_stream(model: Recognizer, clips: list[np.ndarray]) -> list[str]:
-    stream = model.spotter()
+def streamed(model: Recognizer, clip: np.ndarray, look_ahead: float | None) -> list[KeywordSpot]:
+    stream = model.spotter(look_ahead=look_ahead)
+    n_samples = round(BLOCK_SECONDS * model.card.features.sample_rate)
+    blocks = [clip[i : i + n_samples] for i in range(0, len(clip), n_samples)]
+    return [spot for block in blocks for spot in stream.push(block)] + stream.finish()
+
+
+def as_one_stream(model: Recognizer, clips: list[np.ndarray], look_ahead: float | None) -> list[str]:
+    stream = model.spotter(look_ahead=look_ahead)
     spots = [spot for clip in clips for spot in stream.push(clip)] + stream.finish()
     found: list[list[str]] = [[] for _ in clips]
     for spot in spots:

@@ -123,8 +123,17 @@ def test_what_cannot_be_spotted(fails, recording, heard_by, words, said_):
     fails("spot", recording, *heard_by(), *words, said=said_)
 
 
-def test_a_classifier_says_why(fails, recording, heard_by):
-    fails("spot", recording, *heard_by("classify"), "--keyword", "mi", said=["classifier"])
+def test_a_classifier_spots_its_labels(works, heard_by, piped):
+    pauses = np.concatenate([said([word], pause=0.6) for word in ["do", "mi", "do"]])
+    soundfile.write("said.wav", pauses, RATE)
+    rows = [line.split("\t") for line in works("spot", "said.wav", *heard_by("classify")).splitlines()]
+    assert [row[2] for row in rows] == ["do", "mi", "do"]
+    piped(pauses)
+    assert [line.split("\t") for line in works("spot", "-", *heard_by("classify")).splitlines()] == rows
+
+
+def test_a_classifier_has_no_look_ahead(fails, recording, heard_by):
+    fails("spot", recording, *heard_by("classify"), "--look-ahead", "0.3", said=["windows of", "look-ahead"])
 
 
 def test_thresholds_are_numbers(run, recording, heard_by):
@@ -338,7 +347,7 @@ def test_a_labeller_is_evaluated_on_all_its_labels(works, places, model_file):
 
 def test_evaluation_of_what_cannot_be_spotted(fails, run, places, model_file):
     fails("evaluate", model_file("transcribe"), *places, "--keyword", "re", said=["'re'"])
-    fails("evaluate", model_file("classify"), *places, "--keyword", "mi", said=["classifier"])
+    fails("evaluate", model_file("classify"), *places, "--keyword", "re", said=["'re'"])
     code, _, err = run("evaluate", model_file("transcribe"), *places, "--false-alarms-per-hour", "few")
     assert code == 2
     assert "false alarms an hour" in err

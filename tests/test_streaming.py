@@ -213,6 +213,31 @@ def test_streams_in_several_threads(recognizer, world):
         assert list(pool.map(listen, recordings)) == alone
 
 
+@pytest.mark.parametrize("stride", [1, 3])
+@pytest.mark.parametrize("seconds", [0.2, 1.0])
+def test_a_classifier_hears_windows(stride, seconds, tmp_path):
+    model = listener(tmp_path, NetworkSettings(n_units=6, front="stack", stride=stride), "classify")
+    model.card.training["window_seconds"] = seconds
+    features = np.random.default_rng(0).standard_normal((400, N_FEATURES)).astype(np.float32)
+    hop = 6  # frames: HOP, in whole outputs
+    n_frames = round(100 * seconds)
+
+    @given(st.lists(st.integers(1, 300), min_size=1, max_size=6), st.integers(1, 400))
+    def said_of_the_window_around_each_output(sizes, n):
+        found = streamed(model._spotting_stream(None), features[:n], sizes)
+        assert len(found) == -(-n // stride)
+        for i, row in enumerate(found):
+            begin = i * stride // hop * hop - (n_frames - hop) // 2
+            window = features[max(0, begin) : min(n, begin + 2 * ((n_frames - hop) // 2) + hop)]
+            assert row.tolist() == model.log_probs(window).tolist()
+
+    said_of_the_window_around_each_output()
+    stream = model._spotting_stream(None)
+    given_at = [len(stream.push(frame[None])) for frame in features]
+    assert given_at.index(hop // stride) + 1 == stream.latency
+    assert model.delay(None) == pytest.approx(stream.latency / 100)
+
+
 def test_what_cannot_stream_says_why(recognizer, tmp_path):
     with pytest.raises(ModelFileError, match="classifier"):
         recognizer("classify").stream()

@@ -53,6 +53,8 @@ WORD_GAP = 0.3
 #: Seconds for which a keyword that need not be a whole word has just been said. More, and the same word said twice is
 #: one; none, and a last symbol that may be in one frame or in the next counts half.
 LINGER = 0.06
+_NOT_MEANT = "_"  # labels that begin so are what remains: silence, other words, nothing
+_LABELLING = ("label", "classify")  # tasks whose labels are keywords as they are
 
 Floats = NDArray[np.float64]
 LogProbs = NDArray[np.float32]
@@ -177,6 +179,8 @@ def settings_of(card: ModelCard) -> SpotSettings:
     defaults: dict[str, Any] = {}
     if card.task == "label":  # posteriors flicker from frame to frame, CTC's scores do not
         defaults = {"smoothing": 0.1, "refractory": 0.5, "least_duration": 0.05}
+    if card.task == "classify":  # several windows hold the word, each a little elsewhere: together they know it best
+        defaults = {"smoothing": 0.45, "refractory": 0.7, "settle": 0.0}
     try:
         return SpotSettings.from_json({**defaults, **card.spotting})
     except SettingsError as error:
@@ -189,8 +193,8 @@ def default_keywords(card: ModelCard) -> tuple[str, ...]:
     Raises:
         SettingsError: it has neither.
     """
-    if card.task == "label":
-        return tuple(label for label in card.vocabulary.symbols if label != NO_LABEL)
+    if card.task in _LABELLING:
+        return tuple(label for label in card.vocabulary.symbols if not label.startswith(_NOT_MEANT))
     named = tuple(settings_of(card).thresholds)
     if not named and card.task == "transcribe":
         raise SettingsError(
@@ -205,23 +209,18 @@ def check_keywords(card: ModelCard, keywords: Sequence[str]) -> tuple[str, ...]:
 
     Raises:
         SettingsError: one that the model cannot spot, with the nearest that it can.
-        ModelFileError: a classifier.
+        ModelFileError: a model of values.
     """
     if card.task == "regress":
         raise ModelFileError("this model gives values over time, and has no words to spot")
-    if card.task == "classify":
-        raise ModelFileError(
-            "a classifier gives one label for a whole recording and cannot say when; "
-            "train with task = 'label' or 'transcribe' to spot"
-        )
     if isinstance(keywords, str):
         keywords = [keywords]
     normalised = [card.vocabulary.normalise(keyword) for keyword in keywords]
     for keyword, given in zip(normalised, keywords, strict=True):
         if not keyword:
             raise SettingsError(f"the keyword {given!r} has no symbol")
-        if card.task == "label":
-            labels = default_keywords(card)
+        if card.task in _LABELLING:
+            labels = [label for label in card.vocabulary.symbols if label != NO_LABEL]
             if keyword not in labels:
                 raise SettingsError(
                     f"the model has no label {keyword!r}{nearest(keyword, labels)}; it spots {_listed(labels)}"
@@ -241,12 +240,12 @@ def scorer_of(card: ModelCard, keywords: Sequence[str], *, inside_words: bool = 
 
     Raises:
         SettingsError: no keyword, or one that the model cannot spot, with the nearest that it can.
-        ModelFileError: a classifier.
+        ModelFileError: a model of values.
     """
     keywords = check_keywords(card, keywords)
     if not keywords:
         raise SettingsError("there is no keyword to spot")
-    if card.task == "label":
+    if card.task in _LABELLING:
         return LabelScorer(card, keywords)
     return CtcScorer(card, keywords, inside_words=inside_words)
 
@@ -527,7 +526,7 @@ class Spotter:
 def spot_of(card: ModelCard, decision: Decision, duration: float = math.inf) -> KeywordSpot:
     """A decision in seconds: CTC's symbols moved to where the word is, a label's frames as they are."""
     shown = DecodedSymbol(0, decision.first, decision.last, decision.score)
-    if card.task == "label":
+    if card.task in _LABELLING:
         start, end = symbol_times(card, shown)
         start, end = round(max(0.0, start), 6), round(min(duration, end), 6)
     else:

@@ -42,6 +42,7 @@ from audiornn.listen.streaming import (
     LogProbStream,
     LookAheadStream,
     StretchNetwork,
+    WindowStream,
     check_streams,
     streams,
     swept,
@@ -303,8 +304,9 @@ class Recognizer:
 
         Raises:
             AudioError: the recording cannot be read, is shorter than one window, or its rate is not said.
-            SettingsError: a keyword that the model cannot spot; the message names the nearest that it can.
-            ModelFileError: a classifier, or a look-ahead, but the model cannot stream.
+            SettingsError: a keyword that the model cannot spot; the message names the nearest that it can. A
+                look-ahead, but a classifier, whose windows see half of themselves ahead.
+            ModelFileError: a model of values, or a look-ahead, but the model cannot stream.
         """
         return tuple(
             self.spots(
@@ -334,7 +336,7 @@ class Recognizer:
         """What `spot` gives, each as soon as it is decided."""
         spotter = self._spotter(keywords, settings, inside_words)
         features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
-        for log_probs in self._log_prob_blocks(features, look_ahead, progress):
+        for log_probs in self._spotting_blocks(features, look_ahead, progress):
             yield from spotter.push(log_probs)
         yield from spotter.finish(features.duration)
 
@@ -356,7 +358,7 @@ class Recognizer:
 
         scorer = self._scorer(keywords, inside_words)
         features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
-        parts = [scorer.push(log_probs) for log_probs in self._log_prob_blocks(features, look_ahead)]
+        parts = [scorer.push(log_probs) for log_probs in self._spotting_blocks(features, look_ahead)]
         parts.append(scorer.finish())
         return Scores(*(np.concatenate(columns) for columns in zip(*parts, strict=True))), features.duration
 
@@ -386,13 +388,14 @@ class Recognizer:
             step: as `stream` takes it.
 
         Raises:
-            SettingsError: a keyword that the model cannot spot; the message names the nearest that it can.
-            ModelFileError: a classifier, or a model that normalises each recording as a whole.
+            SettingsError: a keyword that the model cannot spot; the message names the nearest that it can. A
+                look-ahead, but a classifier, whose windows see half of themselves ahead.
+            ModelFileError: a model of values, or one that normalises each recording as a whole.
         """
         return SpotStream(
             self.card,
             self._extractor,
-            self._log_prob_stream(look_ahead, step),
+            self._spotting_stream(look_ahead, step),
             self.card.features.sample_rate if sample_rate is None else sample_rate,
             self._spotter(keywords, settings, inside_words),
         )
@@ -461,8 +464,8 @@ class Recognizer:
 
     def delay(self, look_ahead: float | None) -> float:
         """Seconds from a sound to the network's output for it, at most: of a stream that sees so far ahead."""
-        stream = self._log_prob_stream(look_ahead)
-        frames = stream.latency if isinstance(stream, LookAheadStream) else self.card.front_context[1]
+        stream = self._spotting_stream(look_ahead)
+        frames = self.card.front_context[1] if isinstance(stream, CarriedStream) else stream.latency
         return frames * self.card.features.frame_seconds
 
     def _scorer(self, keywords: Sequence[str] | None, inside_words: bool) -> KeywordScorer:
@@ -481,7 +484,7 @@ class Recognizer:
     def _network(self) -> StretchNetwork:
         return StretchNetwork(self._session, self.card)
 
-    def _log_prob_stream(self, look_ahead: float | None, step: float | None = None) -> LogProbStream:
+    def _log_prob_stream(self, look_ahead: float | None, step: float | None = None) -> CarriedStream | LookAheadStream:
         check_streams(self.card)
         if look_ahead is not None and not 0 <= look_ahead < float("inf"):
             raise SettingsError(f"a look-ahead of {look_ahead} s is none; it is a number of seconds, at least 0")
@@ -490,6 +493,18 @@ class Recognizer:
         look_ahead = LOOK_AHEAD if look_ahead is None else look_ahead
         step = max(LEAST_STEP, look_ahead / 5) if step is None else step
         return LookAheadStream(self._network, look_ahead=look_ahead, step=step)
+
+    def _spotting_stream(
+        self, look_ahead: float | None, step: float | None = None
+    ) -> CarriedStream | LookAheadStream | WindowStream:
+        if self.card.task != "classify":
+            return self._log_prob_stream(look_ahead, step)
+        if look_ahead is not None or step is not None:
+            raise SettingsError(
+                f"a classifier spots in windows of {self.card.window_seconds:.3g} s, half of which lies ahead: "
+                "look-ahead is for networks that label frames"
+            )
+        return WindowStream(self.log_probs, self.card)
 
     def _blocks(self, source: Source, sample_rate: int | None, channel: int | None) -> tuple[Iterable[Waveform], str]:
         """A source's samples at the model's rate, block by block, and what to call it in an error."""
@@ -521,15 +536,8 @@ class Recognizer:
         progress: Callable[[float], None] = lambda seconds: None,
     ) -> Iterator[NDArray[np.float32]]:
         """Log-probabilities of all frames in order: of a short recording at once, of a long one in stretches."""
-
-        def through(stream: LogProbStream, blocks: Iterable[Features]) -> Iterator[NDArray[np.float32]]:
-            for block in blocks:
-                yield stream.push(block)
-                progress(features.duration)
-            yield stream.finish()
-
         if look_ahead is not None:
-            yield from through(self._log_prob_stream(look_ahead), features)
+            yield from _through(self._log_prob_stream(look_ahead), features, features, progress)
             return
         beginning = features.first(LONGEST_PASS)
         if features.ended or self.card.task == "classify":
@@ -537,9 +545,20 @@ class Recognizer:
             return
         blocks = itertools.chain([beginning], features)
         if self._network.n_directions == 1 and streams(self.card):
-            yield from through(CarriedStream(self._network), blocks)
+            yield from _through(CarriedStream(self._network), blocks, features, progress)
             return
         yield from swept(self._network, blocks, self._threads, lambda share: progress(share * features.duration))
+
+    def _spotting_blocks(
+        self,
+        features: _FeatureBlocks,
+        look_ahead: float | None,
+        progress: Callable[[float], None] = lambda seconds: None,
+    ) -> Iterator[NDArray[np.float32]]:
+        """The same for spotting, where a classifier, too, says something of every frame."""
+        if self.card.task != "classify":
+            return self._log_prob_blocks(features, look_ahead, progress)
+        return _through(self._spotting_stream(look_ahead), features, features, progress)
 
     def _result(self, log_probs: Iterable[NDArray[np.float32]], duration: Callable[[], float]) -> Recognition:
         """What blocks of log-probabilities say; the duration is asked for when all have come."""
@@ -716,6 +735,19 @@ class _FeatureBlocks:
             if self.duration > seconds:
                 break
         return np.concatenate(beginning)
+
+
+def _through(
+    stream: LogProbStream,
+    blocks: Iterable[Features],
+    heard: _FeatureBlocks,
+    progress: Callable[[float], None],
+) -> Iterator[NDArray[np.float32]]:
+    """What a stream gives of blocks of features; `heard` knows the seconds so far."""
+    for block in blocks:
+        yield stream.push(block)
+        progress(heard.duration)
+    yield stream.finish()
 
 
 def check_length(n_samples: int, settings: FeatureSettings, name: str) -> None:

@@ -9,6 +9,8 @@ half comes from the recording's end, and two things can be done about that:
 - The recording is being made (`LookAheadStream`): the half that reads backwards begins a little after what is said now,
   as if the recording ended there (latency-controlled BLSTM, Zhang et al. 2016); the other one is exact.
 
+A classifier has no state to carry: it is given windows as long as what it learnt from (`WindowStream`).
+
 docs/long_recordings.md has the figures.
 """
 
@@ -29,7 +31,16 @@ from audiornn.errors import ModelFileError
 from audiornn.features import VARIANCE_FLOOR, Features
 from audiornn.model_file import ModelCard
 
-__all__ = ["CarriedStream", "LogProbStream", "LookAheadStream", "StretchNetwork", "check_streams", "streams", "swept"]
+__all__ = [
+    "CarriedStream",
+    "LogProbStream",
+    "LookAheadStream",
+    "StretchNetwork",
+    "WindowStream",
+    "check_streams",
+    "streams",
+    "swept",
+]
 
 #: Seconds of a long recording that are computed at once.
 STRETCH = 20.0
@@ -37,6 +48,8 @@ STRETCH = 20.0
 LOOK_AHEAD = 3.0
 #: Seconds of a stream that it says at once, at least.
 LEAST_STEP = 0.1
+#: Seconds from one window of a classifier to the next.
+HOP = 0.06
 
 LogProbs = NDArray[np.float32]
 State = NDArray[np.float32]
@@ -218,6 +231,63 @@ class LookAheadStream:
         return log_probs
 
 
+class WindowStream:
+    """A classifier that hears a recording in windows as long as what it learnt from, each a hop after the last.
+
+    What it says of a window stands for the output frames in the middle of it, a hop's worth. At the recording's
+    beginning and end there is less to hear, so windows are shorter there.
+
+    Args:
+        classify: log-probabilities (labels,) of features (frames, n_features).
+        card: the model's.
+    """
+
+    def __init__(self, classify: Callable[[Features], LogProbs], card: ModelCard) -> None:
+        self._classify = classify
+        self._stride, self._n_labels = card.stride, len(card.vocabulary)
+        self._outputs = max(1, round(HOP / card.output_seconds))
+        self._hop = self._outputs * card.stride
+        # from a hop's first frame back to its window's, and on to the window's end
+        self._before = max(0, round(card.window_seconds / card.features.frame_seconds) - self._hop) // 2
+        self._after = self._hop + self._before
+        self._held = np.empty((0, card.features.n_features), np.float32)
+        self._first = 0  # the number of the first frame held
+        self._done = 0  # frames whose outputs are given
+
+    @property
+    def latency(self) -> int:
+        """Feature frames from one that comes in to the latest at which its output is given."""
+        return self._after
+
+    def push(self, features: Features) -> LogProbs:
+        """Take frames (frames, n_features); returns the output frames now known, (output frames, labels)."""
+        self._held = np.concatenate([self._held, features])
+        said = [np.empty((0, self._n_labels), np.float32)]
+        while self._end >= self._done + self._after:
+            said.append(self._say(self._outputs))
+        return np.concatenate(said)
+
+    def finish(self) -> LogProbs:
+        """Say that no frames follow; returns the rest."""
+        said = [np.empty((0, self._n_labels), np.float32)]
+        while self._end > self._done:
+            said.append(self._say(min(self._outputs, -(-(self._end - self._done) // self._stride))))
+        return np.concatenate(said)
+
+    @property
+    def _end(self) -> int:
+        return self._first + len(self._held)
+
+    def _say(self, n_outputs: int) -> LogProbs:
+        begin = max(0, self._done - self._before)
+        window = self._held[begin - self._first : self._done + self._after - self._first]
+        said = np.repeat(self._classify(window)[None], n_outputs, axis=0)
+        self._done += self._hop
+        needed = max(self._first, self._done - self._before)
+        self._held, self._first = self._held[needed - self._first :], needed
+        return said
+
+
 def swept(
     network: StretchNetwork,
     blocks: Iterable[Features],
@@ -338,7 +408,7 @@ def check_streams(card: ModelCard) -> None:
         return
     if card.task == "classify":
         raise ModelFileError(
-            "a classifier gives one label for a whole recording, so there is nothing to stream; "
+            "a classifier gives one label for a whole recording, so there is nothing to stream but keywords (`spot`); "
             "train with task = 'label' or 'transcribe'"
         )
     raise ModelFileError(

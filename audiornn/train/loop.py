@@ -284,6 +284,7 @@ def train(
             "epoch_kept": best["best"][2] + 1,
             "utterances": {row.split: row.utterances for row in prepared.summary},
             "digests": dict(prepared.digests),
+            "window_seconds": recipe.features.frames_to_seconds(int(np.median(train_set.lengths))),
             **({"started_from": state["start"]} if state.get("start") else {}),
         },
         results={"dev" if len(dev_set) else "train": {k: v for k, v in best["dev"].items() if k != "blank_share"}},

@@ -188,7 +188,9 @@ def _evaluate_spotting(
         name,
         tolerance=tolerance,
         target=card.training.get("false_alarms_per_hour") if false_alarms_per_hour is None else false_alarms_per_hour,
-        delay=recognizer.delay(look_aheads[0]) if look_aheads else 0.0,
+        delay=recognizer.delay(look_aheads[0] if look_aheads else None)
+        if look_aheads or card.task == "classify"
+        else 0.0,
         notes=notes,
         unreadable=unreadable,
     )

@@ -67,7 +67,7 @@ def spot(
             run(found)
 
     try:
-        if microphone or (files == ["-"] and streams(card)):
+        if microphone or (files == ["-"] and (card.task == "classify" or streams(card))):
             stream = recognizer.spotter(chosen, settings=settings, inside_words=inside_words, look_ahead=look_ahead)
             return _spot_live(stream, card.features.sample_rate, microphone, device, channel, tell)
         recordings, empty = find_recordings(files)
