@@ -123,6 +123,8 @@ class AugmentSettings:
             another colour. A classifier, whose label it is too, hears them with another colour and level each time.
         least_snr: decibels from the noise up to the utterance, at least.
         most_snr: and at most.
+        trim: share of recordings that lose what is soft at either end, as where a recorder listens for speech: *six* is
+            "i" then. Not of transcripts, whose first and last sounds are asked for.
         time_shift: seconds earlier or later, at most; a transcript's audio is lengthened rather than cut.
         time_masks: stretches replaced by the utterance's mean (SpecAugment, Park et al. 2019).
         time_mask_seconds: the longest of them; none is longer than a fifth of the utterance.
@@ -145,6 +147,7 @@ class AugmentSettings:
     noise_label: str = ""
     least_snr: float = 5.0
     most_snr: float = 30.0
+    trim: float = 0.0
     time_shift: float = 0.1
     time_masks: int = 2
     time_mask_seconds: float = 0.1
@@ -165,6 +168,7 @@ class AugmentSettings:
             most_snr=(self.least_snr <= self.most_snr, self.most_snr, f"at least least_snr = {self.least_snr}"),
             wobble=(self.wobble >= 0, self.wobble, "at least 0"),
             gain=(self.gain >= 0, self.gain, "at least 0"),
+            trim=(0 <= self.trim <= 1, self.trim, "in 0…1"),
             time_shift=(self.time_shift >= 0, self.time_shift, "at least 0"),
             time_masks=(self.time_masks >= 0, self.time_masks, "at least 0"),
             time_mask_seconds=(self.time_mask_seconds >= 0, self.time_mask_seconds, "at least 0"),
@@ -188,6 +192,7 @@ class AugmentSettings:
             "band_limit",
             "reverb",
             "noise",
+            "trim",
             "time_shift",
             "time_mask_seconds",
         )

@@ -204,6 +204,30 @@ def test_a_band_limit_leaves_the_lower_half_and_fades_the_rest():
     assert max(loss.max() for loss in lost) > 20
 
 
+def test_a_trim_cuts_what_is_soft_at_either_end_and_says_where():
+    log_mel = np.full((60, 40), -90.0, np.float32)
+    log_mel[10:50] = -50.0  # fricatives, 30 dB below
+    log_mel[20:30] = -20.0
+    log_mel[35:40] = -22.0
+    kept = set()
+    for seed in range(30):
+        left, places = moved(replace(OFF, trim=1.0), seed=seed, log_mel=log_mel)
+        np.testing.assert_array_equal(left, log_mel[places.astype(int)])
+        kept.add((int(places[0]), int(places[-1])))
+    assert kept == {(20, 39), (10, 49)}
+    assert len(varied(replace(OFF, trim=1.0), log_mel=log_mel, may_cut=False)) == 60
+
+
+@pytest.mark.parametrize("loudest", [0, 4, 8])
+def test_a_trim_leaves_something(loudest):
+    log_mel = np.full((9, 40), -90.0, np.float32)
+    log_mel[loudest] = 0.0
+    left = varied(replace(OFF, trim=1.0), log_mel=log_mel)
+    assert len(left) == 5
+    assert left.max() == 0.0
+    assert len(varied(replace(OFF, trim=1.0), log_mel=log_mel[loudest : loudest + 2])) <= 2
+
+
 def test_a_wobble_is_slow_and_no_further_than_set():
     log_mel = log_mel_of()
     waves = [varied(replace(OFF, wobble=12.0), seed=seed) - log_mel for seed in range(20)]

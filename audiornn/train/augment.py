@@ -20,6 +20,7 @@ __all__ = [
     "add_noise",
     "augment",
     "change_tempo",
+    "loud_part",
     "mask",
     "mix",
     "other_noise",
@@ -36,6 +37,8 @@ _WAVES = 3
 _WAVE_HZ = (0.5, 6.0)  # a syllable's pace and slower
 _FADE_FROM = 0.5  # of the bands; the lower half always stays
 _FADE = (10.0, 60.0)  # dB over all bands that fade
+_TRIM_DEPTH = (10.0, 40.0)  # dB below the loudest frame
+_LEAST_TRIMMED = 5  # frames that are left
 _ECHO_SECONDS = (0.1, 0.8)  # until echoes are 60 dB down: a furnished room, a hall
 _ECHO_LEVEL = (-15.0, 0.0)  # dB, all of them against the direct sound
 
@@ -66,6 +69,9 @@ def augment(
         point between two, that each one shows, so that labels of frames can move along with the sound.
     """
     varied, places = log_mel, np.arange(len(log_mel), dtype=np.float64)
+    if settings.trim and may_cut and rng.random() < settings.trim:
+        kept = loud_part(varied, rng.uniform(*_TRIM_DEPTH))
+        varied, places = varied[kept], places[kept]
     if settings.tempo:
         factor = 1 + rng.uniform(-settings.tempo, settings.tempo)
         n_frames = max(least_frames, round(len(varied) / factor))
@@ -138,6 +144,14 @@ def _fade(n_mels: int, rng: np.random.Generator) -> Features:
 def change_tempo(log_mel: Features, n_frames: int) -> Features:
     """The utterance in `n_frames` frames, interpolated; its pitch stays."""
     return _resampled(log_mel, np.linspace(0, len(log_mel) - 1, n_frames))
+
+
+def loud_part(log_mel: Features, depth: float) -> slice:
+    """From the first to the last frame within `depth` dB of the loudest; five frames at least, where there are."""
+    levels = _power(log_mel).mean(axis=1)
+    loud = np.flatnonzero(levels >= levels.max() * 10 ** (-depth / 10))
+    first = max(0, min(int(loud[0]), len(log_mel) - _LEAST_TRIMMED))
+    return slice(first, max(int(loud[-1]) + 1, first + _LEAST_TRIMMED))
 
 
 def warp_bands(log_mel: Features, factor: float) -> Features:
