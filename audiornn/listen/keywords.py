@@ -524,11 +524,18 @@ class Spotter:
 
 
 def spot_of(card: ModelCard, decision: Decision, duration: float = math.inf) -> KeywordSpot:
-    """A decision in seconds: CTC's symbols moved to where the word is, a label's frames as they are."""
+    """A decision in seconds: CTC's symbols moved to where the word is, a label's frames as they are.
+
+    A classifier knows a word before the middle of its window has come to it. Its score rises a quarter of a window
+    before the word, and the hit stands half a window before the word's end: medians over dev of Speech Commands.
+    """
     shown = DecodedSymbol(0, decision.first, decision.last, decision.score)
     if card.task in _LABELLING:
         start, end = symbol_times(card, shown)
-        start, end = round(max(0.0, start), 6), round(min(duration, end), 6)
+        if card.task == "classify":
+            start, end = start + card.window_seconds / 4, end + card.window_seconds / 2
+        end = min(duration, end)
+        start, end = round(min(max(0.0, start), end), 6), round(end, 6)
     else:
         ((start, end),) = word_times(card, [[shown]], duration)
     return KeywordSpot(decision.keyword, start, end, decision.score)
