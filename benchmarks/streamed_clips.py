@@ -17,6 +17,7 @@ import numpy as np
 
 from audiornn.audio import load_audio
 from audiornn.evaluate.error_rates import wilson_interval
+from audiornn.listen.keywords import default_keywords
 from audiornn.listen.recognizer import Recognizer, load_model
 from audiornn.listen.results import KeywordSpot
 
@@ -27,13 +28,13 @@ LATE_SECONDS = 0.25  # of the next clip, in which a hit is still this one's: no 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, help="of recipes/speechcommands_spotter")
+    parser.add_argument("model", type=Path, help="of recipes/speechcommands or its spotter")
     parser.add_argument("corpus", type=Path, help="the folder of Speech Commands")
     parser.add_argument("--list", default="testing_list.txt", help="which clips (testing_list.txt)")
     parser.add_argument("--look-ahead", type=float, metavar="SECONDS", help="of the stream, as `audiornn spot` has it")
     options = parser.parse_args()
     model = load_model(options.model)
-    keywords = tuple(symbol for symbol in model.card.vocabulary.symbols if symbol != "_none_")
+    keywords = default_keywords(model.card)
     rate = model.card.features.sample_rate
     labels, clips = read_clips(options.corpus, options.list, keywords, rate)
     for name, heard in (
