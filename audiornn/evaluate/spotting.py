@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -29,8 +30,8 @@ from audiornn.model_file import ModelCard
 
 __all__ = ["Heard", "SpotReport", "SpotTuning", "evaluate_spotting", "hear", "tune_spotting", "write_spotting"]
 
-#: Onsets that are tried.
-THRESHOLDS = (*(i / 100 for i in range(1, 100)), 0.995, 0.998, 0.999, 0.9995, 0.9999)
+#: Onsets that are tried: by hundredths, and where scores crowd below 1 by tenths in their log-odds, up to 0.9999.
+THRESHOLDS = (*(i / 100 for i in range(1, 100)), *(round(1 / (1 + math.exp(-i / 10)), 6) for i in range(47, 93)))
 
 
 @dataclass(frozen=True)
