@@ -37,7 +37,7 @@ def prepare(
     more_background: str = "",
     synthetic: bool = True,
     synthetic_words: int = 200,
-    talk_minutes: float = 30.0,
+    talk_minutes: float = 120.0,
     skip_bad: bool = False,
     dev: float = 0.15,
     test: float = 0.1,
@@ -169,6 +169,7 @@ def spotter_settings(rate: int) -> tuple[Setting, ...]:
         Setting("augment", "reverb", 0.3, "other rooms"),
         Setting("augment", "band_limit", 0.1, "and telephones"),
         Setting("augment", "noise", 0.3),
+        Setting("spotting", "synthetic", 0.6, "their share of talk: more kinds of it than a few readers bring"),
         Setting("training", "epochs", 32),
         Setting("training", "patience", 32, "dev is small: what is chosen is the best of all epochs"),
     )
