@@ -169,7 +169,7 @@ def spotter_settings(rate: int) -> tuple[Setting, ...]:
         Setting("augment", "reverb", 0.3, "other rooms"),
         Setting("augment", "band_limit", 0.1, "and telephones"),
         Setting("augment", "noise", 0.3),
-        Setting("spotting", "synthetic", 0.6, "their share of talk: more kinds of it than a few readers bring"),
+        Setting("spotting", "synthetic", 0.6, "share of synthetic voices; with hours of real talk as background, 0.3"),
         Setting("training", "epochs", 32),
         Setting("training", "patience", 32, "dev is small: what is chosen is the best of all epochs"),
     )
