@@ -49,6 +49,16 @@ _SECTIONS: dict[str, type[Any]] = {
     "training": TrainingSettings,
 }
 
+#: Settings that serve some tasks alone: elsewhere they would silently do nothing, and are refused.
+_SETTINGS_OF_TASKS: dict[tuple[str, str], tuple[Task, ...]] = {
+    ("training", "label_smoothing"): ("classify",),
+    ("training", "balanced"): ("classify", "label"),
+    ("augment", "mixup"): ("classify",),
+    ("augment", "trim"): ("classify", "label", "regress"),
+    ("model", "pooling"): ("classify",),
+    **{("spotting", entry.name): ("spot",) for entry in dataclasses.fields(SpottingSettings)},
+}
+
 #: What a recipe's functions are given by the command, never by `[corpus]`.
 _NOT_SETTINGS = ("jobs", "made_dir")
 
@@ -91,6 +101,15 @@ class Recipe:
                 f"training.middle_ctc = {self.training.middle_ctc} needs task = 'transcribe' and two layers, "
                 f"not {self.task!r} and model.n_layers = {self.model.n_layers}"
             )
+        if self.training.balanced and self.task == "label" and self.vocabulary.several:
+            raise SettingsError("training.balanced = true is for labels one at a time, not vocabulary.several = true")
+        for (section, key), tasks in _SETTINGS_OF_TASKS.items():
+            value = getattr(getattr(self, section), key)
+            if self.task not in tasks and value != getattr(_SECTIONS[section](), key):
+                wanted = " or ".join(map(repr, tasks))
+                raise SettingsError(
+                    f"{section}.{key} = {value!r} would do nothing with task = {self.task!r}; it needs {wanted}"
+                )
 
     @property
     def output_kind(self) -> OutputKind:

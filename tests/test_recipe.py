@@ -165,6 +165,13 @@ def test_an_unknown_recipe_is_named_with_the_nearest(tmp_path, monkeypatch):
         ("[training]\nmiddle_ctc = 1.0", ["training.middle_ctc"]),
         ("task = 'classify'\n[training]\nmiddle_ctc = 0.3", ["training.middle_ctc", "'transcribe'"]),
         ("[model]\nn_layers = 1\n[training]\nmiddle_ctc = 0.3", ["training.middle_ctc", "two layers"]),
+        ("task = 'spot'\n[training]\nlabel_smoothing = 0.1", ["training.label_smoothing = 0.1", "'classify'"]),
+        ("task = 'transcribe'\n[training]\nbalanced = true", ["training.balanced", "'classify' or 'label'"]),
+        ("task = 'label'\n[vocabulary]\nseveral = true\n[training]\nbalanced = true", ["training.balanced"]),
+        ("task = 'regress'\n[augment]\nmixup = 0.5", ["augment.mixup = 0.5", "'classify'"]),
+        ("task = 'transcribe'\n[augment]\ntrim = 0.5", ["augment.trim = 0.5", "'transcribe'"]),
+        ("task = 'label'\n[model]\npooling = 'last'", ["model.pooling = 'last'", "'classify'"]),
+        ("task = 'classify'\n[spotting]\ndelay = 0.1", ["spotting.delay = 0.1", "'spot'"]),
         ("[training]\nseed = -1", ["training.seed"]),
         ("[training]\ndevice = 'gpu'", ["training.device", "'cuda'"]),
         ("[training]\nepochs = ]\n", ["not valid TOML", "line 2"]),
@@ -459,7 +466,8 @@ def test_a_file_of_settings_stands_for_all_of_them(tmp_path, recipe_of):
     folder = recipe_of()
     file = tmp_path / "other.toml"
     file.write_text(
-        'licence = "mine"\n[model]\ncell = "gru"\ndropout = 0.0\n[training]\nclip_norm = inf\nbalanced = true\n'
+        'licence = "mine"\ntask = "label"\n[model]\ncell = "gru"\ndropout = 0.0\n'
+        "[training]\nclip_norm = inf\nbalanced = true\n"
     )
     loaded = load_recipe(folder, [str(file), "model.dropout=0.5"])
     assert (loaded.licence, loaded.model.cell, loaded.model.dropout) == ("mine", "gru", 0.5)
