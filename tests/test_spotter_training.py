@@ -167,6 +167,34 @@ def test_mining_finds_what_is_loudest(spotter_world):
     assert Mined.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
+@pytest.mark.parametrize("speaker", ["anna", "espeak en-gb"])
+def test_several_places_of_a_recording_are_doubted_at_once_but_no_synthetic_voice(spotter_world, monkeypatch, speaker):
+    """What a voice was made to say is known; of a person's hour with the word in it all places are found together."""
+    dataset = PlacedWords(spotter_world.prepared, "train", spotter_world.recipe, spotter_world.prepared.vocabulary)
+    longest = int(dataset.background[dataset.lengths[dataset.background].argmax()])
+    dataset.utterances = [replace(u, speaker=speaker) for u in dataset.utterances]
+    stride = spotter_world.recipe.model.stride
+
+    def answers(network, dataset, indices, workers, device):
+        for index in indices:
+            posteriors = np.zeros((int(dataset.lengths[index]) // stride, 2), np.float32)
+            posteriors[: 1 + len(posteriors) // 2, 1] = 1.0 if index in (longest, dataset.words[0].index) else 0.0
+            posteriors[-8:, 1] = posteriors[0, 1]
+            yield index, posteriors
+
+    monkeypatch.setattr("audiornn.train.mining.posteriors_of", answers)
+    monkeypatch.setattr("audiornn.train.mining._SECONDS", 1e6)
+    monkeypatch.setattr("audiornn.train.mining._QUIETER_WORDS", 1.0)
+    mined = Mined()
+    for n_minings in range(1, 7):
+        mined = mine(None, dataset, mined, np.random.default_rng(n_minings), None, torch.device("cpu"))
+        if speaker != "anna" or n_minings < 5:
+            assert not mined.doubtful
+            assert len(mined.peaks) >= 2
+            assert {peak.index for peak in mined.peaks} == {longest}
+    assert (len(mined.doubtful) >= 2) == (speaker == "anna")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

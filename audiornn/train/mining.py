@@ -2,7 +2,7 @@
 
 After each epoch it listens to some of the background, and the next epoch's examples show it what it took for the word.
 What goes on being as loud as the word itself, though it was served as background epoch after epoch, may well be the
-word: such places are listed and no longer trained as background.
+word: such places are listed and no longer trained as background. What synthetic voices say is known, and never doubted.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from audiornn.corpus.synthetic_speech import is_synthetic
 from audiornn.files import write_atomically
 from audiornn.train.network import Network
 from audiornn.train.parallel import Workers
@@ -78,19 +79,20 @@ def mine(
     as_loud = max(_LOUD, float(np.quantile(answers, _QUIETER_WORDS)))
     again = {peak.index for peak in before.peaks}
     indices = sorted({*again, *_some(dataset, rng)})
-    known = {peak.index: peak for peak in sorted(before.peaks, key=lambda peak: peak.times)}
     n_apart = round(_APART / output_seconds)
+    reach = n_apart * recipe.model.stride
     found: list[MinedPeak] = []
     doubtful = list(before.doubtful)
     for index, posteriors in posteriors_of(network, dataset, indices, workers, device):
         values = smoothed(posteriors, output_seconds)[:, 1:].max(axis=1)
+        is_known = is_synthetic(dataset.utterances[index])  # what a voice was made to say holds the word or does not
         for place, score in loudest_peaks(values, n_apart, _LEAST)[:_AN_UTTERANCE]:
             frame = place * recipe.model.stride
-            if _near(doubtful, index, frame, n_apart * recipe.model.stride):
+            if _near(doubtful, index, frame, reach):
                 continue
-            last = known.get(index)
-            is_same = last is not None and _near([last], index, frame, n_apart * recipe.model.stride)
-            times = ((last.times if last is not None and is_same else 0) + 1) if score >= as_loud else 0
+            times = 0
+            if score >= as_loud and not is_known:
+                times = 1 + max((peak.times for peak in _near(before.peaks, index, frame, reach)), default=0)
             peak = MinedPeak(index, frame, round(score, 4), times)
             (doubtful if times >= _TIMES else found).append(peak)
     found.sort(key=lambda peak: (-peak.score, peak.index, peak.frame))
@@ -124,5 +126,6 @@ def _some(dataset: PlacedWords, rng: np.random.Generator) -> Sequence[int]:
     return [int(index) for index in order[: int(np.searchsorted(seconds, _SECONDS)) + 1]]
 
 
-def _near(peaks: Sequence[MinedPeak], index: int, frame: int, n_apart: int) -> bool:
-    return any(peak.index == index and abs(peak.frame - frame) <= n_apart for peak in peaks)
+def _near(peaks: Sequence[MinedPeak], index: int, frame: int, reach: int) -> list[MinedPeak]:
+    """Those of a recording that lie no more than so many frames from one."""
+    return [peak for peak in peaks if peak.index == index and abs(peak.frame - frame) <= reach]
