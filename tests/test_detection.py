@@ -21,6 +21,7 @@ from audiornn.evaluate.detection import (
     poisson_upper,
 )
 from audiornn.evaluate.error_rates import wilson_interval
+from audiornn.evaluate.onsets import choose_onset
 from audiornn.evaluate.spotting import Heard, evaluate_spotting, hear, tune_spotting
 from audiornn.listen.keywords import Scores, SpotSettings
 from tests.conftest import RATE
@@ -148,10 +149,26 @@ def test_tuning_meets_the_target_a_keyword_at_a_time():
     assert "one false alarm is 900 an hour" in tuning.notes[0]
     loud = heard([(0, f, 1.0) for f in range(0, 390, 20)], {"x": [], "y": []})
     tuning = tune_spotting(CARD, [loud], ["x", "y"], SpotSettings(), 10)
-    assert any("x: no threshold reaches 10 false alarms an hour; the best there is" in note for note in tuning.notes)
+    assert any("false alarms an hour, more than the 10 asked for: the best there is" in note for note in tuning.notes)
+    long = [heard([(0, f, 1.0) for f in range(0, 390, 20)], {"x": [], "y": []}) for _ in range(100)]
+    counted = tune_spotting(CARD, long, ["x", "y"], SpotSettings(), 10)
+    assert any("x: no threshold reaches 10 false alarms an hour; the best there is" in note for note in counted.notes)
     assert any("x: is never said" in note for note in tuning.notes)
-    with pytest.raises(SettingsError, match="target"):
-        tune_spotting(CARD, [one], ["x"], SpotSettings(), -1)
+    for target in (-1, 0, float("inf"), float("nan")):
+        with pytest.raises(SettingsError, match="target"):
+            tune_spotting(CARD, [one], ["x"], SpotSettings(), target)
+
+
+def test_what_few_hours_cannot_count_is_extrapolated_as_after_a_training():
+    draw = np.random.default_rng(1)
+    peaks = sorted(1 / (1 + np.exp(4 - draw.exponential(1.0, 40))))
+    rest = [heard([(0, 100, peak)], {"x": []}) for peak in peaks]
+    said = [heard([(0, 100, 0.99)], {"x": [98]}) for _ in range(10)]
+    tuned = tune_spotting(CARD, [*rest, *said], ["x"], SpotSettings(), 0.5).settings.threshold("x")[0]
+    hours = 50 * 4 / 3600
+    alarms, answers = np.float32(peaks[::-1]).astype(float), np.full(10, float(np.float32(0.99)))
+    assert tuned == pytest.approx(choose_onset(answers, alarms, hours, 0.5).threshold)
+    assert tuned > peaks[-1]
 
 
 # --- on recordings ---

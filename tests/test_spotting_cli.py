@@ -348,6 +348,7 @@ def test_a_labeller_is_evaluated_on_all_its_labels(works, places, model_file):
 def test_evaluation_of_what_cannot_be_spotted(fails, run, places, model_file):
     fails("evaluate", model_file("transcribe"), *places, "--keyword", "re", said=["'re'"])
     fails("evaluate", model_file("classify"), *places, "--keyword", "re", said=["'re'"])
+    fails("evaluate", model_file("label"), *places, "--false-alarms-per-hour", "0", said=["above 0"])
     code, _, err = run("evaluate", model_file("transcribe"), *places, "--false-alarms-per-hour", "few")
     assert code == 2
     assert "false alarms an hour" in err

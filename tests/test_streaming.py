@@ -238,6 +238,21 @@ def test_a_classifier_hears_windows(stride, seconds, tmp_path):
     assert model.delay(None) == pytest.approx(stream.latency / 100)
 
 
+@pytest.mark.parametrize("settings", ONE_DIRECTION)
+def test_an_output_comes_as_late_as_its_delay_says(settings, tmp_path):
+    model = listener(tmp_path, settings)
+    extract, stream = FeatureExtractor(SETTINGS).stream(), model._spotting_stream(None)
+    samples = np.random.default_rng(1).normal(0, 0.1, 4000).astype(np.float32)
+    n_outputs, late = 0, []
+    for n in range(0, 4000, 8):  # a millisecond at a time
+        for _ in stream.push(extract.push(samples[n : n + 8])):
+            n_outputs += 1
+            late.append((n + 8) / SETTINGS.sample_rate - n_outputs * model.card.output_seconds)
+    assert n_outputs > 3
+    assert min(late) == pytest.approx(model.delay(None), abs=0.0011)
+    assert max(late) == pytest.approx(model.delay(None), abs=0.0011)
+
+
 def test_what_cannot_stream_says_why(recognizer, tmp_path):
     with pytest.raises(ModelFileError, match="classifier"):
         recognizer("classify").stream()

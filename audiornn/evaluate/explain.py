@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from audiornn.audio import Waveform
 from audiornn.errors import SettingsError
 from audiornn.evaluate.spotting import SpotReport
-from audiornn.listen.keywords import Scores, SpotSettings
+from audiornn.listen.keywords import Scores, SpotSettings, moving_mean
 from audiornn.listen.results import KeywordSpot
 
 __all__ = ["draw_det", "draw_spots"]
@@ -43,7 +43,7 @@ def draw_spots(
         path: of the PNG.
         waveform: (samples,) at `sample_rate` Hz.
         sample_rate: Hz.
-        scores: of every output frame, a column a keyword.
+        scores: of every output frame, a column a keyword; they are drawn smoothed, as they are decided on.
         keywords: the columns.
         settings: the decision layer.
         spots: its hits.
@@ -68,11 +68,12 @@ def draw_spots(
     top.set_yticks([])
     top.set_title(title, loc="left", fontsize=10, color=_INK)
     frames = (np.arange(len(scores.values)) + 0.5) * output_seconds
+    values = moving_mean(scores.values, settings.smoothing, output_seconds)
     for k, (keyword, axis) in enumerate(zip(keywords, axes[1:], strict=True)):
         colour = _COLOURS[k % len(_COLOURS)]
         onset, offset = settings.threshold(keyword)
-        axis.fill_between(frames, 0, scores.values[:, k], step="mid", color=colour, alpha=0.25, linewidth=0)
-        axis.step(frames, scores.values[:, k], where="mid", color=colour, linewidth=1.2)
+        axis.fill_between(frames, 0, values[:, k], step="mid", color=colour, alpha=0.25, linewidth=0)
+        axis.step(frames, values[:, k], where="mid", color=colour, linewidth=1.2)
         axis.axhline(onset, color=_INK, linewidth=0.9, linestyle="--")
         axis.axhline(offset, color=_INK, linewidth=0.9, linestyle=":")
         axis.text(1.004, onset, f"onset {onset:.2g}", transform=axis.get_yaxis_transform(), va="bottom", fontsize=7)

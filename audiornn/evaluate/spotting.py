@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import AudioError, SettingsError
@@ -23,12 +26,30 @@ from audiornn.evaluate.detection import (
     match_hits,
 )
 from audiornn.evaluate.hearing import hear_all
+from audiornn.evaluate.onsets import APART, choose_onset, loudest_peaks
 from audiornn.evaluate.tuning import write_card
-from audiornn.listen.keywords import Decision, Scores, SpotDecider, SpotSettings, check_keywords, spot_of
+from audiornn.listen.keywords import (
+    Decision,
+    Scores,
+    SpotDecider,
+    SpotSettings,
+    check_keywords,
+    moving_mean,
+    spot_of,
+)
 from audiornn.listen.recognizer import Recognizer
 from audiornn.model_file import ModelCard
 
-__all__ = ["Heard", "SpotReport", "SpotTuning", "evaluate_spotting", "hear", "tune_spotting", "write_spotting"]
+__all__ = [
+    "Heard",
+    "SpotReport",
+    "SpotTuning",
+    "check_target",
+    "evaluate_spotting",
+    "hear",
+    "tune_spotting",
+    "write_spotting",
+]
 
 #: Onsets that are tried: by hundredths, and where scores crowd below 1 by tenths in their log-odds, up to 0.9999.
 THRESHOLDS = (*(i / 100 for i in range(1, 100)), *(round(1 / (1 + math.exp(-i / 10)), 6) for i in range(47, 93)))
@@ -229,19 +250,30 @@ def tune_spotting(
 ) -> SpotTuning:
     """Choose each keyword's onset on recordings of dev; its offset stays in proportion.
 
+    Where not one false alarm is allowed in so few hours, what they bring is extrapolated, as after a training.
+
     Raises:
-        SettingsError: a target below 0.
+        SettingsError: a target that is not above 0.
     """
-    if not 0 <= false_alarms_per_hour < float("inf"):
-        raise SettingsError(f"{false_alarms_per_hour} false alarms an hour are no target; name a number, at least 0")
+    check_target(false_alarms_per_hour)
     hours = sum(one.duration for one in heard) / 3600
     notes = []
-    if false_alarms_per_hour * hours < 1:
+    are_few = false_alarms_per_hour * hours < 1
+    if are_few:
         notes.append(
-            f"the thresholds were chosen on {hours:.3g} h, where one false alarm is {1 / hours:.3g} an hour, "
-            f"so that a target of {false_alarms_per_hour:g} allows none"
+            f"the thresholds were chosen on {hours:.3g} h, where one false alarm is {1 / hours:.3g} an hour; "
+            f"what a target of {false_alarms_per_hour:g} asks for is extrapolated from the loudest sounds there"
         )
     for k, keyword in enumerate(check_keywords(card, keywords)):
+        if not any(one.said[keyword] for one in heard):
+            notes.append(f"{keyword}: is never said where its threshold was chosen, so its misses could not be weighed")
+        if are_few:
+            answers, alarms = _answers(card, heard, keyword, k, settings, tolerance)
+            chosen = choose_onset(answers, alarms, hours, false_alarms_per_hour)
+            settings = settings.with_onset(chosen.threshold, [keyword])
+            if warning := chosen.warning(keyword, false_alarms_per_hour):
+                notes.append(warning)
+            continue
         curve = det_curve(card, heard, keyword, k, settings, tolerance)
         point, reached = choose_threshold(curve, false_alarms_per_hour)
         settings = settings.with_onset(point.threshold, [keyword])
@@ -250,9 +282,38 @@ def tune_spotting(
                 f"{keyword}: no threshold reaches {false_alarms_per_hour:g} false alarms an hour; the best there is, "
                 f"{point.threshold:g}, has {point.false_alarms_per_hour:.3g} ({point.false_alarms} in {hours:.3g} h)"
             )
-        if not any(one.said[keyword] for one in heard):
-            notes.append(f"{keyword}: is never said where its threshold was chosen, so its misses could not be weighed")
     return SpotTuning(settings, tuple(notes))
+
+
+def check_target(false_alarms_per_hour: float) -> None:
+    """Raise a SettingsError for what is no number of false alarms an hour to choose a threshold for."""
+    if not 0 < false_alarms_per_hour < math.inf:
+        raise SettingsError(
+            f"{false_alarms_per_hour:g} false alarms an hour are no target, no hours could show it; name one above 0"
+        )
+
+
+def _answers(
+    card: ModelCard, heard: Sequence[Heard], keyword: str, column: int, settings: SpotSettings, tolerance: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The highest smoothed score each time that a keyword was said, and the peaks of all else, the highest first."""
+    n_apart, answers, alarms = round(APART / card.output_seconds), list[float](), list[float]()
+    for one in heard:
+        values = moving_mean(one.scores.values[:, column : column + 1], settings.smoothing, card.output_seconds)[:, 0]
+        if one.spans is None:
+            peaks = [score for _, score in loudest_peaks(values, n_apart)]
+            n_said = one.said[keyword]
+            answers += (peaks + [0.0] * n_said)[:n_said]
+            alarms += peaks[n_said:]
+            continue
+        for start, end in one.spans[keyword]:
+            first, last = (round(max(0.0, t) / card.output_seconds) for t in (start - tolerance, end + tolerance))
+            answers.append(float(values[first : last + 1].max(initial=0.0)))
+        for start, end in one.spans[keyword]:
+            first, last = (round(max(0.0, t) / card.output_seconds) for t in (start - tolerance, end + tolerance))
+            values[first : last + n_apart] = 0.0
+        alarms += [score for _, score in loudest_peaks(values, n_apart)]
+    return np.array(answers), np.sort(np.array(alarms))[::-1]
 
 
 def det_curve(

@@ -43,6 +43,7 @@ __all__ = [
     "Spotter",
     "check_keywords",
     "default_keywords",
+    "moving_mean",
     "scorer_of",
     "settings_of",
 ]
@@ -424,7 +425,7 @@ class SpotDecider:
         self._thresholds = [settings.threshold(keyword) for keyword in self._keywords]
 
         def frames(seconds: float) -> int:
-            return math.ceil(seconds / output_seconds - 1e-6)
+            return _n_frames(seconds, output_seconds)
 
         self._window = max(1, frames(settings.smoothing))
         self._refractory = frames(settings.refractory)
@@ -502,6 +503,18 @@ class SpotDecider:
         run.told = True
         self._free[k] = frame + self._refractory
         return [Decision(self._keywords[k], run.first, max(run.first, run.last), round(run.score, 6), frame)]
+
+
+def moving_mean(values: NDArray[np.float32], seconds: float, output_seconds: float) -> Floats:
+    """The mean of each frame's values and those just before it, (frames, columns): what a `SpotDecider` decides on."""
+    n = max(1, _n_frames(seconds, output_seconds))
+    padded = np.concatenate([np.zeros((n, values.shape[1])), values.astype(np.float64)])
+    sums = np.cumsum(padded, axis=0)
+    return np.maximum(0.0, (sums[n:] - sums[:-n]) / n)
+
+
+def _n_frames(seconds: float, output_seconds: float) -> int:
+    return math.ceil(seconds / output_seconds - 1e-6)
 
 
 class Spotter:

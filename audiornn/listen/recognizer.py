@@ -463,10 +463,20 @@ class Recognizer:
             )
 
     def delay(self, look_ahead: float | None) -> float:
-        """Seconds from a sound to the network's output for it, at most: of a stream that sees so far ahead."""
+        """Seconds from a sound to the network's output for it, at most: of a stream that sees so far ahead.
+
+        An output frame waits for the feature frames that its convolutions see beyond it, the last of them for the
+        second half of its window. A network that hears whole recordings only, or is given no look-ahead, has no delay.
+        """
+        features = self.card.features
+        if self.card.task != "classify" and look_ahead is None:
+            if not streams(self.card) or self._network.n_directions > 1:
+                return 0.0
         stream = self._spotting_stream(look_ahead)
-        frames = self.card.front_context[1] if isinstance(stream, CarriedStream) else stream.latency
-        return frames * self.card.features.frame_seconds
+        if isinstance(stream, CarriedStream):
+            n_beyond = self.card.front_context[1] - 1
+            return n_beyond * features.frame_seconds + features.n_fft / 2 / features.sample_rate
+        return stream.latency * features.frame_seconds
 
     def _scorer(self, keywords: Sequence[str] | None, inside_words: bool) -> KeywordScorer:
         from audiornn.listen.keywords import default_keywords, scorer_of

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 
 from audiornn.corpus.synthetic_speech import is_synthetic
+from audiornn.evaluate.onsets import loudest_peaks
 from audiornn.files import write_atomically
 from audiornn.train.network import Network
 from audiornn.train.parallel import Workers
 from audiornn.train.placing import MinedPeak, PlacedWords
-from audiornn.train.spot_score import loudest_peaks, posteriors_of, smoothed
+from audiornn.train.spot_score import posteriors_of, smoothed
 
 __all__ = ["Mined", "list_doubtful", "mine"]
 

@@ -147,11 +147,13 @@ def _evaluate_spotting(
     """`audiornn evaluate --keyword`: misses and false alarms, at thresholds chosen on dev or at the model's own."""
     from audiornn.corpus.manifest import read_manifest
     from audiornn.evaluate.detection import TOLERANCE
-    from audiornn.evaluate.spotting import evaluate_spotting, hear, tune_spotting, write_spotting
+    from audiornn.evaluate.spotting import check_target, evaluate_spotting, hear, tune_spotting, write_spotting
     from audiornn.listen.keywords import check_keywords, default_keywords, settings_of
 
     if (tune or tune_manifest) and false_alarms_per_hour is None:
         raise SettingsError("thresholds are chosen for a target: --false-alarms-per-hour 0.5")
+    if false_alarms_per_hour is not None:
+        check_target(false_alarms_per_hour)
     if look_aheads and len(look_aheads) > 1:
         raise SettingsError("keywords are evaluated with one --look-ahead at a time")
     card = recognizer.card
@@ -188,9 +190,7 @@ def _evaluate_spotting(
         name,
         tolerance=tolerance,
         target=card.training.get("false_alarms_per_hour") if false_alarms_per_hour is None else false_alarms_per_hour,
-        delay=recognizer.delay(look_aheads[0] if look_aheads else None)
-        if look_aheads or card.task == "classify"
-        else 0.0,
+        delay=recognizer.delay(look_aheads[0] if look_aheads else None),
         notes=notes,
         unreadable=unreadable,
     )
