@@ -8,8 +8,10 @@ import soundfile
 
 from audiornn.corpus.manifest import SPLITS
 from audiornn.corpus.spotter import prepare_spotter, read_folder, split_folder
+from audiornn.corpus.spotter_recipe import read_spotter
+from audiornn.corpus.synthesis import phonemes
 from audiornn.corpus.synthetic_speech import is_synthetic, near_misses, speak_talk, speak_words
-from audiornn.errors import CorpusError
+from audiornn.errors import AudiornnError, CorpusError
 
 RATE = 16000
 
@@ -25,7 +27,9 @@ def write(path, *, seconds=1.0, seed=None, rate=RATE):
 def folder_with(root, **recordings):
     for name, n in recordings.items():
         for i in range(n):
-            write(root / name / f"{i:02d}.wav", seconds=0.5, seed=crc32(f"{name} {i}".encode()))
+            write(
+                root / ("" if name == "top" else name) / f"{i:02d}.wav", seconds=0.5, seed=crc32(f"{name} {i}".encode())
+            )
     return root
 
 
@@ -143,12 +147,26 @@ def test_without_any_background_synthetic_voices_talk_in_every_split(tmp_path):
 
 
 def test_near_misses_are_no_homophones():
+    pytest.importorskip("espeakng_loader")
     found = near_misses("computer")
     assert "comput" in found
     assert "puter" in found
     assert not {"computer", "komputer", "computor"} & set(found)
-    assert all(near_misses(word) for word in ("hey jarvis", "alexa", "happy"))
+    assert all(near_misses(word) for word in ("hey jarvis", "alexa", "hey", "yes"))
+    assert {"nappy", "hoppy"} < set(near_misses("happy"))  # its beginning, and the vowel that bears the stress
+    assert not {"hay", "hae"} & set(near_misses("hey"))
+    assert not {"zeero", "zerro"} & set(near_misses("zero"))
+    assert not [near for near in near_misses("computer") if near.startswith(("ca", "ce"))]  # "cemputer" is heard as it
     assert near_misses("") == []
+
+
+def test_phonemes_are_what_espeak_says():
+    pytest.importorskip("espeakng_loader")
+    hey, pair = phonemes(["hey", "zero, stop"])
+    assert hey == "hˈeɪ"
+    assert pair == "zˈiəɹoʊ stˈɑːp"
+    with pytest.raises(AudiornnError, match="nobody"):
+        phonemes(["hey"], voice="nobody")
 
 
 def test_speech_is_the_same_each_time_and_leaves_the_word_out(tmp_path):
@@ -160,3 +178,64 @@ def test_speech_is_the_same_each_time_and_leaves_the_word_out(tmp_path):
     assert {u.text for u in one} == {"alpha", "beta"}
     talk = speak_talk(0.3, tmp_path / "c", split="train", without=["water"])
     assert 9 < sum(soundfile.info(u.audio).duration for u in talk) < 45
+
+
+# --- which folder is the word's ---
+
+
+@pytest.mark.parametrize(
+    ("name", "folders", "keywords", "said"),
+    [
+        ("hey-computer", {"positive": 12, "background": 3}, {"hey computer": 12}, "'hey computer' after the recipe's"),
+        ("hey-computer", {"top": 12}, {"hey computer": 12}, "after the recipe's name"),
+        ("ww1", {"positives": 12}, {"ww1": 12}, "no synthetic voice says the word"),
+        ("computer", {"computer": 12, "zero": 5}, {"computer": 12}, "after the recipe's name"),
+        ("computer", {"computer": 12, "speech": 5, "music": 3, "hard_negatives": 2}, {"computer": 12}, ""),
+        ("commands", {"left": 12, "right": 12}, {"left": 12, "right": 12}, "2 keywords, one a folder"),
+        ("jam", {"music": 12}, {"music": 12}, ""),
+    ],
+)
+def test_the_word_is_the_one_that_was_meant(tmp_path, name, folders, keywords, said):
+    found = read_spotter(folder_with(tmp_path / "from", **folders), name=name)
+    assert found.found.labels == keywords
+    assert said in " ".join((*found.guessed, *found.warnings))
+    settings = {(s.section, s.key): s.value for s in found.settings}
+    again = read_folder(tmp_path / "from", word=settings.get(("corpus", "word"), ""))
+    assert again.labels == keywords  # prep reads what new understood
+    assert settings.get(("corpus", "synthetic_words")) == (0 if name == "ww1" else None)
+
+
+def test_folders_of_splits_and_of_speakers(tmp_path):
+    with pytest.raises(CorpusError, match="look like splits"):
+        read_folder(folder_with(tmp_path / "splits", train=5, test=5))
+    people = folder_with(tmp_path / "people", anna=5, bob=5)
+    with pytest.raises(CorpusError, match="add --speaker folder:1"):
+        read_folder(people, word="computer")
+    found = read_folder(people, word="computer", speaker="folder:1")
+    assert found.labels == {"computer": 10}
+    assert {u.speaker for u in found.keywords} == {"anna", "bob"}
+
+
+def test_background_elsewhere_may_hold_the_word_too_and_must_be_there(tmp_path):
+    folder = folder_with(tmp_path / "all", computer=12, talk=4)
+    found = prepare_spotter(folder / "computer", word="computer", more_background=str(folder), synthetic=False)
+    everything = [u for own in found.values() for u in own]
+    assert len(everything) == 16
+    assert len({u.audio for u in everything}) == 16
+    with pytest.raises(CorpusError, match="--other names a folder"):
+        read_spotter(folder / "computer", name="computer", background=tmp_path / "none")
+
+
+def test_what_is_silent_or_broken_takes_no_place_in_dev_and_test(tmp_path):
+    folder = folder_with(tmp_path / "all", computer=12, background=9)
+    for i in range(6):
+        soundfile.write(folder / "computer" / f"silent{i}.wav", np.zeros(8000), 16000)
+        (folder / "computer" / f"broken{i}.wav").write_bytes(b"RIFF")
+    with pytest.raises(CorpusError, match="nothing but silence"):
+        prepare_spotter(folder, synthetic=False)
+    found = prepare_spotter(folder, synthetic=False, skip_bad=True)
+    for split in ("dev", "test"):
+        words = [u for u in found[split] if u.segments]
+        assert words
+        assert not any(u.audio.name.startswith(("silent", "broken")) for u in words)
+    assert sum("broken" in u.audio.name for u in found["train"]) == 6  # prep names them there

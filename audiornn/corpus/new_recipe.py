@@ -128,7 +128,9 @@ def write_recipe(
         for option, value in asked.items():
             if option != "speaker" and value not in ("", "auto"):
                 raise SettingsError(f"--{option} is not for --task spot, which reads a folder a label; see new --help")
-        return _write_spotter(folder, source, read_spotter(source, word=word, speaker=speaker, background=other))
+        return _write_spotter(
+            folder, source, read_spotter(source, name=folder.name, word=word, speaker=speaker, background=other)
+        )
     if word:
         raise SettingsError("--word spells the word of a spotter: add --task spot")
     collection = read_collection(source, task=task, skip_bad=skip_bad, **asked)

@@ -3,7 +3,8 @@
     my recordings/
       computer/            the word: a folder named after it, or positive, keyword, wake_word; or no folder at all
       not_computer/        not the word: not_…, negative…, other…, unknown…
-      background/          long recordings, in which it is not said: background…, noise…, or a name that begins with _
+      background/          long recordings, in which it is not said: background…, noise…, speech, music, or a name that
+                           begins with _
 
 The label's folder lies at the top; below it lies what may. A folder of any other name is a keyword of its own, unless
 the word is named (`word`): then it is one of the words that are not meant.
@@ -14,12 +15,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audiornn.audio import audio_info
-from audiornn.corpus.collection import Collection
+from audiornn.corpus.collection import Collection as Recordings
 from audiornn.corpus.copies import find_copies
 from audiornn.corpus.layouts.folders import is_background, level
 from audiornn.corpus.layouts.survey import Survey
@@ -30,10 +31,26 @@ from audiornn.corpus.synthetic_speech import near_misses, speak_talk, speak_word
 from audiornn.corpus.word_bounds import with_word_bounds
 from audiornn.errors import AudioError, CorpusError, nearest
 
-__all__ = ["FEWEST", "Splits", "SpotterFolder", "as_background", "prepare_spotter", "read_folder", "split_folder"]
+__all__ = [
+    "FEWEST",
+    "Splits",
+    "SpotterFolder",
+    "as_background",
+    "named_after",
+    "prepare_spotter",
+    "read_folder",
+    "split_folder",
+]
 
 #: Folders that hold the word and say nothing of which word it is.
 _UNNAMED = re.compile(r"(positives?|keywords?|wake[_\- ]?words?|hot[_\- ]?words?|wake|target)", re.I)
+#: Folders of what is not the word, besides those that are no label of anything's.
+_NOT_IT = re.compile(
+    r"(hard[_\- ]?)?negatives?|bg|ambien(t|ce)|babble|chatter|filler|garbage|hintergrund|misc|music|rest|speech|talk|"
+    r"(other|no[nt]?)[_\- ]?(words?|keywords?|targets?|speech)",
+    re.I,
+)
+_SPLIT_NAMES = re.compile(r"train(ing)?|dev|valid(ation)?|val|eval|test(ing)?", re.I)
 _LONG = 30.0  # seconds; longer recordings of background are cut
 _STRETCH = 20.0  # into so long ones
 _FEW_RECORDINGS = 8  # of background: fewer are divided by time
@@ -82,7 +99,7 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto") -> Spott
     keys = list(survey.audio)
     if not keys:
         raise CorpusError(f"{folder}: holds no recordings")
-    labels = _labels({level(key, 1) for key in keys}, folder, word)
+    labels = _labels({level(key, 1) for key in keys}, folder, word, speaker)
     texts = [labels[level(key, 1)] for key in keys]
     names: dict[str, str | None] = {}
     for is_word in (True, False):  # each in its own way, as they were recorded
@@ -105,23 +122,52 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto") -> Spott
     )
 
 
-def _labels(names: set[str], folder: Path, word: str) -> dict[str, str]:
+def keyword_folders(names: Collection[str]) -> list[str]:
+    """Those of some folders that may hold a keyword: none that is named like all else."""
+    words = [name for name in sorted(names) if name and not is_background(name)]
+    return [name for name in words if not _NOT_IT.fullmatch(name)] or words
+
+
+def plainly(name: str) -> str:
+    """A name as it is compared: lower case, words parted by spaces."""
+    return re.sub(r"[\W_]+", " ", name.lower()).strip()
+
+
+def named_after(names: Collection[str], recipe: str) -> str:
+    """The word that a folder's own folders do not say, or not which of them: of the recipe's name; else empty.
+
+    Args:
+        names: of the folders at the top; "" is the top itself.
+        recipe: the new recipe's name.
+    """
+    candidates = keyword_folders(names)
+    same = [name for name in candidates if plainly(name) == plainly(recipe)]
+    if same:
+        return plainly(recipe) if len(candidates) > 1 else ""
+    return plainly(recipe) if "" in names or any(map(_UNNAMED.fullmatch, candidates)) else ""
+
+
+def _labels(names: set[str], folder: Path, word: str, speaker: str) -> dict[str, str]:
     """The label of each folder at the top; empty for what is not meant. The name "" is the top itself."""
-    plain = {name: re.sub(r"[\W_]+", " ", name.lower()).strip() for name in names}
-    wanted = re.sub(r"[\W_]+", " ", word.lower()).strip()
-    candidates = [name for name in sorted(names) if name and not is_background(name)]
-    unnamed = [name for name in candidates if _UNNAMED.fullmatch(name) and plain[name] != wanted]
+    wanted = plainly(word)
+    candidates = keyword_folders(names)
+    unnamed = [name for name in candidates if _UNNAMED.fullmatch(name) and plainly(name) != wanted]
     label = word or re.sub(r"[\W_]+", "_", folder.resolve().name).strip("_") or "keyword"
-    if word and (same := [name for name in candidates if plain[name] == wanted]):
+    if candidates and all(map(_SPLIT_NAMES.fullmatch, candidates)):
+        raise CorpusError(
+            f"{folder}: {', '.join(candidates)} look like splits, not like words: put all recordings of the word into "
+            "one folder named after it; the splits are drawn from there"
+        )
+    if word and (same := [name for name in candidates if plainly(name) == wanted]):
         chosen = dict.fromkeys(same, word)
     elif unnamed:
         chosen = dict.fromkeys(unnamed, label)
     elif "" in names:  # the word lies at the top, whatever is beside it
         chosen = {"": label}
-    elif word and len(candidates) > 1:
+    elif word and len(candidates) > 1 and speaker != "folder:1":
         raise CorpusError(
             f"{folder}: has no folder of the word {word!r}{nearest(word, candidates)}; "
-            f"there are {', '.join(candidates)}"
+            f"there are {', '.join(candidates)}; if these are its speakers, add --speaker folder:1"
         )
     else:
         chosen = {name: word or name for name in candidates}
@@ -164,7 +210,7 @@ def split_folder(
                 f"record at least {FEWEST}, better 50, by as many people as you can"
             )
     background = [part for u in found.background for part in _stretches(u)]
-    whole = Collection(found.folder, "folders", "classify", (*found.keywords, *background))
+    whole = Recordings(found.folder, "folders", "classify", (*found.keywords, *background))
     if copies is None:
         copies = find_copies(whole, jobs=jobs)
     splits: Splits = {name: [] for name in SPLITS}
@@ -258,20 +304,20 @@ def prepare_spotter(
         if survey is None or not survey.audio:
             raise CorpusError(f"{other}: holds no recordings; corpus.more_background names a folder of background")
         names = find_speakers(list(survey.audio), [], [None] * len(survey.audio), "auto").names
-        found = replace(
-            found,
-            background=(
-                *found.background,
-                *(
-                    Utterance(f"background/{key}", path, "", name)
-                    for (key, path), name in zip(survey.audio.items(), names, strict=True)
-                ),
-            ),
-        )
-    splits = split_folder(found, dev=dev, test=test, seed=seed, jobs=jobs)
+        known = {u.audio.resolve() for u in (*found.keywords, *found.background)}  # a folder may hold the other
+        more = [
+            Utterance(f"background/{key}", path, "", name)
+            for (key, path), name in zip(survey.audio.items(), names, strict=True)
+            if path.resolve() not in known
+        ]
+        found = replace(found, background=(*found.background, *more))
+    placed = {u.id: u for u in with_word_bounds(found.keywords, jobs=jobs, skip_bad=skip_bad)}
+    # What cannot be listened to serves no split but that in which `prep` names it.
+    usable = tuple(u for u in found.keywords if u.id in placed and _duration(u))
+    splits = split_folder(replace(found, keywords=usable), dev=dev, test=test, seed=seed, jobs=jobs)
     for name, own in splits.items():
-        keywords = with_word_bounds([u for u in own if u.text], jobs=jobs, skip_bad=skip_bad)
-        splits[name] = [*keywords, *(u for u in own if not u.text)]
+        splits[name] = [*(placed[u.id] for u in own if u.text), *(u for u in own if not u.text)]
+    splits["train"] += [placed[u.id] for u in found.keywords if u.id in placed and not _duration(u)]
     if not synthetic:
         if not found.background:
             raise CorpusError(f"{corpus_dir}: holds no background, and corpus.synthetic = false makes none")

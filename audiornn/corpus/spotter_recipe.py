@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from audiornn.audio import audio_info
-from audiornn.corpus.layouts.survey import named
+from audiornn.corpus.layouts.folders import level
+from audiornn.corpus.layouts.survey import Survey, named
 from audiornn.corpus.manifest import SPLITS
 from audiornn.corpus.recipe_settings import Setting, feature_settings
-from audiornn.corpus.spotter import FEWEST, Splits, SpotterFolder, read_folder, split_folder
-from audiornn.errors import AudioError
+from audiornn.corpus.spotter import FEWEST, Splits, SpotterFolder, named_after, read_folder, split_folder
+from audiornn.errors import AudioError, CorpusError
 
 __all__ = ["NewSpotter", "read_spotter", "spotter_prepare", "spotter_readme"]
 
@@ -101,11 +103,14 @@ class NewSpotter:
     warnings: tuple[str, ...]
 
 
-def read_spotter(source: Path, *, word: str = "", speaker: str = "auto", background: Path | None = None) -> NewSpotter:
+def read_spotter(
+    source: Path, *, name: str, word: str = "", speaker: str = "auto", background: Path | None = None
+) -> NewSpotter:
     """Read a folder for `new --task spot`; headers only.
 
     Args:
         source: as of `corpus.spotter`.
+        name: the recipe's, after which the word is called where no folder is.
         word: the keyword's spelling.
         speaker: as of `read_folder`.
         background: another folder of background.
@@ -113,28 +118,46 @@ def read_spotter(source: Path, *, word: str = "", speaker: str = "auto", backgro
     Raises:
         CorpusError: no positives, too few of them, or no such folder.
     """
+    if background is not None and not (background.is_dir() and Survey(background).audio):
+        raise CorpusError(f"{background}: holds no recordings; --other names a folder of background")
+    why = "as asked for"
+    if not word and (word := named_after(_top_folders(source), name)):
+        why = "after the recipe's name"
     found = read_folder(source, word=word, speaker=speaker)
     splits = split_folder(found, copies={})
+    is_spelled = why == "as asked for" or not re.search(r"\d", word)
     labels = named(f"{label} ({n:,})" for label, n in found.labels.most_common())
     understood = [f"the word: {labels}", f"not the word: {len(found.background):,} recordings"]
     guessed = []
-    if found.spellings:
+    if found.spellings and is_spelled:
         guessed.append(
-            f"spelled {named(map(repr, found.spellings.values()))}: synthetic voices say it, in train only; "
-            "--word 'hey computer' spells it otherwise, corpus.synthetic_words = 0 leaves them out"
+            f"spelled {named(map(repr, found.spellings.values()))}{' ' + why if word else ''}: synthetic voices say "
+            "it, in train only; --word 'hey computer' spells it otherwise, corpus.synthetic_words = 0 leaves them out"
         )
     warnings = [
         f"{n} recordings of {label!r} are few: expect strangers to be missed; 50 by ten people are a good start"
         for label, n in found.labels.items()
         if n < 3 * FEWEST
     ]
+    if len(found.labels) > 1:
+        warnings.append(
+            f"{len(found.labels)} keywords, one a folder: {labels}; if only one of them is meant, --word names it and "
+            "the others are what it is told from"
+        )
+    if not (found.spellings and is_spelled):
+        warnings.append(
+            "no synthetic voice says the word, for its spelling is not known: --word 'hey computer'; where people have "
+            "said it a few dozen times only, that is worth most"
+        )
     if not found.background and background is None:
         warnings.append(
             "no background: synthetic voices talk instead, in train, dev and test. They are no people: how often the "
             "spotter fires at real speech, the numbers of `evaluate` do not say. Better are hours of speech and noise "
             "as they will be heard: a folder `background` beside the word's, or --other DIR"
         )
-    corpus: list[tuple[str, Any, str]] = [("word", word, "as asked for"), ("speaker", speaker, "as asked for")]
+    corpus: list[tuple[str, Any, str]] = [("word", word, why), ("speaker", speaker, "as asked for")]
+    if not is_spelled:
+        corpus.append(("synthetic_words", 0, "who knows how it is said"))
     if background is not None:
         corpus.append(("more_background", str(background.resolve()), "recordings in which the word is not said"))
     settings = (
@@ -145,6 +168,11 @@ def read_spotter(source: Path, *, word: str = "", speaker: str = "auto", backgro
         *spotter_settings(_lowest_rate(found)),
     )
     return NewSpotter(found, splits, settings, tuple(understood), tuple(guessed), tuple(warnings))
+
+
+def _top_folders(source: Path) -> set[str]:
+    """The folders at the top that hold recordings; "" where some lie at the top itself."""
+    return {level(key, 1) for key in Survey(source).audio} if source.is_dir() else set()
 
 
 def _lowest_rate(found: SpotterFolder) -> int:

@@ -32,13 +32,14 @@ from audiornn.corpus.workers import run_in_workers
 from audiornn.errors import AudiornnError, nearest
 from audiornn.files import write_atomically
 
-__all__ = ["SynthesisJob", "Voice", "list_voices", "render", "synthesise", "synthesise_files", "variants"]
+__all__ = ["SynthesisJob", "Voice", "list_voices", "phonemes", "render", "synthesise", "synthesise_files", "variants"]
 
 # espeak-ng's speak_lib.h
 _SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000  # without it, missing data ends the process
 _POSITION_CHARACTER = 1
 _CHARS_UTF8 = 1
+_IPA = 2
 _RATE, _PITCH, _PITCH_RANGE, _WORD_GAP = 1, 3, 4, 7
 _LONGEST_PATH = 159  # of its data folder; a longer one would be cut off and not found
 
@@ -222,6 +223,29 @@ def _noise(colour: str, n_samples: int, seed: int) -> np.ndarray[tuple[int], np.
         noise = np.fft.irfft(spectrum, n_samples)
     noise /= np.sqrt(np.mean(noise**2))
     return noise
+
+
+def phonemes(texts: Sequence[str], voice: str = "en-us") -> list[str]:
+    """How a voice says texts, in the International Phonetic Alphabet with marks of stress.
+
+    Raises:
+        AudiornnError: espeak-ng is not installed, or has no such voice.
+    """
+    identifier = _identifier(voice)
+    said = []
+    with _espeak() as (library, _):
+        if library.espeak_SetVoiceByName(identifier.encode()):
+            raise AudiornnError(f"{voice}: espeak-ng has no such voice")
+        library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        library.espeak_TextToPhonemes.argtypes = [ctypes.POINTER(ctypes.c_void_p), ctypes.c_int, ctypes.c_int]
+        for text in texts:
+            encoded = ctypes.create_string_buffer(text.encode())
+            place = ctypes.c_void_p(ctypes.addressof(encoded))
+            clauses = []
+            while place.value:  # it goes on by a clause each time, and ends at none
+                clauses.append(library.espeak_TextToPhonemes(ctypes.byref(place), _CHARS_UTF8, _IPA).decode())
+            said.append(" ".join(clauses))
+    return said
 
 
 # --- the library --------------------------------------------------------------------------------------------------

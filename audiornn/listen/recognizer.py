@@ -469,9 +469,9 @@ class Recognizer:
         second half of its window. A network that hears whole recordings only, or is given no look-ahead, has no delay.
         """
         features = self.card.features
-        if self.card.task != "classify" and look_ahead is None:
-            if not streams(self.card) or self._network.n_directions > 1:
-                return 0.0
+        hears_whole = not streams(self.card) or self._network.n_directions > 1
+        if self.card.task != "classify" and look_ahead is None and hears_whole:
+            return 0.0
         stream = self._spotting_stream(look_ahead)
         if isinstance(stream, CarriedStream):
             n_beyond = self.card.front_context[1] - 1
