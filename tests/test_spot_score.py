@@ -39,26 +39,37 @@ def test_where_hours_are_many_the_allowed_false_alarms_are_counted():
     assert (alarms >= onset).sum() == 10
 
 
-@given(seed=st.integers(0, 50), hours=st.sampled_from([0.1, 0.3, 1.0]))
-def test_where_hours_are_few_the_tail_is_carried_on_to_the_target(seed, hours):
-    """Peaks whose log-odds thin out exponentially: the threshold lies about where one comes in two hours."""
+@given(seed=st.integers(0, 50), hours=st.sampled_from([0.1, 0.3, 1.0]), word=st.floats(0.5, 12.0))
+def test_where_hours_are_few_the_threshold_lies_between_the_tail_and_the_words(seed, hours, word):
     draw = np.random.default_rng(seed)
-    n = draw.poisson(400 * hours)
-    alarms = logistic(-4 + draw.exponential(1.0, n))
-    onset = choose_onset(np.array([1.0]), np.sort(alarms)[::-1], hours, 0.5).threshold
-    truth = -4 + np.log(400 / 0.5)
-    assert onset >= alarms.max()
-    assert abs(np.log(onset / (1 - onset)) - truth) < 5.0
+    alarms = np.sort(logistic(-4 + draw.exponential(1.0, draw.poisson(400 * hours))))[::-1]
+    onset = choose_onset(np.full(7, logistic(word)), alarms, hours, 0.5)
+    place, loudest = np.log(onset.threshold / (1 - onset.threshold)), np.log(alarms[0] / (1 - alarms[0]))
+    assert onset.threshold > alarms[0]
+    assert not onset.is_counted
+    if word > loudest + 0.1:
+        assert loudest + 0.79 * (word - loudest) < place < word  # nearer to the words than to dev's few voices
+    else:
+        assert place == pytest.approx(loudest, abs=0.1)
 
 
-def test_the_extrapolated_threshold_is_right_on_average():
-    found = []
+def test_a_lower_target_asks_for_no_lower_a_threshold():
+    alarms = np.sort(logistic(-4 + np.random.default_rng(1).exponential(1.0, 120)))[::-1]
+    words = np.full(7, logistic(5.0))
+    thresholds = [choose_onset(words, alarms, 0.3, target).threshold for target in (5.0, 0.5, 0.05)]
+    assert thresholds == sorted(thresholds)
+    assert thresholds[0] < thresholds[-1]
+
+
+def test_the_false_alarms_to_expect_are_right_on_average():
+    ratios = []
     for seed in range(200):
         draw = np.random.default_rng(seed)
-        alarms = logistic(-4 + draw.exponential(1.0, draw.poisson(120)))
-        onset = choose_onset(np.array([1.0]), np.sort(alarms)[::-1], 0.3, 0.5).threshold
-        found.append(400 * np.exp(-(np.log(onset / (1 - onset)) + 4)))  # false alarms an hour it really has
-    assert 0.1 < np.median(found) < 1.0
+        alarms = np.sort(logistic(-4 + draw.exponential(1.0, draw.poisson(120))))[::-1]
+        onset = choose_onset(np.array([logistic(2.0)]), alarms, 0.3, 0.5)
+        truth = 400 * np.exp(-(np.log(onset.threshold / (1 - onset.threshold)) + 4))
+        ratios.append(onset.per_hour / truth)
+    assert 0.3 < np.median(ratios) < 3
 
 
 def test_what_is_only_extrapolated_costs_one_word_in_twenty_at_most():
