@@ -5,6 +5,7 @@ that lists them names only what there is.
 import ast
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 from audiornn.features import VARIANCE_FLOOR
 from audiornn.settings import NetworkSettings, TrainingSettings
 from audiornn.train import loop
-from audiornn.train.dataset import Batch
+from audiornn.train.dataset import IGNORED, Batch, Dataset
 from audiornn.train.losses import utterance_losses
 from audiornn.train.network import BidirectionalLayer, Network, real_frames, recurrent_cell
 from docs.equations import losses, optimiser, pooling, recurrent
@@ -226,8 +227,10 @@ def test_cross_entropies_and_squared_error_equal_torch_and_are_slopes(n, seed, s
             lambda a: F.cross_entropy(a, torch.tensor(n // 2), label_smoothing=smoothing),
         ),
         (
-            lambda a: losses.binary_cross_entropy(a, targets),
-            lambda a: F.binary_cross_entropy_with_logits(a, torch.from_numpy(targets)),
+            lambda a: losses.binary_cross_entropy(a, targets, smoothing),
+            lambda a: F.binary_cross_entropy_with_logits(
+                a, torch.lerp(torch.from_numpy(targets), torch.tensor(0.5).double(), smoothing)
+            ),
         ),
         (
             lambda a: losses.mean_squared_error(a, values),
@@ -244,28 +247,109 @@ def test_cross_entropies_and_squared_error_equal_torch_and_are_slopes(n, seed, s
         np.testing.assert_allclose(gradient, slopes_of(lambda f=ours: f(logits)[0], logits), **NEAR)
 
 
+def trained(logits, targets, task, outputs=lambda a: a.log_softmax(-1), n_targets=1, extras=None, **settings):
+    """The loss that training takes of one utterance, and its gradient to the logits."""
+    a = torch.from_numpy(logits.copy()).requires_grad_()
+    lengths = torch.tensor([len(logits)])
+    batch = Batch(
+        features=torch.zeros(1, len(logits), 1),
+        feature_lengths=lengths,
+        targets=torch.from_numpy(np.asarray(targets))[None],
+        target_lengths=torch.tensor([n_targets]),
+        ids=("a",),
+        **{name: torch.from_numpy(np.asarray(value))[None] for name, value in (extras or {}).items()},
+    )
+    (loss,) = utterance_losses(outputs(a)[None], lengths, batch, task, **settings)
+    loss.backward()
+    return loss.item(), array(a.grad)
+
+
+def assert_equal(found, expected):
+    """Both are a loss and its gradient."""
+    assert found[0] == pytest.approx(expected[0], abs=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], **NEAR)
+
+
+def over_frames(pairs):
+    """The mean of the frames' losses, and its gradient."""
+    each, gradients = (np.array(part) for part in zip(*pairs, strict=True))
+    return each.mean(), gradients / len(each)
+
+
 @given(st.integers(1, 6), st.integers(0, 2**31))
 def test_the_losses_of_training_are_these(T, seed):
     logits, rows = drawn(seed, T, 3), range(T)
-
-    def trained(outputs, targets, task, **rest):
-        lengths = torch.tensor([T])
-        batch = Batch(torch.zeros(1, T, 1), lengths, torch.from_numpy(targets)[None], lengths, ("a",))
-        return utterance_losses(torch.from_numpy(outputs)[None], lengths, batch, task, **rest).item()
-
     labels = np.arange(T) % 3
-    expected = np.mean([losses.cross_entropy(logits[t], labels[t])[0] for t in rows])
-    assert trained(losses.log_softmax(logits), labels, "label") == pytest.approx(expected, abs=1e-6)
+    weights = np.abs(drawn(seed + 3, T))
+    assert_equal(trained(logits, labels, "label"), losses.frame_cross_entropy(logits, labels, np.full(T, 1 / T)))
+    assert_equal(
+        trained(logits, labels, "label", extras={"frame_weights": weights}),
+        losses.frame_cross_entropy(logits, labels, weights / T),
+    )
 
     several = (drawn(seed + 1, T, 3) > 0).astype(float)
-    log_p = -np.logaddexp(0.0, -logits)
-    expected = np.mean([losses.binary_cross_entropy(logits[t], several[t])[0] for t in rows])
-    assert trained(log_p, several, "label") == pytest.approx(expected, abs=1e-6)
+    expected = over_frames([losses.binary_cross_entropy(logits[t], several[t]) for t in rows])
+    assert_equal(trained(logits, several, "label", outputs=F.logsigmoid), expected)
 
     values, scale = drawn(seed + 2, T, 3), np.array([0.5, 1.0, 2.0])
-    tracks = [losses.mean_squared_error(logits[:, k] / scale[k], values[:, k] / scale[k])[0] for k in range(3)]
-    found = trained(logits, values, "regress", scale=torch.from_numpy(scale))
-    assert found == pytest.approx(np.mean(tracks), abs=1e-6)
+    tracks = [losses.mean_squared_error(logits[:, k] / scale[k], values[:, k] / scale[k]) for k in range(3)]
+    gradient = np.stack([gradient for _, gradient in tracks], axis=1) / scale / 3
+    expected = np.mean([loss for loss, _ in tracks]), gradient
+    assert_equal(trained(logits, values, "regress", outputs=torch.clone, scale=torch.from_numpy(scale)), expected)
+
+
+@given(st.integers(0, 2**31), st.sampled_from([0.0, 0.1]), st.floats(0.5, 1.0))
+def test_the_loss_of_a_class_is_this_smoothed_and_mixed(seed, smoothing, share):
+    logits, (target, other) = drawn(seed, 4), np.random.default_rng(seed).integers(0, 4, 2)
+    found = trained(logits, target, "classify", smoothing=smoothing)
+    assert_equal(found, losses.cross_entropy(logits, target, smoothing))
+    extras = {"mixed_targets": other, "shares": share}
+    found = trained(logits, target, "classify", smoothing=smoothing, extras=extras)
+    assert_equal(found, losses.cross_entropy(logits, target, smoothing, other, share))
+
+    several, others = (drawn(seed + i, 4) > 0 for i in (1, 2))
+    found = trained(logits, several.astype(float), "classify", outputs=F.logsigmoid, smoothing=smoothing)
+    assert_equal(found, losses.binary_cross_entropy(logits, several, smoothing))
+    extras = {"mixed_targets": others.astype(float), "shares": share}
+    found = trained(logits, several.astype(float), "classify", outputs=F.logsigmoid, smoothing=smoothing, extras=extras)
+    assert_equal(found, losses.binary_cross_entropy(logits, share * several + (1 - share) * others, smoothing))
+
+
+@given(st.integers(1, 9), st.lists(st.integers(1, 3), max_size=5), st.integers(0, 2**31))
+def test_the_loss_of_a_transcript_is_that_of_a_symbol(T, target, seed):
+    logits, n = drawn(seed, T, 4), max(1, len(target))
+    loss, gradient = losses.ctc(logits, target)
+    found = trained(logits, target or [0], "transcribe", n_targets=len(target))  # an empty target is padded, too
+    if math.isinf(loss):
+        assert math.isinf(found[0])
+    else:
+        assert_equal(found, (loss / n, gradient / n))
+
+
+@given(st.lists(st.sampled_from([IGNORED, 0, 0, 1, 2]), min_size=1, max_size=12), st.integers(0, 2**31))
+def test_the_loss_of_a_spotter_is_this_and_its_gradient_the_slope(labels, seed):
+    logits, labels = drawn(seed, len(labels), 3), np.array(labels)
+    asked = np.maximum(labels, -1)
+    for kind in ("mean", "max"):
+        expected = losses.spotting(logits, asked, kind)
+        assert_equal(trained(logits, labels, "spot", pooling=kind), expected)
+        slopes = slopes_of(lambda k=kind: losses.spotting(logits, asked, k)[0], logits)
+        np.testing.assert_allclose(expected[1], slopes, **NEAR)
+
+
+def test_balanced_frames_are_weighed_as_the_training_set_has_their_labels(prepared):
+    ready = prepared("label")
+    recipe = replace(ready.recipe, training=replace(ready.recipe.training, balanced=True))
+    data = Dataset(ready, "train", recipe, ready.vocabulary)
+    labels = [data.target(i) for i in range(len(data))]
+    weights = losses.label_weights(np.bincount(np.concatenate(labels)).astype(float))
+    np.testing.assert_allclose(data.label_weights, weights, **NEAR)
+    batch = data.batch([0], np.random.default_rng(0))
+    frames = array(batch.targets[0])
+    np.testing.assert_allclose(array(batch.frame_weights[0]), weights[frames], rtol=1e-6)
+    logits = drawn(0, len(frames), len(weights))
+    found = trained(logits, frames, "label", extras={"frame_weights": weights[frames]})
+    assert_equal(found, losses.frame_cross_entropy(logits, frames, weights[frames] / len(frames)))
 
 
 # --- the optimiser ---
