@@ -160,11 +160,39 @@ def test_both_directions_equal_the_packages_layer_on_padded_batches(kind, length
 
 @given(st.integers(1, 8), st.integers(0, 2**31))
 def test_normalisation_is_that_of_the_network(T, seed):
-    network = Network(NetworkSettings(), n_features=3, n_outputs=2, task="label", normalisation="utterance").double()
     x = drawn(seed, T, 3)
     padded = torch.from_numpy(np.concatenate([x, np.full((4, 3), 9.0)])).unsqueeze(0)
-    found = network._normalised(padded, real_frames(torch.tensor([T]), T + 4))
-    np.testing.assert_allclose(array(found[0, :T]), pooling.normalised(x, VARIANCE_FLOOR), **NEAR)
+    mean, deviation = drawn(seed + 1, 3), np.array([0.5, 2.0, 1e-3])
+    expected = {
+        "utterance": pooling.normalised(x, VARIANCE_FLOOR),
+        "global": pooling.standardised(x, mean, deviation),
+        "none": x,
+    }
+    for kind, reference in expected.items():
+        network = Network(NetworkSettings(), n_features=3, n_outputs=2, task="label", normalisation=kind).double()
+        if kind == "global":
+            network.mean.copy_(torch.from_numpy(mean))
+            network.scale.copy_(torch.from_numpy(1 / deviation))
+        found = network._normalised(padded, real_frames(torch.tensor([T]), T + 4))
+        np.testing.assert_allclose(array(found[0, :T]), reference, **NEAR, err_msg=kind)
+        assert not found[0, T:].any(), "padding is nothing"
+
+
+@pytest.mark.parametrize("is_constant", [False, True])
+def test_global_normalisation_is_that_of_the_training_set(is_constant, prepared, monkeypatch):
+    ready = prepared("classify")
+    recipe = replace(ready.recipe, features=replace(ready.recipe.features, normalisation="global"))
+    data = Dataset(ready, "train", recipe, ready.vocabulary)
+    frames = np.concatenate([array(data.batch([i]).features[0]) for i in range(len(data))]).astype(np.float64)
+    mean, deviation = frames.mean(axis=0), frames.std(axis=0)
+    if is_constant:  # a coefficient that never varies is not divided by nothing
+        deviation = np.zeros_like(deviation)
+        monkeypatch.setattr(Dataset, "mean_and_deviation", lambda self: (mean, deviation))
+    network = loop.untrained_network(recipe, data, n_outputs=2)
+    batch = data.batch([0])
+    found = network._normalised(batch.features, real_frames(batch.feature_lengths, batch.features.shape[1]))
+    expected = pooling.standardised(array(batch.features[0]).astype(np.float64), mean, deviation)
+    np.testing.assert_allclose(array(found[0]), expected, rtol=1e-3, atol=1e-4)  # in single precision
 
 
 @given(st.integers(1, 8), st.integers(0, 2**31))
@@ -378,11 +406,17 @@ def test_the_learning_rate_of_a_step_is_that_of_training(n_steps, warmup, final,
     assert found == pytest.approx(loop.learning_rate(step, n_steps, settings))
 
 
-def test_the_average_that_is_kept_is_that_of_training():
-    a, b = nn.Linear(2, 2), nn.Linear(2, 2)
-    expected = optimiser.moving_average(array(a.weight), array(b.weight), 0.25)
-    loop.average(a, b, 0.25)
-    np.testing.assert_allclose(array(a.weight), expected, **NEAR)
+@given(st.integers(1, 200), st.floats(0, 5))
+def test_the_average_that_is_kept_is_that_of_training(n_batches, epochs):
+    averaged, newest = nn.Linear(2, 2).double(), nn.Linear(2, 2).double()
+    expected = array(averaged.weight).copy()
+    for step in (0, 1, 50, 10_000):
+        share = loop.newest_share(step, n_batches, TrainingSettings(average=epochs))
+        assert share == pytest.approx(optimiser.newest_share(step, n_batches, epochs))
+        newest.weight.data.normal_()
+        expected = optimiser.moving_average(expected, array(newest.weight), share)
+        loop.average(averaged, newest, share)
+        np.testing.assert_allclose(array(averaged.weight), expected, **NEAR)
 
 
 # --- the page ---
