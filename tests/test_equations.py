@@ -13,20 +13,27 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 from torch import nn
 from torch.nn import functional as F
 
-from audiornn.features import VARIANCE_FLOOR
+from audiornn.features import VARIANCE_FLOOR, FeatureSettings
+from audiornn.listen.words import calibrated
+from audiornn.model_file import ModelCard
 from audiornn.settings import NetworkSettings, TrainingSettings
 from audiornn.train import loop
+from audiornn.train.calibration import fit_confidence
 from audiornn.train.dataset import IGNORED, Batch, Dataset
 from audiornn.train.losses import utterance_losses
 from audiornn.train.network import BidirectionalLayer, Network, real_frames, recurrent_cell
-from docs.equations import losses, optimiser, pooling, recurrent
+from audiornn.train.spot_score import SpotAnswers, spotting_of
+from audiornn.vocabulary import BLANK, Vocabulary
+from docs.equations import decisions, losses, optimiser, pooling, recurrent
 from tests.reference import ctc_loss
 
 ROOT = Path(__file__).parent.parent
 NEAR = {"rtol": 0, "atol": 1e-6}  # in double precision; differences of sums in another order are near 1e-15
+WORDS = Vocabulary((BLANK, "do", "mi"), "word")
 CELLS = {
     "tanh": NetworkSettings(cell="rnn", activation="tanh", n_units=4),
     "relu": NetworkSettings(cell="rnn", activation="relu", n_units=4),
@@ -419,6 +426,42 @@ def test_the_average_that_is_kept_is_that_of_training(n_batches, epochs):
         np.testing.assert_allclose(array(averaged.weight), expected, **NEAR)
 
 
+# --- decisions ---
+
+
+@given(
+    n_peaks=st.integers(0, 60),
+    n_words=st.integers(1, 40),
+    hours=st.sampled_from([0.1, 1.0, 7.3]),
+    per_hour=st.sampled_from([0.1, 0.5, 4.0]),
+    seed=st.integers(0, 2**31),
+)
+def test_a_keywords_threshold_is_this(n_peaks, n_words, hours, per_hour, seed):
+    alarms, words = (1 / (1 + np.exp(-drawn(seed + i, n))) for i, n in enumerate((n_peaks, n_words)))
+    words = words ** (1 / 4)  # louder than most
+    answers = SpotAnswers({"hey": words}, {"hey": np.sort(alarms)[::-1]}, hours)
+    found = spotting_of(answers, per_hour)[0]["thresholds"]["hey"][0]
+    expected = decisions.onset(words, alarms, hours, per_hour)
+    assert expected - 1e-9 <= found <= expected + 2.5e-6  # a hair above the loudest peak, and rounded up
+
+
+@given(st.integers(50, 200), st.floats(0.1, 3.0), st.integers(0, 2**31))
+def test_a_words_confidence_is_the_least_of_this_loss_and_its_gradient_the_slope(n_words, truth, seed):
+    odds = 2 * drawn(seed, n_words) + 1
+    p = 1 / (1 + np.exp(-odds))
+    right = np.random.default_rng(seed).random(n_words) < 1 / (1 + np.exp(-truth * odds))
+    found = fit_confidence(p.tolist(), right.tolist())
+    best = minimize(decisions.confidence_loss, [1.0, 0.0], (p, right.astype(float)), jac=True, options={"gtol": 1e-8})
+    assert found == pytest.approx(best.x, abs=2e-6)
+    curve = drawn(seed + 1, 2)
+    slopes = slopes_of(lambda: decisions.confidence_loss(curve, p, right.astype(float))[0], curve)
+    np.testing.assert_allclose(
+        decisions.confidence_loss(curve, p, right.astype(float))[1], slopes, rtol=1e-6, atol=1e-5
+    )
+    told = calibrated(ModelCard("transcribe", FeatureSettings(), WORDS, confidence=found), p[0])
+    assert told == pytest.approx(1 / (1 + math.exp(-(found[0] * odds[0] + found[1]))), abs=1e-6)
+
+
 # --- the page ---
 
 
@@ -444,6 +487,8 @@ def test_the_page_names_what_there_is():
     listed = {name for file, name in named if file.startswith("docs/equations/")}
     for file in (ROOT / "docs" / "equations").glob("*.py"):
         public = {name for name in names_in(file) if "." not in name and not name.startswith("_")}
-        assert public - listed <= {"logistic", "relu", "softmax"}, f"{file.name}: the page does not name these"
+        assert public - listed <= {"log_odds", "logistic", "relu", "softmax"}, (
+            f"{file.name}: the page does not name these"
+        )
     for part in re.split(r"\n## ", page)[1:]:
         assert "- Proved by:" in part or part.startswith("Back"), part.splitlines()[0]
