@@ -35,14 +35,14 @@ def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float
     peaks, n_allowed = np.sort(alarms)[::-1], per_hour * hours
     if n_allowed >= 3 and len(peaks) > n_allowed:
         n = math.floor(n_allowed)
-        return float(peaks[n - 1] + peaks[n]) / 2
+        return max(0.01, float(peaks[n - 1] + peaks[n]) / 2)
     if len(peaks) <= TAIL:
         return max(0.5, float(peaks.max(initial=0.0)))
     odds = log_odds(peaks[: TAIL + 1])
     excess = max(1e-3, float((odds[:TAIL] - odds[TAIL]).mean()))
     extrapolated = 1 / (1 + math.exp(-(odds[TAIL] + excess * math.log(TAIL / n_allowed))))
     affordable = float(np.sort(answers)[math.floor(0.05 * (len(answers) - 1))])
-    return max(float(peaks[0]), min(extrapolated, affordable))
+    return max(0.01, float(peaks[0]), min(extrapolated, affordable))
 
 
 def confidence_loss(curve: Array, p: Array, right: Array) -> tuple[float, Array]:
