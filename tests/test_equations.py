@@ -5,6 +5,7 @@ that lists them names only what there is.
 import ast
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +13,27 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 from torch import nn
 from torch.nn import functional as F
 
-from audiornn.features import VARIANCE_FLOOR
+from audiornn.features import VARIANCE_FLOOR, FeatureSettings
+from audiornn.listen.words import calibrated
+from audiornn.model_file import ModelCard
 from audiornn.settings import NetworkSettings, TrainingSettings
 from audiornn.train import loop
-from audiornn.train.dataset import Batch
+from audiornn.train.calibration import fit_confidence
+from audiornn.train.dataset import IGNORED, Batch, Dataset
 from audiornn.train.losses import utterance_losses
 from audiornn.train.network import BidirectionalLayer, Network, real_frames, recurrent_cell
-from docs.equations import losses, optimiser, pooling, recurrent
+from audiornn.train.spot_score import SpotAnswers, spotting_of
+from audiornn.vocabulary import BLANK, Vocabulary
+from docs.equations import decisions, losses, optimiser, pooling, recurrent
 from tests.reference import ctc_loss
 
 ROOT = Path(__file__).parent.parent
 NEAR = {"rtol": 0, "atol": 1e-6}  # in double precision; differences of sums in another order are near 1e-15
+WORDS = Vocabulary((BLANK, "do", "mi"), "word")
 CELLS = {
     "tanh": NetworkSettings(cell="rnn", activation="tanh", n_units=4),
     "relu": NetworkSettings(cell="rnn", activation="relu", n_units=4),
@@ -159,11 +167,39 @@ def test_both_directions_equal_the_packages_layer_on_padded_batches(kind, length
 
 @given(st.integers(1, 8), st.integers(0, 2**31))
 def test_normalisation_is_that_of_the_network(T, seed):
-    network = Network(NetworkSettings(), n_features=3, n_outputs=2, task="label", normalisation="utterance").double()
     x = drawn(seed, T, 3)
     padded = torch.from_numpy(np.concatenate([x, np.full((4, 3), 9.0)])).unsqueeze(0)
-    found = network._normalised(padded, real_frames(torch.tensor([T]), T + 4))
-    np.testing.assert_allclose(array(found[0, :T]), pooling.normalised(x, VARIANCE_FLOOR), **NEAR)
+    mean, deviation = drawn(seed + 1, 3), np.array([0.5, 2.0, 1e-3])
+    expected = {
+        "utterance": pooling.normalised(x, VARIANCE_FLOOR),
+        "global": pooling.standardised(x, mean, deviation),
+        "none": x,
+    }
+    for kind, reference in expected.items():
+        network = Network(NetworkSettings(), n_features=3, n_outputs=2, task="label", normalisation=kind).double()
+        if kind == "global":
+            network.mean.copy_(torch.from_numpy(mean))
+            network.scale.copy_(torch.from_numpy(1 / deviation))
+        found = network._normalised(padded, real_frames(torch.tensor([T]), T + 4))
+        np.testing.assert_allclose(array(found[0, :T]), reference, **NEAR, err_msg=kind)
+        assert not found[0, T:].any(), "padding is nothing"
+
+
+@pytest.mark.parametrize("is_constant", [False, True])
+def test_global_normalisation_is_that_of_the_training_set(is_constant, prepared, monkeypatch):
+    ready = prepared("classify")
+    recipe = replace(ready.recipe, features=replace(ready.recipe.features, normalisation="global"))
+    data = Dataset(ready, "train", recipe, ready.vocabulary)
+    frames = np.concatenate([array(data.batch([i]).features[0]) for i in range(len(data))]).astype(np.float64)
+    mean, deviation = frames.mean(axis=0), frames.std(axis=0)
+    if is_constant:  # a coefficient that never varies is not divided by nothing
+        deviation = np.zeros_like(deviation)
+        monkeypatch.setattr(Dataset, "mean_and_deviation", lambda self: (mean, deviation))
+    network = loop.untrained_network(recipe, data, n_outputs=2)
+    batch = data.batch([0])
+    found = network._normalised(batch.features, real_frames(batch.feature_lengths, batch.features.shape[1]))
+    expected = pooling.standardised(array(batch.features[0]).astype(np.float64), mean, deviation)
+    np.testing.assert_allclose(array(found[0]), expected, rtol=1e-3, atol=1e-4)  # in single precision
 
 
 @given(st.integers(1, 8), st.integers(0, 2**31))
@@ -226,8 +262,10 @@ def test_cross_entropies_and_squared_error_equal_torch_and_are_slopes(n, seed, s
             lambda a: F.cross_entropy(a, torch.tensor(n // 2), label_smoothing=smoothing),
         ),
         (
-            lambda a: losses.binary_cross_entropy(a, targets),
-            lambda a: F.binary_cross_entropy_with_logits(a, torch.from_numpy(targets)),
+            lambda a: losses.binary_cross_entropy(a, targets, smoothing),
+            lambda a: F.binary_cross_entropy_with_logits(
+                a, torch.lerp(torch.from_numpy(targets), torch.tensor(0.5).double(), smoothing)
+            ),
         ),
         (
             lambda a: losses.mean_squared_error(a, values),
@@ -244,28 +282,109 @@ def test_cross_entropies_and_squared_error_equal_torch_and_are_slopes(n, seed, s
         np.testing.assert_allclose(gradient, slopes_of(lambda f=ours: f(logits)[0], logits), **NEAR)
 
 
+def trained(logits, targets, task, outputs=lambda a: a.log_softmax(-1), n_targets=1, extras=None, **settings):
+    """The loss that training takes of one utterance, and its gradient to the logits."""
+    a = torch.from_numpy(logits.copy()).requires_grad_()
+    lengths = torch.tensor([len(logits)])
+    batch = Batch(
+        features=torch.zeros(1, len(logits), 1),
+        feature_lengths=lengths,
+        targets=torch.from_numpy(np.asarray(targets))[None],
+        target_lengths=torch.tensor([n_targets]),
+        ids=("a",),
+        **{name: torch.from_numpy(np.asarray(value))[None] for name, value in (extras or {}).items()},
+    )
+    (loss,) = utterance_losses(outputs(a)[None], lengths, batch, task, **settings)
+    loss.backward()
+    return loss.item(), array(a.grad)
+
+
+def assert_equal(found, expected):
+    """Both are a loss and its gradient."""
+    assert found[0] == pytest.approx(expected[0], abs=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], **NEAR)
+
+
+def over_frames(pairs):
+    """The mean of the frames' losses, and its gradient."""
+    each, gradients = (np.array(part) for part in zip(*pairs, strict=True))
+    return each.mean(), gradients / len(each)
+
+
 @given(st.integers(1, 6), st.integers(0, 2**31))
 def test_the_losses_of_training_are_these(T, seed):
     logits, rows = drawn(seed, T, 3), range(T)
-
-    def trained(outputs, targets, task, **rest):
-        lengths = torch.tensor([T])
-        batch = Batch(torch.zeros(1, T, 1), lengths, torch.from_numpy(targets)[None], lengths, ("a",))
-        return utterance_losses(torch.from_numpy(outputs)[None], lengths, batch, task, **rest).item()
-
     labels = np.arange(T) % 3
-    expected = np.mean([losses.cross_entropy(logits[t], labels[t])[0] for t in rows])
-    assert trained(losses.log_softmax(logits), labels, "label") == pytest.approx(expected, abs=1e-6)
+    weights = np.abs(drawn(seed + 3, T))
+    assert_equal(trained(logits, labels, "label"), losses.frame_cross_entropy(logits, labels, np.full(T, 1 / T)))
+    assert_equal(
+        trained(logits, labels, "label", extras={"frame_weights": weights}),
+        losses.frame_cross_entropy(logits, labels, weights / T),
+    )
 
     several = (drawn(seed + 1, T, 3) > 0).astype(float)
-    log_p = -np.logaddexp(0.0, -logits)
-    expected = np.mean([losses.binary_cross_entropy(logits[t], several[t])[0] for t in rows])
-    assert trained(log_p, several, "label") == pytest.approx(expected, abs=1e-6)
+    expected = over_frames([losses.binary_cross_entropy(logits[t], several[t]) for t in rows])
+    assert_equal(trained(logits, several, "label", outputs=F.logsigmoid), expected)
 
     values, scale = drawn(seed + 2, T, 3), np.array([0.5, 1.0, 2.0])
-    tracks = [losses.mean_squared_error(logits[:, k] / scale[k], values[:, k] / scale[k])[0] for k in range(3)]
-    found = trained(logits, values, "regress", scale=torch.from_numpy(scale))
-    assert found == pytest.approx(np.mean(tracks), abs=1e-6)
+    tracks = [losses.mean_squared_error(logits[:, k] / scale[k], values[:, k] / scale[k]) for k in range(3)]
+    gradient = np.stack([gradient for _, gradient in tracks], axis=1) / scale / 3
+    expected = np.mean([loss for loss, _ in tracks]), gradient
+    assert_equal(trained(logits, values, "regress", outputs=torch.clone, scale=torch.from_numpy(scale)), expected)
+
+
+@given(st.integers(0, 2**31), st.sampled_from([0.0, 0.1]), st.floats(0.5, 1.0))
+def test_the_loss_of_a_class_is_this_smoothed_and_mixed(seed, smoothing, share):
+    logits, (target, other) = drawn(seed, 4), np.random.default_rng(seed).integers(0, 4, 2)
+    found = trained(logits, target, "classify", smoothing=smoothing)
+    assert_equal(found, losses.cross_entropy(logits, target, smoothing))
+    extras = {"mixed_targets": other, "shares": share}
+    found = trained(logits, target, "classify", smoothing=smoothing, extras=extras)
+    assert_equal(found, losses.cross_entropy(logits, target, smoothing, other, share))
+
+    several, others = (drawn(seed + i, 4) > 0 for i in (1, 2))
+    found = trained(logits, several.astype(float), "classify", outputs=F.logsigmoid, smoothing=smoothing)
+    assert_equal(found, losses.binary_cross_entropy(logits, several, smoothing))
+    extras = {"mixed_targets": others.astype(float), "shares": share}
+    found = trained(logits, several.astype(float), "classify", outputs=F.logsigmoid, smoothing=smoothing, extras=extras)
+    assert_equal(found, losses.binary_cross_entropy(logits, share * several + (1 - share) * others, smoothing))
+
+
+@given(st.integers(1, 9), st.lists(st.integers(1, 3), max_size=5), st.integers(0, 2**31))
+def test_the_loss_of_a_transcript_is_that_of_a_symbol(T, target, seed):
+    logits, n = drawn(seed, T, 4), max(1, len(target))
+    loss, gradient = losses.ctc(logits, target)
+    found = trained(logits, target or [0], "transcribe", n_targets=len(target))  # an empty target is padded, too
+    if math.isinf(loss):
+        assert math.isinf(found[0])
+    else:
+        assert_equal(found, (loss / n, gradient / n))
+
+
+@given(st.lists(st.sampled_from([IGNORED, 0, 0, 1, 2]), min_size=1, max_size=12), st.integers(0, 2**31))
+def test_the_loss_of_a_spotter_is_this_and_its_gradient_the_slope(labels, seed):
+    logits, labels = drawn(seed, len(labels), 3), np.array(labels)
+    asked = np.maximum(labels, -1)
+    for kind in ("mean", "max"):
+        expected = losses.spotting(logits, asked, kind)
+        assert_equal(trained(logits, labels, "spot", pooling=kind), expected)
+        slopes = slopes_of(lambda k=kind: losses.spotting(logits, asked, k)[0], logits)
+        np.testing.assert_allclose(expected[1], slopes, **NEAR)
+
+
+def test_balanced_frames_are_weighed_as_the_training_set_has_their_labels(prepared):
+    ready = prepared("label")
+    recipe = replace(ready.recipe, training=replace(ready.recipe.training, balanced=True))
+    data = Dataset(ready, "train", recipe, ready.vocabulary)
+    labels = [data.target(i) for i in range(len(data))]
+    weights = losses.label_weights(np.bincount(np.concatenate(labels)).astype(float))
+    np.testing.assert_allclose(data.label_weights, weights, **NEAR)
+    batch = data.batch([0], np.random.default_rng(0))
+    frames = array(batch.targets[0])
+    np.testing.assert_allclose(array(batch.frame_weights[0]), weights[frames], rtol=1e-6)
+    logits = drawn(0, len(frames), len(weights))
+    found = trained(logits, frames, "label", extras={"frame_weights": weights[frames]})
+    assert_equal(found, losses.frame_cross_entropy(logits, frames, weights[frames] / len(frames)))
 
 
 # --- the optimiser ---
@@ -294,11 +413,53 @@ def test_the_learning_rate_of_a_step_is_that_of_training(n_steps, warmup, final,
     assert found == pytest.approx(loop.learning_rate(step, n_steps, settings))
 
 
-def test_the_average_that_is_kept_is_that_of_training():
-    a, b = nn.Linear(2, 2), nn.Linear(2, 2)
-    expected = optimiser.moving_average(array(a.weight), array(b.weight), 0.25)
-    loop.average(a, b, 0.25)
-    np.testing.assert_allclose(array(a.weight), expected, **NEAR)
+@given(st.integers(1, 200), st.floats(0, 5))
+def test_the_average_that_is_kept_is_that_of_training(n_batches, epochs):
+    averaged, newest = nn.Linear(2, 2).double(), nn.Linear(2, 2).double()
+    expected = array(averaged.weight).copy()
+    for step in (0, 1, 50, 10_000):
+        share = loop.newest_share(step, n_batches, TrainingSettings(average=epochs))
+        assert share == pytest.approx(optimiser.newest_share(step, n_batches, epochs))
+        newest.weight.data.normal_()
+        expected = optimiser.moving_average(expected, array(newest.weight), share)
+        loop.average(averaged, newest, share)
+        np.testing.assert_allclose(array(averaged.weight), expected, **NEAR)
+
+
+# --- decisions ---
+
+
+@given(
+    n_peaks=st.integers(0, 60),
+    n_words=st.integers(1, 40),
+    hours=st.sampled_from([0.1, 1.0, 7.3]),
+    per_hour=st.sampled_from([0.1, 0.5, 4.0]),
+    seed=st.integers(0, 2**31),
+)
+def test_a_keywords_threshold_is_this(n_peaks, n_words, hours, per_hour, seed):
+    alarms, words = (1 / (1 + np.exp(-drawn(seed + i, n))) for i, n in enumerate((n_peaks, n_words)))
+    words = words ** (1 / 4)  # louder than most
+    answers = SpotAnswers({"hey": words}, {"hey": np.sort(alarms)[::-1]}, hours)
+    found = spotting_of(answers, per_hour)[0]["thresholds"]["hey"][0]
+    expected = decisions.onset(words, alarms, hours, per_hour)
+    assert expected - 1e-9 <= found <= expected + 2.5e-6  # a hair above the loudest peak, and rounded up
+
+
+@given(st.integers(50, 200), st.floats(0.1, 3.0), st.integers(0, 2**31))
+def test_a_words_confidence_is_the_least_of_this_loss_and_its_gradient_the_slope(n_words, truth, seed):
+    odds = 2 * drawn(seed, n_words) + 1
+    p = 1 / (1 + np.exp(-odds))
+    right = np.random.default_rng(seed).random(n_words) < 1 / (1 + np.exp(-truth * odds))
+    found = fit_confidence(p.tolist(), right.tolist())
+    best = minimize(decisions.confidence_loss, [1.0, 0.0], (p, right.astype(float)), jac=True, options={"gtol": 1e-8})
+    assert found == pytest.approx(best.x, abs=2e-6)
+    curve = drawn(seed + 1, 2)
+    slopes = slopes_of(lambda: decisions.confidence_loss(curve, p, right.astype(float))[0], curve)
+    np.testing.assert_allclose(
+        decisions.confidence_loss(curve, p, right.astype(float))[1], slopes, rtol=1e-6, atol=1e-5
+    )
+    told = calibrated(ModelCard("transcribe", FeatureSettings(), WORDS, confidence=found), p[0])
+    assert told == pytest.approx(1 / (1 + math.exp(-(found[0] * odds[0] + found[1]))), abs=1e-6)
 
 
 # --- the page ---
@@ -326,6 +487,8 @@ def test_the_page_names_what_there_is():
     listed = {name for file, name in named if file.startswith("docs/equations/")}
     for file in (ROOT / "docs" / "equations").glob("*.py"):
         public = {name for name in names_in(file) if "." not in name and not name.startswith("_")}
-        assert public - listed <= {"logistic", "relu", "softmax"}, f"{file.name}: the page does not name these"
+        assert public - listed <= {"log_odds", "logistic", "relu", "softmax"}, (
+            f"{file.name}: the page does not name these"
+        )
     for part in re.split(r"\n## ", page)[1:]:
         assert "- Proved by:" in part or part.startswith("Back"), part.splitlines()[0]

@@ -10,7 +10,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["binary_cross_entropy", "cross_entropy", "ctc", "log_softmax", "mean_squared_error"]
+__all__ = [
+    "binary_cross_entropy",
+    "cross_entropy",
+    "ctc",
+    "frame_cross_entropy",
+    "label_weights",
+    "log_softmax",
+    "mean_squared_error",
+    "spotting",
+]
 
 Array = NDArray[np.float64]
 
@@ -23,16 +32,58 @@ def log_softmax(logits: Array) -> Array:
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
-def cross_entropy(logits: Array, target: int, smoothing: float = 0.0) -> tuple[float, Array]:
-    """−Σ_k q_k log p_k of one class among (V,); q is one-hot, or a share of it is spread (Szegedy et al. 2016)."""
-    q = np.full(len(logits), smoothing / len(logits))
-    q[target] += 1 - smoothing
+def cross_entropy(
+    logits: Array, target: int, smoothing: float = 0.0, other: int | None = None, share: float = 1.0
+) -> tuple[float, Array]:
+    """−Σ_k q_k log p_k of one class among (V,), of which q is one-hot.
+
+    Of a mixture of two recordings (Zhang et al. 2018) q has `share` at the target and the rest at the `other` class; a
+    part of it is spread over all classes (Szegedy et al. 2016).
+    """
+    q = np.zeros(len(logits))
+    q[target] += share
+    q[target if other is None else other] += 1 - share
+    q = (1 - smoothing) * q + smoothing / len(logits)
     log_p = log_softmax(logits)
     return float(-(q * log_p).sum()), np.exp(log_p) - q
 
 
-def binary_cross_entropy(logits: Array, targets: Array) -> tuple[float, Array]:
-    """−Σ y log p + (1 − y) log(1 − p), p = σ(a), the mean over labels that are independent of each other, (V,)."""
+def frame_cross_entropy(logits: Array, labels: NDArray[np.int64], weights: Array) -> tuple[float, Array]:
+    """Σ_t w_t ℓ_t, where ℓ_t is the cross-entropy of frame t: logits (T, V), labels and weights (T,)."""
+    each = [cross_entropy(a, label) for a, label in zip(logits, labels, strict=True)]
+    losses, gradients = (np.array(part) for part in zip(*each, strict=True))
+    return float(weights @ losses), weights[:, None] * gradients
+
+
+def label_weights(counts: Array) -> Array:
+    """What a frame of each label counts, N / (K n_k): K labels alike, and a frame 1 on average (King & Zeng 2001)."""
+    return np.asarray(counts.sum() / (len(counts) * counts))
+
+
+def spotting(logits: Array, labels: NDArray[np.int64], pooling: str) -> tuple[float, Array]:
+    """A window's loss: labels (T,) are 0 where no keyword ends, −1 where any answer will do.
+
+    Of frames without a keyword the mean counts, and again a quarter of the four that cost most. Of a keyword's frames
+    it is the mean, or with "max" the cheapest alone (Sun et al. 2016).
+    """
+    losses = -log_softmax(logits)[np.arange(len(labels)), labels]
+    quiet, keyword = labels == 0, labels > 0
+    weights = quiet / max(1, quiet.sum())
+    hardest = np.argsort(np.where(quiet, losses, 0.0))[-4:]
+    weights[hardest] += quiet[hardest] / len(hardest)
+    if keyword.any() and pooling == "max":
+        weights[np.where(keyword, losses, np.inf).argmin()] += 1.0
+    elif keyword.any():
+        weights += keyword / keyword.sum()
+    return frame_cross_entropy(logits, labels, weights)
+
+
+def binary_cross_entropy(logits: Array, targets: Array, smoothing: float = 0.0) -> tuple[float, Array]:
+    """−Σ y log p + (1 − y) log(1 − p), p = σ(a), the mean over labels that are independent of each other, (V,).
+
+    Smoothing draws each y towards ½: yes and no are the two labels over which it is spread.
+    """
+    targets = (1 - smoothing) * targets + smoothing / 2
     softplus = np.logaddexp(0.0, logits)  # −log(1 − p)
     p = np.exp(logits - softplus)
     return float((softplus - targets * logits).mean()), (p - targets) / len(logits)
@@ -52,7 +103,8 @@ def ctc(logits: Array, target: Sequence[int]) -> tuple[float, Array]:
         target: ids of the transcript, none of them the blank.
 
     Returns:
-        −log p(target), infinite where the target does not fit into T frames; and its gradient (T, V).
+        −log p(target), infinite where the target does not fit into T frames; and its gradient (T, V). What is trained
+        is both divided by the number of symbols.
 
     A path stands at one place of blank t_1 blank t_2 … blank at every frame; it may stay, go on by one, or skip a blank
     between two symbols that differ. α_t(s) is the log-probability of all beginnings that are at s at frame t, β_t(s)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AdamW", "clipped", "learning_rate", "moving_average"]
+__all__ = ["AdamW", "clipped", "learning_rate", "moving_average", "newest_share"]
 
 Array = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class AdamW:
 
 
 def learning_rate(step: int, n_steps: int, peak: float, warmup: float, final: float) -> float:
-    """Up along a line, then down along half a cosine to a share of the peak (Loshchilov & Hutter 2017)."""
+    """Up along a line, then down along half a cosine to a share of the peak (Loshchilov & Hutter 2017); from step 0."""
     n_warmup = max(1, round(warmup * n_steps))
     if step < n_warmup:
         return peak * (step + 1) / n_warmup
@@ -51,3 +51,8 @@ def learning_rate(step: int, n_steps: int, peak: float, warmup: float, final: fl
 def moving_average(averaged: Array, newest: Array, share: float) -> Array:
     """θ̄ ← (1 − share) θ̄ + share θ (Polyak & Juditsky 1992)."""
     return (1 - share) * averaged + share * newest
+
+
+def newest_share(step: int, n_batches: int, epochs: float) -> float:
+    """The share of a step's weights in an average over so many epochs: of step 0 it is 10/11, until few enough."""
+    return max(1 / max(1.0, epochs * n_batches), 10 / (step + 11))

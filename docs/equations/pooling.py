@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["attention", "last_states", "multihead", "normalised"]
+__all__ = ["attention", "last_states", "multihead", "normalised", "standardised"]
 
 Array = NDArray[np.float64]
 
@@ -16,7 +16,7 @@ def attention(x: Array, W: Array, b: Array, v: Array, c: float) -> Array:
 
 
 def multihead(x: Array, W: Array, b: Array, n_heads: int) -> Array:
-    """Heads side by side; each asks with a part of W x_m + b of the middle frame m (Rybakov et al. 2020)."""
+    """Heads side by side, each asking with a part of W x_m + b, m = ⌊T/2⌋ + 1 in the middle (Rybakov et al. 2020)."""
     queries = np.split(W @ x[len(x) // 2] + b, n_heads)
     return np.concatenate([softmax(x @ q / np.sqrt(x.shape[1])) @ x for q in queries])
 
@@ -35,3 +35,8 @@ def softmax(scores: Array) -> Array:
 def normalised(x: Array, floor: float) -> Array:
     """Each coefficient of one utterance less its mean, over the root of its variance and a floor."""
     return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + floor)
+
+
+def standardised(x: Array, mean: Array, deviation: Array) -> Array:
+    """Each coefficient less its mean over the training set, over its deviation there, of which the least is 10⁻³."""
+    return (x - mean) / np.maximum(deviation, 1e-3)

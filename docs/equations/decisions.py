@@ -1,0 +1,63 @@
+"""What is decided once a network is trained: a keyword's threshold, and how sure a word is."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["confidence_loss", "onset"]
+
+Array = NDArray[np.float64]
+
+TAIL = 12  # of the loudest peaks, that say how the tail goes on
+
+
+def log_odds(p: Array) -> Array:
+    """The log of p / (1 − p), at most that of 1 − 10⁻⁶."""
+    p = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.log(p / (1 - p))
+
+
+def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float:
+    """A keyword's threshold for so many false alarms an hour.
+
+    Args:
+        answers: its scores, one for each time that it was said.
+        alarms: peaks of all else, in any order.
+        hours: in which they were heard.
+        per_hour: false alarms allowed.
+
+    Where the hours allow three or more these are counted. Where they allow fewer, the log-odds of the loudest peaks are
+    taken to thin out exponentially beyond them (Pickands 1975), by their mean excess (Hill 1975).
+    """
+    peaks, n_allowed = np.sort(alarms)[::-1], per_hour * hours
+    if n_allowed >= 3 and len(peaks) > n_allowed:
+        n = math.floor(n_allowed)
+        return max(0.01, float(peaks[n - 1] + peaks[n]) / 2)
+    if len(peaks) <= TAIL:
+        return max(0.5, float(peaks.max(initial=0.0)))
+    odds = log_odds(peaks[: TAIL + 1])
+    excess = max(1e-3, float((odds[:TAIL] - odds[TAIL]).mean()))
+    extrapolated = 1 / (1 + math.exp(-(odds[TAIL] + excess * math.log(TAIL / n_allowed))))
+    affordable = float(np.sort(answers)[math.floor(0.05 * (len(answers) - 1))])
+    return max(0.01, float(peaks[0]), min(extrapolated, affordable))
+
+
+def confidence_loss(curve: Array, p: Array, right: Array) -> tuple[float, Array]:
+    """What a word's calibration minimises, with its gradient to the curve (slope, intercept) of log-odds (Platt 1999).
+
+    Args:
+        curve: (2,).
+        p: words' probabilities as their symbols have them, (words,).
+        right: 1 where the word was right, 0 where not.
+
+    Ten words' belief in (1, 0) is added: a curve's difference from it is weighed at typical words, by ¼, the steepest
+    that σ is; and a little by itself, for words that are all alike.
+    """
+    x = np.stack([log_odds(p), np.ones(len(p))], axis=1)
+    a, away = x @ curve, curve - [1.0, 0.0]
+    loss = np.logaddexp(0.0, a).sum() - right @ a + 10 * np.square(x @ away).mean() / 8 + 1e-3 * (away @ away) / 2
+    said = 1 / (1 + np.exp(-a))
+    return float(loss), x.T @ (said - right) + 10 * x.T @ (x @ away) / len(x) / 4 + 1e-3 * away
