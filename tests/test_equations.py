@@ -442,7 +442,7 @@ def test_a_keywords_threshold_is_this(n_peaks, n_words, hours, per_hour, seed):
     answers = SpotAnswers({"hey": words}, {"hey": np.sort(alarms)[::-1]}, hours)
     found = spotting_of(answers, per_hour)[0]["thresholds"]["hey"][0]
     expected = decisions.onset(words, alarms, hours, per_hour)
-    assert expected - 1e-9 <= found <= expected + 2.5e-6  # a hair above the loudest peak, and rounded up
+    assert expected - 1e-9 <= found <= expected + 3.5e-6  # a hair above the loudest peak, and rounded up
 
 
 @given(st.integers(50, 200), st.floats(0.1, 3.0), st.integers(0, 2**31))

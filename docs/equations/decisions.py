@@ -30,19 +30,22 @@ def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float
         per_hour: false alarms allowed.
 
     Where the hours allow three or more these are counted. Where they allow fewer, the log-odds of the loudest peaks are
-    taken to thin out exponentially beyond them (Pickands 1975), by their mean excess (Hill 1975).
+    taken to thin out exponentially beyond them (Pickands 1975), by their mean excess (Hill 1975); and the threshold
+    lies four fifths of the way on from there to the words.
     """
     peaks, n_allowed = np.sort(alarms)[::-1], per_hour * hours
     if n_allowed >= 3 and len(peaks) > n_allowed:
         n = math.floor(n_allowed)
         return max(0.01, float(peaks[n - 1] + peaks[n]) / 2)
-    if len(peaks) <= TAIL:
-        return max(0.5, float(peaks.max(initial=0.0)))
-    odds = log_odds(peaks[: TAIL + 1])
-    excess = max(1e-3, float((odds[:TAIL] - odds[TAIL]).mean()))
-    extrapolated = 1 / (1 + math.exp(-(odds[TAIL] + excess * math.log(TAIL / n_allowed))))
-    affordable = float(np.sort(answers)[math.floor(0.05 * (len(answers) - 1))])
-    return max(0.01, float(peaks[0]), min(extrapolated, affordable))
+    loudest = float(log_odds(peaks[:1])[0]) if len(peaks) else 0.0
+    words = float(log_odds(np.sort(answers))[math.floor(0.05 * (len(answers) - 1))])
+    place = max(0.0, loudest)
+    if len(peaks) > TAIL:
+        odds = log_odds(peaks[: TAIL + 1])
+        excess = max(1e-3, float((odds[:TAIL] - odds[TAIL]).mean()))
+        place = odds[TAIL] + excess * math.log(TAIL / n_allowed)
+    place = min(max(place, loudest), (loudest + words) / 2)
+    return max(0.01, 1 / (1 + math.exp(-max(loudest, place + 0.8 * (words - place)))))
 
 
 def confidence_loss(curve: Array, p: Array, right: Array) -> tuple[float, Array]:
