@@ -40,6 +40,7 @@ __all__ = [
 
 Waveform = NDArray[np.float32]
 AudioSource = str | Path | IO[bytes]
+_LOUDEST = 100.0  # of floats in memory: louder than any recording, and less than integers that were not scaled
 Observer = Callable[[NDArray[np.float32], int], None]
 
 #: The suffixes that a folder is searched for.
@@ -214,6 +215,11 @@ def to_mono(samples: NDArray[Any], *, channel: int | None = None, name: str = "t
         waveform = waveform.mean(axis=1) if channel is None else waveform[:, channel - 1]
     if not np.isfinite(waveform).all():
         raise AudioError(f"{name}: holds samples that are not finite (NaN or infinity)")
+    if (peak := float(np.abs(waveform).max())) > _LOUDEST:
+        raise AudioError(
+            f"{name}: its samples reach {peak:,.0f}, and floats are in −1…1: are they integers made floats? "
+            "divide by 32768, or give them as integers"
+        )
     return waveform
 
 

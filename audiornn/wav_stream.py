@@ -18,7 +18,8 @@ from audiornn.errors import AudioError
 
 __all__ = ["UNKNOWN_LENGTH", "WavStream", "read_wav_header"]
 
-#: Programs that cannot seek back write a length near a limit: sox 0x7FFFF000, arecord 0x7FFFFF00, ffmpeg 0xFFFFFFFF.
+#: Programs that cannot seek back write a length near a limit: sox 0x7FFFF000, arecord 0x7FFFFF00, ffmpeg 0xFFFFFFFF;
+#: or none at all, 0.
 UNKNOWN_LENGTH = 0x7FFF0000
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
@@ -116,7 +117,7 @@ def read_wav_header(stream: IO[bytes], name: str) -> WavStream | bytes:
             }.get((tag, n_bits), "")
     if not coding or not n_channels or not sample_rate:
         return head  # compressed, or damaged: libsndfile knows what to say of it
-    return WavStream(stream, name, sample_rate, n_channels, coding, None if n_bytes >= UNKNOWN_LENGTH else n_bytes)
+    return WavStream(stream, name, sample_rate, n_channels, coding, n_bytes if 0 < n_bytes < UNKNOWN_LENGTH else None)
 
 
 def _read(stream: IO[bytes], n_bytes: int) -> bytes:

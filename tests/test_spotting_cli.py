@@ -132,6 +132,11 @@ def test_a_classifier_spots_its_labels(works, heard_by, piped):
     assert [line.split("\t") for line in works("spot", "-", *heard_by("classify")).splitlines()] == rows
 
 
+def test_options_that_would_do_nothing(fails, recording, heard_by):
+    fails("spot", recording, *heard_by("label"), "--inside-words", said=["--inside-words", "spell"])
+    fails("spot", "--microphone", *heard_by("label"), "--channel", "2", said=["--channel"])
+
+
 def test_a_classifier_has_no_look_ahead(fails, recording, heard_by):
     fails("spot", recording, *heard_by("classify"), "--look-ahead", "0.3", said=["windows of", "look-ahead"])
 

@@ -279,6 +279,8 @@ def test_a_stream_that_is_too_short_or_no_sound(recognizer):
         stream.finish()
     with pytest.raises(AudioError, match="not finite"):
         model.stream().push(np.full(100, np.nan))
+    with pytest.raises(AudioError, match="divide by 32768"):
+        model.stream().push(np.full(100, 12_000.0))
     with pytest.raises(AudioError, match="rate"):
         model.transcribe(np.zeros(8000, np.float32))
     with pytest.raises(AudioError, match="-1 Hz"):

@@ -61,7 +61,7 @@ def test_notes_before_the_samples_are_passed_over():
     assert len(np.concatenate(list(found.blocks()))) == 100
 
 
-@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFF000, 0x7FFFFF00])
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFF000, 0x7FFFFF00, 0])
 def test_a_length_that_nobody_knew(length):
     content = bytearray(wav(noise(100, 1), "PCM_16"))
     content[40:44] = struct.pack("<I", length)

@@ -46,11 +46,15 @@ def spot(
         raise SettingsError("name recordings, - for standard input, or --microphone" + " alone" * microphone)
     if device is not None and not microphone:
         raise SettingsError("--device names a microphone: add --microphone")
+    if microphone and channel is not None:
+        raise SettingsError("--channel is of recordings; a microphone is heard in mono")
     if explain is not None and (microphone or len(files) != 1 or files == ["-"] or Path(files[0]).is_dir()):
         raise SettingsError("--explain draws one recording: audiornn spot FILE --explain PNG")
     recognizer, path = load(model, runs, threads=n_cores())
     card = recognizer.card
     chosen = check_keywords(card, default_keywords(card) if keywords is None else keywords)
+    if inside_words and card.task != "transcribe":
+        raise SettingsError("--inside-words is for models that spell; the labels of this one are whole already")
     settings = settings_of(card)
     if threshold is not None:
         settings = settings.with_onset(threshold, chosen)
