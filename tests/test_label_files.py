@@ -225,6 +225,24 @@ def test_elan_s_tiers_slots_without_times_and_tiers_that_refer(file):
         read_segments(path, tier="word")
 
 
+MEDIA = '<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/{0}" MIME_TYPE="{1}" RELATIVE_MEDIA_URL="./{0}"{2}/>'
+
+
+def test_the_origin_is_that_of_elan_s_medium_that_is_the_recording(file):
+    plain = EAF.format(origin=' TIME_ORIGIN="100"')
+    start, end = plain.index("<MEDIA"), plain.index("<PROPERTY")
+
+    def first_start(name, *media):
+        path = file(name, plain[:start] + "".join(MEDIA.format(*m) for m in media) + plain[end:])
+        return read_segments(path, tier="utterance")[0].start
+
+    film = ("my%20talk.mp4", "video/mp4", ' TIME_ORIGIN="100"')
+    sound = ("my%20talk.wav", "audio/x-wav", ' TIME_ORIGIN="250"')
+    assert first_start("my talk.eaf", ("b.mp4", "video/mp4", ' TIME_ORIGIN="50"'), film) == 0.6
+    assert first_start("my talk.eaf", film, sound) == 0.75
+    assert first_start("other.eaf", film, sound) == 0.6
+
+
 def test_what_elan_s_library_writes(tmp_path):
     pympi = pytest.importorskip("pympi", reason="pympi-ling is not installed")
     eaf = pympi.Elan.Eaf(author="me")
@@ -239,7 +257,9 @@ def test_what_elan_s_library_writes(tmp_path):
     ("content", "said"),
     [
         ("<ANNOTATION_DOCUMENT>", "not well-formed"),
-        ("<html/>", "no file of ELAN"),
+        ("<TEI/>", "no file of ELAN"),
+        (EAF.format(origin="").replace('"2000"', '"2 s"'), "TIME_VALUE of 'ts5' is '2 s', no number"),
+        (EAF.format(origin=' TIME_ORIGIN="late"'), "TIME_ORIGIN of 'file:///C:/a.wav' is 'late', no number"),
         (EAF.format(origin="").replace("milliseconds", "PAL-frames"), "PAL-frames"),
         (EAF.format(origin="").replace('ANNOTATION_REF="a1"', 'ANNOTATION_REF="a99"'), "'a99'"),
         (EAF.format(origin="").replace('TIME_SLOT_REF2="ts6"', 'TIME_SLOT_REF2="ts7"'), "'ts7'"),
