@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiornn.corpus.label_files import ALL_TIERS, read_label_file, read_segments
+from audiornn.corpus.label_files import ALL_TIERS, read_label_file, read_segments, recording_stem
 from audiornn.corpus.label_stretches import cut_labelled
 from audiornn.corpus.manifest import Segment, Utterance
 from audiornn.errors import CorpusError
@@ -366,12 +366,145 @@ def test_a_table_of_many_recordings(file):
         ("start,end,label\n-1,1,dog\n", "line 2: 'dog' begins at -1 s, before the recording"),
         ("start,end,label\n2,1,dog\n", "line 2: 'dog' ends at 1 s, before it begins at 2 s"),
         ("start,end,label\nnan,1,dog\n", "line 2: 'dog' has a time that is no number"),
-        ("start,end,label\n3\n", "line 2: 1 columns"),
+        ("start,end,label\n3\n", r"line 2: a start without an end \('3'\)"),
+        ("start,end,label\n0,1,cat\n3,,dog\n", "line 3: a start without an end"),
+        ("start,duration,label\n3,,dog\n", "line 2: a start without an end"),
+        ('start,end,label\n0,1,"a\nb"\n1,x,dog\n', "line 4: 'x' is no time"),
+        ('start,end,label\n0,1,"dog\n1,2,cat\n', r"line 2: cannot be read as a table .*quotation mark"),
+        ("start,end,sex\n0,1,dog\n", "no column of labels among 'start', 'end', 'sex'; call it label"),
+        ("start,end\n0,1\n", "no column of labels among 'start', 'end'; call it label"),
+        ("0,1\n2,3\n", "no column of labels"),
+        ("x.wav,0,1\n", "no column of labels"),
+        ("FRAME,VALUE,DURATION,LABEL\n22050,1,44100,dog\n", "its times are samples .column 'FRAME'.; export it again"),
     ],
 )
 def test_tables_that_make_no_sense_name_the_line(file, content, said):
     with pytest.raises(CorpusError, match=rf"a\.csv.*{said}"):
         read_segments(file("a.csv", content))
+
+
+@pytest.mark.parametrize("name", ["tag", "Annotation", "event_label", "Phone", "transcription", "Common Name"])
+def test_columns_of_labels_by_many_names(file, name):
+    path = file("a.csv", f"start,end,{name},speaker\n0.5,1.25,dog,ann\n")
+    assert read_segments(path) == (Segment(0.5, 1.25, "dog"),)
+
+
+def test_a_label_may_be_empty_or_a_table_without_rows(file):
+    assert read_segments(file("a.csv", "start,end,label\n0,1,\n1,2,dog\n2,3\n")) == (Segment(1.0, 2.0, "dog"),)
+    assert read_segments(file("b.csv", "start,end,label\n")) == ()
+    assert read_segments(file("c.txt", RAVEN)) == ()
+
+
+def test_quotation_marks_in_a_table_with_tabs_part_no_rows(file):
+    content = 'start\tend\tlabel\n0\t1\t"a\n1\t2\t"say ""hi"""\n'
+    assert read_segments(file("a.tsv", content)) == (Segment(0.0, 1.0, '"a'), Segment(1.0, 2.0, 'say "hi"'))
+    assert read_segments(file("b.csv", 'start,end,label\n0,1,"""a"""\n')) == (Segment(0.0, 1.0, '"a"'),)
+
+
+RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\n"
+RAVEN_FILES = (
+    "Selection\tView\tChannel\tBegin File\tBegin Time (s)\tEnd Time (s)\tFile Offset (s)\tSpecies\n"
+    "1\tWaveform 1\t1\ta.wav\t0.5\t1.25\t0.5\ttit\n1\tSpectrogram 1\t1\ta.wav\t0.5\t1.25\t0.5\ttit\n"
+    "2\tWaveform 1\t1\tb.wav\t10.5\t11.25\t0.75\tfinch\n2\tSpectrogram 1\t1\tb.wav\t10.5\t11.25\t0.75\tfinch\n"
+)
+
+
+def test_raven_shows_a_selection_in_every_view(file):
+    rows = [(1, 0.5, 1.25), (2, 0.5, 1.25), (1, 2, 3)]  # two may be alike, and joined tables begin to count again
+    content = RAVEN.replace("\n", "\tSpecies\n") + "".join(
+        f"{number}\t{view} 1\t1\t{start}\t{end}\t20\t8000\ttit\n"
+        for number, start, end in rows
+        for view in ("Waveform", "Spectrogram")
+    )
+    assert read_segments(file("a.txt", content)) == (
+        Segment(0.5, 1.25, "tit"),
+        Segment(0.5, 1.25, "tit"),
+        Segment(2.0, 3.0, "tit"),
+    )
+
+
+def test_raven_s_times_in_a_list_of_files_are_those_in_the_file(file):
+    path = file("all.Table.1.selections.txt", RAVEN_FILES)
+    assert read_segments(path, recording="a.wav") == (Segment(0.5, 1.25, "tit"),)
+    assert read_segments(path, recording="b.wav") == (Segment(0.75, 1.5, "finch"),)
+    running = RAVEN_FILES.replace("File Offset (s)", "Delta Time (s)")
+    with pytest.raises(CorpusError, match=r"several files under 'Begin File' but no column 'File Offset \(s\)'"):
+        read_segments(file("all.txt", running), recording="a.wav")
+
+
+def test_raven_s_table_without_a_column_of_labels_is_refused(file):
+    with pytest.raises(CorpusError, match=r"a\.txt: no column of labels among 'Selection', 'View'"):
+        read_segments(file("a.txt", RAVEN + "1\tSpectrogram 1\t1\t0.5\t1.25\t20\t8000\n"))
+
+
+@pytest.mark.parametrize(
+    "ending", [".Table.1.selections.txt", ".selections.txt", ".BirdNET.selection.table.txt", ".lab"]
+)
+def test_the_recording_that_a_label_file_stands_beside(ending):
+    assert recording_stem(f"a.b{ending}") == "a.b"
+
+
+REGIONS = "0.500000000,1,0.750000000,dog\n2.000000000,2,1.000000000,cat\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("regions.csv", REGIONS),
+        ("regions.txt", REGIONS.replace(",", "\t")),
+        ("header.csv", "TIME,VALUE,DURATION,LABEL\n" + REGIONS),
+        ("pitches.csv", "0.5,0.25,0.75,dog\n2.0,220.5,1.0,cat\n"),
+        ("notes.csv", "0.500000000,69,0.750000000,0.8,dog\n2.000000000,57,1.000000000,0.8,cat\n"),
+        ("notes-header.csv", "TIME,VALUE,DURATION,LEVEL,LABEL\n0.5,220.5,0.75,0.8,dog\n2.0,440.5,1,0.8,cat\n"),
+        ("no-value.csv", "0.5,1.25,0.75,dog\n2,3,1,cat\n"),
+    ],
+)
+def test_sonic_visualiser_s_time_value_duration_and_label(file, name, content):
+    assert read_segments(file(name, content)) == (Segment(0.5, 1.25, "dog"), Segment(2.0, 3.0, "cat"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("0.5,1.25,0.9,dog\n2.0,3.0,0.7,cat\n", "4 columns without names may be"),  # a score?
+        ("1,0.5,1.25,dog\n2,2.0,3.0,cat\n", "4 columns without names may be"),  # a count of rows?
+        ("22050,1,44100,dog\n", "4 columns without names may be"),  # samples?
+        ("0.5,1,0.75,dog\n", "4 columns without names may be"),
+        ("0.5,1,0.75\n2.0,2,1.0\n", "third column, which has no name, holds fractions"),
+        ("0.500000000,New Point\n1.5,New Point\n", "a time and no end a row"),
+    ],
+)
+def test_columns_without_names_that_may_mean_several_things_are_refused(file, content, said):
+    with pytest.raises(CorpusError, match=rf"a\.csv: .*{said}"):
+        read_segments(file("a.csv", content))
+
+
+def test_digits_are_labels(file):
+    assert read_segments(file("a.csv", "0,1,7\n1,2,3\n")) == (Segment(0.0, 1.0, "7"), Segment(1.0, 2.0, "3"))
+
+
+PRAAT_TABLE = "tmin\ttier\ttext\ttmax\n0.5\twords\ta\t1.25\n0.5\tphones\tAH\t0.75\n"
+ALIGNER = "Begin,End,Label,Type,Speaker\n0.5,1.25,a,words,ann\n0.5,0.75,AH,phones,ann\n"
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.tsv", PRAAT_TABLE), ("a.csv", ALIGNER)])
+def test_a_column_of_tiers_is_chosen_from_as_tiers_are(file, name, content):
+    path = file(name, content)
+    assert read_label_file(path).tiers == ("words", "phones")
+    assert read_segments(path, tier="phones") == (Segment(0.5, 0.75, "AH"),)
+    assert read_label_file(path, label="words").segments(tier="words") == (Segment(0.5, 1.25, "a"),)
+    assert len(read_label_file(path, label=ALL_TIERS).segments(tier=ALL_TIERS)) == 2
+    with pytest.raises(CorpusError, match=r"2 tiers, 'words', 'phones'; name one"):
+        read_segments(path)
+    with pytest.raises(CorpusError, match=r"has no column 'word'; did you mean 'words'"):
+        read_label_file(path, label="word")
+
+
+def test_a_column_of_labels_leaves_no_choice_of_one_tier(file):
+    one = read_label_file(file("a.tsv", PRAAT_TABLE.replace("phones", "words")), label="text")
+    assert one.tiers == ("",)
+    types = read_label_file(file("a.csv", "start,end,label,type\n0,1,a,song\n1,2,b,call\n"))
+    assert types.tiers == ("",)
 
 
 # --- what is written is read again ---
