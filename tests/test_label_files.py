@@ -283,6 +283,65 @@ def test_audacity_with_frequencies_points_commas_and_a_mark(file):
     assert read_segments(file("e.txt", "")) == ()
 
 
+def test_labels_that_are_all_without_a_name_are_refused(file):
+    said = r"none of its labels \(2\) has a name"
+    with pytest.raises(CorpusError, match=rf"a\.txt: {said}"):
+        read_segments(file("a.txt", "0.500000\t1.250000\t\n1.5\t1.5\t\n"))
+    with pytest.raises(CorpusError, match=rf"a\.csv: {said}"):
+        read_segments(file("a.csv", "start,end,label\n0.5,1.25,\n1.5,2\n"))
+
+
+def test_htk_s_whole_numbers_are_tenths_of_a_microsecond(file):
+    content = "0 2799999 sil\n2799999 12000000 a\n"
+    assert read_segments(file("a.lab", content)) == (Segment(0.0, 0.28, "sil"), Segment(0.28, 1.2, "a"))
+    samples = "0 9640 h#\n9640 112400 sh\n"
+    scored = "0 2800000 sil -1210.5\n2800000 12000000 a -99.1\n"
+    for name, refused in (("b.txt", content), ("c.lab", samples), ("d.lab", scored)):
+        with pytest.raises(CorpusError, match=rf"{name}: its times are whole numbers up to 1.*samples or HTK's"):
+            read_segments(file(name, refused))
+    assert read_segments(file("e.lab", "0 2 sil\n2 5 a\n")) == (Segment(0.0, 2.0, "sil"), Segment(2.0, 5.0, "a"))
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("a.rttm", "SPEAKER my rec 1 0.5 1.2 <NA> <NA> ann <NA> <NA>"),
+        ("a.rttm", "SPEAKER my rec 1 0.5 1.2 <NA> <NA> ann <NA>"),
+        ("a.rttm", "SPEAKER rec 1 0.5 1.2 <NA> <NA> mary ann <NA>"),
+        ("a.ctm", "my rec 1 0.5 0.2 hello"),
+        ("a.ctm", "my rec 1 0.5 0.2 hello 0.9"),
+        ("a.ctm", "my long rec 1 0.5 0.2 hello"),
+        ("a.ctm", "rec 1 0.5 0.2 good bye 0.9"),
+        ("a.ctm", "rec 1 0.5 0.2 hello 0.9 lex ann smith"),
+    ],
+)
+def test_spaces_in_the_names_of_rttm_and_ctm_are_named(file, name, line):
+    good = {"a.rttm": "SPEAKER rec 1 0.1 0.2 <NA> <NA> ann <NA> <NA>\n", "a.ctm": "rec 1 0.1 0.2 hi NA lex ann\n"}
+    with pytest.raises(CorpusError, match=rf"{name}, line 2: .*is there a space in a name\? write %20"):
+        read_segments(file(name, good[name] + line + "\n"))
+
+
+@pytest.mark.parametrize("stem", ["my talk", "50%20", "a;b", "Grüße", "bad\udcff"])
+def test_recordings_names_in_rttm_and_ctm_are_read_as_they_were(file, stem):
+    result = Labelling((TimedLabel("a", 0.5, 1.0, 0.5),), 2.0)
+    for name in ("rttm", "ctm"):
+        path = file(f"a.{name}", format_result(result, name, audio=f"{stem}.wav", task="label"))
+        assert read_label_file(path).recordings == (stem,)
+        assert read_segments(path, recording=stem) == (Segment(0.5, 1.0, "a"),)
+
+
+def test_a_percent_that_encodes_nothing_stays(file):
+    line = "SPEAKER 50%FF 1 0.5 0.5 <NA> <NA> ann <NA> <NA>\n"
+    assert read_label_file(file("a.rttm", line)).recordings == ("50%FF",)
+
+
+def test_channels_of_rttm_and_ctm_are_not_told_apart(file):
+    expected = (Segment(0.0, 1.0, "ann"), Segment(0.5, 1.5, "bob"))
+    rttm = "SPEAKER r 1 0 1 <NA> <NA> ann <NA> <NA>\nSPEAKER r 2 0.5 1 <NA> <NA> bob <NA> <NA>\n"
+    assert read_segments(file("a.rttm", rttm)) == expected
+    assert read_segments(file("a.ctm", "r A 0 1 ann\nr B 0.5 1 bob\n")) == expected
+
+
 def test_rttm_of_pyannote_and_of_nist(file):
     pyannote = "SPEAKER meet 1 0.500 0.750 <NA> <NA> ann <NA> <NA>\nSPEAKER other 1 3.0 1.0 <NA> <NA> bob <NA> <NA>\n"
     path = file("a.rttm", pyannote)
