@@ -146,8 +146,17 @@ def test_a_textgrid_that_praat_and_its_library_write(file, tmp_path):
         assert read_segments(tmp_path / "p.TextGrid", tier="speech") == (Segment(0.5, 1.25, "Grüße"),)
     binary = tmp_path / "b.TextGrid"
     call(grid, "Save as binary file", str(binary))
-    with pytest.raises(CorpusError):
+    with pytest.raises(CorpusError, match=r"b\.TextGrid: in Praat's binary format"):
         read_segments(binary)
+    call(grid, "Save as chronological text file", str(tmp_path / "c.TextGrid"))
+    with pytest.raises(CorpusError, match=r"c\.TextGrid: a chronological TextGrid"):
+        read_segments(tmp_path / "c.TextGrid")
+    call([grid, grid], "Save as text file", str(tmp_path / "two.TextGrid"))
+    with pytest.raises(CorpusError, match=r"two\.TextGrid: a Collection"):
+        read_segments(tmp_path / "two.TextGrid")
+    call(call(grid, "Down to Table", True, 6, True, False), "Save as tab-separated file", str(tmp_path / "t.tsv"))
+    assert read_segments(tmp_path / "t.tsv", tier="speech") == (Segment(0.5, 1.25, "Grüße"),)
+    assert read_label_file(tmp_path / "t.tsv", label="bells").segments(tier="bells") == (Segment(0.975, 1.025, "ding"),)
     for name in ("short_textgrid", "long_textgrid"):
         made = praatio.Textgrid()
         made.addTier(praatio.IntervalTier("w", [(0.5, 1.0, "a"), (1.0, 1.5, "b")], 0, 2))
@@ -168,6 +177,24 @@ def test_a_tier_that_is_not_there_is_named_with_the_nearest(file):
 def test_a_damaged_textgrid_says_so(file, content):
     with pytest.raises(CorpusError, match=r"a\.TextGrid: .*TextGrid"):
         read_segments(file("a.TextGrid", content))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.TextGrid", b"ooBinaryFile\x08TextGrid\0\0\0\0@\x02fff", "Praat's binary format"),
+        ("a.TextGrid", '"Praat chronological TextGrid text file"\n0 2.3   ! Time domain.\n', "chronological TextGrid"),
+        ("a.txt", '"Praat chronological TextGrid text file"\n0 2.3   ! Time domain.\n', "chronological TextGrid"),
+        ("a.TextGrid", 'File type = "ooTextFile"\nObject class = "Collection"\n\nsize = 1\n', "Collection of Praat"),
+        ("a.TextGrid", "<!DOCTYPE html>\n<html><title>404</title></html>", "web page"),
+        ("a.csv", "\n<html>404</html>", "web page"),
+        ("a.TextGrid", " \n", "is empty"),
+        ("a.eaf", "", "is empty"),
+    ],
+)
+def test_what_is_no_label_file_is_called_by_its_name(file, name, content, said):
+    with pytest.raises(CorpusError, match=rf"{name}: .*{said}.*(?:Praat|ELAN|again)"):
+        read_segments(file(name, content))
 
 
 # --- ELAN ---

@@ -3,7 +3,7 @@
     read_segments(Path("a.TextGrid"), tier="words")                 # of the recording beside it
     read_segments(Path("all.rttm"), recording="meeting_1")          # of one of many
 
-Praat (TextGrid), ELAN (.eaf), Audacity's labels, NIST's RTTM and CTM, and tables (CSV, TSV, DCASE's, Raven's,
+Praat (TextGrid), ELAN (.eaf), Audacity's labels, HTK's, NIST's RTTM and CTM, and tables (CSV, TSV, DCASE's, Raven's,
 Sonic Visualiser's). The readers are our own: the libraries trip over what annotators leave behind, such as ELAN's slots
 without a time.
 """
@@ -20,7 +20,7 @@ from pathlib import Path, PurePath
 from audiornn.corpus.label_files.elan import read_elan
 from audiornn.corpus.label_files.lines import read_audacity, read_ctm, read_rttm
 from audiornn.corpus.label_files.tables import read_table
-from audiornn.corpus.label_files.textgrid import read_textgrid
+from audiornn.corpus.label_files.textgrid import BINARY, STARTS, read_textgrid
 from audiornn.corpus.label_files.timed import ALL_TIERS, Timed
 from audiornn.corpus.manifest import Segment
 from audiornn.corpus.text_files import read_text
@@ -101,13 +101,14 @@ def read_label_file(path: Path, *, encoding: str = "", label: str = "") -> Label
         label: of a table, the column of labels, or one of its tiers; empty finds the column.
 
     Raises:
-        CorpusError: it cannot be read, or a line of it makes no sense.
+        CorpusError: it cannot be read, is of another format, or a line of it makes no sense.
     """
+    _refuse_others(path)
     text = read_text(path, encoding) if path.suffix.lower() != ".eaf" else ""
     ending = path.suffix.lower()
     if ending == ".eaf":
         labels = read_elan(path)
-    elif ending == ".textgrid" or text.startswith('File type = "ooTextFile'):
+    elif ending == ".textgrid" or text.startswith(STARTS):
         labels = read_textgrid(text, path)
     elif ending == ".rttm":
         labels = read_rttm(text, path)
@@ -134,6 +135,23 @@ def read_segments(
 ) -> tuple[Segment, ...]:
     """The segments of a label file; see `LabelFile.segments` and `read_label_file`."""
     return read_label_file(path, encoding=encoding).segments(recording, tier, point)
+
+
+def _refuse_others(path: Path) -> None:
+    """Refuse what is no label file whatever its name, before it is decoded.
+
+    Raises:
+        CorpusError: Praat's binary format, or a web page.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(1024)
+    except OSError:
+        return  # who reads it says why
+    if start.startswith(BINARY):
+        raise CorpusError(f"{path}: in Praat's binary format; open it in Praat and choose Save as text file")
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+        raise CorpusError(f"{path}: a web page (HTML), no labels; did its download fail? fetch it again")
 
 
 def _is_audacity(text: str) -> bool:
