@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiornn.corpus.label_files import ALL_TIERS, read_label_file, read_segments
+from audiornn.corpus.label_files import ALL_TIERS, read_label_file, read_segments, recording_stem
 from audiornn.corpus.label_stretches import cut_labelled
 from audiornn.corpus.manifest import Segment, Utterance
 from audiornn.errors import CorpusError
@@ -146,8 +146,17 @@ def test_a_textgrid_that_praat_and_its_library_write(file, tmp_path):
         assert read_segments(tmp_path / "p.TextGrid", tier="speech") == (Segment(0.5, 1.25, "Grüße"),)
     binary = tmp_path / "b.TextGrid"
     call(grid, "Save as binary file", str(binary))
-    with pytest.raises(CorpusError):
+    with pytest.raises(CorpusError, match=r"b\.TextGrid: in Praat's binary format"):
         read_segments(binary)
+    call(grid, "Save as chronological text file", str(tmp_path / "c.TextGrid"))
+    with pytest.raises(CorpusError, match=r"c\.TextGrid: a chronological TextGrid"):
+        read_segments(tmp_path / "c.TextGrid")
+    call([grid, grid], "Save as text file", str(tmp_path / "two.TextGrid"))
+    with pytest.raises(CorpusError, match=r"two\.TextGrid: a Collection"):
+        read_segments(tmp_path / "two.TextGrid")
+    call(call(grid, "Down to Table", True, 6, True, False), "Save as tab-separated file", str(tmp_path / "t.tsv"))
+    assert read_segments(tmp_path / "t.tsv", tier="speech") == (Segment(0.5, 1.25, "Grüße"),)
+    assert read_label_file(tmp_path / "t.tsv", label="bells").segments(tier="bells") == (Segment(0.975, 1.025, "ding"),)
     for name in ("short_textgrid", "long_textgrid"):
         made = praatio.Textgrid()
         made.addTier(praatio.IntervalTier("w", [(0.5, 1.0, "a"), (1.0, 1.5, "b")], 0, 2))
@@ -168,6 +177,24 @@ def test_a_tier_that_is_not_there_is_named_with_the_nearest(file):
 def test_a_damaged_textgrid_says_so(file, content):
     with pytest.raises(CorpusError, match=r"a\.TextGrid: .*TextGrid"):
         read_segments(file("a.TextGrid", content))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.TextGrid", b"ooBinaryFile\x08TextGrid\0\0\0\0@\x02fff", "Praat's binary format"),
+        ("a.TextGrid", '"Praat chronological TextGrid text file"\n0 2.3   ! Time domain.\n', "chronological TextGrid"),
+        ("a.txt", '"Praat chronological TextGrid text file"\n0 2.3   ! Time domain.\n', "chronological TextGrid"),
+        ("a.TextGrid", 'File type = "ooTextFile"\nObject class = "Collection"\n\nsize = 1\n', "Collection of Praat"),
+        ("a.TextGrid", "<!DOCTYPE html>\n<html><title>404</title></html>", "web page"),
+        ("a.csv", "\n<html>404</html>", "web page"),
+        ("a.TextGrid", " \n", "is empty"),
+        ("a.eaf", "", "is empty"),
+    ],
+)
+def test_what_is_no_label_file_is_called_by_its_name(file, name, content, said):
+    with pytest.raises(CorpusError, match=rf"{name}: .*{said}.*(?:Praat|ELAN|again)"):
+        read_segments(file(name, content))
 
 
 # --- ELAN ---
@@ -225,6 +252,24 @@ def test_elan_s_tiers_slots_without_times_and_tiers_that_refer(file):
         read_segments(path, tier="word")
 
 
+MEDIA = '<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/{0}" MIME_TYPE="{1}" RELATIVE_MEDIA_URL="./{0}"{2}/>'
+
+
+def test_the_origin_is_that_of_elan_s_medium_that_is_the_recording(file):
+    plain = EAF.format(origin=' TIME_ORIGIN="100"')
+    start, end = plain.index("<MEDIA"), plain.index("<PROPERTY")
+
+    def first_start(name, *media):
+        path = file(name, plain[:start] + "".join(MEDIA.format(*m) for m in media) + plain[end:])
+        return read_segments(path, tier="utterance")[0].start
+
+    film = ("my%20talk.mp4", "video/mp4", ' TIME_ORIGIN="100"')
+    sound = ("my%20talk.wav", "audio/x-wav", ' TIME_ORIGIN="250"')
+    assert first_start("my talk.eaf", ("b.mp4", "video/mp4", ' TIME_ORIGIN="50"'), film) == 0.6
+    assert first_start("my talk.eaf", film, sound) == 0.75
+    assert first_start("other.eaf", film, sound) == 0.6
+
+
 def test_what_elan_s_library_writes(tmp_path):
     pympi = pytest.importorskip("pympi", reason="pympi-ling is not installed")
     eaf = pympi.Elan.Eaf(author="me")
@@ -239,7 +284,9 @@ def test_what_elan_s_library_writes(tmp_path):
     ("content", "said"),
     [
         ("<ANNOTATION_DOCUMENT>", "not well-formed"),
-        ("<html/>", "no file of ELAN"),
+        ("<TEI/>", "no file of ELAN"),
+        (EAF.format(origin="").replace('"2000"', '"2 s"'), "TIME_VALUE of 'ts5' is '2 s', no number"),
+        (EAF.format(origin=' TIME_ORIGIN="late"'), "TIME_ORIGIN of 'file:///C:/a.wav' is 'late', no number"),
         (EAF.format(origin="").replace("milliseconds", "PAL-frames"), "PAL-frames"),
         (EAF.format(origin="").replace('ANNOTATION_REF="a1"', 'ANNOTATION_REF="a99"'), "'a99'"),
         (EAF.format(origin="").replace('TIME_SLOT_REF2="ts6"', 'TIME_SLOT_REF2="ts7"'), "'ts7'"),
@@ -261,6 +308,65 @@ def test_audacity_with_frequencies_points_commas_and_a_mark(file):
     assert read_segments(file("c.txt", content.replace("\n", "\r\n"))) == expected
     assert read_segments(file("d.lab", "0.5 1.25 dog barks\n")) == (Segment(0.5, 1.25, "dog barks"),)
     assert read_segments(file("e.txt", "")) == ()
+
+
+def test_labels_that_are_all_without_a_name_are_refused(file):
+    said = r"none of its labels \(2\) has a name"
+    with pytest.raises(CorpusError, match=rf"a\.txt: {said}"):
+        read_segments(file("a.txt", "0.500000\t1.250000\t\n1.5\t1.5\t\n"))
+    with pytest.raises(CorpusError, match=rf"a\.csv: {said}"):
+        read_segments(file("a.csv", "start,end,label\n0.5,1.25,\n1.5,2\n"))
+
+
+def test_htk_s_whole_numbers_are_tenths_of_a_microsecond(file):
+    content = "0 2799999 sil\n2799999 12000000 a\n"
+    assert read_segments(file("a.lab", content)) == (Segment(0.0, 0.28, "sil"), Segment(0.28, 1.2, "a"))
+    samples = "0 9640 h#\n9640 112400 sh\n"
+    scored = "0 2800000 sil -1210.5\n2800000 12000000 a -99.1\n"
+    for name, refused in (("b.txt", content), ("c.lab", samples), ("d.lab", scored)):
+        with pytest.raises(CorpusError, match=rf"{name}: its times are whole numbers up to 1.*samples or HTK's"):
+            read_segments(file(name, refused))
+    assert read_segments(file("e.lab", "0 2 sil\n2 5 a\n")) == (Segment(0.0, 2.0, "sil"), Segment(2.0, 5.0, "a"))
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("a.rttm", "SPEAKER my rec 1 0.5 1.2 <NA> <NA> ann <NA> <NA>"),
+        ("a.rttm", "SPEAKER my rec 1 0.5 1.2 <NA> <NA> ann <NA>"),
+        ("a.rttm", "SPEAKER rec 1 0.5 1.2 <NA> <NA> mary ann <NA>"),
+        ("a.ctm", "my rec 1 0.5 0.2 hello"),
+        ("a.ctm", "my rec 1 0.5 0.2 hello 0.9"),
+        ("a.ctm", "my long rec 1 0.5 0.2 hello"),
+        ("a.ctm", "rec 1 0.5 0.2 good bye 0.9"),
+        ("a.ctm", "rec 1 0.5 0.2 hello 0.9 lex ann smith"),
+    ],
+)
+def test_spaces_in_the_names_of_rttm_and_ctm_are_named(file, name, line):
+    good = {"a.rttm": "SPEAKER rec 1 0.1 0.2 <NA> <NA> ann <NA> <NA>\n", "a.ctm": "rec 1 0.1 0.2 hi NA lex ann\n"}
+    with pytest.raises(CorpusError, match=rf"{name}, line 2: .*is there a space in a name\? write %20"):
+        read_segments(file(name, good[name] + line + "\n"))
+
+
+@pytest.mark.parametrize("stem", ["my talk", "50%20", "a;b", "Grüße", "bad\udcff"])
+def test_recordings_names_in_rttm_and_ctm_are_read_as_they_were(file, stem):
+    result = Labelling((TimedLabel("a", 0.5, 1.0, 0.5),), 2.0)
+    for name in ("rttm", "ctm"):
+        path = file(f"a.{name}", format_result(result, name, audio=f"{stem}.wav", task="label"))
+        assert read_label_file(path).recordings == (stem,)
+        assert read_segments(path, recording=stem) == (Segment(0.5, 1.0, "a"),)
+
+
+def test_a_percent_that_encodes_nothing_stays(file):
+    line = "SPEAKER 50%FF 1 0.5 0.5 <NA> <NA> ann <NA> <NA>\n"
+    assert read_label_file(file("a.rttm", line)).recordings == ("50%FF",)
+
+
+def test_channels_of_rttm_and_ctm_are_not_told_apart(file):
+    expected = (Segment(0.0, 1.0, "ann"), Segment(0.5, 1.5, "bob"))
+    rttm = "SPEAKER r 1 0 1 <NA> <NA> ann <NA> <NA>\nSPEAKER r 2 0.5 1 <NA> <NA> bob <NA> <NA>\n"
+    assert read_segments(file("a.rttm", rttm)) == expected
+    assert read_segments(file("a.ctm", "r A 0 1 ann\nr B 0.5 1 bob\n")) == expected
 
 
 def test_rttm_of_pyannote_and_of_nist(file):
@@ -346,12 +452,145 @@ def test_a_table_of_many_recordings(file):
         ("start,end,label\n-1,1,dog\n", "line 2: 'dog' begins at -1 s, before the recording"),
         ("start,end,label\n2,1,dog\n", "line 2: 'dog' ends at 1 s, before it begins at 2 s"),
         ("start,end,label\nnan,1,dog\n", "line 2: 'dog' has a time that is no number"),
-        ("start,end,label\n3\n", "line 2: 1 columns"),
+        ("start,end,label\n3\n", r"line 2: a start without an end \('3'\)"),
+        ("start,end,label\n0,1,cat\n3,,dog\n", "line 3: a start without an end"),
+        ("start,duration,label\n3,,dog\n", "line 2: a start without an end"),
+        ('start,end,label\n0,1,"a\nb"\n1,x,dog\n', "line 4: 'x' is no time"),
+        ('start,end,label\n0,1,"dog\n1,2,cat\n', r"line 2: cannot be read as a table .*quotation mark"),
+        ("start,end,sex\n0,1,dog\n", "no column of labels among 'start', 'end', 'sex'; call it label"),
+        ("start,end\n0,1\n", "no column of labels among 'start', 'end'; call it label"),
+        ("0,1\n2,3\n", "no column of labels"),
+        ("x.wav,0,1\n", "no column of labels"),
+        ("FRAME,VALUE,DURATION,LABEL\n22050,1,44100,dog\n", "its times are samples .column 'FRAME'.; export it again"),
     ],
 )
 def test_tables_that_make_no_sense_name_the_line(file, content, said):
     with pytest.raises(CorpusError, match=rf"a\.csv.*{said}"):
         read_segments(file("a.csv", content))
+
+
+@pytest.mark.parametrize("name", ["tag", "Annotation", "event_label", "Phone", "transcription", "Common Name"])
+def test_columns_of_labels_by_many_names(file, name):
+    path = file("a.csv", f"start,end,{name},speaker\n0.5,1.25,dog,ann\n")
+    assert read_segments(path) == (Segment(0.5, 1.25, "dog"),)
+
+
+def test_a_label_may_be_empty_or_a_table_without_rows(file):
+    assert read_segments(file("a.csv", "start,end,label\n0,1,\n1,2,dog\n2,3\n")) == (Segment(1.0, 2.0, "dog"),)
+    assert read_segments(file("b.csv", "start,end,label\n")) == ()
+    assert read_segments(file("c.txt", RAVEN)) == ()
+
+
+def test_quotation_marks_in_a_table_with_tabs_part_no_rows(file):
+    content = 'start\tend\tlabel\n0\t1\t"a\n1\t2\t"say ""hi"""\n'
+    assert read_segments(file("a.tsv", content)) == (Segment(0.0, 1.0, '"a'), Segment(1.0, 2.0, 'say "hi"'))
+    assert read_segments(file("b.csv", 'start,end,label\n0,1,"""a"""\n')) == (Segment(0.0, 1.0, '"a"'),)
+
+
+RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\n"
+RAVEN_FILES = (
+    "Selection\tView\tChannel\tBegin File\tBegin Time (s)\tEnd Time (s)\tFile Offset (s)\tSpecies\n"
+    "1\tWaveform 1\t1\ta.wav\t0.5\t1.25\t0.5\ttit\n1\tSpectrogram 1\t1\ta.wav\t0.5\t1.25\t0.5\ttit\n"
+    "2\tWaveform 1\t1\tb.wav\t10.5\t11.25\t0.75\tfinch\n2\tSpectrogram 1\t1\tb.wav\t10.5\t11.25\t0.75\tfinch\n"
+)
+
+
+def test_raven_shows_a_selection_in_every_view(file):
+    rows = [(1, 0.5, 1.25), (2, 0.5, 1.25), (1, 2, 3)]  # two may be alike, and joined tables begin to count again
+    content = RAVEN.replace("\n", "\tSpecies\n") + "".join(
+        f"{number}\t{view} 1\t1\t{start}\t{end}\t20\t8000\ttit\n"
+        for number, start, end in rows
+        for view in ("Waveform", "Spectrogram")
+    )
+    assert read_segments(file("a.txt", content)) == (
+        Segment(0.5, 1.25, "tit"),
+        Segment(0.5, 1.25, "tit"),
+        Segment(2.0, 3.0, "tit"),
+    )
+
+
+def test_raven_s_times_in_a_list_of_files_are_those_in_the_file(file):
+    path = file("all.Table.1.selections.txt", RAVEN_FILES)
+    assert read_segments(path, recording="a.wav") == (Segment(0.5, 1.25, "tit"),)
+    assert read_segments(path, recording="b.wav") == (Segment(0.75, 1.5, "finch"),)
+    running = RAVEN_FILES.replace("File Offset (s)", "Delta Time (s)")
+    with pytest.raises(CorpusError, match=r"several files under 'Begin File' but no column 'File Offset \(s\)'"):
+        read_segments(file("all.txt", running), recording="a.wav")
+
+
+def test_raven_s_table_without_a_column_of_labels_is_refused(file):
+    with pytest.raises(CorpusError, match=r"a\.txt: no column of labels among 'Selection', 'View'"):
+        read_segments(file("a.txt", RAVEN + "1\tSpectrogram 1\t1\t0.5\t1.25\t20\t8000\n"))
+
+
+@pytest.mark.parametrize(
+    "ending", [".Table.1.selections.txt", ".selections.txt", ".BirdNET.selection.table.txt", ".lab"]
+)
+def test_the_recording_that_a_label_file_stands_beside(ending):
+    assert recording_stem(f"a.b{ending}") == "a.b"
+
+
+REGIONS = "0.500000000,1,0.750000000,dog\n2.000000000,2,1.000000000,cat\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("regions.csv", REGIONS),
+        ("regions.txt", REGIONS.replace(",", "\t")),
+        ("header.csv", "TIME,VALUE,DURATION,LABEL\n" + REGIONS),
+        ("pitches.csv", "0.5,0.25,0.75,dog\n2.0,220.5,1.0,cat\n"),
+        ("notes.csv", "0.500000000,69,0.750000000,0.8,dog\n2.000000000,57,1.000000000,0.8,cat\n"),
+        ("notes-header.csv", "TIME,VALUE,DURATION,LEVEL,LABEL\n0.5,220.5,0.75,0.8,dog\n2.0,440.5,1,0.8,cat\n"),
+        ("no-value.csv", "0.5,1.25,0.75,dog\n2,3,1,cat\n"),
+    ],
+)
+def test_sonic_visualiser_s_time_value_duration_and_label(file, name, content):
+    assert read_segments(file(name, content)) == (Segment(0.5, 1.25, "dog"), Segment(2.0, 3.0, "cat"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("0.5,1.25,0.9,dog\n2.0,3.0,0.7,cat\n", "4 columns without names may be"),  # a score?
+        ("1,0.5,1.25,dog\n2,2.0,3.0,cat\n", "4 columns without names may be"),  # a count of rows?
+        ("22050,1,44100,dog\n", "4 columns without names may be"),  # samples?
+        ("0.5,1,0.75,dog\n", "4 columns without names may be"),
+        ("0.5,1,0.75\n2.0,2,1.0\n", "third column, which has no name, holds fractions"),
+        ("0.500000000,New Point\n1.5,New Point\n", "a time and no end a row"),
+    ],
+)
+def test_columns_without_names_that_may_mean_several_things_are_refused(file, content, said):
+    with pytest.raises(CorpusError, match=rf"a\.csv: .*{said}"):
+        read_segments(file("a.csv", content))
+
+
+def test_digits_are_labels(file):
+    assert read_segments(file("a.csv", "0,1,7\n1,2,3\n")) == (Segment(0.0, 1.0, "7"), Segment(1.0, 2.0, "3"))
+
+
+PRAAT_TABLE = "tmin\ttier\ttext\ttmax\n0.5\twords\ta\t1.25\n0.5\tphones\tAH\t0.75\n"
+ALIGNER = "Begin,End,Label,Type,Speaker\n0.5,1.25,a,words,ann\n0.5,0.75,AH,phones,ann\n"
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.tsv", PRAAT_TABLE), ("a.csv", ALIGNER)])
+def test_a_column_of_tiers_is_chosen_from_as_tiers_are(file, name, content):
+    path = file(name, content)
+    assert read_label_file(path).tiers == ("words", "phones")
+    assert read_segments(path, tier="phones") == (Segment(0.5, 0.75, "AH"),)
+    assert read_label_file(path, label="words").segments(tier="words") == (Segment(0.5, 1.25, "a"),)
+    assert len(read_label_file(path, label=ALL_TIERS).segments(tier=ALL_TIERS)) == 2
+    with pytest.raises(CorpusError, match=r"2 tiers, 'words', 'phones'; name one"):
+        read_segments(path)
+    with pytest.raises(CorpusError, match=r"has no column 'word'; did you mean 'words'"):
+        read_label_file(path, label="word")
+
+
+def test_a_column_of_labels_leaves_no_choice_of_one_tier(file):
+    one = read_label_file(file("a.tsv", PRAAT_TABLE.replace("phones", "words")), label="text")
+    assert one.tiers == ("",)
+    types = read_label_file(file("a.csv", "start,end,label,type\n0,1,a,song\n1,2,b,call\n"))
+    assert types.tiers == ("",)
 
 
 # --- what is written is read again ---

@@ -3,35 +3,37 @@
     read_segments(Path("a.TextGrid"), tier="words")                 # of the recording beside it
     read_segments(Path("all.rttm"), recording="meeting_1")          # of one of many
 
-Praat (TextGrid), ELAN (.eaf), Audacity's labels, NIST's RTTM and CTM, and tables (CSV, TSV, DCASE's, Raven's). The
-readers are our own: the libraries trip over what annotators leave behind, such as ELAN's slots without a time.
+Praat (TextGrid), ELAN (.eaf), Audacity's labels, HTK's, NIST's RTTM and CTM, and tables (CSV, TSV, DCASE's, Raven's,
+Sonic Visualiser's). The readers are our own: the libraries trip over what annotators leave behind, such as ELAN's slots
+without a time.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from audiornn.corpus.label_files.elan import read_elan
 from audiornn.corpus.label_files.lines import read_audacity, read_ctm, read_rttm
 from audiornn.corpus.label_files.tables import read_table
-from audiornn.corpus.label_files.textgrid import read_textgrid
-from audiornn.corpus.label_files.timed import Timed
+from audiornn.corpus.label_files.textgrid import BINARY, STARTS, read_textgrid
+from audiornn.corpus.label_files.timed import ALL_TIERS, Timed
 from audiornn.corpus.manifest import Segment
 from audiornn.corpus.text_files import read_text
 from audiornn.errors import CorpusError, nearest
 
-__all__ = ["ALL_TIERS", "ENDINGS", "POINT", "LabelFile", "read_label_file", "read_segments"]
+__all__ = ["ALL_TIERS", "ENDINGS", "POINT", "LabelFile", "read_label_file", "read_segments", "recording_stem"]
 
-#: Names of all tiers together.
-ALL_TIERS = "*"
 #: Seconds that a point of a point tier is taken to last, half of them before it.
 POINT = 0.05
 #: What label files are called, lower case.
 ENDINGS = (".textgrid", ".eaf", ".rttm", ".ctm", ".txt", ".lab", ".csv", ".tsv")
+#: What Raven and BirdNET put between a recording's name and the ending.
+_OF_RAVEN = re.compile(r"(\.table\.\d+)?\.selections$|\.birdnet\.selection\.table$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,17 @@ def read_label_file(path: Path, *, encoding: str = "", label: str = "") -> Label
     Args:
         path: of the file.
         encoding: empty is UTF-8, or what a byte-order mark says.
-        label: of a table, the column of labels; empty finds it.
+        label: of a table, the column of labels, or one of its tiers; empty finds the column.
 
     Raises:
-        CorpusError: it cannot be read, or a line of it makes no sense.
+        CorpusError: it cannot be read, is of another format, or a line of it makes no sense.
     """
+    _refuse_others(path)
     text = read_text(path, encoding) if path.suffix.lower() != ".eaf" else ""
     ending = path.suffix.lower()
     if ending == ".eaf":
         labels = read_elan(path)
-    elif ending == ".textgrid" or text.startswith('File type = "ooTextFile'):
+    elif ending == ".textgrid" or text.startswith(STARTS):
         labels = read_textgrid(text, path)
     elif ending == ".rttm":
         labels = read_rttm(text, path)
@@ -118,6 +121,15 @@ def read_label_file(path: Path, *, encoding: str = "", label: str = "") -> Label
     return LabelFile(path, tuple(labels))
 
 
+def recording_stem(name: str) -> str:
+    """The name, without ending, of the recording that a label file of this name stands beside.
+
+    >>> recording_stem("a.TextGrid"), recording_stem("a.b.Table.1.selections.txt")
+    ('a', 'a.b')
+    """
+    return _OF_RAVEN.sub("", PurePath(name).stem)
+
+
 def read_segments(
     path: Path, *, recording: str | None = None, tier: str = "", encoding: str = "", point: float = POINT
 ) -> tuple[Segment, ...]:
@@ -125,9 +137,29 @@ def read_segments(
     return read_label_file(path, encoding=encoding).segments(recording, tier, point)
 
 
+def _refuse_others(path: Path) -> None:
+    """Refuse what is no label file whatever its name, before it is decoded.
+
+    Raises:
+        CorpusError: Praat's binary format, or a web page.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(1024)
+    except OSError:
+        return  # who reads it says why
+    if start.startswith(BINARY):
+        raise CorpusError(f"{path}: in Praat's binary format; open it in Praat and choose Save as text file")
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+        raise CorpusError(f"{path}: a web page (HTML), no labels; did its download fail? fetch it again")
+
+
 def _is_audacity(text: str) -> bool:
+    """Whether the first line begins with two times, and has no more columns (tabs) than Audacity writes."""
     first = next((line for line in text.split("\n") if line.strip() and not line.startswith("\\")), "")
     cells = first.replace(",", ".").split()
+    if first.count("\t") > 2:
+        return False
     try:
         return len(cells) >= 2 and math.isfinite(float(cells[0]) + float(cells[1]))
     except ValueError:

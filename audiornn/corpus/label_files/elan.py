@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from audiornn.corpus.label_files.timed import Timed
@@ -21,13 +22,17 @@ def read_elan(path: Path) -> list[Timed]:
     """All annotations of all tiers.
 
     Raises:
-        CorpusError: no EAF, damaged, in other units than milliseconds, or annotations that refer to none.
+        CorpusError: no EAF, damaged, times that are no numbers of milliseconds, or annotations that refer to none.
     """
     try:
         root = ElementTree.parse(path).getroot()
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from None
     except ElementTree.ParseError as error:
+        if not path.stat().st_size:
+            raise CorpusError(
+                f"{path}: is empty, which no file of ELAN is; save it again with ELAN, or delete it"
+            ) from None
         raise CorpusError(f"{path}: not well-formed XML ({error}); save it again with ELAN") from None
     if root.tag != "ANNOTATION_DOCUMENT":
         raise CorpusError(f"{path}: no file of ELAN, its root is <{root.tag}>")
@@ -35,10 +40,10 @@ def read_elan(path: Path) -> list[Timed]:
     units = "milliseconds" if header is None else header.get("TIME_UNITS", "milliseconds")
     if units != "milliseconds":
         raise CorpusError(f"{path}: its times are {units}; milliseconds are read, as ELAN writes today")
-    media = root.find("HEADER/MEDIA_DESCRIPTOR")
-    origin = 0.0 if media is None else float(media.get("TIME_ORIGIN", 0)) / 1000
+    media = _descriptor(root, path.stem)
+    origin = 0.0 if media is None else (_milliseconds(media, "TIME_ORIGIN", path) or 0.0) / 1000
     slots = {
-        str(slot.get("TIME_SLOT_ID")): None if slot.get("TIME_VALUE") is None else float(slot.get("TIME_VALUE", 0))
+        str(slot.get("TIME_SLOT_ID")): _milliseconds(slot, "TIME_VALUE", path)
         for slot in root.iterfind("TIME_ORDER/TIME_SLOT")
     }
     try:
@@ -55,6 +60,33 @@ def read_elan(path: Path) -> list[Timed]:
         ]
         labels += own or [Timed(0.0, 0.0, "", name)]
     return labels
+
+
+def _descriptor(root: ElementTree.Element, stem: str) -> ElementTree.Element | None:
+    """What describes the recording of this name, an audio file before a video; else the first; None of none."""
+    media = root.findall("HEADER/MEDIA_DESCRIPTOR")
+    named = [m for m in media if stem.casefold() in (_stem(m, "MEDIA_URL"), _stem(m, "RELATIVE_MEDIA_URL"))]
+    return next((m for m in named if m.get("MIME_TYPE", "").startswith("audio/")), next(iter([*named, *media]), None))
+
+
+def _stem(media: ElementTree.Element, attribute: str) -> str:
+    return PurePosixPath(unquote(media.get(attribute, "")).replace("\\", "/")).stem.casefold()
+
+
+def _milliseconds(element: ElementTree.Element, attribute: str, path: Path) -> float | None:
+    """A time of an element; None where it has none.
+
+    Raises:
+        CorpusError: it is no number.
+    """
+    value = element.get(attribute)
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        what = element.get("TIME_SLOT_ID") or element.get("MEDIA_URL")
+        raise CorpusError(
+            f"{path}: {attribute} of {what!r} is {value!r}, no number of milliseconds; save it again with ELAN"
+        ) from None
 
 
 def _annotations(tier: ElementTree.Element) -> list[tuple[str, str]]:

@@ -3,72 +3,163 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
-from audiornn.corpus.label_files.timed import Timed, seconds
+from audiornn.corpus.label_files.timed import ALL_TIERS, Timed, refuse_nameless, seconds
 from audiornn.errors import CorpusError, nearest
 
 __all__ = ["read_table"]
 
-#: Names of columns, without case, spaces and signs; units are read off what stands behind them.
+#: Names of columns, without case, spaces and signs, the likeliest first; units are read off what stands behind them.
 _NAMES = {
-    "start": "start starttime begin begintime onset from tmin xmin",
+    "start": "start starttime begin begintime onset from tmin xmin time",
     "end": "end endtime stop stoptime offset to tmax xmax",
     "duration": "duration dur length",
-    "label": "label labels eventlabel event class text annotation category word name species type sound speaker",
-    "recording": "file filename audio audiofilepath audiofile path recording wav beginfile uri",
+    "label": "label labels eventlabel event class text annotation category word name species type sound tag tags "
+    "annotations classname transcription transcript phone phoneme commonname scientificname calltype speaker",
+    "recording": "file filename audio audiofilepath audiofile path recording wav beginfile beginpath uri",
+    "tier": "tier tiername",
+    "fileoffset": "fileoffset",
+    "selection": "selection",
+    "view": "view",
 }
 _UNITS = {"ms": 1e-3, "msec": 1e-3, "milliseconds": 1e-3, "s": 1.0, "sec": 1.0, "seconds": 1.0}
+#: The header of the Montreal Forced Aligner; its `Type` is words or phones. Elsewhere a type may be anything.
+_ALIGNER = ["begin", "end", "label", "type", "speaker"]
+
+_BREAK = re.compile(r"\s*\n\s*")
+
+_Row = tuple[int, list[str]]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where each column is, and by what its times are multiplied to be seconds."""
+
+    at: Mapping[str, int]
+    scales: Mapping[str, float] = field(default_factory=dict)
+
+    def cells(self, row: Sequence[str]) -> dict[str, str]:
+        """A row's cells by their columns' names; empty where the row is too short."""
+        return {name: row[i] if i < len(row) else "" for name, i in self.at.items()}
+
+    def seconds(self, cells: Mapping[str, str], name: str, where: str) -> float:
+        return self.scales.get(name, 1.0) * seconds(cells[name], where)
 
 
 def read_table(text: str, path: Path, label: str = "") -> list[Timed]:
     """A table's labels.
 
-    Without a header its columns are start, end, label, or recording, start, end, label.
+    Without a header its columns are start, end, label, or recording, start, end, label, or Sonic Visualiser's time,
+    value, duration, label. Of Raven's rows of a selection, one a view, the first is taken.
 
     Args:
         text: of the table.
         path: for errors.
-        label: the column of labels; empty finds it.
+        label: the column of labels, or of a table with a column of tiers one of them; empty or `*` finds the column.
 
     Raises:
-        CorpusError: no columns of times, or a row without them.
+        CorpusError: no columns of times or labels, columns that may mean several things, or a row without a time.
     """
-    delimiter = _delimiter(text)
-    rows = [
-        (number, [cell.strip() for cell in row])
-        for number, row in enumerate(csv.reader(text.split("\n"), delimiter=delimiter), start=1)
-        if any(cell.strip() for cell in row) and not row[0].startswith("#")
-    ]
+    rows = list(_rows(text, path))
     if not rows:
         return []
-    columns, scales = _columns(rows[0][1], path, label)
-    if columns is None:
-        columns = {"start": 0, "end": 1, "label": 2} if _is_time(rows[0][1][0]) else _WITH_RECORDING
+    header = rows[0][1]
+    if any(_is_time(cell) for cell in header):
+        layout = _without_header([row for _, row in rows], path)
     else:
         rows = rows[1:]
-    labels = []
-    for number, row in rows:
-        where = f"{path}, line {number}"
-        cells = {name: row[i] for name, i in columns.items() if i < len(row)}
-        if "start" not in cells or not ({"end", "duration"} & set(cells)):
-            raise CorpusError(f"{where}: {len(row)} columns hold no start and end: {row!r}")
-        start = scales.get("start", 1.0) * seconds(cells["start"], where)
-        if cells.get("end"):
-            end = scales.get("end", 1.0) * seconds(cells["end"], where)
-        else:
-            end = start + scales.get("duration", 1.0) * seconds(cells.get("duration", "0"), where)
-        recording = PurePosixPath(cells.get("recording", "").replace("\\", "/")).as_posix()
-        labels.append(
-            Timed(round(start, 6), round(end, 6), cells.get("label", ""), "", "" if recording == "." else recording,
-                  f"line {number}")
-        )  # fmt: skip
+        layout = _with_header(header, [row for _, row in rows], path, label)
+    if rows and "label" not in layout.at:
+        raise CorpusError(
+            f"{path}: no column of labels among {_listed(header)}; call it label (tag, class, species, "
+            "text … will do), or name it with --label"
+        )
+    labels = list(_labels(rows, layout, path))
+    _refuse_running_times(header, labels, layout, path)
+    refuse_nameless(labels, path)
     return labels
 
 
-_WITH_RECORDING = {"recording": 0, "start": 1, "end": 2, "label": 3}
+def _rows(text: str, path: Path) -> Iterator[_Row]:
+    """The rows that hold something and are no remark, each with its first line's number."""
+    delimiter = _delimiter(text)
+    is_quoted = delimiter != "\t"  # tab-separated files carry quotation marks as they are
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE,
+        strict=True,
+    )
+    first = 1
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row) and not row[0].startswith("#"):
+                yield first, [_clean(cell, is_quoted) for cell in row]
+            first = reader.line_num + 1
+    except csv.Error as error:
+        raise CorpusError(
+            f"{path}, line {first}: cannot be read as a table ({error}); is a quotation mark not closed?"
+        ) from None
+
+
+def _clean(cell: str, is_quoted: bool) -> str:
+    cell = _BREAK.sub(" ", cell.strip())
+    if not is_quoted and len(cell) > 1 and cell[0] == cell[-1] == '"':  # a spreadsheet wraps a cell that holds one
+        return cell[1:-1].replace('""', '"')
+    return cell
+
+
+def _labels(rows: Sequence[_Row], layout: _Layout, path: Path) -> Iterator[Timed]:
+    seen = set()
+    for number, row in rows:
+        cells = layout.cells(row)
+        start, end = _times(cells, row, layout, f"{path}, line {number}")
+        recording = PurePosixPath(cells.get("recording", "").replace("\\", "/")).as_posix()
+        recording = "" if recording == "." else recording
+        if "selection" in cells and "view" in cells:
+            shown = (cells["selection"], recording, start, end)  # tables joined to one number from 1 again
+            if shown in seen:
+                continue
+            seen.add(shown)
+        yield Timed(round(start, 6), round(end, 6), cells["label"], cells.get("tier", ""), recording, f"line {number}")
+
+
+def _times(cells: Mapping[str, str], row: Sequence[str], layout: _Layout, where: str) -> tuple[float, float]:
+    start = layout.seconds(cells, "start", where)
+    if cells.get("end"):
+        end = layout.seconds(cells, "end", where)
+    elif cells.get("duration"):
+        end = start + layout.seconds(cells, "duration", where)
+    else:
+        raise CorpusError(
+            f"{where}: a start without an end ({', '.join(row)!r}); write one, of a point the start again"
+        )
+    if "fileoffset" not in cells:
+        return start, end
+    in_file = layout.seconds(cells, "fileoffset", where)  # Raven's other times run over all files of its list
+    return in_file, in_file + (end - start)
+
+
+def _refuse_running_times(header: Sequence[str], labels: Sequence[Timed], layout: _Layout, path: Path) -> None:
+    """Refuse Raven's table of many files whose times count from the first file's start.
+
+    Raises:
+        CorpusError: as said.
+    """
+    if "fileoffset" in layout.at or "recording" not in layout.at or len({label.recording for label in labels}) < 2:
+        return
+    name = header[layout.at["recording"]]
+    if _plain(name)[0] in ("beginfile", "beginpath"):
+        raise CorpusError(
+            f"{path}: has several files under {name!r} but no column 'File Offset (s)', and Raven's times run over all "
+            "of them; add that measurement in Raven, or call the column file if times count from each file's start"
+        )
 
 
 def _delimiter(text: str) -> str:
@@ -77,31 +168,54 @@ def _delimiter(text: str) -> str:
     return next((mark for mark in ("\t", ";") if mark in first), ",")
 
 
-def _columns(header: Sequence[str], path: Path, label: str) -> tuple[dict[str, int] | None, dict[str, float]]:
-    """Where each column is, and what its times are multiplied by; None where the first row is no header."""
-    if any(_is_time(cell) for cell in header):
-        return None, {}
-    found: dict[str, int] = {}
-    scales: dict[str, float] = {}
+# --- with a header ---
+
+
+def _with_header(header: Sequence[str], rows: Sequence[Sequence[str]], path: Path, label: str) -> _Layout:
+    at: dict[str, int] = {}
     plain = [_plain(cell) for cell in header]
+    words = [word for word, _ in plain]
     for name, known in _NAMES.items():
         for wanted in known.split():
-            at = next((i for i, (word, _) in enumerate(plain) if word == wanted), None)
-            if at is not None and at not in found.values():
-                found[name], scales[name] = at, plain[at][1]
+            if wanted in words and words.index(wanted) not in at.values():
+                at[name] = words.index(wanted)
                 break
-    if label:
-        if label not in header:
-            raise CorpusError(
-                f"{path}: has no column {label!r}{nearest(label, header)} (there are {', '.join(header)})"
-            )
-        found["label"] = list(header).index(label)
-    if "start" not in found or not ({"end", "duration"} & set(found)):
+    if words == _ALIGNER:
+        at["tier"] = words.index("type")
+    if label and label != ALL_TIERS:
+        _choose(label, at, header, rows, path)
+    if "start" not in at and "frame" in words:
         raise CorpusError(
-            f"{path}: no columns of start and end among {', '.join(map(repr, header))}; call them start and end, "
-            "or start and duration"
+            f"{path}: its times are samples (column {header[words.index('frame')]!r}); export it again with times in "
+            "seconds"
         )
-    return found, scales
+    if "start" not in at or not ({"end", "duration"} & set(at)):
+        raise CorpusError(
+            f"{path}: no columns of start and end among {_listed(header)}; call them start and end, or start and "
+            "duration"
+        )
+    return _Layout(at, {name: plain[i][1] for name, i in at.items()})
+
+
+def _choose(label: str, at: dict[str, int], header: Sequence[str], rows: Sequence[Sequence[str]], path: Path) -> None:
+    """Make a column the one of labels, unless what is chosen is one of the table's tiers.
+
+    Raises:
+        CorpusError: it is neither.
+    """
+    column = at.get("tier", len(header))
+    tiers = list(dict.fromkeys(row[column] for row in rows if column < len(row)))
+    if label in tiers:
+        return
+    if label not in header:
+        known = [*header, *tiers]
+        also = f", or tier: {_listed(tiers)}" if tiers else ""
+        raise CorpusError(
+            f"{path}: has no column {label!r}{nearest(label, known)} (there are {', '.join(header)}{also})"
+        )
+    at["label"] = list(header).index(label)
+    if len(tiers) == 1 or at.get("tier") == at["label"]:
+        at.pop("tier", None)  # nothing is left to choose
 
 
 def _plain(name: str) -> tuple[str, float]:
@@ -112,9 +226,75 @@ def _plain(name: str) -> tuple[str, float]:
     return "".join(words), 1.0
 
 
+# --- without one ---
+
+
+def _without_header(rows: Sequence[Sequence[str]], path: Path) -> _Layout:
+    """The columns, told by which of them hold numbers.
+
+    Raises:
+        CorpusError: they may mean several things, or are points in time.
+    """
+    if not _is_time(rows[0][0]):
+        return _Layout({"recording": 0, "start": 1, "end": 2, **({"label": 3} if len(rows[0]) > 3 else {})})
+    columns = list(zip_longest(*rows, fillvalue=""))
+    kinds = "".join(map(_kind, columns))
+    if kinds.startswith("nw") or kinds == "n":
+        raise CorpusError(
+            f"{path}: holds a time and no end a row; write start, end and label (of a point the start again as end)"
+        )
+    if shape := re.match("nnnn?[wm]", kinds):  # four numbers of a note, which has a level
+        if not _is_of_sonic_visualiser(columns):
+            raise CorpusError(
+                f"{path}: {len(columns)} columns without names may be start, end, a number and label, or a count, "
+                "start, end and label, or Sonic Visualiser's time, value, duration and label; name them in a first "
+                "line"
+            )
+        return _Layout({"start": 0, "duration": 2, "label": shape.end() - 1})
+    if kinds.startswith("nnn") and not all(seconds(cell, "").is_integer() for cell in columns[2] if cell):
+        raise CorpusError(
+            f"{path}: the third column, which has no name, holds fractions and so no labels; name the columns in a "
+            "first line, such as start,end,label"
+        )
+    return _Layout({"start": 0, "end": 1, **({"label": 2} if len(columns) > 2 else {})})
+
+
+def _kind(column: Sequence[str]) -> str:
+    """`n` of numbers, `w` of words, `m` of both, `-` of neither."""
+    filled = {_is_time(cell) for cell in column if cell}
+    return {(True,): "n", (False,): "w", (): "-"}.get(tuple(filled), "m")
+
+
+def _is_of_sonic_visualiser(columns: Sequence[Sequence[str]]) -> bool:
+    """Whether three columns of numbers before one of labels can only be time, value and duration.
+
+    Sonic Visualiser writes seconds with a fraction; a count of rows has none. And its values are no ends: some are no
+    later than the time, or all are whole numbers (of one row that says nothing).
+    """
+    try:
+        times, values, durations = ([seconds(cell, "") for cell in column] for column in columns[:3])
+    except CorpusError:  # a cell is empty
+        return False
+    if all(abs(t + d - v) < 2e-3 for t, v, d in zip(times, values, durations, strict=True)):
+        return True  # start, end, duration: either way the same
+    if not any(map(_has_fraction, columns[0])):
+        return False
+    are_later = all(v > t for t, v in zip(times, values, strict=True))
+    are_counts = len(values) > 1 and not any(map(_has_fraction, columns[1]))
+    return not are_later or are_counts
+
+
+def _has_fraction(cell: str) -> bool:
+    return not cell.removeprefix("-").isdigit()
+
+
 def _is_time(cell: str) -> bool:
     try:
         seconds(cell, "")
     except CorpusError:
         return False
     return True
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))

@@ -13,7 +13,13 @@ from pathlib import Path
 from audiornn.corpus.label_files.timed import Timed
 from audiornn.errors import CorpusError
 
-__all__ = ["read_textgrid"]
+__all__ = ["BINARY", "STARTS", "read_textgrid"]
+
+#: How Praat's binary files begin.
+BINARY = b"ooBinaryFile"
+_CHRONOLOGICAL = '"Praat chronological TextGrid text file"'
+#: How its text files that hold a TextGrid may begin.
+STARTS = ('File type = "ooTextFile', _CHRONOLOGICAL)
 
 _TOKEN = re.compile(
     r'"(?P<string>(?:[^"]|"")*)"'
@@ -27,13 +33,19 @@ def read_textgrid(text: str, path: Path) -> list[Timed]:
     """All labels of all tiers; of a point tier without length.
 
     Raises:
-        CorpusError: no TextGrid, or one that breaks off.
+        CorpusError: no TextGrid, one in another format, or one that breaks off.
     """
-    if text.startswith("ooBinaryFile"):
-        raise CorpusError(f"{path}: a TextGrid in Praat's binary format; save it as a text file")
+    if not text.strip():
+        raise CorpusError(f"{path}: is empty, which no TextGrid is; save it again with Praat, or delete it")
+    if text.startswith(_CHRONOLOGICAL):
+        raise CorpusError(f"{path}: a chronological TextGrid; open it in Praat and choose Save as text file")
     tokens = _tokens(text)
     try:
         header = [_string(tokens), _string(tokens)]
+        if header[1] == "Collection":
+            raise CorpusError(
+                f"{path}: a Collection of Praat's objects; select one TextGrid in Praat, Save as text file"
+            )
         if not header[0].startswith("ooTextFile") or header[1] != "TextGrid":
             raise CorpusError(f"{path}: no TextGrid, it begins {text[:40]!r}")
         _number(tokens), _number(tokens)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from audiornn.errors import CorpusError
 
-__all__ = ["Timed", "seconds"]
+__all__ = ["ALL_TIERS", "Timed", "refuse_nameless", "seconds"]
+
+#: Names of all tiers together.
+ALL_TIERS = "*"
 
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d*)?)")
 
@@ -47,3 +52,13 @@ def seconds(text: str, where: str) -> float:
         return float(text)
     except ValueError:
         raise CorpusError(f"{where}: {text!r} is no time in seconds") from None
+
+
+def refuse_nameless(labels: Sequence[Timed], path: Path) -> None:
+    """Refuse a file whose labels are all empty: they were marked for something, and an empty label is none.
+
+    Raises:
+        CorpusError: as said.
+    """
+    if labels and not any(label.label.strip() for label in labels):
+        raise CorpusError(f"{path}: none of its labels ({len(labels):,}) has a name; write them, or delete the lines")
