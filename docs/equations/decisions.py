@@ -38,7 +38,8 @@ def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float
         n = math.floor(n_allowed)
         return max(0.01, float(peaks[n - 1] + peaks[n]) / 2)
     loudest = float(log_odds(peaks[:1])[0]) if len(peaks) else 0.0
-    words = float(log_odds(np.sort(answers))[math.floor(0.05 * (len(answers) - 1))])
+    heard = [odds for odds in log_odds(np.sort(answers)) if odds > loudest + 1e-9]
+    words = heard[math.floor(0.05 * (len(heard) - 1))] if heard else loudest
     place = max(0.0, loudest)
     if len(peaks) > TAIL:
         odds = log_odds(peaks[: TAIL + 1])
