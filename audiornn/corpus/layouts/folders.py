@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named, read_text, split_in_name
 from audiornn.errors import CorpusError
 
-__all__ = ["compiled", "find_in_path", "is_background", "level", "read", "read_names"]
+__all__ = ["compiled", "find_in_path", "is_background", "level", "read", "read_names", "split_folders"]
 
 #: Words that are said to a machine far more often than they are anybody's name.
 KNOWN_WORDS = frozenset(
@@ -149,7 +149,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     if not survey.audio:
         raise CorpusError(f"{survey.folder}: holds no recordings{_unusable(survey)}")
     reading = Reading(task="classify")
-    splits = _split_folders(survey)
+    splits = split_folders(survey)
     keys = [key for key in survey.audio if len(key.split("/")) > 1]
     first = 2 if splits else 1
     if choices.text:
@@ -203,7 +203,7 @@ def _asked_level(text: str) -> int:
     return int(match[1] or 1)
 
 
-def _split_folders(survey: Survey) -> dict[str, str]:
+def split_folders(survey: Survey) -> dict[str, str]:
     """Splits by folder where all folders at the top are named after one, train among them."""
     top = {level(key, 1) for key in survey.audio}
     splits = {name: split_in_name(name) for name in top}

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
-from audiornn.corpus.label_files import ENDINGS, LabelFile, read_label_file
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named
+from audiornn.corpus.label_files import ENDINGS, LabelFile, read_label_file, recording_stem
+from audiornn.corpus.layouts.folders import level, split_folders
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, split_in_name
 from audiornn.errors import CorpusError
 
 __all__ = ["read"]
 
-_LISTS = (".rttm", ".ctm", ".csv", ".tsv")
+_LISTS = (".rttm", ".ctm", ".csv", ".tsv", ".selections.txt")
 
 
 def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None:
@@ -29,35 +31,20 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     if not forced:
         return None
     reading = Reading(task="label")
-    files, used = survey.lists(*ENDINGS), set[str]()
-    by_stem: dict[str, list[str]] = defaultdict(list)
-    for key in files:
-        by_stem[posixpath.splitext(posixpath.basename(key))[0].casefold()].append(key)
-    kinds: Counter[str] = Counter()
-    for key, audio in survey.audio.items():
-        found = _beside(key, by_stem)
-        if not found:
-            continue
-        if len(found) > 1:
-            raise CorpusError(f"{audio}: has {len(found)} label files, {', '.join(found)}; keep the one that is right")
-        path = files[found[0]]
-        labels = _read(path, choices)
-        if len(labels.recordings) > 1:
-            continue  # a list that happens to have this recording's name
-        used.add(found[0])
-        kinds[path.suffix] += 1
-        tier = choices.text if any(labels.tiers) else ""
-        reading.entries.append(Entry(audio, "", where=survey.key(path), segments=labels.segments(tier=tier)))
-    lists = {key: path for key, path in files.items() if key not in used and path.suffix.lower() in _LISTS}
+    files = survey.lists(*ENDINGS)
+    broken: dict[Path, CorpusError] = {}  # recordings whose own label files are none, unless a list names them
+    used = _read_own(survey, choices, files, reading, broken)
+    lists = {key: path for key, path in files.items() if key not in used and key.lower().endswith(_LISTS)}
     _read_lists(survey, choices, lists, reading)
+    labelled = {entry.audio for entry in reading.entries}
+    for audio, error in broken.items():
+        if audio not in labelled:
+            raise error
     if not reading.entries:
         raise CorpusError(
             f"{survey.folder}: no recording has a label file of its own name ({', '.join(ENDINGS)}), and no list names "
             "one; is it the right folder?"
         )
-    listed = ", ".join(f"{n:,} {ending}" for ending, n in kinds.items())
-    if listed:
-        reading.understood.append(f"label files with times: {listed}")
     counts = Counter(segment.label for entry in reading.entries for segment in entry.segments)
     labels_heard = named(label for label, _ in counts.most_common())
     reading.understood.append(f"{sum(counts.values()):,} segments of {len(counts):,} labels: {labels_heard}")
@@ -65,32 +52,139 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     return reading
 
 
-def _beside(key: str, by_stem: dict[str, list[str]]) -> list[str]:
-    """The label files of a recording's name: those in its own folder, else those elsewhere."""
-    found = by_stem.get(posixpath.splitext(posixpath.basename(key))[0].casefold(), [])
-    return [other for other in found if posixpath.dirname(other) == posixpath.dirname(key)] or found
+def _read_own(
+    survey: Survey, choices: Choices, files: dict[str, Path], reading: Reading, broken: dict[Path, CorpusError]
+) -> set[str]:
+    """Label files of the recordings' own names; returns all that were looked at."""
+    splits, used, kinds, n_unlabelled = split_folders(survey), set[str](), Counter[str](), 0
+    for key, candidates in _own_files(survey.audio, files).items():
+        audio, found = survey.audio[key], dict[str, LabelFile]()
+        for other in candidates:
+            try:
+                found[other] = _read(files[other], choices)
+            except CorpusError as error:  # a transcript, or measurements: unless there is nothing else
+                broken.setdefault(audio, error)
+        found = {other: labels for other, labels in found.items() if len(labels.recordings) <= 1}  # the rest are lists
+        if len(found) > 1:
+            raise CorpusError(f"{audio}: has {len(found)} label files, {', '.join(found)}; keep the one that is right")
+        for other, labels in found.items():
+            broken.pop(audio, None)
+            used.update(candidates)
+            kinds[files[other].suffix] += 1
+            n_unlabelled += _n_unlabelled(labels)
+            split = splits.get(level(key, 1))
+            reading.entries.append(_entry(audio, labels, None, choices, split, where=survey.key(files[other])))
+    if kinds:
+        counted = ", ".join(f"{n:,} {ending}" for ending, n in kinds.items())
+        reading.understood.append(f"label files with times: {counted}")
+        if splits:
+            reading.understood.append(f"splits: the folders {named(splits)}")
+    _tell_unlabelled(n_unlabelled, reading)
+    return used
+
+
+def _own_files(recordings: Iterable[str], files: Iterable[str]) -> dict[str, list[str]]:
+    """The label files of each recording's name: in its own folder, else in one that lies as its own does.
+
+    `wav/s1/u0.wav` has `lab/s1/u0.TextGrid`, and not `lab/s2/u0.TextGrid`, though its name is the same.
+
+    Raises:
+        CorpusError: a label file may be of several recordings.
+    """
+    recordings_of: dict[str, list[str]] = defaultdict(list)
+    files_of: dict[str, list[str]] = defaultdict(list)
+    for key in recordings:
+        recordings_of[posixpath.splitext(posixpath.basename(key))[0].casefold()].append(key)
+    for key in files:
+        files_of[recording_stem(posixpath.basename(key)).casefold()].append(key)
+    own: dict[str, list[str]] = {}
+    for stem, keys in recordings_of.items():
+        beside = {key: [f for f in files_of[stem] if _n_shared(key, f) is None] for key in keys}
+        taken = {file for found in beside.values() for file in found}
+        alone = [key for key in keys if not beside[key]]
+        chosen: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        for file in files_of[stem]:
+            nearness = [(_n_shared(key, file) or 0, key) for key in alone]
+            nearest = [key for n, key in nearness if n == max(nearness)[0]]
+            if file in taken or not nearest:
+                continue
+            if len(nearest) > 1:
+                raise CorpusError(
+                    f"{file}: {len(nearest)} recordings have its name, {', '.join(nearest[:3])}: which one it is of "
+                    "cannot be told; put it beside its own, or into a folder of the same name"
+                )
+            chosen[nearest[0]].append((max(nearness)[0], file))
+        for key in keys:
+            best = max((n for n, _ in chosen[key]), default=0)
+            own[key] = beside[key] or [file for n, file in chosen[key] if n == best]
+    return {key: own[key] for key in recordings if own.get(key)}
+
+
+def _n_shared(a: str, b: str) -> int | None:
+    """The innermost folders of two paths that have the same names; None where both lie in the same one."""
+    folders = [posixpath.dirname(path).split("/") for path in (a, b)]
+    if folders[0] == folders[1]:
+        return None
+    n = 0
+    for one, other in zip(reversed(folders[0]), reversed(folders[1]), strict=False):
+        if one != other:
+            break
+        n += 1
+    return n
 
 
 def _read(path: Path, choices: Choices) -> LabelFile:
-    is_table = path.suffix.lower() in (".csv", ".tsv")
-    return read_label_file(path, encoding=choices.encoding, label=choices.text if is_table else "")
+    return read_label_file(path, encoding=choices.encoding, label=choices.text)
+
+
+def _entry(
+    audio: Path, labels: LabelFile, name: str | None, choices: Choices, split: str | None, *, where: str
+) -> Entry:
+    tier = choices.text if any(labels.tiers) else ""
+    return Entry(audio, "", split=split, where=where, segments=labels.segments(name, tier))
 
 
 def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], reading: Reading) -> None:
-    """Lists that name their recordings."""
+    """Lists that name their recordings; of recordings with label files of their own, those are right."""
+    known = {entry.audio for entry in reading.entries}
     missing: list[tuple[str, str]] = []
-    n_named = 0
+    not_lists: list[tuple[str, CorpusError]] = []
+    splits = {key: split_in_name(posixpath.basename(key)) for key in lists}
+    has_splits = len(set(splits.values()) - {None}) > 1 and "train" in splits.values() and None not in splits.values()
+    n_named = n_unlabelled = 0
     for key, path in lists.items():
-        labels = _read(path, choices)
-        tier = choices.text if any(labels.tiers) else ""
+        try:
+            labels = _read(path, choices)
+        except CorpusError as error:
+            not_lists.append((key, error))
+            continue
         names = [name for name in labels.recordings if name]
         for name in names:
             n_named += 1
             audio = survey.resolve(name, path.parent)
             if audio is None:
                 missing.append((key, name))
-            else:
-                reading.entries.append(Entry(audio, "", where=key, segments=labels.segments(name, tier)))
+            elif audio not in known:
+                split = splits[key] if has_splits else None
+                reading.entries.append(_entry(audio, labels, name, choices, split, where=key))
         if names:
+            n_unlabelled += _n_unlabelled(labels)
             reading.understood.append(f"a list of segments with times: {key}")
+    if has_splits and n_named:
+        reading.understood.append(f"splits: the lists {named(lists)}")
+    if not_lists and not reading.entries:
+        raise not_lists[0][1]
+    reading.left_out += [(key, f"is no list of segments: {error}") for key, error in not_lists]
+    _tell_unlabelled(n_unlabelled, reading)
     missing_audio(missing, n_named, choices, reading)
+
+
+def _n_unlabelled(labels: LabelFile) -> int:
+    """Stretches without a label, of a file whose format does not need them: TextGrids are all of their silence, too."""
+    is_full = labels.path.suffix.lower() in (".textgrid", ".eaf")
+    return 0 if is_full else sum(not label.label.strip() and label.end > label.start for label in labels.labels)
+
+
+def _tell_unlabelled(n: int, reading: Reading) -> None:
+    if n:
+        reading.understood.append(f"{n:,} stretches without a label, which count as nothing")

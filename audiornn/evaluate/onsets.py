@@ -1,0 +1,124 @@
+"""The threshold of a keyword for a number of false alarms an hour, from the loudest that was heard of all else.
+
+Hours of dev are mostly few: where no false alarm is allowed in them at all, the loudest peak says little of what an
+hour brings. So the rate at which peaks exceed a threshold is carried on beyond them, as their log-odds thin out:
+exponentially, as tails do (Pickands 1975), by the mean excess of the loudest ones (Hill 1975).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["APART", "FEW", "Onset", "choose_onset", "loudest_peaks"]
+
+APART = 1.0  # seconds from a false alarm to the next
+FEW = 3.0  # allowed false alarms from which on they are counted and not extrapolated
+_TAIL = 12  # of the loudest peaks, that say how the tail goes on
+_LEAST_EXCESS = 1e-3
+_GIVEN_UP = 0.05  # of a keyword's answers
+#: Of the way from dev's tail to the words. Of four wake words' models, with seven words in dev and half an hour of real
+#: speech, those at 0.6 to 0.9 of it fired 0.5 times an hour in three hours of other speech (docs/spotting.md).
+_ON_TO_THE_WORDS = 0.8
+_SURE = 1e-6  # log-odds end here: float32 posteriors say no more
+
+
+@dataclass(frozen=True)
+class Onset:
+    """A keyword's threshold, the false alarms an hour to expect, and whether those were counted or extrapolated."""
+
+    threshold: float
+    per_hour: float
+    is_counted: bool
+
+    def warning(self, keyword: str, false_alarms_per_hour: float) -> str:
+        """What to say where the threshold will not keep to the target; empty where it will."""
+        if self.per_hour <= 1.5 * false_alarms_per_hour:
+            return ""
+        return (
+            f"{keyword}: expect up to {self.per_hour:.2g} false alarms an hour, "
+            f"more than the {false_alarms_per_hour:g} asked for: the best there is, or it would miss more than one "
+            "in twenty; more background to train on, more recordings of the word, or a longer training"
+        )
+
+
+def choose_onset(
+    answers: NDArray[np.float64], alarms: NDArray[np.float64], hours: float, false_alarms_per_hour: float
+) -> Onset:
+    """A keyword's threshold that keeps to so many false alarms an hour, as far as these hours can tell.
+
+    Where they allow three or more, those are counted: the threshold lies half-way between the last that is allowed and
+    the next. Where they allow fewer, the tail is extrapolated; and since a few voices' tail says too little of what
+    others bring, the threshold lies four fifths of the way on from there to what nineteen in twenty of the keyword's
+    own answers reach, those apart that lie below the loudest peak: it is above that in any case.
+
+    Args:
+        answers: the highest score each time that the keyword was said.
+        alarms: the peaks of all else, the highest first.
+        hours: in which both were heard.
+        false_alarms_per_hour: the target, above 0.
+    """
+    n_allowed = false_alarms_per_hour * hours
+    if n_allowed >= FEW and len(alarms) > n_allowed:
+        n = int(n_allowed)
+        return Onset(_rounded_up((alarms[n - 1] + alarms[n]) / 2), n / hours, True)
+    loudest = _log_odds(float(alarms[0]) + _SURE if len(alarms) else 0.5)
+    heard = answers[_log_odds(answers) > loudest]  # the others are lost in any case
+    affordable = _log_odds(float(np.quantile(heard, _GIVEN_UP, method="lower"))) if len(heard) else loudest
+    tail = _Tail(_log_odds(alarms[: _TAIL + 1])) if len(alarms) > _TAIL else None
+    place = max(0.0, loudest) if tail is None else tail.place(n_allowed)
+    place = min(max(place, loudest), (loudest + affordable) / 2)
+    threshold = _rounded_up(1 / (1 + math.exp(-max(loudest, place + _ON_TO_THE_WORDS * (affordable - place)))))
+    expected = float((alarms >= threshold).sum())
+    if tail is not None:
+        expected = max(expected, tail.number_beyond(_log_odds(threshold)))
+    return Onset(threshold, expected / hours, False)
+
+
+class _Tail:
+    """How the number of peaks beyond a place in log-odds falls off; `odds` are those of the loudest, highest first."""
+
+    def __init__(self, odds: NDArray[np.float64]) -> None:
+        self._begin = float(odds[_TAIL])
+        self._excess = max(_LEAST_EXCESS, float(np.mean(odds[:_TAIL] - odds[_TAIL])))
+
+    def place(self, n_peaks: float) -> float:
+        """Beyond which so many peaks lie."""
+        return self._begin + self._excess * math.log(_TAIL / max(1e-9, n_peaks))
+
+    def number_beyond(self, place: float) -> float:
+        """Peaks beyond a place, mostly less than one."""
+        return _TAIL * math.exp(-(place - self._begin) / self._excess)
+
+
+def loudest_peaks(values: NDArray[np.float64], n_apart: int, least: float = 1e-4) -> list[tuple[int, float]]:
+    """Frame and value of the peaks of (frames,), the highest first, none nearer than `n_apart` frames to a higher."""
+    rest = values.copy()
+    peaks = []
+    while len(rest) and (value := float(rest[frame := int(rest.argmax())])) > least:
+        peaks.append((frame, value))
+        rest[max(0, frame - n_apart) : frame + n_apart + 1] = 0.0
+    return peaks
+
+
+def _rounded_up(threshold: float) -> float:
+    return math.ceil(1e6 * min(1 - _SURE, max(0.01, threshold))) / 1e6
+
+
+@overload
+def _log_odds(p: float) -> float: ...
+
+
+@overload
+def _log_odds(p: NDArray[np.float64]) -> NDArray[np.float64]: ...
+
+
+def _log_odds(p: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
+    """Ln p / (1 − p), within what float32 tells apart."""
+    within = np.clip(p, _SURE, 1 - _SURE)
+    odds = np.log(within / (1 - within))
+    return float(odds) if isinstance(p, float) else odds
