@@ -1,0 +1,108 @@
+"""Which label file is of which recording: beside it, in a tree like its own, or in lists of a split each."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiornn.corpus.collection import read_collection
+from audiornn.errors import CorpusError
+
+
+def recording(path, seconds=2.0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, round(8000 * seconds)), 8000)
+
+
+def labelled(path, *rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{start}\t{end}\t{label}\n" for start, end, label in rows))
+
+
+def segments_of(folder, **options):
+    collection = read_collection(folder, task="label", **options)
+    return collection, {
+        u.audio.relative_to(folder).as_posix(): [(s.start, s.end, s.label) for s in u.segments]
+        for u in collection.utterances
+    }
+
+
+def test_a_tree_of_labels_beside_the_tree_of_recordings(tmp_path):
+    for speaker in ("s0", "s1", "s2"):
+        recording(tmp_path / "wav" / speaker / "u0.wav")
+    labelled(tmp_path / "lab" / "s0" / "u0.txt", (0.5, 1.0, "bird"))
+    labelled(tmp_path / "lab" / "s1" / "u0.txt", (0.2, 0.4, "frog"))
+    collection, found = segments_of(tmp_path)
+    assert found == {"wav/s0/u0.wav": [(0.5, 1.0, "bird")], "wav/s1/u0.wav": [(0.2, 0.4, "frog")]}
+    assert any("s2/u0.wav" in str(where) for where, _ in collection.left_out)  # and not another one's labels
+
+
+def test_labels_that_may_be_of_several_recordings_are_refused(tmp_path):
+    for speaker in ("s0", "s1"):
+        recording(tmp_path / speaker / "u0.wav")
+    labelled(tmp_path / "labels" / "u0.txt", (0.5, 1.0, "bird"))
+    with pytest.raises(CorpusError, match="2 recordings have its name"):
+        read_collection(tmp_path, task="label")
+
+
+def test_what_is_beside_and_holds_no_labels_is_passed_over(tmp_path):
+    for name in ("a", "b"):
+        recording(tmp_path / f"{name}.wav")
+        labelled(tmp_path / f"{name}.tsv", ("start", "end", "label"), (0.5, 1.0, "bird"))
+        (tmp_path / f"{name}.txt").write_text("what was said in it\n")
+    (tmp_path / "metadata.csv").write_text("file,place\na.wav,north\n")
+    collection, found = segments_of(tmp_path)
+    assert found == {"a.wav": [(0.5, 1.0, "bird")], "b.wav": [(0.5, 1.0, "bird")]}
+    assert any("metadata.csv" in str(where) for where, _ in collection.left_out)
+    (tmp_path / "a.tsv").unlink()
+    with pytest.raises(CorpusError, match=r"a\.txt"):  # now it is all that there is
+        read_collection(tmp_path, task="label")
+
+
+def test_two_label_files_of_a_recording_are_refused(tmp_path):
+    recording(tmp_path / "a.wav")
+    labelled(tmp_path / "a.txt", (0.5, 1.0, "bird"))
+    labelled(tmp_path / "a.lab", (0.5, 1.2, "bird"))
+    with pytest.raises(CorpusError, match="has 2 label files"):
+        read_collection(tmp_path, task="label")
+
+
+def test_a_list_a_split_keeps_the_splits(tmp_path):
+    for i in range(6):
+        recording(tmp_path / f"r{i}.wav")
+    for split, numbers in (("train", (0, 1, 2)), ("dev", (3,)), ("test", (4, 5))):
+        rows = [f"SPEAKER r{i} 1 0.5 0.4 <NA> <NA> anna <NA> <NA>\n" for i in numbers]
+        (tmp_path / f"{split}.rttm").write_text("".join(rows))
+    collection, found = segments_of(tmp_path)
+    assert len(found) == 6
+    assert sorted(collection.splits.values()) == ["dev", "test", "test", "train", "train", "train"]
+    by_name = {u.audio.stem: collection.splits[u.id] for u in collection.utterances}
+    assert (by_name["r3"], by_name["r5"]) == ("dev", "test")
+
+
+def test_folders_of_splits_are_kept(tmp_path):
+    for split in ("train", "dev", "test"):
+        for i in range(2):
+            recording(tmp_path / split / f"{split}{i}.wav")
+            labelled(tmp_path / split / f"{split}{i}.txt", (0.5, 1.0, "bird"))
+    collection, _ = segments_of(tmp_path)
+    assert all(u.id.split("/")[0] == collection.splits[u.id] for u in collection.utterances)
+
+
+def test_labels_of_its_own_go_before_a_list(tmp_path):
+    for name in ("a", "b"):
+        recording(tmp_path / f"{name}.wav")
+    labelled(tmp_path / "a.txt", (0.5, 1.0, "bird"))
+    rows = [f"SPEAKER {name} 1 0.1 0.2 <NA> <NA> frog <NA> <NA>\n" for name in ("a", "b")]
+    (tmp_path / "all.rttm").write_text("".join(rows))
+    assert {n: [s[2] for s in found] for n, found in segments_of(tmp_path)[1].items()} == {
+        "a.wav": ["bird"],
+        "b.wav": ["frog"],
+    }
+
+
+def test_stretches_without_a_label_are_counted(tmp_path):
+    recording(tmp_path / "a.wav")
+    labelled(tmp_path / "a.txt", (0.1, 0.3, "bird"), (0.5, 1.0, ""), (1.1, 1.2, "frog"))
+    collection, found = segments_of(tmp_path)
+    assert len(found["a.wav"]) == 2
+    assert any("1 stretches without a label" in line for line in collection.understood)
