@@ -207,3 +207,28 @@ def test_label_says_what_it_cannot_do(fails, run, world, heard_by):
     code, _, err = run("label", world.recording(), *heard_by("label"), "--onset", "2")
     assert code == 2
     assert "--onset" in err
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"segments": [[-0.1, 0.1, "do"]]}, ["bad", "begins before the recording"]),
+        ({"segments": [[0.0, 0.1, "do"], [0.05, 0.2, "mi"]]}, ["bad", "overlap"]),
+        ({"segments": [[0.1, 99.0, "do"]]}, ["bad", "lies outside its"]),
+        ({"segments": [[0.1, "nan", "do"]]}, ["bad", "no number"]),
+        ({"segments": [[0.1, 0.2, "doo"]]}, ["bad", "the model has no label 'doo'", "'do'"]),
+        ({"text": "do mi"}, ["no utterance has segments", "needs times"]),
+    ],
+)
+def test_a_manifest_whose_segments_cannot_be_is_no_reference(fails, world, heard_by, here, entry, said):
+    manifest = here / "mine.jsonl"
+    manifest.write_text(json.dumps({"id": "bad", "audio_filepath": str(world.recording()), **entry}) + "\n")
+    fails("evaluate", heard_by("label")[1], "--manifest", manifest, said=said)
+    if "segments" in entry and not {"overlap", "'do'"} & set(said):  # keywords may overlap, and others may be said
+        fails("evaluate", heard_by("label")[1], "--manifest", manifest, "--keyword", "do", said=["bad"])
+
+
+def test_a_manifest_may_say_that_nothing_holds(works, world, heard_by, here):
+    manifest = here / "mine.jsonl"
+    manifest.write_text(json.dumps({"audio_filepath": str(world.recording()), "segments": []}) + "\n")
+    assert "frame F1" in works("evaluate", heard_by("label")[1], "--manifest", manifest)

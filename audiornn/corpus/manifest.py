@@ -185,7 +185,7 @@ def _from_json(entry: dict[str, Any], folder: Path) -> Utterance:
     if isinstance(text, list):
         text = ", ".join(map(str, text))
     track, track_hop = entry.get("track_filepath"), entry.get("track_hop")
-    if text is None and not segments and track is None:
+    if text is None and "segments" not in entry and track is None:  # no segment at all is a label, too: nothing
         raise KeyError("text")
     if track_hop is not None and not 0 < float(track_hop) < math.inf:
         raise ValueError(f"track_hop is {track_hop}")

@@ -9,9 +9,12 @@ from typing import TypeVar
 
 from audiornn.audio import Waveform, load_audio
 from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.segment_checks import segment_problem
 from audiornn.errors import AudioError, CorpusError
+from audiornn.model_file import ModelCard
+from audiornn.vocabulary import NO_LABEL
 
-__all__ = ["hear_all"]
+__all__ = ["check_segments", "hear_all"]
 
 T = TypeVar("T")
 
@@ -61,3 +64,18 @@ def hear_all(
     if not heard:
         raise CorpusError(f"{split}: none of its {len(utterances)} recordings can be read")
     return heard, tuple(str(result) for result in results if isinstance(result, AudioError))
+
+
+def check_segments(utterance: Utterance, duration: float, card: ModelCard, *, may_overlap: bool = False) -> None:
+    """Raise a CorpusError if an utterance's segments are no reference to compare with.
+
+    Args:
+        utterance: with its segments.
+        duration: of its sound, in seconds.
+        card: the model's.
+        may_overlap: whether they may, though the model gives a frame one label.
+    """
+    exclusive = NO_LABEL in card.vocabulary.symbols and not may_overlap
+    problem = segment_problem(utterance.segments, duration, card.features.frame_seconds, exclusive=exclusive)
+    if problem:
+        raise CorpusError(f"{utterance.id}: {problem}")

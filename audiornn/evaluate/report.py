@@ -13,7 +13,7 @@ import numpy as np
 
 from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
-from audiornn.errors import CorpusError
+from audiornn.errors import CorpusError, nearest
 from audiornn.evaluate.error_rates import (
     EditCounts,
     ErrorRate,
@@ -23,7 +23,7 @@ from audiornn.evaluate.error_rates import (
     right_words,
     wilson_interval,
 )
-from audiornn.evaluate.hearing import hear_all
+from audiornn.evaluate.hearing import check_segments, hear_all
 from audiornn.evaluate.segments import SegmentReport, activity, compare_segments, frame_centres, score
 from audiornn.listen.recognizer import Recognizer
 from audiornn.listen.results import Classification, Labelling, Recognition, TimedLabel, Transcript
@@ -191,12 +191,14 @@ def evaluate(
 
     Raises:
         AudioError: a recording cannot be read.
-        CorpusError: there is nothing to listen to, or a label that the model cannot give.
+        CorpusError: there is nothing to listen to, a label that the model cannot give, or segments that cannot be.
     """
     _check_references(recognizer, utterances)
     rate = recognizer.card.features.sample_rate
 
     def listen(utterance: Utterance, waveform: Waveform) -> Recognition:
+        if recognizer.card.task == "label":
+            check_segments(utterance, len(waveform) / rate, recognizer.card)
         return recognizer.transcribe_waveform(waveform, rate, look_ahead=look_ahead, name=str(utterance.audio))
 
     heard, unreadable = hear_all(utterances, split, rate, listen, skip_bad=skip_bad, progress=progress)
@@ -260,11 +262,23 @@ def _confidences(recognizer: Recognizer, heard: Sequence[tuple[Utterance, Recogn
 
 
 def _check_references(recognizer: Recognizer, utterances: Sequence[Utterance]) -> None:
-    """A classifier can only be right about labels it knows; transcripts may hold anything, and cost what they cost."""
+    """A model can only be right about labels it knows; transcripts may hold anything, and cost what they cost."""
+    vocabulary = recognizer.card.vocabulary
+    if recognizer.card.task == "label":
+        if any(u.text.strip() for u in utterances) and not any(u.segments for u in utterances):
+            raise CorpusError("no utterance has segments, all have texts: this model labels frames, and needs times")
+        for utterance in utterances:
+            for segment in utterance.segments:
+                if vocabulary.normalise(segment.label) not in vocabulary.symbols:
+                    known = labels_of(recognizer.card)
+                    raise CorpusError(
+                        f"{utterance.id}: the model has no label {segment.label!r}{nearest(segment.label, known)}; "
+                        f"it knows {', '.join(known[:10])}"
+                    )
     if recognizer.card.task == "classify":
         for utterance in utterances:
             try:
-                ids = recognizer.card.vocabulary.encode(utterance.text)
+                ids = vocabulary.encode(utterance.text)
             except CorpusError as error:
                 raise CorpusError(f"{utterance.id}: {error}") from None
             if not ids:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from audiornn.audio import load_audio
 from audiornn.corpus.manifest import Segment, Utterance
 from audiornn.errors import CorpusError, ModelFileError
+from audiornn.evaluate.hearing import check_segments
 from audiornn.evaluate.segments import compare_segments, frame_centres, macro_f1
 from audiornn.features import FeatureExtractor
 from audiornn.listen.recognizer import Recognizer
@@ -100,6 +101,7 @@ def hear_frames(
 
     Raises:
         AudioError: a recording cannot be read.
+        CorpusError: segments that cannot be.
         ModelFileError: the model does not label frames.
     """
     card = recognizer.card
@@ -109,6 +111,7 @@ def hear_frames(
     heard = []
     for n_done, u in enumerate(utterances, start=1):
         waveform = load_audio(u.audio, card.features.sample_rate, start=u.start, duration=u.duration)
+        check_segments(u, len(waveform) / card.features.sample_rate, card)
         segments = tuple(replace(s, label=card.vocabulary.normalise(s.label)) for s in u.segments)
         duration = len(waveform) / card.features.sample_rate
         heard.append(HeardFrames(recognizer.log_probs(extractor(waveform)), segments, duration))

@@ -25,7 +25,7 @@ from audiornn.evaluate.detection import (
     keyword_row,
     match_hits,
 )
-from audiornn.evaluate.hearing import hear_all
+from audiornn.evaluate.hearing import check_segments, hear_all
 from audiornn.evaluate.onsets import APART, choose_onset, loudest_peaks
 from audiornn.evaluate.tuning import write_card
 from audiornn.listen.keywords import (
@@ -173,6 +173,7 @@ def hear(
     rate = recognizer.card.features.sample_rate
 
     def listen(utterance: Utterance, waveform: Waveform) -> Heard:
+        check_segments(utterance, len(waveform) / rate, recognizer.card, may_overlap=True)
         try:
             scores, duration = recognizer.keyword_scores(
                 waveform, keywords, rate, inside_words=inside_words, look_ahead=look_ahead
