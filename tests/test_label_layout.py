@@ -1,5 +1,7 @@
 """Which label file is of which recording: beside it, in a tree like its own, or in lists of a split each."""
 
+import json
+
 import numpy as np
 import pytest
 import soundfile
@@ -106,3 +108,60 @@ def test_stretches_without_a_label_are_counted(tmp_path):
     collection, found = segments_of(tmp_path)
     assert len(found["a.wav"]) == 2
     assert any("1 stretches without a label" in line for line in collection.understood)
+
+
+# --- several labels at once ---
+
+
+@pytest.mark.parametrize("as_lists", [False, True])
+def test_labels_parted_by_commas_are_several_and_none_is_one_of_them(works, run, here, as_lists):
+    draw, rows = np.random.default_rng(1), []
+    for i in range(32):
+        recording(here / "mine" / f"r{i}.wav", 0.5)
+        rows.append((f"r{i}.wav", [label for label in ("dog", "cat", "rain") if draw.random() < 0.4]))
+    if as_lists:
+        lines = [json.dumps({"audio_filepath": name, "labels": labels}) for name, labels in rows]
+        (here / "mine" / "meta.jsonl").write_text("\n".join(lines))
+    else:
+        lines = ["file,labels", *(f'{name},"{", ".join(labels)}"' for name, labels in rows)]
+        (here / "mine" / "meta.csv").write_text("\n".join(lines))
+    n_none = sum(not labels for _, labels in rows)
+    assert n_none
+    out = works("new", "tags", "--from", here / "mine")
+    assert f"classify, several labels: {sum(len(labels) > 1 for _, labels in rows)} recordings" in out
+    assert f"{n_none} none" in out
+    assert "several = true" in (here / "recipes/tags/recipe.toml").read_text()
+    out = works("prep", "recipes/tags", "--jobs", "1")
+    manifests = [(here / f"data/tags/{split}.jsonl").read_text() for split in ("train", "dev", "test")]
+    prepared = [json.loads(line) for manifest in manifests for line in manifest.splitlines()]
+    assert sorted(u["text"] for u in prepared) == sorted(", ".join(labels) for _, labels in rows)
+    quick = ["training.epochs=1", "training.threads=1", "model.n_units=8", "model.front_channels=4"]
+    code, _, err = run("train", "tags", "--device", "cpu", *(word for s in quick for word in ("--set", s)))
+    assert code == 0, err
+    assert set(json.loads(works("transcribe", here / "mine" / "r0.wav", "--format", "json"))["probabilities"]) == {
+        "dog",
+        "cat",
+        "rain",
+    }
+
+
+def test_commas_of_transcripts_are_no_labels(tmp_path):
+    texts = ["yes, please", "no, thank you", "well, go on", "stop"]
+    for i, _ in enumerate(texts):
+        recording(tmp_path / f"r{i}.wav")
+    (tmp_path / "meta.csv").write_text("file,text\n" + "".join(f'r{i}.wav,"{t}"\n' for i, t in enumerate(texts)))
+    collection = read_collection(tmp_path)
+    assert not collection.several
+    assert collection.task == "transcribe"
+
+
+def test_segments_that_overlap_are_several_labels(works, here):
+    for i in range(12):
+        recording(here / "mine" / f"r{i}.wav")
+        labelled(here / "mine" / f"r{i}.txt", (0.2, 1.0, "anna"), (0.8, 1.5, "bob"))
+    out = works("new", "talk", "--from", here / "mine", "--task", "label")
+    assert "labels overlap in 12 recordings" in out
+    toml = (here / "recipes/talk/recipe.toml").read_text()
+    assert "several = true" in toml
+    assert "balanced" not in toml
+    works("prep", "recipes/talk", "--jobs", "1")

@@ -45,6 +45,7 @@ class Collection:
         left_out: files and lines that are not used, and why.
         settings: arguments of `read_collection` that write the guesses down.
         embedded: the audio lies inside the source's own files, and its paths are where `written_out` would have it.
+        several: whether each recording has any number of labels, parted by commas, or none.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class Collection:
     left_out: tuple[tuple[str, str], ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     embedded: bool = False
+    several: bool = False
 
     @property
     def labels(self) -> Counter[str]:
@@ -152,8 +154,14 @@ def read_collection(
     folder = source if source.is_dir() else source.parent
     survey = Survey(folder, None if source.is_dir() else source)
     found, reading = read_layout(survey, layout, Choices(text, audio, speaker, encoding, skip_bad))
+    several = _are_several([entry.text for entry in reading.entries])
+    chosen = _task(reading.entries, reading, several) if task == "auto" else task
+    several = several and chosen == "classify"
+    if several:
+        reading.entries += reading.without_text
+    else:
+        reading.left_out += [(entry.where, "its text is empty") for entry in reading.without_text]
     entries = _without_repeats(reading)
-    chosen = _task(entries, reading) if task == "auto" else task
     labels = [entry.text for entry in entries] if chosen == "classify" else []
     keys = [survey.key(entry.audio) for entry in entries]
     speakers = find_speakers(keys, labels, [entry.speaker for entry in entries], speaker)
@@ -172,10 +180,13 @@ def read_collection(
         utterances=utterances,
         splits=splits,
         understood=tuple(filter(None, (*reading.understood, speakers.understood, *split_lines))),
-        guessed=tuple(filter(None, (*reading.guessed, _task_line(chosen, entries, reading, task), speakers.guessed))),
+        guessed=tuple(
+            filter(None, (*reading.guessed, _task_line(chosen, entries, reading, task, several), speakers.guessed))
+        ),
         left_out=tuple(reading.left_out),
         settings=settings,
         embedded=reading.embedded,
+        several=several,
     )
 
 
@@ -232,10 +243,22 @@ def _ids(entries: Sequence[Entry], keys: Sequence[str]) -> list[str]:
     return ids
 
 
-def _task(entries: Sequence[Entry], reading: Reading) -> str:
+def _are_several(texts: Sequence[str]) -> bool:
+    """Whether texts are labels parted by commas: most that hold a comma are made of parts that others have, too."""
+    distinct = set(texts)
+    parts = {text: [part.strip() for part in text.split(",") if part.strip()] for text in distinct}
+    counts = Counter(part for own in parts.values() for part in set(own))
+    joined = [own for own in parts.values() if len(own) > 1]
+    known = sum(all(counts[part] > 1 and len(part.split()) <= _MOST_LABEL_WORDS for part in own) for own in joined)
+    return 2 * known > len(joined)
+
+
+def _task(entries: Sequence[Entry], reading: Reading, several: bool) -> str:
     """Classify where the layout says so, or where each text is one of few short ones that repeat."""
     if reading.task:
         return reading.task
+    if several and "label_column" in reading.settings:
+        return "classify"
     counts = Counter(entry.text for entry in entries)
     n = len(entries)
     if "label_column" in reading.settings and len(counts) <= n / 2:
@@ -244,7 +267,13 @@ def _task(entries: Sequence[Entry], reading: Reading) -> str:
     return "classify" if is_short and (len(counts) <= n / 3 or len(counts) == 1) else "transcribe"
 
 
-def _task_line(task: str, entries: Sequence[Entry], reading: Reading, asked: str) -> str:
+def _task_line(task: str, entries: Sequence[Entry], reading: Reading, asked: str, several: bool) -> str:
+    if several:
+        n_joined, n_none = (sum(holds) for holds in zip(*(("," in e.text, not e.text) for e in entries), strict=True))
+        return (
+            f"classify, several labels: {n_joined:,} recordings have more than one, parted by commas, {n_none:,} none, "
+            "and each label is judged by itself; vocabulary.several = false takes each text for one label"
+        )
     if asked != "auto" or reading.task:
         return ""
     counts = Counter(entry.text for entry in entries)

@@ -24,6 +24,8 @@ __all__ = ["Setting", "feature_settings", "heard_seconds", "model_settings", "un
 _STEPS = 3000  # a training of this many steps is enough for most and over in minutes
 _FEW = 150  # utterances, below which CTC needs help to leave its blank plateau
 _SOME = 4000  # utterances, below which too much noise and too many masks leave CTC learning for long
+_SLIP = 0.05  # seconds by which labels that are one after the other may overlap
+_SLIPS = 0.01  # of the recordings, in which they overlap by more and should not
 _MARGIN = 1.25  # frames that CTC should have for each it needs: augmentation makes an utterance a tenth faster
 
 
@@ -55,13 +57,20 @@ def model_settings(
             Setting("model", "stride", 3, "an output every 30 ms: a third less to compute than every 20"),
             Setting("training", "label_smoothing", 0.1),
         ]
+        if collection.several:
+            settings.append(Setting("vocabulary", "several", True, "labels parted by commas: any number of them holds"))
         return settings + _classifier_training(n_train), guessed
     if collection.task == "label":
-        settings += [
-            Setting("model", "front", "conv", "an output every 20 ms"),
-            Setting("model", "stride", 2),
-            Setting("training", "balanced", True, "labels that are rare count as much as the others"),
-        ]
+        settings += [Setting("model", "front", "conv", "an output every 20 ms"), Setting("model", "stride", 2)]
+        n_overlapping = sum(_overlap(utterance) for utterance in collection.utterances)
+        if n_overlapping > _SLIPS * len(collection.utterances):
+            settings.append(Setting("vocabulary", "several", True, "labels overlap"))
+            guessed.append(
+                f"labels overlap in {n_overlapping:,} recordings, so that each is judged by itself; "
+                "vocabulary.several = false gives a frame one label, and prep names what overlaps"
+            )
+        else:
+            settings.append(Setting("training", "balanced", True, "labels that are rare count as much as the others"))
         return settings + _classifier_training(n_train), guessed
     texts = [u.text for u in collection.utterances]
     vocabulary, line = _vocabulary_settings(texts)
@@ -74,6 +83,16 @@ def model_settings(
             "some texts are too long for their audio to be learnt by CTC; prep names them, --skip-bad leaves them out"
         )
     return settings, guessed
+
+
+def _overlap(utterance: Utterance) -> bool:
+    """Whether two labels hold at once for longer than a slip of the hand."""
+    held: dict[str, float] = {}
+    for segment in sorted(utterance.segments):
+        if any(end - segment.start > _SLIP for label, end in held.items() if label != segment.label):
+            return True
+        held[segment.label] = max(segment.end, held.get(segment.label, 0.0))
+    return False
 
 
 def _sample_rate(headers: Sequence[AudioInfo]) -> tuple[int, list[str]]:

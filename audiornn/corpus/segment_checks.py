@@ -40,6 +40,7 @@ def segment_problem(segments: Sequence[Segment], duration: float, frame_seconds:
         if after.start < before.end - frame_seconds:
             return (
                 f"segments {before.label!r} {before.start:g}–{before.end:g} s and {after.label!r} {after.start:g}–"
-                f"{after.end:g} s overlap, and a frame has one label; cut one of them"
+                f"{after.end:g} s overlap, and a frame has one label; cut one of them, or let labels overlap: "
+                "vocabulary.several = true"
             )
     return ""

@@ -101,6 +101,7 @@ class Reading:
         understood: lines that say what was read.
         guessed: lines that say what was guessed, each with how to change it.
         left_out: files and stretches that are not used, and why.
+        without_text: recordings that a source names and gives no text; none of several labels may hold in them.
         settings: choices worth writing down, so that a guess does not change when recordings are added.
         embedded: the audio lies inside the source's own files and must be written out first.
     """
@@ -110,6 +111,7 @@ class Reading:
     understood: list[str] = field(default_factory=list)
     guessed: list[str] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
+    without_text: list[Entry] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
     embedded: bool = False
 

@@ -194,7 +194,9 @@ def _cell(value: Any) -> str:
         return value.strip()
     if isinstance(value, dict):
         return _cell(value.get("path"))
-    return "" if value is None or isinstance(value, list) else str(value)
+    if isinstance(value, list):  # several labels; anything else is no cell
+        return ", ".join(value) if all(isinstance(item, str) for item in value) else ""
+    return "" if value is None else str(value)
 
 
 def _plain(column: str) -> str:
@@ -306,14 +308,14 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     for path, (table, roles) in taken.items():
         _read_rows(table, roles, _split_of(path, survey), survey, choices, reading, missing)
     n_rows = sum(len(table.rows) for table, _ in taken.values())
-    covered = {survey.key(entry.audio) for entry in reading.entries}
+    covered = {survey.key(entry.audio) for entry in (*reading.entries, *reading.without_text)}
     if not forced and survey.only is None and 2 * len(covered) < len(survey.audio):
         return None
     if not reading.entries and not missing:
         raise CorpusError(f"{next(iter(taken))}: no line has both a recording and a text")
     missing_audio(missing, n_rows, choices, reading)
     reading.left_out += survey.unlabelled(
-        (e.audio for e in reading.entries), "no line of a table that is read names it"
+        (e.audio for e in (*reading.entries, *reading.without_text)), "no line of a table that is read names it"
     )
     return reading
 
@@ -407,16 +409,19 @@ def _read_rows(
     name = survey.key(table.path)
     for line, cells in table.rows:
         where = f"{name}, line {line}"
-        if not cells[roles.audio] or not cells[roles.text]:
-            reading.left_out.append((where, "names no recording" if cells[roles.text] else "its text is empty"))
+        if not cells[roles.audio]:
+            reading.left_out.append((where, "names no recording"))
             continue
         audio = survey.resolve(cells[roles.audio], table.path.parent)
+        if audio is None and not cells[roles.text]:
+            reading.left_out.append((where, "its text is empty"))
+            continue
         if audio is None:
             missing.append((where, cells[roles.audio]))
             continue
         start, duration = _times(cells, roles, timed, where)
         speaker = cells[roles.speaker] if roles.speaker is not None else ""
-        reading.entries.append(
+        (reading.entries if cells[roles.text] else reading.without_text).append(
             Entry(
                 audio=audio,
                 text=cells[roles.text],
