@@ -165,3 +165,19 @@ def test_segments_that_overlap_are_several_labels(works, here):
     assert "several = true" in toml
     assert "balanced" not in toml
     works("prep", "recipes/talk", "--jobs", "1")
+
+
+def test_a_manifest_of_segments_is_a_source(works, fails, here):
+    lines = []
+    for i in range(12):
+        recording(here / "mine" / f"r{i}.wav")
+        segments = [[0.2, 1.0, "bird"]] if i % 4 else []
+        lines.append(json.dumps({"audio_filepath": f"r{i}.wav", "segments": segments}))
+    manifest = here / "mine" / "all.jsonl"
+    manifest.write_text("\n".join(lines) + "\n")
+    out = works("new", "calls", "--from", manifest, "--task", "label")
+    assert "a manifest of segments: all.jsonl" in out
+    assert "9 segments of 1 labels: bird" in out
+    works("prep", "recipes/calls", "--jobs", "1")
+    manifest.write_text("\n".join(json.dumps({"audio_filepath": f"r{i}.wav", "text": "a"}) for i in range(12)))
+    fails("new", "texts", "--from", manifest, "--task", "label", said=["none of its lines has segments"])

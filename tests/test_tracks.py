@@ -1,14 +1,18 @@
 """Track files: tables and arrays, at the frames of a recording; and every way in which they can be wrong."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from audiornn.corpus.manifest import Utterance, read_manifest, write_manifest
+from audiornn.corpus.preparation import _tracks
 from audiornn.corpus.tracks import read_tracks, tracks_at_frames
 from audiornn.errors import CorpusError
 from audiornn.features import FeatureSettings
+from audiornn.recipe import Recipe
 
 SETTINGS = FeatureSettings()  # 10 ms
 N_FRAMES = 101
@@ -146,3 +150,17 @@ def test_the_manifest_carries_tracks(tmp_path):
 def test_a_list_of_labels_is_a_text(tmp_path):
     (tmp_path / "m.jsonl").write_text('{"audio_filepath": "a.wav", "text": ["dog", "rain"]}')
     assert read_manifest(tmp_path / "m.jsonl")[0].text == "dog, rain"
+
+
+def test_the_one_with_other_tracks_is_named_and_not_all_the_others(tmp_path):
+    files = [tmp_path / f"r{i}.csv" for i in range(4)]
+    for i, file in enumerate(files):
+        rows = "".join(f"{t / 100:.2f},1.0\n" for t in range(12))
+        file.write_text(f"time,{'wrong' if i == 0 else 'pitch'}\n{rows}")
+    utterances = [Utterance(file.stem, tmp_path / f"{file.stem}.wav", track=file) for file in files]
+    stored = {u.id: SimpleNamespace(problem="", n_frames=11) for u in utterances}
+    names, tracks, problems = _tracks(utterances, stored, Recipe("r", task="regress"))
+    assert names == ("pitch",)
+    assert list(tracks) == ["r1", "r2", "r3"]
+    assert list(problems) == ["r0"]
+    assert "its tracks are wrong, those of most others pitch" in problems["r0"]

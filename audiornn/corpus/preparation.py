@@ -324,19 +324,24 @@ def _tracks(
 ) -> tuple[tuple[str, ...], dict[str, NDArray[np.float32]], dict[str, str]]:
     """What a network is to regress: the tracks' names, their values at every feature frame, and faults, by id."""
     tracks: dict[str, NDArray[np.float32]] = {}
+    names: dict[str, tuple[str, ...]] = {}
     problems: dict[str, str] = {}
-    first: tuple[str, ...] = ()
+    of_track = {u.id: u.track for u in utterances}
     for utterance in utterances if recipe.task == "regress" else ():
         try:
             if not found[utterance.id].problem:
-                values, names = tracks_at_frames(utterance, found[utterance.id].n_frames, recipe.features)
-                first = first or names
-                if names != first:
-                    raise CorpusError(f"{utterance.track}: its tracks are {', '.join(names)}, not {', '.join(first)}")
-                tracks[utterance.id] = values
+                values, own = tracks_at_frames(utterance, found[utterance.id].n_frames, recipe.features)
+                tracks[utterance.id], names[utterance.id] = values, own
         except CorpusError as error:
             problems[utterance.id] = str(error)
-    return first, tracks, problems
+    common = Counter(names.values()).most_common(1)[0][0] if names else ()
+    for identifier, own in names.items():
+        if own != common:
+            problems[identifier] = (
+                f"{of_track[identifier]}: its tracks are {', '.join(own)}, those of most others {', '.join(common)}"
+            )
+            del tracks[identifier]
+    return common, tracks, problems
 
 
 def _write_array(path: Path, tracks: Sequence[NDArray[np.float32]], n_tracks: int) -> None:

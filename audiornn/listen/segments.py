@@ -79,8 +79,8 @@ class SegmentSettings:
     rules: Mapping[str, LabelRule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if isinstance(self.median, bool) or not isinstance(self.median, int | float) or not 0 <= self.median < math.inf:
-            raise SettingsError(f"median = {self.median!r} must be a number of seconds, at least 0")
+        if isinstance(self.median, bool) or not isinstance(self.median, int | float) or not 0 <= self.median <= 60:
+            raise SettingsError(f"median = {self.median!r} must be a number of seconds in 0…60")
 
     def to_json(self) -> dict[str, Any]:
         """What `ModelCard.segments` holds."""

@@ -1,4 +1,4 @@
-"""Recordings with label files: one beside each recording, or lists (RTTM, CTM, a table) that name many recordings."""
+"""Recordings with label files: one beside each recording, or lists (RTTM, CTM, a table, a manifest) that name many."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from audiornn.corpus.label_files import ENDINGS, LabelFile, read_label_file, recording_stem
 from audiornn.corpus.layouts.folders import level, split_folders
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, split_in_name
+from audiornn.corpus.manifest import read_manifest
 from audiornn.errors import CorpusError
 
 __all__ = ["read"]
@@ -31,6 +32,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     if not forced:
         return None
     reading = Reading(task="label")
+    _read_manifests(survey, reading)
     files = survey.lists(*ENDINGS)
     broken: dict[Path, CorpusError] = {}  # recordings whose own label files are none, unless a list names them
     used = _read_own(survey, choices, files, reading, broken)
@@ -50,6 +52,32 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     reading.understood.append(f"{sum(counts.values()):,} segments of {len(counts):,} labels: {labels_heard}")
     reading.left_out += survey.unlabelled((e.audio for e in reading.entries), "has no label file")
     return reading
+
+
+def _read_manifests(survey: Survey, reading: Reading) -> None:
+    """Manifests as `prep` writes them, whose lines have `segments`; a missing recording is named by `prep`."""
+    manifests = {}
+    for key, path in survey.lists(".jsonl").items():
+        try:
+            utterances = read_manifest(path)
+        except CorpusError:
+            if survey.only is not None:
+                raise
+            continue  # of something else
+        if any(utterance.segments for utterance in utterances):
+            manifests[key] = utterances
+        elif survey.only is not None:
+            raise CorpusError(f"{path}: none of its lines has segments, [[start, end, label], …] in seconds")
+    splits = {key: split_in_name(posixpath.basename(key)) for key in manifests}
+    has_splits = "train" in splits.values() and len(set(splits.values()) - {None}) > 1
+    for key, utterances in manifests.items():
+        reading.understood.append(f"a manifest of segments: {key}")
+        reading.entries += [
+            Entry(
+                u.audio, "", u.speaker, u.start, u.duration, splits[key] if has_splits else None, u.id, key, u.segments
+            )
+            for u in utterances
+        ]
 
 
 def _read_own(
