@@ -20,8 +20,8 @@ ALLOWED = {
     "ground": set(),
     "corpus": {"ground"},
     "listen": {"ground"},
-    "evaluate": {"ground", "listen", "corpus.manifest", "corpus.tracks"},
-    "train": {"ground", "corpus", "evaluate", "listen.decoding", "listen.results", "listen.words"},
+    "evaluate": {"ground", "listen", "corpus.manifest", "corpus.segment_checks", "corpus.tracks"},
+    "train": {"ground", "corpus", "evaluate", "listen.decoding", "listen.keywords", "listen.results", "listen.words"},
     "serve": {"ground", "listen"},
     "cli": {"ground", "corpus", "listen", "evaluate", "train", "serve"},
 }

@@ -153,10 +153,9 @@ def test_near_misses_are_no_homophones():
     assert "puter" in found
     assert not {"computer", "komputer", "computor"} & set(found)
     assert all(near_misses(word) for word in ("hey jarvis", "alexa", "hey", "yes"))
-    assert {"nappy", "hoppy"} < set(near_misses("happy"))  # its beginning, and the vowel that bears the stress
-    assert not {"hay", "hae"} & set(near_misses("hey"))
-    assert not {"zeero", "zerro"} & set(near_misses("zero"))
-    assert not [near for near in near_misses("computer") if near.startswith(("ca", "ce"))]  # "cemputer" is heard as it
+    assert {"nappy", "tappy"} < set(near_misses("happy"))
+    assert not {"heppy", "hoppy"} & set(near_misses("happy"))  # somebody's "happy"
+    assert len(set(phonemes(["computer", *near_misses("computer")]))) == 1 + len(near_misses("computer"))
     assert near_misses("") == []
 
 

@@ -17,7 +17,7 @@ from audiornn.corpus.manifest import Segment  # noqa: E402
 from audiornn.evaluate.spotting import evaluate_spotting, hear  # noqa: E402
 from audiornn.listen.keywords import settings_of  # noqa: E402
 from audiornn.listen.recognizer import load_model  # noqa: E402
-from audiornn.train import loop  # noqa: E402
+from audiornn.train import loop, mining  # noqa: E402
 from audiornn.train.checkpoint import load_checkpoint  # noqa: E402
 from audiornn.train.loop import Interrupted, train  # noqa: E402
 from audiornn.train.mining import Mined, mine  # noqa: E402
@@ -182,9 +182,9 @@ def test_several_places_of_a_recording_are_doubted_at_once_but_no_synthetic_voic
             posteriors[-8:, 1] = posteriors[0, 1]
             yield index, posteriors
 
-    monkeypatch.setattr("audiornn.train.mining.posteriors_of", answers)
-    monkeypatch.setattr("audiornn.train.mining._SECONDS", 1e6)
-    monkeypatch.setattr("audiornn.train.mining._QUIETER_WORDS", 1.0)
+    monkeypatch.setattr(mining, "posteriors_of", answers)
+    monkeypatch.setattr(mining, "_SECONDS", 1e6)
+    monkeypatch.setattr(mining, "_QUIETER_WORDS", 1.0)
     mined = Mined()
     for n_minings in range(1, 7):
         mined = mine(None, dataset, mined, np.random.default_rng(n_minings), None, torch.device("cpu"))

@@ -62,8 +62,6 @@ _VOWELS = "aeiouy"
 _CONSONANTS = "tbsmdkrlfnvgpzjc"
 _SOUNDS_LIKE = {"c": "cksz", "k": "kc", "s": "szc", "z": "zs", "g": "gj", "j": "jg", "f": "fv", "v": "vf"}
 _PAIRS = ("ch", "sh", "th", "ph", "wh", "gh", "ow", "aw", "ew")  # of which the second letter is no sound of its own
-_STRESSED_VOWELS = ("a", "e", "i", "o", "u", "ee", "oo", "ay", "ow")
-_IPA_VOWELS = "aɐɑɒæeəɚɛɜiɪᵻoɔuʊʌʉɘɵøy"
 _MERGED = str.maketrans("ɪᵻʊɒɔɐʌɜɚ", "iiuɑɑaaee")
 _SPLIT_SHARES = {"train": 0.7, "dev": 0.15, "test": 0.15}  # of the voices
 _ACCENTS = ("en-us", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc", "en-029")
@@ -145,31 +143,16 @@ def near_misses(spelling: str) -> list[str]:
     found = [letters[:n].strip() for n in range(max(3, len(letters) // 2), len(letters) - 1)]
     found += [letters[n:].strip() for n in range(2, max(2, len(letters) // 2))]
     found += letters.split() if " " in letters else []
-    for i, letter in enumerate(letters):
+    for i, letter in enumerate(letters):  # consonants only: what one accent's vowel is, is another's for another word
         others = [other for other in _CONSONANTS if not _SOUNDS_LIKE.get(letter, letter).count(other)]
         is_consonant = letter in _CONSONANTS + "hw" or (letter == "y" and i == 0)
         if is_consonant and letters[i - 1 : i] != letter and letters[i - 1 : i + 1] not in _PAIRS:
             n = 6 if i == 0 else 1
             found += [letters[:i] + others[(i * 5 + k * 3) % len(others)] + letters[i + 1 :] for k in range(n)]
-    first, stressed = _first_vowels(letters)
-    if stressed:  # one that is not sounds like any other
-        found += [letters[: first.start] + vowels + letters[first.stop :] for vowels in _STRESSED_VOWELS]
     kept = [one for one in dict.fromkeys(found) if len(one) >= 2 and one not in (letters, joined)]
     kept = [one for one in kept if any(c in _VOWELS for c in one)]
     as_said = [_broadly(said) for said in phonemes([letters, *kept])]
     return [one for one, said in zip(kept, as_said[1:], strict=True) if said != as_said[0]]
-
-
-def _first_vowels(letters: str) -> tuple[slice, bool]:
-    """Where a text's first vowels stand, and whether they bear the stress of its first word."""
-    found = re.search(rf"[{_VOWELS}]+", letters[1:]) if letters[0] == "y" else re.search(rf"[{_VOWELS}]+", letters)
-    if found is None:
-        return slice(0, 0), False
-    begin = int(letters[0] == "y")
-    said = phonemes([letters.split()[0]])[0]
-    vowel = re.search(f"[{_IPA_VOWELS}]", said)
-    stress = said.find("ˈ")
-    return slice(begin + found.start(), begin + found.end()), vowel is not None and 0 <= stress < vowel.start()
 
 
 def _broadly(said: str) -> str:
