@@ -110,3 +110,10 @@ def test_peaks_keep_apart():
     values[[10, 12, 30]] = 0.9, 0.8, 0.5
     assert loudest_peaks(values, 5) == [(10, 0.9), (30, 0.5)]
     assert loudest_peaks(np.empty(0), 5) == []
+
+
+def test_how_little_a_few_words_show_is_said():
+    _, _, lines = spotting_of(answers([0.9] * 7, [0.1], 0.1), 0.5)
+    assert any("0 of 7 missed (95 %: 0–35 %)" in line for line in lines)
+    _, _, lines = spotting_of(answers([], [0.1], 0.1), 0.5)
+    assert any("dev never says it" in line for line in lines)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from audiornn.evaluate.error_rates import wilson_interval
 from audiornn.evaluate.onsets import APART, FEW, choose_onset, loudest_peaks
 from audiornn.listen.keywords import moving_mean
 from audiornn.train.dataset import Dataset
@@ -135,10 +136,15 @@ def spotting_of(answers: SpotAnswers, false_alarms_per_hour: float) -> tuple[dic
         onset = chosen.threshold
         thresholds[label] = [onset, round(OFFSET * onset, 6)]
         own_missed, own_alarms = int((found < onset).sum()), int((answers.alarms[label] >= onset).sum())
+        low, high = (100 * bound for bound in wilson_interval(own_missed, len(found)))
         lines.append(
-            f"{label}: threshold {onset:g}; on dev {own_missed} of {len(found)} missed, {own_alarms} false alarms in "
-            f"{answers.hours:.3g} h"
+            f"{label}: threshold {onset:g}; on dev {own_missed} of {len(found)} missed (95 %: {low:.0f}–{high:.0f} %), "
+            f"{own_alarms} false alarms in {answers.hours:.3g} h"
         )
+        if not len(found):
+            lines.append(
+                f"{label}: dev never says it, so that its threshold is a guess; record more, or set corpus.dev"
+            )
         if warning := chosen.warning(label, false_alarms_per_hour):
             lines.append(warning)
         missed, said, n_alarms = missed + own_missed, said + len(found), n_alarms + own_alarms
