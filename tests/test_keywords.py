@@ -432,3 +432,10 @@ def test_words_are_spotted(recognizer):
     assert [spot.keyword for spot in of_labels.spot(samples, None, RATE)].count("mi") == 1  # the refractory time
     spots = of_labels.spot(samples, None, RATE, settings=SpotSettings(smoothing=0.02))
     assert [spot.keyword for spot in spots] == ["sol", "do", "mi", "mi"]
+
+
+def test_a_threshold_of_no_label_is_an_error(recognizer):
+    model = recognizer("label")
+    settings = SpotSettings(thresholds={"doo": (0.9, 0.5)})
+    with pytest.raises(SettingsError, match="no label 'doo'; did you mean 'do'"):
+        model.spot(spoken(["do"]), ["do"], RATE, settings=settings)

@@ -269,6 +269,12 @@ def test_a_look_ahead_that_is_none(recognizer, look_ahead):
         recognizer("transcribe").stream(look_ahead=look_ahead)
 
 
+@pytest.mark.parametrize("step", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_step_that_is_none(recognizer, step):
+    with pytest.raises(SettingsError, match="step"):
+        recognizer("transcribe").stream(step=step)
+
+
 def test_a_stream_that_is_too_short_or_no_sound(recognizer):
     model = recognizer("transcribe")
     with pytest.raises(AudioError, match="too short"):

@@ -521,6 +521,13 @@ class Spotter:
     """Log-probabilities in, hits in seconds out, each as soon as it is decided."""
 
     def __init__(self, card: ModelCard, scorer: KeywordScorer, settings: SpotSettings) -> None:
+        for keyword in settings.thresholds if card.task in _LABELLING else ():
+            if keyword not in card.vocabulary.symbols:
+                known = [label for label in card.vocabulary.symbols if label != NO_LABEL]
+                raise SettingsError(
+                    f"spotting.thresholds: the model has no label {keyword!r}{nearest(keyword, known)}; "
+                    f"it spots {_listed(known)}"
+                )
         self._card, self._scorer = card, scorer
         self._decider = SpotDecider(settings, scorer.keywords, card.output_seconds)
 

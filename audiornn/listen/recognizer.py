@@ -498,6 +498,8 @@ class Recognizer:
         check_streams(self.card)
         if look_ahead is not None and not 0 <= look_ahead < float("inf"):
             raise SettingsError(f"a look-ahead of {look_ahead} s is none; it is a number of seconds, at least 0")
+        if step is not None and not 0 < step < float("inf"):
+            raise SettingsError(f"a step of {step} s is none; it is a number of seconds above 0")
         if self._network.n_directions == 1:
             return CarriedStream(self._network)
         look_ahead = LOOK_AHEAD if look_ahead is None else look_ahead
