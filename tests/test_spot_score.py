@@ -117,3 +117,15 @@ def test_how_little_a_few_words_show_is_said():
     assert any("0 of 7 missed (95 %: 0–35 %)" in line for line in lines)
     _, _, lines = spotting_of(answers([], [0.1], 0.1), 0.5)
     assert any("dev never says it" in line for line in lines)
+
+
+def test_dev_background_that_may_hold_the_word_is_named():
+    told = SpotAnswers(
+        {"hey": np.full(20, 0.9)},
+        {"hey": np.array([0.95, 0.3])},
+        0.1,
+        {"hey": [(0.95, "a.wav", 3.2), (0.3, "b.wav", 1.0)]},
+    )
+    lines = [line for line in spotting_of(told, 0.5)[2] if "dev's background" in line]
+    assert len(lines) == 1
+    assert "a.wav at 3.20 s" in lines[0]

@@ -19,10 +19,12 @@ from audiornn.listen.keywords import settings_of  # noqa: E402
 from audiornn.listen.recognizer import load_model  # noqa: E402
 from audiornn.train import loop, mining  # noqa: E402
 from audiornn.train.checkpoint import load_checkpoint  # noqa: E402
+from audiornn.train.dataset import Dataset  # noqa: E402
 from audiornn.train.loop import Interrupted, train  # noqa: E402
 from audiornn.train.mining import Mined, mine  # noqa: E402
 from audiornn.train.parallel import Workers  # noqa: E402
 from audiornn.train.placing import PlacedWords  # noqa: E402
+from audiornn.train.spot_score import answers_of  # noqa: E402
 from tests.conftest import RATE, spoken  # noqa: E402
 
 
@@ -53,12 +55,14 @@ def test_it_spots_on_test_what_it_never_heard(spotter_world):
 
 
 def test_the_card_is_used_without_naming_the_word(works, here, spotter_world):
-    waveform = np.concatenate([spoken(["do", "sol", "mi", "do"], speaker="fay"), np.zeros(RATE, np.float32)])
+    pause = np.zeros(RATE // 2, np.float32)
+    words = (spoken(said, speaker="fay") for said in (["do", "sol"], ["mi"], ["do"]))
+    waveform = np.concatenate([part for word in words for part in (word, pause)])
     soundfile.write("said.wav", waveform, RATE)
     (line,) = works("spot", "said.wav", "--model", spotter_world.model).splitlines()
     start, end, word, _ = line.split("\t")
     assert word == "mi"
-    assert 0.4 < float(start) <= float(end) < 1.0
+    assert 1.0 < float(start) <= float(end) < 1.4
     places = ["--data", spotter_world.root / "data"]
     out = json.loads(works("evaluate", spotter_world.model, *places, "--format", "json"))
     assert out["keywords"][0]["keyword"] == "mi"
@@ -150,6 +154,22 @@ def test_background_that_holds_the_word_is_found_and_listed(spotter_world, tmp_p
     segment = next(u.segments[0] for u in spotter_world.prepared.utterances("train") if str(u.audio) == audio)
     assert segment.start - 0.1 < float(seconds) < segment.end + 0.5
     assert all(isinstance(u.segments, tuple) and all(isinstance(s, Segment) for s in u.segments) for u in corpus._train)
+
+
+def test_the_loudest_of_dev_is_placed(spotter_world):
+    corpus, recipe = spotter_world.prepared, spotter_world.recipe
+    dataset = Dataset(corpus, "dev", recipe, corpus.vocabulary)
+    words = [i for i, u in enumerate(dataset.utterances) if u.segments]
+    hidden = dataset.utterances[words[0]]
+    dataset.utterances = [replace(u, segments=()) if i == words[0] else u for i, u in enumerate(dataset.utterances)]
+    network = loop.Network(recipe.model, n_features=recipe.features.n_features, n_outputs=2, task="spot")
+    network.load_state_dict(load_checkpoint(spotter_world.model.parent / "best.safetensors")[0])
+    with Workers(1) as workers:
+        found = answers_of(network, dataset, workers, torch.device("cpu"))
+    score, audio, seconds = found.loudest["mi"][0]
+    assert score > 0.5
+    assert audio == str(hidden.audio)
+    assert hidden.segments[0].start < seconds < hidden.segments[0].end + 0.5
 
 
 def test_mining_finds_what_is_loudest(spotter_world):

@@ -68,8 +68,9 @@ def choose_onset(
         n = int(n_allowed)
         return Onset(_rounded_up((alarms[n - 1] + alarms[n]) / 2), n / hours, True)
     loudest = _log_odds(float(alarms[0]) + _SURE if len(alarms) else 0.5)
-    heard = answers[_log_odds(answers) > loudest]  # the others are lost in any case
-    affordable = _log_odds(float(np.quantile(heard, _GIVEN_UP, method="lower"))) if len(heard) else loudest
+    heard = _log_odds(answers)
+    heard = heard[heard > loudest]  # the others are lost in any case
+    affordable = max(loudest, _low_quantile(heard)) if len(heard) else loudest
     tail = _Tail(_log_odds(alarms[: _TAIL + 1])) if len(alarms) > _TAIL else None
     place = max(0.0, loudest) if tail is None else tail.place(n_allowed)
     place = min(max(place, loudest), (loudest + affordable) / 2)
@@ -78,6 +79,16 @@ def choose_onset(
     if tail is not None:
         expected = max(expected, tail.number_beyond(_log_odds(threshold)))
     return Onset(threshold, expected / hours, False)
+
+
+def _low_quantile(odds: NDArray[np.float64]) -> float:
+    """What all but one in twenty reach; of fewer than twenty the tail is carried on below the median, exponentially."""
+    if _GIVEN_UP * len(odds) >= 1:
+        return float(np.quantile(odds, _GIVEN_UP, method="lower"))
+    middle = float(np.median(odds))
+    below = odds[odds < middle]
+    excess = float((middle - below).mean()) if len(below) else 0.0
+    return min(float(odds.min()), middle - excess * math.log(0.5 / _GIVEN_UP))
 
 
 class _Tail:

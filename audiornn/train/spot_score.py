@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from audiornn.corpus.synthetic_speech import is_synthetic
 from audiornn.evaluate.error_rates import wilson_interval
 from audiornn.evaluate.onsets import APART, FEW, choose_onset, loudest_peaks
 from audiornn.listen.keywords import moving_mean
@@ -30,6 +31,8 @@ OFFSET = 0.5  # of the onset
 
 _AFTER = 0.4  # seconds after a keyword's end in which its answer may still come
 _ALLOWED = (0, 1, 2, 4, 8)  # false alarms at which misses are counted
+_LOUD, _QUIETER_WORDS = 0.5, 0.2  # as loud as the word: as four in five of its recordings are, and never less
+_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,13 @@ class SpotAnswers:
         keywords: their answers, by label: one for each time that it was said.
         alarms: peaks of all else, by label, the loudest first.
         hours: of the split.
+        loudest: of people's background, by label, the loudest places: score, recording, seconds.
     """
 
     keywords: Mapping[str, NDArray[np.float64]]
     alarms: Mapping[str, NDArray[np.float64]]
     hours: float
+    loudest: Mapping[str, Sequence[tuple[float, str, float]]] = field(default_factory=dict)
 
     @property
     def misses(self) -> int:
@@ -79,22 +84,30 @@ def answers_of(network: Network, dataset: Dataset, workers: Workers, device: tor
     output_seconds = recipe.features.frame_seconds * recipe.model.stride
     keywords: dict[str, list[float]] = {label: [] for _, label in labels}
     alarms: dict[str, list[float]] = {label: [] for _, label in labels}
+    loudest: dict[str, list[tuple[float, str, float]]] = {label: [] for _, label in labels}
     for index, posteriors in posteriors_of(network, dataset, np.arange(len(dataset)), workers, device):
-        values = smoothed(posteriors, output_seconds)
+        values, utterance = smoothed(posteriors, output_seconds), dataset.utterances[index]
         for column, label in labels:
             rest = values[:, column].copy()
-            for segment in dataset.utterances[index].segments:
+            for segment in utterance.segments:
                 if segment.label == label:
                     first = math.floor(segment.start / output_seconds)
                     last = math.ceil((segment.end + _AFTER) / output_seconds) + 1
                     keywords[label].append(float(values[first:last, column].max(initial=0.0)))
                     rest[first : last + round(APART / output_seconds)] = 0.0
-            alarms[label] += [score for _, score in loudest_peaks(rest, round(APART / output_seconds))]
+            peaks = loudest_peaks(rest, round(APART / output_seconds))
+            alarms[label] += [score for _, score in peaks]
+            if not utterance.segments and not is_synthetic(utterance):
+                loudest[label] += [
+                    (score, str(utterance.audio), utterance.start + place * output_seconds)
+                    for place, score in peaks[:_LISTED]
+                ]
     seconds = float(dataset.lengths.sum()) * recipe.features.frame_seconds
     return SpotAnswers(
         {label: np.array(found) for label, found in keywords.items()},
         {label: np.sort(np.array(found))[::-1] for label, found in alarms.items()},
         seconds / 3600,
+        {label: sorted(found, reverse=True)[:_LISTED] for label, found in loudest.items()},
     )
 
 
@@ -145,6 +158,13 @@ def spotting_of(answers: SpotAnswers, false_alarms_per_hour: float) -> tuple[dic
             lines.append(
                 f"{label}: dev never says it, so that its threshold is a guess; record more, or set corpus.dev"
             )
+        as_loud = max(_LOUD, float(np.quantile(found, _QUIETER_WORDS))) if len(found) else 1.0
+        lines += [
+            f"{label}: may be said in dev's background, which would push its threshold up: {audio} at {seconds:.2f} s; "
+            "listen to it"
+            for score, audio, seconds in answers.loudest.get(label, ())
+            if score >= as_loud
+        ]
         if warning := chosen.warning(label, false_alarms_per_hour):
             lines.append(warning)
         missed, said, n_alarms = missed + own_missed, said + len(found), n_alarms + own_alarms
