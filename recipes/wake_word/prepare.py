@@ -31,7 +31,7 @@ def prepare(
     speech_commands: str = "",
     an4: str = "",
     synthetic_words: int = 100,
-    talk_minutes: float = 30.0,
+    talk_minutes: float = 120.0,
     seed: int = 1,
     made_dir: Path | None = None,
     jobs: int = 1,
