@@ -2,7 +2,8 @@
 
 After each epoch it listens to some of the background, and the next epoch's examples show it what it took for the word.
 What goes on being as loud as the word itself, though it was served as background epoch after epoch, may well be the
-word: such places are listed and no longer trained as background. What synthetic voices say is known, and never doubted.
+word: such places are listed and no longer trained as background. Of what synthetic voices say, which is known, they are
+what a network cannot tell from the word: not listed, and not trained either, or it would learn to miss the word.
 """
 
 from __future__ import annotations
@@ -86,13 +87,12 @@ def mine(
     doubtful = list(before.doubtful)
     for index, posteriors in posteriors_of(network, dataset, indices, workers, device):
         values = smoothed(posteriors, output_seconds)[:, 1:].max(axis=1)
-        is_known = is_synthetic(dataset.utterances[index])  # what a voice was made to say holds the word or does not
         for place, score in loudest_peaks(values, n_apart, _LEAST)[:_AN_UTTERANCE]:
             frame = place * recipe.model.stride
             if _near(doubtful, index, frame, reach):
                 continue
             times = 0
-            if score >= as_loud and not is_known:
+            if score >= as_loud:
                 times = 1 + max((peak.times for peak in _near(before.peaks, index, frame, reach)), default=0)
             peak = MinedPeak(index, frame, round(score, 4), times)
             (doubtful if times >= _TIMES else found).append(peak)
@@ -102,13 +102,14 @@ def mine(
 
 def list_doubtful(dataset: PlacedWords, mined: Mined, run_dir: Path, report: Callable[[str], None]) -> None:
     """Say which background may hold the word, and list all in `may_hold_the_word.tsv`: recording, seconds, score."""
-    if not mined.doubtful:
-        return
     rows = [
         (str(utterance.audio), utterance.start + dataset.recipe.features.frames_to_seconds(peak.frame), peak.score)
         for peak in mined.doubtful
         for utterance in [dataset.utterances[peak.index]]
+        if not is_synthetic(utterance)  # what a voice was made to say is known
     ]
+    if not rows:
+        return
     table = run_dir / "may_hold_the_word.tsv"
     with write_atomically(table) as out:
         out.write("".join(f"{audio}\t{seconds:.2f}\t{score:.4f}\n" for audio, seconds, score in rows).encode())
