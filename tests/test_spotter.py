@@ -207,6 +207,7 @@ def test_the_word_is_the_one_that_was_meant(tmp_path, name, folders, keywords, s
 def test_folders_of_splits_and_of_speakers(tmp_path):
     with pytest.raises(CorpusError, match="look like splits"):
         read_folder(folder_with(tmp_path / "splits", train=5, test=5))
+    assert read_folder(tmp_path / "splits", word="test").labels == {"test": 5}
     people = folder_with(tmp_path / "people", anna=5, bob=5)
     with pytest.raises(CorpusError, match="add --speaker folder:1"):
         read_folder(people, word="computer")

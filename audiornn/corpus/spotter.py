@@ -153,7 +153,7 @@ def _labels(names: set[str], folder: Path, word: str, speaker: str) -> dict[str,
     candidates = keyword_folders(names)
     unnamed = [name for name in candidates if _UNNAMED.fullmatch(name) and plainly(name) != wanted]
     label = word or re.sub(r"[\W_]+", "_", folder.resolve().name).strip("_") or "keyword"
-    if candidates and all(map(_SPLIT_NAMES.fullmatch, candidates)):
+    if candidates and all(map(_SPLIT_NAMES.fullmatch, candidates)) and wanted not in map(plainly, candidates):
         raise CorpusError(
             f"{folder}: {', '.join(candidates)} look like splits, not like words: put all recordings of the word into "
             "one folder named after it; the splits are drawn from there"
