@@ -239,3 +239,10 @@ def test_what_is_silent_or_broken_takes_no_place_in_dev_and_test(tmp_path):
         assert words
         assert not any(u.audio.name.startswith(("silent", "broken")) for u in words)
     assert sum("broken" in u.audio.name for u in found["train"]) == 6  # prep names them there
+
+
+def test_a_lower_rate_for_all_is_said(tmp_path):
+    folder = folder_with(tmp_path / "all", computer=12)
+    assert not any("Hz" in line for line in read_spotter(folder, name="computer").guessed)
+    write(folder / "computer" / "slow.wav", seconds=0.5, rate=8000)
+    assert any("heard at 8,000 Hz" in line for line in read_spotter(folder, name="computer").guessed)

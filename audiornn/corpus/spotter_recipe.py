@@ -17,6 +17,7 @@ from audiornn.corpus.manifest import SPLITS
 from audiornn.corpus.recipe_settings import Setting, feature_settings
 from audiornn.corpus.spotter import FEWEST, Splits, SpotterFolder, named_after, read_folder, split_folder
 from audiornn.errors import AudioError, CorpusError
+from audiornn.features import FeatureSettings
 
 __all__ = ["NewSpotter", "read_spotter", "spotter_prepare", "spotter_readme"]
 
@@ -155,6 +156,12 @@ def read_spotter(
             "spotter fires at real speech, the numbers of `evaluate` do not say. Better are hours of speech and noise "
             "as they will be heard: a folder `background` beside the word's, or --other DIR"
         )
+    rate = _lowest_rate(found)
+    if rate < FeatureSettings().sample_rate:
+        guessed.append(
+            f"all is heard at {rate:,} Hz, the lowest rate of recordings looked at, so that bandwidth does not tell "
+            "the word; features.sample_rate changes it"
+        )
     corpus: list[tuple[str, Any, str]] = [("word", word, why), ("speaker", speaker, "as asked for")]
     if not is_spelled:
         corpus.append(("synthetic_words", 0, "who knows how it is said"))
@@ -165,7 +172,7 @@ def read_spotter(
         Setting("", "licence", "", "of the recordings; the model file carries it"),
         Setting("", "corpus_dir", str(source.resolve())),
         *(Setting("corpus", key, value, why) for key, value, why in corpus if value not in ("", "auto")),
-        *spotter_settings(_lowest_rate(found)),
+        *spotter_settings(rate),
     )
     return NewSpotter(found, splits, settings, tuple(understood), tuple(guessed), tuple(warnings))
 
