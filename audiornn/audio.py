@@ -215,7 +215,7 @@ def to_mono(samples: NDArray[Any], *, channel: int | None = None, name: str = "t
         waveform = waveform.mean(axis=1) if channel is None else waveform[:, channel - 1]
     if not np.isfinite(waveform).all():
         raise AudioError(f"{name}: holds samples that are not finite (NaN or infinity)")
-    if (peak := float(np.abs(waveform).max())) > _LOUDEST:
+    if (peak := max(float(waveform.max()), -float(waveform.min()))) > _LOUDEST:
         raise AudioError(
             f"{name}: its samples reach {peak:,.0f}, and floats are in −1…1: are they integers made floats? "
             "divide by 32768, or give them as integers"

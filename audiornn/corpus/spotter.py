@@ -36,7 +36,6 @@ __all__ = [
     "Splits",
     "SpotterFolder",
     "as_background",
-    "named_after",
     "prepare_spotter",
     "read_folder",
     "split_folder",
@@ -69,12 +68,14 @@ class SpotterFolder:
         keywords: recordings of the words; each one's text is its label.
         background: recordings of all else; their text is empty.
         spellings: of the labels, as far as they can be told.
+        word: the keyword's spelling, as it was asked for or as the recipe is called; empty takes the folders' names.
     """
 
     folder: Path
     keywords: tuple[Utterance, ...]
     background: tuple[Utterance, ...]
     spellings: Mapping[str, str]
+    word: str = ""
 
     @property
     def labels(self) -> Counter[str]:
@@ -82,13 +83,14 @@ class SpotterFolder:
         return Counter(utterance.text for utterance in self.keywords)
 
 
-def read_folder(folder: Path, *, word: str = "", speaker: str = "auto") -> SpotterFolder:
+def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: str = "") -> SpotterFolder:
     """Understand a folder: nothing is decoded.
 
     Args:
         folder: as above.
         word: the keyword's spelling, which is its label, too; empty takes the folders' names.
         speaker: auto, none, folder:N or a regular expression with a group `speaker`.
+        recipe: the name of a new recipe, after which the word is called where no folder says it.
 
     Raises:
         CorpusError: there is no recording of the word.
@@ -99,7 +101,9 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto") -> Spott
     keys = list(survey.audio)
     if not keys:
         raise CorpusError(f"{folder}: holds no recordings")
-    labels = _labels({level(key, 1) for key in keys}, folder, word, speaker)
+    top = {level(key, 1) for key in keys}
+    word = word or (_named_after(top, recipe) if recipe else "")
+    labels = _labels(top, folder, word, speaker)
     texts = [labels[level(key, 1)] for key in keys]
     names: dict[str, str | None] = {}
     for is_word in (True, False):  # each in its own way, as they were recorded
@@ -119,46 +123,47 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto") -> Spott
         tuple(u for u in everything if u.text),
         tuple(u for u in everything if not u.text),
         {label: spelling for label, spelling in spellings.items() if re.search(r"[^\W\d_]{2}", spelling)},
+        word,
     )
 
 
-def keyword_folders(names: Collection[str]) -> list[str]:
+def _keyword_folders(names: Collection[str]) -> list[str]:
     """Those of some folders that may hold a keyword: none that is named like all else."""
     words = [name for name in sorted(names) if name and not is_background(name)]
     return [name for name in words if not _NOT_IT.fullmatch(name)] or words
 
 
-def plainly(name: str) -> str:
+def _plainly(name: str) -> str:
     """A name as it is compared: lower case, words parted by spaces."""
     return re.sub(r"[\W_]+", " ", name.lower()).strip()
 
 
-def named_after(names: Collection[str], recipe: str) -> str:
+def _named_after(names: Collection[str], recipe: str) -> str:
     """The word that a folder's own folders do not say, or not which of them: of the recipe's name; else empty.
 
     Args:
         names: of the folders at the top; "" is the top itself.
         recipe: the new recipe's name.
     """
-    candidates = keyword_folders(names)
-    same = [name for name in candidates if plainly(name) == plainly(recipe)]
+    candidates = _keyword_folders(names)
+    same = [name for name in candidates if _plainly(name) == _plainly(recipe)]
     if same:
-        return plainly(recipe) if len(candidates) > 1 else ""
-    return plainly(recipe) if "" in names or any(map(_UNNAMED.fullmatch, candidates)) else ""
+        return _plainly(recipe) if len(candidates) > 1 else ""
+    return _plainly(recipe) if "" in names or any(map(_UNNAMED.fullmatch, candidates)) else ""
 
 
 def _labels(names: set[str], folder: Path, word: str, speaker: str) -> dict[str, str]:
     """The label of each folder at the top; empty for what is not meant. The name "" is the top itself."""
-    wanted = plainly(word)
-    candidates = keyword_folders(names)
-    unnamed = [name for name in candidates if _UNNAMED.fullmatch(name) and plainly(name) != wanted]
+    wanted = _plainly(word)
+    candidates = _keyword_folders(names)
+    unnamed = [name for name in candidates if _UNNAMED.fullmatch(name) and _plainly(name) != wanted]
     label = word or re.sub(r"[\W_]+", "_", folder.resolve().name).strip("_") or "keyword"
-    if candidates and all(map(_SPLIT_NAMES.fullmatch, candidates)) and wanted not in map(plainly, candidates):
+    if candidates and all(map(_SPLIT_NAMES.fullmatch, candidates)) and wanted not in map(_plainly, candidates):
         raise CorpusError(
             f"{folder}: {', '.join(candidates)} look like splits, not like words: put all recordings of the word into "
             "one folder named after it; the splits are drawn from there"
         )
-    if word and (same := [name for name in candidates if plainly(name) == wanted]):
+    if word and (same := [name for name in candidates if _plainly(name) == wanted]):
         chosen = dict.fromkeys(same, word)
     elif unnamed:
         chosen = dict.fromkeys(unnamed, label)

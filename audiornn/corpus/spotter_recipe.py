@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from audiornn.audio import audio_info
-from audiornn.corpus.layouts.folders import level
 from audiornn.corpus.layouts.survey import Survey, named
 from audiornn.corpus.manifest import SPLITS
 from audiornn.corpus.recipe_settings import Setting, feature_settings
-from audiornn.corpus.spotter import FEWEST, Splits, SpotterFolder, named_after, read_folder, split_folder
+from audiornn.corpus.spotter import FEWEST, Splits, SpotterFolder, read_folder, split_folder
 from audiornn.errors import AudioError, CorpusError
 from audiornn.features import FeatureSettings
 
@@ -121,10 +120,9 @@ def read_spotter(
     """
     if background is not None and not (background.is_dir() and Survey(background).audio):
         raise CorpusError(f"{background}: holds no recordings; --other names a folder of background")
-    why = "as asked for"
-    if not word and (word := named_after(_top_folders(source), name)):
-        why = "after the recipe's name"
-    found = read_folder(source, word=word, speaker=speaker)
+    found = read_folder(source, word=word, speaker=speaker, recipe=name)
+    why = "as asked for" if word else "after the recipe's name"
+    word = found.word
     splits = split_folder(found, copies={})
     is_spelled = why == "as asked for" or not re.search(r"\d", word)
     labels = named(f"{label} ({n:,})" for label, n in found.labels.most_common())
@@ -175,11 +173,6 @@ def read_spotter(
         *spotter_settings(rate),
     )
     return NewSpotter(found, splits, settings, tuple(understood), tuple(guessed), tuple(warnings))
-
-
-def _top_folders(source: Path) -> set[str]:
-    """The folders at the top that hold recordings; "" where some lie at the top itself."""
-    return {level(key, 1) for key in Survey(source).audio} if source.is_dir() else set()
 
 
 def _lowest_rate(found: SpotterFolder) -> int:

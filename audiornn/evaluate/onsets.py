@@ -22,8 +22,8 @@ _TAIL = 12  # of the loudest peaks, that say how the tail goes on
 _LEAST_EXCESS = 1e-3
 _GIVEN_UP = 0.05  # of a keyword's answers
 #: Of the way from dev's tail to the words. Of four wake words' models, with seven words in dev and half an hour of real
-#: speech, those at 0.6 to 0.9 of it fired 0.5 times an hour in three hours of other speech; nearer to the words none
-#: fires more often than it was asked to (docs/spotting.md).
+#: speech, those at 0.6 to 0.9 of it fired 0.5 times an hour in three hours of other speech. Others fire more often at
+#: it (docs/spotting.md).
 _ON_TO_THE_WORDS = 0.9
 _SURE = 1e-6  # log-odds end here: float32 posteriors say no more
 

@@ -68,16 +68,20 @@ def _read_manifests(survey: Survey, reading: Reading) -> None:
             manifests[key] = utterances
         elif survey.only is not None:
             raise CorpusError(f"{path}: none of its lines has segments, [[start, end, label], …] in seconds")
-    splits = {key: split_in_name(posixpath.basename(key)) for key in manifests}
-    has_splits = "train" in splits.values() and len(set(splits.values()) - {None}) > 1
+    splits = _splits_of(manifests)
     for key, utterances in manifests.items():
         reading.understood.append(f"a manifest of segments: {key}")
         reading.entries += [
-            Entry(
-                u.audio, "", u.speaker, u.start, u.duration, splits[key] if has_splits else None, u.id, key, u.segments
-            )
+            Entry(u.audio, "", u.speaker, u.start, u.duration, splits.get(key), u.id, key, u.segments)
             for u in utterances
         ]
+
+
+def _splits_of(lists: Iterable[str]) -> dict[str, str]:
+    """The splits that lists are named after, if all are after one, train among them."""
+    named_after = {key: split_in_name(posixpath.basename(key)) for key in lists}
+    splits = {key: split for key, split in named_after.items() if split}
+    return splits if len(splits) == len(named_after) and {"train"} < set(splits.values()) else {}
 
 
 def _read_own(
@@ -177,8 +181,7 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
     known = {entry.audio for entry in reading.entries}
     missing: list[tuple[str, str]] = []
     not_lists: list[tuple[str, CorpusError]] = []
-    splits = {key: split_in_name(posixpath.basename(key)) for key in lists}
-    has_splits = len(set(splits.values()) - {None}) > 1 and "train" in splits.values() and None not in splits.values()
+    splits = _splits_of(lists)
     n_named = n_unlabelled = 0
     for key, path in lists.items():
         try:
@@ -193,12 +196,11 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
             if audio is None:
                 missing.append((key, name))
             elif audio not in known:
-                split = splits[key] if has_splits else None
-                reading.entries.append(_entry(audio, labels, name, choices, split, where=key))
+                reading.entries.append(_entry(audio, labels, name, choices, splits.get(key), where=key))
         if names:
             n_unlabelled += _n_unlabelled(labels)
             reading.understood.append(f"a list of segments with times: {key}")
-    if has_splits and n_named:
+    if splits and n_named:
         reading.understood.append(f"splits: the lists {named(lists)}")
     if not_lists and not reading.entries:
         raise not_lists[0][1]
