@@ -1,4 +1,4 @@
-"""Features: waveform → log-mel spectrogram → MFCCs, the numbers librosa computes with `top_db=None`.
+"""Features: waveform → log-mel spectrogram → MFCCs, librosa's numbers with `top_db=None`; or → autocorrelation.
 
 librosa's default clips every frame against the loudest one of the recording, so that one loud second changes all that
 came before it and no stream could ever equal the whole file; without it a frame depends on its own samples only.
@@ -32,7 +32,9 @@ __all__ = [
     "append_deltas",
     "dct_matrix",
     "delta_weights",
+    "lag_matrix",
     "mel_filters",
+    "mel_widths",
     "window",
 ]
 
@@ -45,6 +47,7 @@ _BLOCK_FRAMES = 512  # fewer leave numpy's overhead a call showing, more fall ou
 _LONG_FRAMES = 12_000  # from two minutes on, two threads are worth starting
 _BATCH_WAVEFORMS = 16  # a temporary of their log-mel frames stays small
 DELTA_WIDTH = 9  # frames, librosa's default
+_PERIODS = 2  # that a window must hold, or its own autocorrelation is nearly zero at the longest lag
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,17 @@ class FeatureSettings:
     """What a frame is. Names and defaults of the transform are librosa's; times are in samples.
 
     Attributes:
-        kind: "mfcc", or "log_mel" for the spectrogram in decibels.
+        kind: "mfcc"; "log_mel" for the spectrogram in decibels; or "autocorrelation" of what the bands hold, in which a
+            voice's pitch stands as a peak, after the level.
         sample_rate: Hz; recordings at other rates are resampled.
         n_fft: samples a transform.
         win_length: samples under the Hann window, centred in `n_fft`; 400 is 25 ms at 16 kHz.
         hop_length: samples from a frame to the next; 160 is 10 ms at 16 kHz.
         n_mels: mel bands (Slaney's scale and normalisation).
         n_mfcc: cepstral coefficients kept, the first is the level.
+        n_lags: of the autocorrelation, evenly in the logarithm of the pitch.
+        lowest_pitch: Hz, whose period is the longest lag.
+        highest_pitch: Hz, whose period is the shortest.
         fmin: lowest frequency of the lowest band, Hz.
         fmax: highest frequency of the highest band, Hz; None is half the sample rate.
         deltas: 0, 1 (velocities appended) or 2 (and accelerations).
@@ -67,13 +74,16 @@ class FeatureSettings:
         engine: "audiornn", or "librosa" to have librosa itself compute the training features.
     """
 
-    kind: Literal["mfcc", "log_mel"] = "mfcc"
+    kind: Literal["mfcc", "log_mel", "autocorrelation"] = "mfcc"
     sample_rate: int = 16000
     n_fft: int = 400
     win_length: int = 400
     hop_length: int = 160
     n_mels: int = 40
     n_mfcc: int = 20
+    n_lags: int = 128
+    lowest_pitch: float = 50.0
+    highest_pitch: float = 550.0
     fmin: float = 0.0
     fmax: float | None = None
     deltas: int = 0
@@ -93,6 +103,17 @@ class FeatureSettings:
                 f"fmin = {self.fmin} and fmax = {fmax} must rise and lie in 0…{self.sample_rate / 2:g} Hz",
             ),
             (self.deltas in (0, 1, 2), f"deltas = {self.deltas} must be 0, 1 or 2"),
+            (self.n_lags >= 2, f"n_lags = {self.n_lags} must be at least 2"),
+            (
+                0 < self.lowest_pitch < self.highest_pitch,
+                f"lowest_pitch = {self.lowest_pitch} and highest_pitch = {self.highest_pitch} must rise",
+            ),
+            (
+                self.kind != "autocorrelation" or self.win_length >= _PERIODS * self.sample_rate / self.lowest_pitch,
+                f"win_length = {self.win_length} holds less than {_PERIODS} periods of lowest_pitch = "
+                f"{self.lowest_pitch} Hz, so that its autocorrelation says nothing; "
+                f"{math.ceil(_PERIODS * self.sample_rate / self.lowest_pitch)} would do",
+            ),
         ):
             if not holds:
                 raise SettingsError(f"features: {complaint}")
@@ -100,7 +121,8 @@ class FeatureSettings:
     @property
     def n_features(self) -> int:
         """Coefficients a frame."""
-        return (self.n_mfcc if self.kind == "mfcc" else self.n_mels) * (1 + self.deltas)
+        static = {"mfcc": self.n_mfcc, "log_mel": self.n_mels, "autocorrelation": 1 + self.n_lags}[self.kind]
+        return static * (1 + self.deltas)
 
     @property
     def frame_seconds(self) -> float:
@@ -131,6 +153,8 @@ class FeatureExtractor:
         self._window = window(settings)
         self._mel = _in_groups(mel_filters(settings))
         self._dct = dct_matrix(settings.n_mels, settings.n_mfcc)
+        self._lags = lag_matrix(settings) if settings.kind == "autocorrelation" else None
+        self._widths = mel_widths(settings)
         self._local = threading.local()  # work space, a set a thread
 
     def __call__(self, waveform: Waveform) -> Features:
@@ -178,8 +202,16 @@ class FeatureExtractor:
             return np.concatenate(list(pool.map(self._frames_from, halves)))
 
     def from_log_mel(self, log_mel: Features) -> Features:
-        """What follows the spectrogram: cepstra if wanted, then deltas if wanted; (frames, n_features)."""
-        static = log_mel @ self._dct if self.settings.kind == "mfcc" else log_mel
+        """What follows the spectrogram: cepstra or autocorrelation, then deltas if wanted; (frames, n_features)."""
+        static = log_mel
+        if self.settings.kind == "mfcc":
+            static = log_mel @ self._dct
+        elif self._lags is not None:
+            # Against the loudest band: no level is too high or too low for single precision.
+            loudest = log_mel.max(axis=1, keepdims=True)
+            power = np.power(np.float32(10), (log_mel - loudest) / 10)
+            whole = (power @ self._widths)[:, None]
+            static = np.concatenate([loudest + 10 * np.log10(whole), (power @ self._lags) / whole], axis=1)
         return append_deltas(static, self.settings.deltas)
 
     def _whole(self, waveform: Waveform) -> _Stretch:
@@ -436,9 +468,8 @@ def mel_filters(settings: FeatureSettings) -> Features:
     Raises:
         SettingsError: a filter so narrow that no bin of the transform falls into it.
     """
-    fmax = settings.sample_rate / 2 if settings.fmax is None else settings.fmax
     bins = np.fft.rfftfreq(settings.n_fft, 1 / settings.sample_rate)
-    edges = _mel_to_hz(np.linspace(_hz_to_mel(settings.fmin), _hz_to_mel(fmax), settings.n_mels + 2))
+    edges = _mel_edges(settings)
     rising = (bins[:, None] - edges[:-2]) / np.diff(edges)[:-1]
     falling = (edges[2:] - bins[:, None]) / np.diff(edges)[1:]
     filters = np.maximum(0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))
@@ -449,6 +480,33 @@ def mel_filters(settings: FeatureSettings) -> Features:
             "lower n_mels or raise n_fft"
         )
     return filters.astype(np.float32)
+
+
+def mel_widths(settings: FeatureSettings) -> Features:
+    """Hz of each mel band, (n_mels,): half of its filter's foot, by which its mean power counts."""
+    edges = _mel_edges(settings)
+    return ((edges[2:] - edges[:-2]) / 2).astype(np.float32)
+
+
+def lag_matrix(settings: FeatureSettings) -> Features:
+    """From the mel bands' power to the autocorrelation at `n_lags` lags, a matrix to multiply from the right.
+
+    The autocorrelation is the power spectrum's cosine transform (Wiener and Khinchin), here of the bands' middles, so
+    that a lag need not be a whole number of samples. What the window takes from the long lags is given back to them
+    (Boersma 1993, "Accurate short-term analysis of the fundamental frequency", eq. 9). What comes out is still to be
+    divided by the power, Σ widths · power: a steady voice has 1 at its period.
+
+    Returns:
+        (n_mels, n_lags); the first lag is that of the lowest pitch.
+    """
+    middles = _mel_edges(settings)[1:-1]
+    lags = 1 / np.geomspace(settings.lowest_pitch, settings.highest_pitch, settings.n_lags)  # seconds
+    own = window(settings)
+    spectrum = np.abs(np.fft.rfft(own, 2 * len(own))) ** 2
+    of_window = np.fft.irfft(spectrum)[: len(own)]
+    kept = np.interp(lags * settings.sample_rate, np.arange(len(own)), of_window / of_window[0])
+    cosines = np.cos(2 * np.pi * middles[:, None] * lags) * mel_widths(settings)[:, None]
+    return (cosines / kept).astype(np.float32)
 
 
 def dct_matrix(n_mels: int, n_mfcc: int) -> Features:
@@ -462,6 +520,12 @@ def dct_matrix(n_mels: int, n_mfcc: int) -> Features:
 # Slaney's mel scale: linear below 1 kHz, logarithmic above (Auditory Toolbox, 1998).
 _HZ_PER_MEL = 200.0 / 3
 _LOG_STEP = math.log(6.4) / 27.0
+
+
+def _mel_edges(settings: FeatureSettings) -> NDArray[np.float64]:
+    """Hz where the triangular filters begin, peak and end, (n_mels + 2,): each begins where the last one peaks."""
+    fmax = settings.sample_rate / 2 if settings.fmax is None else settings.fmax
+    return _mel_to_hz(np.linspace(_hz_to_mel(settings.fmin), _hz_to_mel(fmax), settings.n_mels + 2))
 
 
 def _hz_to_mel(hz: float) -> float:

@@ -56,6 +56,7 @@ _SETTINGS_OF_TASKS: dict[tuple[str, str], tuple[Task, ...]] = {
     ("augment", "mixup"): ("classify",),
     ("augment", "trim"): ("classify", "label", "regress"),
     ("model", "pooling"): ("classify",),
+    ("model", "bins"): ("regress",),
     **{("spotting", entry.name): ("spot",) for entry in dataclasses.fields(SpottingSettings)},
 }
 

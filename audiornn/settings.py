@@ -45,6 +45,9 @@ class NetworkSettings:
         memory: frames; the gates begin open, so that what a unit holds lasts as long as 1…`memory` frames, another
             time each (chrono initialisation, Tallec & Ollivier 2018). 0 leaves them half open, as PyTorch does: about
             two frames.
+        bins: of "regress": the network gives each track a distribution over so many values, spread evenly over those
+            in training, and learns by cross-entropy; convolutions over the frame's own features have a say in it, too.
+            0 gives the value itself, learnt by squared errors.
     """
 
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
@@ -61,10 +64,12 @@ class NetworkSettings:
     pooling_heads: int = 4
     activation: Literal["tanh", "relu", "logistic"] = "tanh"
     memory: int = 0
+    bins: int = 0
 
     def __post_init__(self) -> None:
         _require(
             "model",
+            bins=(self.bins == 0 or self.bins >= 2, self.bins, "0, or at least 2"),
             n_layers=(self.n_layers >= 1, self.n_layers, "at least 1"),
             n_units=(self.n_units >= 1, self.n_units, "at least 1"),
             dropout=(0 <= self.dropout < 1, self.dropout, "in 0…1"),

@@ -330,7 +330,18 @@ def test_the_losses_of_training_are_these(T, seed):
     tracks = [losses.mean_squared_error(logits[:, k] / scale[k], values[:, k] / scale[k]) for k in range(3)]
     gradient = np.stack([gradient for _, gradient in tracks], axis=1) / scale / 3
     expected = np.mean([loss for loss, _ in tracks]), gradient
-    assert_equal(trained(logits, values, "regress", outputs=torch.clone, scale=torch.from_numpy(scale)), expected)
+    assert_equal(trained(logits, values, "regress", outputs=torch.clone, units=torch.from_numpy(scale)), expected)
+
+    bins, rows_of_bins = np.linspace(-1.5, 1.5, 5), drawn(seed + 4, T, 5)
+    expected = over_frames([losses.binned_cross_entropy(rows_of_bins[t], bins, values[t, 0]) for t in rows])
+    found = trained(
+        rows_of_bins,
+        values[:, :1],
+        "regress",
+        outputs=lambda a: F.log_softmax(a, dim=-1).unsqueeze(1),
+        units=torch.from_numpy(bins)[None],
+    )
+    assert_equal(found, expected)
 
 
 @given(st.integers(0, 2**31), st.sampled_from([0.0, 0.1]), st.floats(0.5, 1.0))

@@ -51,6 +51,7 @@ FEATURES = [
         {"n_fft": 401, "win_length": 401},
         {"sample_rate": 8000, "n_fft": 256, "win_length": 200, "hop_length": 80},
         {"fmin": 100.0, "fmax": 4000.0},
+        {"kind": "autocorrelation", "n_fft": 1024, "win_length": 1024, "n_lags": 24},
     )
 ]
 

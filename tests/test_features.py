@@ -62,13 +62,13 @@ def random_waveform(n_samples, seed=0, scale=0.1):
 
 
 @st.composite
-def feature_settings(draw, deltas=(0, 0, 1, 2)):
+def feature_settings(draw, deltas=(0, 0, 1, 2), kinds=("mfcc", "log_mel")):
     sample_rate = draw(st.sampled_from([8000, 11025, 16000, 22050, 44100]))
     n_fft = draw(st.integers(128, 700))
     n_mels = draw(st.integers(2, 40))
     top = sample_rate / 2
     settings = FeatureSettings(
-        kind=draw(st.sampled_from(["mfcc", "log_mel"])),
+        kind=draw(st.sampled_from(kinds)),
         sample_rate=sample_rate,
         n_fft=n_fft,
         win_length=draw(st.integers(n_fft // 3, n_fft)),
@@ -174,6 +174,72 @@ def test_dct_is_scipys(n_mels, share):
     frames = np.random.default_rng(0).standard_normal((3, n_mels))
     theirs = scipy.fft.dct(frames, type=2, norm="ortho", axis=1)[:, :n_mfcc]
     np.testing.assert_allclose(frames @ dct_matrix(n_mels, n_mfcc), theirs, rtol=0, atol=1e-5)
+
+
+# --- autocorrelation ---
+
+LAGS = FeatureSettings(
+    kind="autocorrelation",
+    sample_rate=8000,
+    n_fft=1024,
+    win_length=512,
+    hop_length=80,
+    n_mels=96,
+    fmin=50.0,
+    fmax=1000.0,
+)
+
+
+def voice(pitch, n_samples=8000, sample_rate=8000, level=0.1):
+    phase = 2 * np.pi * pitch * np.arange(n_samples) / sample_rate
+    return (level * sum(np.cos(k * phase + k * k) / k for k in range(1, int(4000 / pitch)))).astype(np.float32)
+
+
+def pitches(settings=LAGS):
+    return np.geomspace(settings.lowest_pitch, settings.highest_pitch, settings.n_lags)
+
+
+@pytest.mark.parametrize("pitch", [60.0, 93.7, 120.0, 211.0, 333.3, 500.0])
+def test_autocorrelation_has_its_peak_at_the_pitch(pitch):
+    """A lag is 1 where a steady voice repeats itself; of its multiples, which repeat as well, none is above that."""
+    frames = FeatureExtractor(LAGS)(voice(pitch))[10:-10, 1:]
+    assert frames.shape[1] == LAGS.n_features - 1 == 128
+    at_the_pitch = np.abs(np.log2(pitches() / pitch)).argmin()
+    assert np.abs(frames[:, at_the_pitch] - 1).max() < 0.1
+    assert frames.max() < 1.05
+    if pitch > 275:  # an octave below is on the grid as well
+        return
+    above = pitches() > 1.3 * pitch
+    assert frames[:, above].max() < 0.95 * frames[:, at_the_pitch].min()
+
+
+def test_autocorrelation_is_that_of_the_windowed_samples_over_the_windows_own():
+    """Boersma's definition, in the time domain; all bands of the spectrum are heard."""
+    settings = FeatureSettings(
+        kind="autocorrelation", sample_rate=8000, n_fft=4096, win_length=512, hop_length=80, n_mels=256, n_lags=30,
+        lowest_pitch=80.0, highest_pitch=400.0, fmax=3900.0,
+    )  # fmt: skip
+    waveform = speech_like(8000, 8000)
+    found = FeatureExtractor(settings)(waveform)[20:80, 1:]
+    windowed = np.stack([waveform[t * 80 - 256 : t * 80 + 256] * np.hanning(513)[:-1] for t in range(20, 80)])
+    lags = np.arange(512)
+
+    def own(frame):
+        products = np.correlate(frame, frame, "full")[511:]
+        return products / products[0]
+
+    of_window = own(np.hanning(513)[:-1])
+    wanted = [np.interp(8000 / pitches(settings), lags, own(frame)) for frame in windowed.astype(np.float64)]
+    wanted = np.array(wanted) / np.interp(8000 / pitches(settings), lags, of_window)
+    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99
+    assert np.median(np.abs(found - wanted)) < 0.03
+
+
+def test_the_level_comes_first_and_the_lags_know_none():
+    loud, soft = (FeatureExtractor(LAGS)(voice(150.0, level=level))[10:-10] for level in (0.5, 0.005))
+    np.testing.assert_allclose(loud[:, 0] - soft[:, 0], 40, atol=0.01)
+    np.testing.assert_allclose(loud[:, 1:], soft[:, 1:], atol=2e-3)
+    assert np.isfinite(FeatureExtractor(LAGS)(np.zeros(4000, np.float32))).all()
 
 
 # --- the same frames four ways ---
@@ -353,6 +419,9 @@ def test_deltas_of_a_ramp_are_its_slope():
         ({"win_length": 401}, "win_length"),
         ({"n_fft": 0}, "n_fft"),
         ({"n_mels": 0}, "n_mels"),
+        ({"n_lags": 1}, "n_lags"),
+        ({"lowest_pitch": 300.0, "highest_pitch": 200.0}, "lowest_pitch"),
+        ({"kind": "autocorrelation"}, "win_length = 400 holds less than 2 periods"),
         ({"n_mfcc": 0}, "n_mfcc"),
         ({"n_mfcc": 41}, "n_mfcc"),
         ({"fmin": -1.0}, "fmin"),

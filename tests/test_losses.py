@@ -104,10 +104,24 @@ def test_squared_errors_are_averaged_over_the_frames_where_there_is_a_target():
     targets = torch.tensor([[[0.0, nan], [1.0, 2.0], [nan, nan]]])
     batch = replace(batch_of([[0]], [2]), targets=targets)
     scale = torch.tensor([1.0, 2.0])
-    losses = utterance_losses(values, torch.tensor([2]), batch, "regress", scale=scale)
+    losses = utterance_losses(values, torch.tensor([2]), batch, "regress", units=scale)
     assert losses.item() == pytest.approx(((1**2 + 2**2) / 2 + (2 / 2) ** 2) / 2)
     gradient = torch.autograd.grad(losses.sum(), values)[0]
     torch.testing.assert_close(gradient, torch.tensor([[[0.5, 0.0], [1.0, 0.5], [0.0, 0.0]]]))
+
+
+def test_a_value_between_two_bins_is_both_in_shares():
+    nan = float("nan")
+    bins = torch.tensor([[0.0, 1.0, 2.0, 3.0], [10.0, 20.0, 30.0, 40.0]])
+    log_probs = torch.randn(1, 3, 2, 4, generator=torch.Generator().manual_seed(1)).log_softmax(-1).requires_grad_()
+    targets = torch.tensor([[[1.25, nan], [9.0, 10.0], [nan, nan]]])  # beyond the last bin is the last
+    batch = replace(batch_of([[0]], [2]), targets=targets)
+    losses = utterance_losses(log_probs, torch.tensor([2]), batch, "regress", units=bins)
+    first = -(0.75 * log_probs[0, 0, 0, 1] + 0.25 * log_probs[0, 0, 0, 2] + log_probs[0, 1, 0, 3]) / 2
+    torch.testing.assert_close(losses[0], (first - log_probs[0, 1, 1, 0]) / 2)
+    gradient = torch.autograd.grad(losses.sum(), log_probs)[0]
+    assert gradient.isfinite().all()
+    assert not gradient[0, 2].any()
 
 
 def test_weights_of_frames_weigh_their_losses():

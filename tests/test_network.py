@@ -41,6 +41,7 @@ class Head(NamedTuple):
     task: str
     pooling: str = "attention"
     output_kind: str = "softmax"
+    bins: int = 0
 
 
 HEADS = [
@@ -50,6 +51,7 @@ HEADS = [
     Head("label", output_kind="sigmoid"),
     Head("classify", output_kind="sigmoid"),
     Head("regress", output_kind="linear"),
+    Head("regress", output_kind="linear", bins=9),
 ]
 
 
@@ -59,9 +61,9 @@ def matrix():
         for j, head in enumerate(HEADS):
             quick = (i + j) % (len(HEADS) // 2) == 0
             yield pytest.param(
-                replace(shape.values[0], pooling=head.pooling),
+                replace(shape.values[0], pooling=head.pooling, bins=head.bins),
                 head,
-                id="-".join([shape.id, *head]),
+                id="-".join([shape.id, *map(str, head)]),
                 marks=() if quick else pytest.mark.slow,
             )
 
@@ -75,7 +77,9 @@ def network_of(settings, task="transcribe", normalisation="global", output_kind=
     network = Network(settings, **shape, task=task, normalisation=normalisation, output_kind=output_kind).eval()
     network.mean.normal_()
     network.scale.uniform_(0.5, 2.0)
-    if output_kind == "linear":
+    if settings.bins:
+        network.track_bins.copy_(torch.randn(N_OUTPUTS, 1) + torch.linspace(0, 2, settings.bins))
+    elif output_kind == "linear":
         network.track_mean.normal_()
         network.track_scale.uniform_(0.5, 2.0)
     return network
@@ -164,6 +168,20 @@ def test_heads_ask_by_the_middle_frame_and_weigh_all_real_ones():
         torch.testing.assert_close(pooled[i], torch.cat(expected), rtol=0, atol=1e-6)
 
 
+def test_a_value_is_the_mean_of_its_distribution_around_the_mode():
+    network = network_of(NetworkSettings(n_units=6, bins=21), "regress", output_kind="linear")
+    bins = network.track_bins[0]
+    one_peak = torch.full((N_OUTPUTS, 21), 1e-9)
+    one_peak[:, 10], one_peak[:, 11] = 0.75, 0.25
+    expected = 0.75 * bins[10] + 0.25 * bins[11]
+    assert network.values(one_peak.log())[0].item() == pytest.approx(expected.item(), abs=1e-5)
+    two_peaks = one_peak.clone()
+    two_peaks[:, 2] = 0.5  # an octave away
+    assert network.values(two_peaks.log())[0].item() == pytest.approx(expected.item(), abs=1e-5)
+    plain = network_of(NetworkSettings(n_units=6), "regress", output_kind="linear")
+    assert plain.values(bins) is bins
+
+
 @pytest.mark.parametrize("filler", [1e3, float("nan"), float("inf")])
 @pytest.mark.parametrize("normalisation", ["global", "utterance", "none"])
 @pytest.mark.parametrize("front", [{}, *FRONTS])
@@ -248,10 +266,10 @@ def test_utterance_normalisation_forgets_level_and_scale():
 
 
 def test_outputs_are_log_probabilities():
-    for task, pooling, output_kind in HEADS:
-        network = network_of(NetworkSettings(n_units=6, pooling=pooling), task, output_kind=output_kind)
+    for task, pooling, output_kind, bins in HEADS:
+        network = network_of(NetworkSettings(n_units=6, pooling=pooling, bins=bins), task, output_kind=output_kind)
         for o in outputs(network, padded_batch(), LENGTHS):
-            if output_kind == "softmax":
+            if output_kind == "softmax" or bins:
                 torch.testing.assert_close(o.exp().sum(dim=-1), torch.ones(o.shape[:-1]))
             elif output_kind == "sigmoid":
                 assert (o <= 0).all()

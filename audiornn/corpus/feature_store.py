@@ -271,7 +271,7 @@ def _plan(utterances: Sequence[Utterance], settings: FeatureSettings, folder: Pa
 
 
 def _spectrogram_settings(settings: FeatureSettings) -> dict[str, Any]:
-    later = ("kind", "n_mfcc", "deltas", "normalisation")  # these act on the stored frames
+    later = {"kind", "n_mfcc", "n_lags", "lowest_pitch", "highest_pitch", "deltas", "normalisation"}  # of stored frames
     return {key: value for key, value in asdict(settings).items() if key not in later}
 
 

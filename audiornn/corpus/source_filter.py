@@ -161,24 +161,30 @@ def _harmonics(octaves: Track, amplitude: Track, formants: Track, rng: np.random
     f0 = 2.0**octaves
     phase = 2 * np.pi * np.cumsum(_at_samples(f0, n_samples)) / SAMPLE_RATE + rng.uniform(0, 2 * np.pi)
     slope = rng.uniform(0.6, 2.0)  # of the glottal pulse with the lips: a_k ~ k^−slope, 4 to 12 dB an octave
+    first = 10 ** (rng.uniform(-15, 3) / 20)  # of a pressed voice the fundamental is weaker than that
+    sharpness = rng.uniform(0.4, 1.2)
     voice = np.zeros(n_samples)
     for k in range(1, int(SAMPLE_RATE / 2 / f0.min()) + 1):
         place = k * f0
         fade = np.clip((SAMPLE_RATE / 2 - place) / 200.0, 0, 1)
         if not fade.any():
             continue
-        response = _resonance(place[:, None], formants)[:, 0] * k**-slope * amplitude * fade
+        response = _resonance(place[:, None], formants, sharpness)[:, 0] * k**-slope * amplitude * fade
+        response *= first if k == 1 else 1.0
         real, imaginary = _at_samples(response.real, n_samples), _at_samples(response.imag, n_samples)
         voice += real * np.cos(k * phase) - imaginary * np.sin(k * phase)
     return voice / max(float(np.sqrt(np.mean(voice**2))), 1e-9)
 
 
-def _resonance(hertz: Track, formants: Track) -> NDArray[np.complex128]:
-    """The vocal tract's response at frequencies (points or 1, n), of resonances (points, 4): (points, n)."""
+def _resonance(hertz: Track, formants: Track, sharpness: float = 1.0) -> NDArray[np.complex128]:
+    """The vocal tract's response at frequencies (points or 1, n), of resonances (points, 4): (points, n).
+
+    Resonances of speech are some 50 Hz wide and more (Fant 1960), and narrower by `sharpness` below 1.
+    """
     response = np.ones((len(formants), hertz.shape[-1]), np.complex128)
     for i in range(formants.shape[1]):
         centre = formants[:, i : i + 1]
-        width = 50.0 + 0.06 * centre
+        width = sharpness * (50.0 + 0.06 * centre)
         response *= centre**2 / (centre**2 - hertz**2 + 1j * hertz * width)
     return response
 

@@ -215,6 +215,11 @@ class Dataset:
                 raise CorpusError(f"track {name!r}: {what} of the training set, so there is nothing to learn")
         return np.nanmean(values, axis=0), np.nanstd(values, axis=0)
 
+    def track_limits(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The lowest and the highest value of each track, each (tracks,), where it is defined at all."""
+        values = np.concatenate(self._tracks).astype(np.float64)
+        return np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+
     def _mixed(self, index: int, settings: AugmentSettings, rng: np.random.Generator | None) -> _Varied:
         """An utterance, varied where there is a source of chance, with another one mixed in maybe."""
         if rng is None:

@@ -21,7 +21,7 @@ from torch import nn
 from audiornn.features import VARIANCE_FLOOR
 from audiornn.files import write_atomically
 from audiornn.model_file import METADATA_KEY, ModelCard
-from audiornn.train.network import BidirectionalLayer, Network
+from audiornn.train.network import NEAR_BINS, BidirectionalLayer, Network
 
 __all__ = ["write_model_file"]
 
@@ -66,10 +66,12 @@ class _Graph:
 
     def build(self) -> Any:
         network = self.network
-        x = self.front(self.normalised())
-        x, lengths = (
-            self.without_context(x) if self.in_stretches else (x, self.output_lengths("lengths", "output_lengths"))
-        )
+        features = self.normalised()
+        x, own = self.front(features), self.own_frames(features) if self.settings.bins else ""
+        if self.in_stretches:
+            (x, own), lengths = self.without_context(x, own)
+        else:
+            lengths = self.output_lengths("lengths", "output_lengths")
         short_lengths = self.add("Cast", lengths, to=TensorProto.INT32)
         x = self.add("Transpose", x, perm=[1, 0, 2])  # (T', B, width), as the recurrent operators want it
         for i, layer in enumerate(network.layers):
@@ -77,8 +79,10 @@ class _Graph:
         if network.task == "classify":
             self.activated(self.pooled(x, lengths), out="log_probs")
         else:
-            self.add("Transpose", self.activated(x), perm=[1, 0, 2], out="log_probs")
-        n_features, n_outputs = len(network.mean), network.output.out_features
+            told = self.binned(x, own) if own else self.activated(x)
+            self.add("Transpose", told, perm=[1, 0, 2], out="log_probs")
+        n_features = len(network.mean)
+        n_outputs = network.output.out_features // max(1, self.settings.bins)
         shape = ["batch", n_outputs] if network.task == "classify" else ["batch", "output_frames", n_outputs]
         inputs = [
             helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", "frames", n_features]),
@@ -187,16 +191,24 @@ class _Graph:
         stride = self.settings.stride
         return self.add("Div", self.add("Add", frame_lengths, self.ints([stride - 1])), self.ints([stride]), out=out)
 
-    def without_context(self, x: str) -> tuple[str, str]:
-        """(B, T', width) without the outputs of the context at either end, and the lengths of what remains."""
+    def own_frames(self, x: str) -> str:
+        """The frame that each output is of, (B, T', n_features)."""
+        ends = (self.ints([value]) for value in (0, 2**62, 1, self.settings.stride))
+        return self.add("Slice", x, *ends)
+
+    def without_context(self, *outputs: str) -> tuple[list[str], str]:
+        """Each (B, T', width) without the outputs of the context at either end, and the lengths of what remains.
+
+        An empty name stays empty.
+        """
         for name in ("left_context", "right_context"):
             self.constant(name, np.zeros(1, np.int64))  # an input's initial value is what it has where it is not given
-        n_frames = self.add("Gather", self.add("Shape", x), self.ints([1]), axis=0)
+        n_frames = self.add("Gather", self.add("Shape", outputs[0]), self.ints([1]), axis=0)
         n_left = self.add("Div", "left_context", self.ints([self.settings.stride]))
-        n_right = self.output_lengths("right_context")
-        x = self.add("Slice", x, n_left, self.add("Sub", n_frames, n_right), self.ints([1]))
+        last = self.add("Sub", n_frames, self.output_lengths("right_context"))
+        kept = [x and self.add("Slice", x, n_left, last, self.ints([1])) for x in outputs]
         own = self.output_lengths(self.add("Sub", "lengths", "right_context"))
-        return x, self.add("Sub", own, n_left, out="output_lengths")
+        return kept, self.add("Sub", own, n_left, out="output_lengths")
 
     def initial_states(self, x: str, index: int) -> list[str]:
         """A layer's hidden state, and an LSTM's cell state, each (directions, B, n_units), before x (T', B, width)."""
@@ -279,6 +291,31 @@ class _Graph:
             return self.add("Neg", self.add("Softplus", self.add("Neg", x)), out=out)
         scaled = self.add("Mul", x, self.constant("track_scale", _array(self.network.track_scale)))
         return self.add("Add", scaled, self.constant("track_mean", _array(self.network.track_mean)), out=out)
+
+    def binned(self, x: str, own: str) -> str:
+        """`Network.values`: the mean of each track's distribution around its mode, (T', B, tracks).
+
+        Args:
+            x: the last layer's, (T', B, width).
+            own: the features of each output's own frame, (B, T', n_features).
+        """
+        n_bins, n_features = self.settings.bins, len(self.network.mean)
+        x = self.linear(x, self.network.output, "output")
+        y = self.add("Reshape", self.add("Transpose", own, perm=[1, 0, 2]), self.ints([-1, 1, n_features]))
+        for i, layer in enumerate(self.network.peaks.layers):
+            weight, bias = (self.constant(f"peaks{i}.{w}", _array(getattr(layer, w))) for w in ("weight", "bias"))
+            y = self.add("Conv", self.add("Relu", y) if i else y, weight, bias, pads=list(layer.padding) * 2)
+        y = self.add("MatMul", y, self.constant("to_bins", _array(self.network.peaks.to_bins.weight.T)))
+        x = self.add("Add", x, self.add("Reshape", y, self.add("Shape", x)))
+        logits = self.add("Reshape", x, self.ints([0, 0, -1, n_bins]))
+        numbers = self.constant("bin_numbers", np.arange(n_bins))
+        away = self.add("Abs", self.add("Sub", numbers, self.add("ArgMax", logits, axis=-1, keepdims=1)))
+        is_near = self.add("Less", away, self.ints([NEAR_BINS + 1]))
+        near = self.add("Where", is_near, self.add("Softmax", logits, axis=-1), self.floats(0.0))
+        weighed = self.add("Mul", near, self.constant("track_bins", _array(self.network.track_bins)))
+        last = self.ints([3])
+        sums = (self.add("ReduceSum", part, last, keepdims=0) for part in (weighed, near))
+        return self.add("Div", *sums)
 
     def frame(self, x: str, index: str) -> str:
         """The frame of each utterance's own index (B,), from (T', B, width) to (B, width)."""

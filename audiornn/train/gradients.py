@@ -105,9 +105,9 @@ def layer_curves(network: Network, batch: Batch, recipe: Recipe) -> list[Gradien
     finally:
         for hook in hooks:
             hook.remove()
-    scale = getattr(network, "track_scale", None)
-    log_probs, pooling = network.head(outputs[-1], lengths), recipe.spotting.pooling
-    losses = utterance_losses(log_probs, lengths, batch, recipe.task, scale=scale, pooling=pooling)
+    own = network.own_frames(batch.features, batch.feature_lengths)
+    log_probs, pooling = network.head(outputs[-1], lengths, own=own), recipe.spotting.pooling
+    losses = utterance_losses(log_probs, lengths, batch, recipe.task, units=network.track_units, pooling=pooling)
     asked = torch.autograd.grad(losses.sum(), outputs)
     curves = []
     for i, (layer, x, g) in enumerate(zip(network.layers, inputs, asked, strict=True), start=1):

@@ -344,9 +344,13 @@ def untrained_network(recipe: Recipe, train_set: Dataset, n_outputs: int) -> Net
         output_kind=recipe.output_kind,
     )
     if recipe.task == "regress":
-        track_mean, track_deviation = train_set.track_mean_and_deviation()
-        network.track_mean.copy_(torch.from_numpy(track_mean))
-        network.track_scale.copy_(torch.from_numpy(track_deviation))
+        if recipe.model.bins:
+            lowest, highest = (torch.from_numpy(limit)[:, None] for limit in train_set.track_limits())
+            network.track_bins.copy_(lowest + (highest - lowest) * torch.linspace(0, 1, recipe.model.bins))
+        else:
+            track_mean, track_deviation = train_set.track_mean_and_deviation()
+            network.track_mean.copy_(torch.from_numpy(track_mean))
+            network.track_scale.copy_(torch.from_numpy(track_deviation))
     if recipe.features.normalisation == "global":
         mean, deviation = train_set.mean_and_deviation()
         network.mean.copy_(torch.from_numpy(mean))
@@ -407,8 +411,7 @@ def dev_score(network: Network, dataset: Dataset, batch_size: int, device: torch
     def score(indices: NDArray[np.int64]) -> tuple[float, list[EditCounts], int, int]:
         batch = dataset.batch(indices).to(device)
         log_probs, output_lengths = network(batch.features, batch.feature_lengths)
-        scale = getattr(network, "track_scale", None)
-        loss = float(utterance_losses(log_probs, output_lengths, batch, task, scale=scale).sum())
+        loss = float(utterance_losses(log_probs, output_lengths, batch, task, units=network.track_units).sum())
         rows = list(log_probs.cpu().numpy())
         if task != "classify":
             rows = [row[:n] for row, n in zip(rows, output_lengths.tolist(), strict=True)]

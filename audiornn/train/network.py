@@ -6,6 +6,7 @@ Padding never leaks: an utterance's output is the same alone, padded, or in any 
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -17,14 +18,19 @@ from audiornn.recipe import OutputKind, Task
 from audiornn.settings import NetworkSettings
 
 __all__ = [
+    "NEAR_BINS",
     "BidirectionalLayer",
     "Convolutions",
     "LogisticRNN",
     "Network",
+    "Peaks",
     "real_frames",
     "recurrent_cell",
     "reverse_within_length",
 ]
+
+
+NEAR_BINS = 3  # to either side of the most probable one that make a value
 
 
 class Network(nn.Module):
@@ -37,7 +43,8 @@ class Network(nn.Module):
         task: "classify" pools the frames; the others give an output a frame.
         normalisation: "global", "utterance" or "none".
         output_kind: what becomes of the outputs: "softmax" (one holds), "sigmoid" (each for itself), or "linear",
-            brought to the targets' own units by `track_mean` and `track_scale`.
+            brought to the targets' own units by `track_mean` and `track_scale`, or with `settings.bins` a distribution
+            over the values in `track_bins`.
     """
 
     def __init__(
@@ -78,15 +85,18 @@ class Network(nn.Module):
         elif task == "classify" and settings.pooling == "multihead":
             self.queries = nn.Linear(width, width * settings.pooling_heads)
             width *= settings.pooling_heads
-        self.output = nn.Linear(width, n_outputs)
-        if output_kind == "linear":
+        self.output = nn.Linear(width, n_outputs * max(1, settings.bins))
+        if settings.bins:
+            self.peaks = Peaks(n_features, n_outputs, settings.bins)
+            self.register_buffer("track_bins", torch.linspace(-1, 1, settings.bins).repeat(n_outputs, 1))
+        if output_kind == "linear" and not settings.bins:
             self.register_buffer("track_mean", torch.zeros(n_outputs))
             self.register_buffer("track_scale", torch.ones(n_outputs))
 
     def forward(
         self, features: Tensor, lengths: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of a padded batch, or of "linear" outputs the values.
+        """Log-probabilities of a padded batch, or of "linear" outputs the values (`values` where there are bins).
 
         Args:
             features: (B, T, n_features); what stands beyond an utterance's length is never read.
@@ -94,11 +104,13 @@ class Network(nn.Module):
             generator: what dropout draws from while training.
 
         Returns:
-            outputs: (B, T', n_outputs), T' = ⌈T / stride⌉; for "classify" (B, n_outputs).
+            outputs: (B, T', n_outputs), T' = ⌈T / stride⌉; for "classify" (B, n_outputs); with `settings.bins` the
+                log-probabilities of each, (B, T', n_outputs, bins).
             output_lengths: (B,) int64, real frames of each among the T'.
         """
-        layers, lengths = self.layer_outputs(features, lengths, generator)
-        return self.head(layers[-1], lengths, generator), lengths
+        layers, output_lengths = self.layer_outputs(features, lengths, generator)
+        own = self.own_frames(features, lengths)
+        return self.head(layers[-1], output_lengths, generator, own), output_lengths
 
     def layer_outputs(
         self, features: Tensor, lengths: Tensor, generator: torch.Generator | None = None
@@ -114,9 +126,27 @@ class Network(nn.Module):
             outputs.append(x)
         return outputs, lengths
 
-    def head(self, x: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """The outputs from a recurrent layer's (T', B, width), of whose frames (B,) lengths are real."""
+    def own_frames(self, features: Tensor, lengths: Tensor) -> Tensor | None:
+        """The features, normalised, of each output's own frame, (T', B, n_features), where the head sees them."""
+        if not self.settings.bins:
+            return None
+        x = self._normalised(features, real_frames(lengths, features.shape[1]))
+        return x[:, :: self.settings.stride].transpose(0, 1)
+
+    def head(
+        self, x: Tensor, lengths: Tensor, generator: torch.Generator | None = None, own: Tensor | None = None
+    ) -> Tensor:
+        """The outputs from a recurrent layer's (T', B, width), of whose frames (B,) lengths are real.
+
+        Args:
+            x: as `layer_outputs` gives it.
+            lengths: its second output.
+            generator: what dropout draws from while training.
+            own: of `own_frames`.
+        """
         x = self._dropout(x, generator)
+        if own is not None:
+            return self._activated((self.output(x) + self.peaks(own)).float()).transpose(0, 1)
         if self.task == "classify":
             return self._activated(self.output(self._pooled(x, lengths)).float())
         return self._activated(self.output(x).float()).transpose(0, 1)
@@ -126,7 +156,30 @@ class Network(nn.Module):
             return F.log_softmax(y, dim=-1)
         if self.output_kind == "sigmoid":
             return F.logsigmoid(y)
+        if self.settings.bins:
+            return F.log_softmax(y.unflatten(-1, self.track_bins.shape), dim=-1)
         return y * self.track_scale + self.track_mean
+
+    def values(self, outputs: Tensor) -> Tensor:
+        """The values of the tracks, (…, tracks), from "linear" outputs.
+
+        With `settings.bins` the mean of the distribution around its mode: where it has two peaks, as between octaves,
+        what lies between them is the one value that is certainly wrong (Kim et al. 2018, CREPE).
+        """
+        if not self.settings.bins:
+            return outputs
+        bins = self.track_bins
+        mode = (torch.arange(bins.shape[1], device=bins.device) - outputs.argmax(dim=-1, keepdim=True)).abs()
+        near = outputs.exp().masked_fill(mode > NEAR_BINS, 0.0)
+        return (near * bins).sum(dim=-1) / near.sum(dim=-1)
+
+    @property
+    def track_units(self) -> Tensor | None:
+        """Of "linear" outputs what errors are measured in, (tracks,); with `settings.bins` those, (tracks, bins)."""
+        if self.output_kind != "linear":
+            return None
+        units: Tensor = self.track_bins if self.settings.bins else self.track_scale
+        return units
 
     @property
     def n_parameters(self) -> int:
@@ -242,6 +295,31 @@ class Convolutions(nn.Module):
             # A bias makes something of padding, which the next convolution would see.
             x = x.masked_fill(~real_frames(lengths, x.shape[2])[:, None, :, None], 0.0)
         return self.projection(self.norm(x.permute(0, 2, 3, 1).flatten(2)))
+
+
+class Peaks(nn.Module):
+    """From a frame's features straight to bins: what is to be told may stand there already, and need only be found.
+
+    Convolutions over the features see a peak wherever it stands, and a matrix that begins as an interpolation lays the
+    features along the bins; so features that run evenly over what the bins run over (`kind = "autocorrelation"` over
+    the logarithm of the pitch) need not be learnt to.
+    """
+
+    def __init__(self, n_features: int, n_tracks: int, n_bins: int) -> None:
+        super().__init__()
+        widths = (1, 16, 16, n_tracks)
+        self.layers = nn.ModuleList(nn.Conv1d(a, b, 7, padding=3) for a, b in itertools.pairwise(widths))
+        self.to_bins = nn.Linear(n_features, n_bins, bias=False)
+        place = torch.linspace(0, n_features - 1, n_bins)[:, None] - torch.arange(n_features)
+        with torch.no_grad():
+            self.to_bins.weight.copy_((1 - place.abs()).clamp(min=0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(T', B, n_features) to (T', B, tracks · bins)."""
+        y = x.flatten(0, 1).unsqueeze(1)
+        for layer in self.layers[:-1]:
+            y = F.relu(layer(y))
+        return self.to_bins(self.layers[-1](y)).reshape(*x.shape[:2], -1)
 
 
 class BidirectionalLayer(nn.Module):

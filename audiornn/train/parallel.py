@@ -106,11 +106,12 @@ class Workers:
             generator = torch.Generator(rows.features.device).manual_seed(seed * n_parts + part)
             with torch.autocast(rows.features.device.type, torch.bfloat16, enabled=self.bf16):
                 layers, output_lengths = network.layer_outputs(rows.features, rows.feature_lengths, generator)
-                log_probs = network.head(layers[-1], output_lengths, generator)
+                own = network.own_frames(rows.features, rows.feature_lengths)
+                log_probs = network.head(layers[-1], output_lengths, generator, own)
                 early = network.head(layers[len(layers) // 2 - 1], output_lengths, generator) if middle_ctc else None
-            scale = getattr(network, "track_scale", None)
+            units = network.track_units
             losses = utterance_losses(
-                log_probs, output_lengths, rows, task, smoothing=smoothing, scale=scale, pooling=pooling
+                log_probs, output_lengths, rows, task, smoothing=smoothing, units=units, pooling=pooling
             )
             if early is not None:
                 losses = torch.lerp(losses, utterance_losses(early, output_lengths, rows, task), middle_ctc)

@@ -20,7 +20,17 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from audiornn.features import DELTA_WIDTH, POWER_FLOOR, FeatureSettings, dct_matrix, delta_weights, mel_filters, window
+from audiornn.features import (
+    DELTA_WIDTH,
+    POWER_FLOOR,
+    FeatureSettings,
+    dct_matrix,
+    delta_weights,
+    lag_matrix,
+    mel_filters,
+    mel_widths,
+    window,
+)
 from audiornn.files import write_atomically
 from audiornn.model_file import WAVEFORM_KEY, ModelCard, open_model_file
 
@@ -90,7 +100,7 @@ class _Graph:
         )
 
     def static_features(self) -> tuple[str, str]:
-        """Log-mel frames or cepstra, (frames, coefficients), and how many frames, (1,)."""
+        """Log-mel frames, cepstra or autocorrelation, (frames, coefficients), and how many frames, (1,)."""
         s = self.settings
         half = s.n_fft // 2
         n_samples = self.add("Shape", "waveform")
@@ -112,7 +122,17 @@ class _Graph:
         floored = self.add("Max", mel, self.constant(np.float32(POWER_FLOOR)))
         decibels = self.add("Mul", self.add("Log", floored), self.constant(np.float32(10 / math.log(10))))
         if s.kind == "mfcc":
-            decibels = self.add("MatMul", decibels, self.constant(dct_matrix(s.n_mels, s.n_mfcc)))
+            return self.add("MatMul", decibels, self.constant(dct_matrix(s.n_mels, s.n_mfcc))), n_frames
+        if s.kind == "autocorrelation":
+            loudest = self.add("ReduceMax", decibels, axes=[1], keepdims=1)
+            bels = self.add("Div", self.add("Sub", decibels, loudest), self.constant(np.float32(10)))
+            power = self.add("Pow", self.constant(np.float32(10)), bels)
+            at_lags, whole = (
+                self.add("MatMul", power, self.constant(matrix)) for matrix in (lag_matrix(s), mel_widths(s)[:, None])
+            )
+            level = self.add("Mul", self.add("Log", whole), self.constant(np.float32(10 / math.log(10))))
+            level = self.add("Add", loudest, level)
+            return self.add("Concat", level, self.add("Div", at_lags, whole), axis=1), n_frames
         return decibels, n_frames
 
     def with_deltas(self, static: str, n_frames: str) -> str:

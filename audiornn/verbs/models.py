@@ -12,6 +12,7 @@ from audiornn.verbs.terminal import say
 
 if TYPE_CHECKING:
     from audiornn.listen.recognizer import Recognizer
+    from audiornn.model_file import ModelCard
 
 __all__ = ["decoding_with", "export", "info", "last_model", "load", "report_on", "split_of_model"]
 
@@ -123,7 +124,7 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         "licence": card.licence or "not stated",
         **({"thresholds": ", ".join(f"{k} {v:.3g}" for k, v in card.thresholds.items())} if card.thresholds else {}),
         **({"spots": ", ".join(_spotted(card.spotting))} if card.spotting.get("thresholds") else {}),
-        **{f"result on {split}": _result(card.task, result) for split, result in card.results.items()},
+        **{f"result on {split}": _result(card, result) for split, result in card.results.items()},
     }
     width = max(map(len, rows))
     for key, value in rows.items():
@@ -131,8 +132,10 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
     return 0
 
 
-def _result(task: str, result: Mapping[str, Any]) -> str:
-    if task == "regress":
+def _result(card: ModelCard, result: Mapping[str, Any]) -> str:
+    if card.task == "regress" and card.network.get("bins"):
+        return f"cross-entropy {result['loss']:.4g} nats a value"
+    if card.task == "regress":
         return f"mean squared error {result['loss']:.4g} of the tracks' variance"
     rate = 100 * result["errors"] / max(1, result["reference_length"])
     alarms = f", {result['false_alarms']} false alarms in {result['hours']:.3g} h" if "hours" in result else ""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "binary_cross_entropy",
+    "binned_cross_entropy",
     "cross_entropy",
     "ctc",
     "frame_cross_entropy",
@@ -93,6 +94,19 @@ def mean_squared_error(values: Array, targets: Array) -> tuple[float, Array]:
     """L = (1/T) Σ_t (y_t − ŷ_t)² over the T frames of one track, (T,)."""
     errors = values - targets
     return float((errors**2).mean()), 2 * errors / len(errors)
+
+
+def binned_cross_entropy(logits: Array, bins: Array, value: float) -> tuple[float, Array]:
+    """−Σ_k q_k log p_k of a value among evenly spaced bins, (K,), of which q has the two next to it.
+
+    They share it so that Σ_k q_k b_k is the value; one beyond the last bin is the last.
+    """
+    place = min(max((value - bins[0]) / (bins[1] - bins[0]), 0.0), len(bins) - 1.0)
+    lower = min(int(place), len(bins) - 2)
+    q = np.zeros(len(bins))
+    q[lower], q[lower + 1] = 1 - (place - lower), place - lower
+    log_p = log_softmax(logits)
+    return float(-(q * log_p).sum()), np.exp(log_p) - q
 
 
 def ctc(logits: Array, target: Sequence[int]) -> tuple[float, Array]:
