@@ -176,3 +176,24 @@ def test_int8_tracks_too(model_file, model, world, tmp_path):
     found = [p.values for p in load_model(tmp_path / "int8.onnx").track(world.recording()).points]
     expected = [p.values for p in model.track(world.recording()).points]
     assert np.abs(np.array(found) - expected).mean() < 0.1
+
+
+def test_values_in_bins_from_training_to_a_stream(works, world, prepared, places, through_a_pipe, tmp_path):
+    """Trained, scored, told, exported and listened to as they come: a distribution's values are values like others."""
+    prepared("regress")
+    run = tmp_path / "binned"
+    works("train", world.recipe("regress"), "--run", run, "--set", "model.bins=60", *places)
+    report = json.loads(works("evaluate", run, *places, "--format", "json"))
+    pitch = next(track for track in report["tracks"] if track["track"] == "log2_f0")
+    assert pitch["r2"] > 0.9
+    assert "cross-entropy" in works("info", run)
+    works("gradients", run, *places[:2], "--lags", "5", "--steps", "2", "--output", tmp_path / "gradients.png")
+
+    whole = works("track", world.recording(), "--model", run)
+    through_a_pipe(world.recording().read_bytes())
+    columns = [
+        np.genfromtxt(io.StringIO(text), delimiter=",", skip_header=1)
+        for text in (works("track", "-", "--model", run), whole)
+    ]
+    np.testing.assert_allclose(*columns, atol=1e-3)
+    works("export", run, "--quantize", "int8", "--waveform-input", "--output", tmp_path / "b.onnx", *places)

@@ -344,11 +344,11 @@ def untrained_network(recipe: Recipe, train_set: Dataset, n_outputs: int) -> Net
         output_kind=recipe.output_kind,
     )
     if recipe.task == "regress":
+        track_mean, track_deviation = train_set.track_mean_and_deviation()
         if recipe.model.bins:
             lowest, highest = (torch.from_numpy(limit)[:, None] for limit in train_set.track_limits())
             network.track_bins.copy_(lowest + (highest - lowest) * torch.linspace(0, 1, recipe.model.bins))
         else:
-            track_mean, track_deviation = train_set.track_mean_and_deviation()
             network.track_mean.copy_(torch.from_numpy(track_mean))
             network.track_scale.copy_(torch.from_numpy(track_deviation))
     if recipe.features.normalisation == "global":

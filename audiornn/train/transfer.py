@@ -68,7 +68,7 @@ def take_over(network: Network, recipe: Recipe, vocabulary: Vocabulary, start: S
             "set features as it has them"
         )
     state = network.state_dict()
-    others = () if vocabulary.symbols == start.vocabulary.symbols else ("output.", "track_")
+    others = () if vocabulary.symbols == start.vocabulary.symbols else ("output.", "peaks.", "track_")
     fitting = {
         name: tensor
         for name, tensor in start.tensors.items()
