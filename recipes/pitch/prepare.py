@@ -12,20 +12,20 @@ from audiornn.errors import CorpusError
 SEEDS = {"train": 100_000, "dev": 200_000, "test": 300_000}  # of the first voice of each split
 
 
-def obtain(corpus_dir: Path, *, jobs: int, voices: int = 16000) -> None:
+def obtain(corpus_dir: Path, *, jobs: int, voices: int = 8000) -> None:
     """Make the recordings and the tracks of their pitch, or what is missing of them."""
     planned = _plan(corpus_dir, voices)
     render_voices([VoiceJob(file, seed) for split in planned.values() for file, seed in split], jobs)
 
 
-def prepare(corpus_dir: Path, *, voices: int = 16000) -> dict[str, list[Utterance]]:
+def prepare(corpus_dir: Path, *, voices: int = 8000) -> dict[str, list[Utterance]]:
     """The recordings that `obtain` made, each with a table of its pitch every 10 ms.
 
     Args:
         corpus_dir: where they lie.
         voices: for training; a sixteenth of that for dev, a twelfth for test.
 
-    Expected output of prep: 16,000 train, 1,000 dev, 1,333 test utterances, 2 tracks.
+    Expected output of prep: 8,000 train, 500 dev, 666 test utterances, 2 tracks.
     """
     splits = {}
     for split, planned in _plan(corpus_dir, voices).items():

@@ -30,6 +30,7 @@ RECORDED = {"dev": "exercise_bike", "test": "doing_the_dishes"}
 SNRS = {"dev": (20, 10, 0), "test": (10, 0)}  # dB, of each scene; train has −5 to 25
 SECONDS = 6.0  # of a scene, about
 SENTENCES = 0.7  # share of scenes whose speech is AN4's
+BABBLE = {"train": 3, "dev": 1, "test": 1}  # times as often as any other noise: what is hardest is heard most
 TALKERS = (12, 20)  # of babble: in a full room nobody stands out
 
 
@@ -164,8 +165,8 @@ def _noise(
     speakers: Mapping[str, Sequence[Path]],
     recorded: Sequence[Path],
 ) -> tuple[str, tuple[Path, ...]]:
-    """One of a split's kinds of noise, all as often: made, or recordings."""
-    kinds = [*MADE[split], "babble", "recorded"]
+    """One of a split's kinds of noise, all as often, but babble more often in train: made, or recordings."""
+    kinds = [*MADE[split], *["babble"] * BABBLE[split], "recorded"]
     kind = kinds[number % len(kinds)]
     if kind == "babble":
         others = [path for s, paths in speakers.items() if s != speaker and s.startswith("an4/") for path in paths]
