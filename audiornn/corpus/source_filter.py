@@ -161,8 +161,8 @@ def _harmonics(octaves: Track, amplitude: Track, formants: Track, rng: np.random
     f0 = 2.0**octaves
     phase = 2 * np.pi * np.cumsum(_at_samples(f0, n_samples)) / SAMPLE_RATE + rng.uniform(0, 2 * np.pi)
     slope = rng.uniform(0.6, 2.0)  # of the glottal pulse with the lips: a_k ~ k^−slope, 4 to 12 dB an octave
-    first = 10 ** (rng.uniform(-15, 3) / 20)  # of a pressed voice the fundamental is weaker than that
-    sharpness = rng.uniform(0.4, 1.2)
+    first = 10 ** (rng.uniform(-22, 3) / 20)  # of a pressed voice the fundamental is weaker than that
+    sharpness = rng.uniform(0.3, 1.2)
     voice = np.zeros(n_samples)
     for k in range(1, int(SAMPLE_RATE / 2 / f0.min()) + 1):
         place = k * f0
