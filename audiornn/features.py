@@ -493,8 +493,8 @@ def lag_matrix(settings: FeatureSettings) -> Features:
 
     The autocorrelation is the power spectrum's cosine transform (Wiener and Khinchin), here of the bands' middles, so
     that a lag need not be a whole number of samples. What the window takes from the long lags is given back to them
-    (Boersma 1993, "Accurate short-term analysis of the fundamental frequency", eq. 9). What comes out is still to be
-    divided by the power, Σ widths · power: a steady voice has 1 at its period.
+    (Boersma 1993, "Accurate short-term analysis of the fundamental frequency"). What comes out is still to be divided
+    by the power, Σ widths · power: a steady voice has 1 at its period.
 
     Returns:
         (n_mels, n_lags); the first lag is that of the lowest pitch.
