@@ -89,7 +89,7 @@ class Network(nn.Module):
         if settings.bins:
             self.peaks = Peaks(n_features, n_outputs, settings.bins)
             self.register_buffer("track_bins", torch.linspace(-1, 1, settings.bins).repeat(n_outputs, 1))
-        if output_kind == "linear" and not settings.bins:
+        elif output_kind == "linear":
             self.register_buffer("track_mean", torch.zeros(n_outputs))
             self.register_buffer("track_scale", torch.ones(n_outputs))
 
