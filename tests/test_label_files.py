@@ -593,6 +593,56 @@ def test_a_column_of_labels_leaves_no_choice_of_one_tier(file):
     assert types.tiers == ("",)
 
 
+ELAN_MARK = '"#file:///home/ann/a.wav -- offset: 0"\n'
+ELAN_DEFAULT = (
+    "birds\tann\t00:00:00.500\t0.5\t00:00:01.250\t1.25\t00:00:00.750\t0.75\twren\n"
+    "birds\tann\t00:01:02.000\t62.0\t00:01:03.000\t63.0\t00:00:01.000\t1.0\t7\n"
+)
+ELAN_NO_PARTICIPANT = ELAN_DEFAULT.replace("ann", "")
+ELAN_MILLISECONDS = (
+    "birds\t00:00:00.500\t0.5\t500\t00:00:01.250\t1.25\t1250\t00:00:00.750\t0.75\t750\twren\n"
+    "birds\t00:01:02.000\t62.0\t62000\t00:01:03.000\t63.0\t63000\t00:00:01.000\t1.0\t1000\t7\n"
+)
+ELAN_CLOCK = "birds\t00:00:00.500\t00:00:01.250\t00:00:00.750\twren\nbirds\t00:01:02.0\t00:01:03.0\t00:00:01.0\t7\n"
+ELAN_COLUMNS = (
+    "Begin Time - hh:mm:ss.ms\tBegin Time - ss.msec\tEnd Time - hh:mm:ss.ms\tEnd Time - ss.msec\t"
+    "Duration - hh:mm:ss.ms\tDuration - ss.msec\tbirds\n"
+    "00:00:00.500\t0.5\t00:00:01.250\t1.25\t00:00:00.750\t0.75\twren\n"
+    "00:01:02.000\t62.0\t00:01:03.000\t63.0\t00:00:01.000\t1.0\t7\n"
+)
+ELAN_ONLY_MILLISECONDS = "Begin Time - msec\tEnd Time - msec\tbirds\n500\t1250\twren\n62000\t63000\t7\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ELAN_MARK + ELAN_DEFAULT,
+        ELAN_NO_PARTICIPANT,
+        ELAN_MILLISECONDS,
+        ELAN_CLOCK,
+        ELAN_COLUMNS,
+        ELAN_ONLY_MILLISECONDS,
+    ],
+)
+def test_elan_s_tab_delimited_text(file, content):
+    labels = read_label_file(file("a.txt", content), label="birds")
+    assert labels.tiers == (("birds",) if "birds\t" in content else ("",))
+    assert labels.segments() == (Segment(0.5, 1.25, "wren"), Segment(62.0, 63.0, "7"))
+
+
+def test_elan_s_tab_delimited_text_of_several_files_and_tiers(file):
+    more = ELAN_DEFAULT.replace("wren\n", "wren\tC:\\tape\\b.eaf\n").replace("7\n", "7\tC:\\tape\\c.eaf\n")
+    labels = read_label_file(file("all.txt", more.replace("birds", "frogs") + more))
+    assert labels.recordings == ("C:/tape/b", "C:/tape/c")
+    assert labels.segments("C:/tape/c", "frogs") == (Segment(62.0, 63.0, "7"),)
+
+
+def test_a_name_before_start_end_and_duration_is_a_recording_s(file):
+    labels = read_label_file(file("a.csv", "a.wav,0.5,1.25,0.75,dog\nb.wav,2,3,1,cat\n"))
+    assert labels.recordings == ("a.wav", "b.wav")
+    assert labels.segments("b.wav") == (Segment(2.0, 3.0, "cat"),)
+
+
 # --- what is written is read again ---
 
 timed = st.lists(

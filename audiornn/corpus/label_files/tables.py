@@ -22,7 +22,7 @@ _NAMES = {
     "duration": "duration dur length",
     "label": "label labels eventlabel event class text annotation category word name species type sound tag tags "
     "annotations classname transcription transcript phone phoneme commonname scientificname calltype speaker",
-    "recording": "file filename audio audiofilepath audiofile path recording wav beginfile beginpath uri",
+    "recording": "file filename filepath audio audiofilepath audiofile path recording wav beginfile beginpath uri",
     "tier": "tier tiername",
     "fileoffset": "fileoffset",
     "selection": "selection",
@@ -31,6 +31,9 @@ _NAMES = {
 _UNITS = {"ms": 1e-3, "msec": 1e-3, "milliseconds": 1e-3, "s": 1.0, "sec": 1.0, "seconds": 1.0}
 #: The header of the Montreal Forced Aligner; its `Type` is words or phones. Elsewhere a type may be anything.
 _ALIGNER = ["begin", "end", "label", "type", "speaker"]
+
+#: How ELAN's names of columns end: `Begin Time - hh:mm:ss.ms` and `Begin Time - ss.msec` are both in seconds.
+_OF_ELAN = re.compile(r"\s-\s(h+:m+:)?s+\.m+(sec)?$", re.IGNORECASE)
 
 _BREAK = re.compile(r"\s*\n\s*")
 
@@ -56,7 +59,8 @@ def read_table(text: str, path: Path, label: str = "") -> list[Timed]:
     """A table's labels.
 
     Without a header its columns are start, end, label, or recording, start, end, label, or Sonic Visualiser's time,
-    value, duration, label. Of Raven's rows of a selection, one a view, the first is taken.
+    value, duration, label, or ELAN's tier, participant, start, end and duration, each in one unit or several, label. Of
+    Raven's rows of a selection, one a view, the first is taken.
 
     Args:
         text: of the table.
@@ -70,7 +74,7 @@ def read_table(text: str, path: Path, label: str = "") -> list[Timed]:
     if not rows:
         return []
     header = rows[0][1]
-    if any(_is_time(cell) for cell in header):
+    if any(map(_is_time, header)):
         layout = _without_header([row for _, row in rows], path)
     else:
         rows = rows[1:]
@@ -99,13 +103,17 @@ def _rows(text: str, path: Path) -> Iterator[_Row]:
     first = 1
     try:
         for row in reader:
-            if any(cell.strip() for cell in row) and not row[0].startswith("#"):
+            if any(cell.strip() for cell in row) and not _is_remark(row[0]):
                 yield first, [_clean(cell, is_quoted) for cell in row]
             first = reader.line_num + 1
     except csv.Error as error:
         raise CorpusError(
             f"{path}, line {first}: cannot be read as a table ({error}); is a quotation mark not closed?"
         ) from None
+
+
+def _is_remark(line: str) -> bool:
+    return line.lstrip('"').startswith("#")  # ELAN quotes its lines about the media file
 
 
 def _clean(cell: str, is_quoted: bool) -> str:
@@ -121,7 +129,7 @@ def _labels(rows: Sequence[_Row], layout: _Layout, path: Path) -> Iterator[Timed
         cells = layout.cells(row)
         start, end = _times(cells, row, layout, f"{path}, line {number}")
         recording = PurePosixPath(cells.get("recording", "").replace("\\", "/")).as_posix()
-        recording = "" if recording == "." else recording
+        recording = "" if recording == "." else recording.removesuffix(".eaf")  # ELAN's document, named as its medium
         if "selection" in cells and "view" in cells:
             shown = (cells["selection"], recording, start, end)  # tables joined to one number from 1 again
             if shown in seen:
@@ -164,7 +172,7 @@ def _refuse_running_times(header: Sequence[str], labels: Sequence[Timed], layout
 
 def _delimiter(text: str) -> str:
     """What parts the first line most; a tab before a semicolon before a comma, which may stand in numbers."""
-    first = next((line for line in text.split("\n") if line.strip() and not line.startswith("#")), "")
+    first = next((line for line in text.split("\n") if line.strip() and not _is_remark(line)), "")
     return next((mark for mark in ("\t", ";") if mark in first), ",")
 
 
@@ -220,7 +228,7 @@ def _choose(label: str, at: dict[str, int], header: Sequence[str], rows: Sequenc
 
 def _plain(name: str) -> tuple[str, float]:
     """A column's name without its unit, and the unit in seconds: of `Begin Time (ms)`, begintime and 0.001."""
-    words = re.findall(r"[a-z]+", name.lower())
+    words = re.findall(r"[a-z]+", _OF_ELAN.sub("", name).lower())
     if len(words) > 1 and words[-1] in _UNITS:
         return "".join(words[:-1]), _UNITS[words[-1]]
     return "".join(words), 1.0
@@ -235,10 +243,12 @@ def _without_header(rows: Sequence[Sequence[str]], path: Path) -> _Layout:
     Raises:
         CorpusError: they may mean several things, or are points in time.
     """
-    if not _is_time(rows[0][0]):
-        return _Layout({"recording": 0, "start": 1, "end": 2, **({"label": 3} if len(rows[0]) > 3 else {})})
     columns = list(zip_longest(*rows, fillvalue=""))
     kinds = "".join(map(_kind, columns))
+    if of_elan := _of_elan(columns, kinds):
+        return of_elan
+    if not _is_time(rows[0][0]):
+        return _Layout({"recording": 0, "start": 1, "end": 2, **({"label": 3} if len(rows[0]) > 3 else {})})
     if kinds.startswith("nw") or kinds == "n":
         raise CorpusError(
             f"{path}: holds a time and no end a row; write start, end and label (of a point the start again as end)"
@@ -257,6 +267,32 @@ def _without_header(rows: Sequence[Sequence[str]], path: Path) -> _Layout:
             "first line, such as start,end,label"
         )
     return _Layout({"start": 0, "end": 1, **({"label": 2} if len(columns) > 2 else {})})
+
+
+def _of_elan(columns: Sequence[Sequence[str]], kinds: str) -> _Layout | None:
+    """The layout of ELAN's tab-delimited export, or None.
+
+    A tier, perhaps its participant, then starts, ends and durations, each in all units that were asked for, and the
+    label; of several files their names follow. One name before one start, end and duration may as well be a
+    recording's, and is taken for that unless it has no suffix and the times are written as a clock's.
+    """
+    shape = re.match("[wm][wm-]?((?:nnn)+).", kinds)
+    if shape is None:
+        return None
+    first, n_units = shape.start(1), len(shape[1]) // 3
+    start, end, duration = (first + i * n_units for i in range(3))
+    try:
+        times = [[seconds(cell, "") for cell in columns[i]] for i in (start, end, duration)]
+    except CorpusError:  # a cell is empty
+        return None
+    if any(abs(begin + length - stop) > 2e-3 for begin, stop, length in zip(*times, strict=True)):
+        return None
+    label = shape.end() - 1
+    names = {"recording": 0}
+    if first + n_units > 2 or (":" in columns[start][0] and not PurePosixPath(columns[0][0]).suffix):
+        files = [i for i in range(label + 1, len(columns)) if all(c.lower().endswith(".eaf") for c in columns[i])]
+        names = {"tier": 0} | ({"recording": files[-1]} if files else {})
+    return _Layout({"start": start, "end": end, "label": label, **names})
 
 
 def _kind(column: Sequence[str]) -> str:
