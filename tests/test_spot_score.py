@@ -112,9 +112,10 @@ def test_peaks_keep_apart():
     assert loudest_peaks(np.empty(0), 5) == []
 
 
-def test_how_little_a_few_words_show_is_said():
+def test_how_little_a_few_words_and_hours_show_is_said():
     _, _, lines = spotting_of(answers([0.9] * 7, [0.1], 0.1), 0.5)
     assert any("0 of 7 missed (95 %: 0–35 %)" in line for line in lines)
+    assert any("0 false alarms in 0.1 h, which by themselves show under 30 an hour" in line for line in lines)
     _, _, lines = spotting_of(answers([], [0.1], 0.1), 0.5)
     assert any("dev never says it" in line for line in lines)
 

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from audiornn.corpus.synthetic_speech import is_synthetic
+from audiornn.evaluate.detection import poisson_upper
 from audiornn.evaluate.error_rates import wilson_interval
 from audiornn.evaluate.onsets import APART, FEW, choose_onset, loudest_peaks
 from audiornn.listen.keywords import moving_mean
@@ -152,7 +153,8 @@ def spotting_of(answers: SpotAnswers, false_alarms_per_hour: float) -> tuple[dic
         low, high = (100 * bound for bound in wilson_interval(own_missed, len(found)))
         lines.append(
             f"{label}: threshold {onset:g}; on dev {own_missed} of {len(found)} missed (95 %: {low:.0f}–{high:.0f} %), "
-            f"{own_alarms} false alarms in {answers.hours:.3g} h"
+            f"{own_alarms} false alarms in {answers.hours:.3g} h, which by themselves show under "
+            f"{poisson_upper(own_alarms) / answers.hours:.2g} an hour (95 %)"
         )
         if not len(found):
             lines.append(
