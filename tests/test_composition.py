@@ -136,6 +136,42 @@ def test_levels_of_words_and_of_the_string(recordings):
     np.testing.assert_allclose(softer, b * 10**-0.5, rtol=1e-4, atol=1e-7)
 
 
+def test_a_higher_voice_and_a_slower_word(recordings):
+    plain = string(recordings, ("ONE", "SIX"), (0.3,))
+    (begin, end), (later, _) = composition.word_bounds(plain)
+    for voice, slowness in ((1.4, 1.0), (1.0, 1.5), (1.25, 0.8), (0.9, 1.3)):
+        job = dataclasses.replace(plain, voice=voice, slowness=slowness)
+        made, bounds = compose(job), composition.word_bounds(job)
+        assert bounds[0][1] - bounds[0][0] == pytest.approx(slowness * (end - begin), abs=0.04)
+        assert bounds[1][0] - bounds[0][1] == pytest.approx(later - end, abs=1e-3), "a gap stays as long"
+        word = made[round((bounds[0][0] + 0.05) * RATE) : round((bounds[0][1] - 0.05) * RATE)]
+        spectrum = np.abs(np.fft.rfft(word * np.hanning(len(word)), 2**15))
+        assert spectrum.argmax() * RATE / 2**15 == pytest.approx(voice * PITCHES["ONE"], rel=0.02)
+
+
+def test_a_word_may_be_a_stretch_of_a_recording(recordings, tmp_path):
+    file = tmp_path / "both.wav"
+    one, two = (tone(PITCHES[text]) for text in ("ONE", "TWO"))
+    soundfile.write(file, np.concatenate([one, two]), RATE)
+    cut = [Word(file, "ONE", duration=len(one) / RATE), Word(file, "TWO", start=len(one) / RATE)]
+    made = compose(Composition(Path("string.flac"), "ann", (cut[1], cut[0]), (0.3,), RATE))
+    (begin, _), (later, _) = composition.word_bounds(Composition(Path("s"), "ann", (cut[1], cut[0]), (0.3,), RATE))
+    for text, at in (("TWO", begin), ("ONE", later)):
+        assert loudest_tone(made[round((at + 0.06) * RATE) : round((at + 0.22) * RATE)]) == text
+    planned = plan_strings({"ann": cut}, 3, folder=tmp_path, name="cut", sample_rate=RATE)
+    assert {word.text for job in planned for word in job.words} == {"ONE", "TWO"}
+    assert all(a.start != b.start for job in planned for a, b in itertools.pairwise(job.words))
+
+
+def test_voices_are_drawn_and_plans_without_them_stay(planned, recordings):
+    drawn = plan_strings(
+        recordings, 40, folder=planned[0].path.parent, name="a test", sample_rate=RATE, voices=(0.9, 1.4)
+    )
+    assert min(job.voice for job in drawn) < 1.0 < 1.3 < max(job.voice for job in drawn)
+    assert {(job.voice, job.slowness) for job in planned} == {(1.0, 1.0)}
+    assert dataclasses.replace(drawn[0], voice=1.0) == planned[0]
+
+
 def test_overlapping_words_are_both_heard_and_the_string_is_shorter(recordings):
     apart = compose(string(recordings, ("ONE", "TWO"), (0.1,)))
     over = compose(string(recordings, ("ONE", "TWO"), (-0.03,)))

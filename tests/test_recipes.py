@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import zlib
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -220,7 +221,7 @@ def test_an4_transcripts_that_are_none_are_said(an4, tmp_path):
 
 
 def connected_digits(corpus, made, *overrides):
-    few = ("corpus.strings=20", "corpus.dev_strings=8", "corpus.held_out=ben")
+    few = ("corpus.strings=20", "corpus.dev_strings=8", "corpus.held_out=ben", "corpus.an4_share=0")  # no such digits
     return recipe("connected_digits", *few, *overrides).prepare(corpus, made_dir=made)
 
 
@@ -267,7 +268,8 @@ def test_connected_digits_writes_only_where_it_may_and_the_same_again(four_corpo
 def test_connected_digits_is_prepared_by_the_command(four_corpora, tmp_path):
     from audiornn.corpus.preparation import prepare_corpus
 
-    loaded = recipe("connected_digits", "corpus.strings=10", "corpus.dev_strings=2", "corpus.held_out=ben")
+    few = ("corpus.strings=10", "corpus.dev_strings=2", "corpus.held_out=ben", "corpus.an4_share=0")
+    loaded = recipe("connected_digits", *few)
     ready = prepare_corpus(loaded, four_corpora, tmp_path / "data")
     assert [row.utterances for row in ready.summary] == [29, 4, 6]
     assert ready.utterances("train")[0].audio.resolve().is_relative_to((tmp_path / "data").resolve())
@@ -392,6 +394,8 @@ def test_connected_digits_on_the_real_corpora(shared_data, tmp_path):
     few = recipe("connected_digits", "corpus.strings=20", "corpus.dev_strings=10")
     splits = few.prepare(corpora, made_dir=tmp_path)
     assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 157, "dev": 28, "test": 77}
+    sources = Counter(u.id.split("/")[1] for u in splits["train"] if u.id.startswith("train/"))
+    assert sources == {"an4": 8, "fsdd": 6, "speech_commands": 6}
 
 
 def test_words_of_two_corpora_are_spelled(four_corpora, an4, tmp_path):

@@ -15,7 +15,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -45,6 +45,7 @@ VERSION = 1
 
 _FADE = 0.01  # seconds over which one recording gives way to the next
 _HIGHEST_PEAK = 0.97  # of full scale; a string that would be louder is turned down as a whole
+_VOCODER_WINDOW = 0.032  # seconds, about
 _LOUDNESS = -23.0  # dB of full scale: the mean power of a word's speech, before its own level and the string's
 
 #: Fewer files than this are written sooner by one process than two are started.
@@ -53,17 +54,21 @@ _WORTH_A_PROCESS = 200
 
 @dataclass(frozen=True)
 class Word:
-    """A recording that holds one word, and nothing else that is spoken.
+    """A recording, or a stretch of one, that holds one word, and nothing else that is spoken.
 
     Attributes:
         audio: its path.
         text: the word.
         level: dB above or below the others of its string.
+        start: seconds at which the stretch begins.
+        duration: of the stretch in seconds; None reaches to the recording's end.
     """
 
     audio: Path
     text: str
     level: float = 0.0
+    start: float = 0.0
+    duration: float | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ class Composition:
         noise: a recording to take the noise from, repeated where it is too short; None makes some.
         tilt: dB an octave by which made noise falls off: 0 is white, 3 pink.
         seed: of the noise, and of the place it is taken from.
+        voice: by which pitch and formants are multiplied; those of children lie a quarter above their mothers'.
+        slowness: by which the words' durations are.
     """
 
     path: Path
@@ -97,6 +104,8 @@ class Composition:
     noise: Path | None = None
     tilt: float = 3.0
     seed: int = 0
+    voice: float = 1.0
+    slowness: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.words or len(self.gaps) != len(self.words) - 1:
@@ -130,6 +139,8 @@ def plan_strings(
     noises: Sequence[Path] = (),
     longest_edge: float = 0.6,
     pauses: tuple[float, float] = (0.12, 0.12),
+    voices: tuple[float, float] = (1.0, 1.0),
+    slowness: tuple[float, float] = (1.0, 1.0),
 ) -> list[Composition]:
     """Draw `n` strings: who says which words, with which gaps and levels, over which noise.
 
@@ -148,11 +159,13 @@ def plan_strings(
         noises: recordings of noise, for half of the strings; the others' noise is made.
         longest_edge: seconds before the first word, and after the last, at most.
         pauses: seconds of a pause in the median, of the speaker who pauses least and of the one who pauses most.
+        voices: the least and the most of a string's `voice`.
+        slowness: and of its `slowness`.
     """
     speakers = {
         speaker: sorted(words, key=str)
         for speaker, words in sorted(recordings.items())
-        if len({w.audio for w in words}) > 1
+        if len({(w.audio, w.start) for w in words}) > 1
     }
     if not speakers:
         raise AudiornnError(f"{folder}: no speaker has two recordings to make strings of")
@@ -164,7 +177,7 @@ def plan_strings(
         speaker = draw.choices(list(speakers), [sum(weights[s]) for s in speakers])[0]
         words = _draw_words(draw, speakers[speaker], weights[speaker], draw.randint(*lengths))
         tightness = draw.random()  # some speakers hurry, others dictate
-        pause = pauses[0] if pauses[0] == pauses[1] else draw.uniform(*pauses)  # no draw: older plans stay as they were
+        pause = _drawn(draw, pauses)
         planned.append(
             Composition(
                 path=folder / f"{number:05d}.flac",
@@ -179,9 +192,16 @@ def plan_strings(
                 noise=draw.choice(noises) if noises and draw.random() < 0.5 else None,
                 tilt=round(draw.uniform(0, 5), 1),
                 seed=draw.getrandbits(32),
+                voice=round(_drawn(draw, voices), 3),
+                slowness=round(_drawn(draw, slowness), 3),
             )
         )
     return planned
+
+
+def _drawn(draw: random.Random, limits: tuple[float, float]) -> float:
+    """A number within limits; without a choice nothing is drawn, so that plans without it stay as they are."""
+    return limits[0] if limits[0] == limits[1] else draw.uniform(*limits)
 
 
 def draw_gap(draw: random.Random, tightness: float, pause: float = 0.12) -> float:
@@ -201,10 +221,10 @@ def _draw_words(draw: random.Random, words: Sequence[Word], weights: Sequence[fl
     drawn: list[Word] = []
     while len(drawn) < n:
         word = draw.choices(words, weights)[0]
-        if not drawn or word.audio != drawn[-1].audio:
+        if not drawn or (word.audio, word.start) != (drawn[-1].audio, drawn[-1].start):
             # A string falls off towards its end, and no two words of it are equally loud.
             level = round(draw.gauss(-2 * len(drawn) / n, 1.5), 1)
-            drawn.append(Word(word.audio, word.text, level))
+            drawn.append(replace(word, level=level))
     return drawn
 
 
@@ -242,13 +262,29 @@ def _place(job: Composition) -> tuple[list[_Placed], int]:
     placed = []
     at = round(job.before * rate)
     for word, gap in zip(job.words, (*job.gaps, job.after), strict=True):
-        waveform = load_audio(word.audio, rate)
+        waveform = _said(word, job)
         waveform = waveform - waveform.mean()  # a constant offset would be a step at the joint
         begin, end = speech_bounds(waveform, rate)
         waveform = waveform * np.float32(10 ** ((_LOUDNESS + word.level) / 20) / _rms(waveform[begin:end]))
         placed.append(_Placed(waveform, begin, end, at))
         at = max(at + 1, at + end - begin + round(gap * rate))
     return placed, at
+
+
+def _said(word: Word, job: Composition) -> Waveform:
+    """A word's recording, by a smaller or larger speaker, faster or slower, (samples,).
+
+    Played faster, a voice is higher and its vocal tract shorter; then a phase vocoder gives it the time it shall take.
+    """
+    waveform = load_audio(word.audio, round(job.sample_rate / job.voice), start=word.start, duration=word.duration)
+    longer = job.voice * job.slowness
+    if longer == 1.0:
+        return waveform
+    from librosa.effects import time_stretch  # takes seconds to import
+
+    window = 2 ** round(math.log2(_VOCODER_WINDOW * job.sample_rate))
+    stretched: Waveform = time_stretch(waveform, rate=1 / longer, n_fft=window)
+    return stretched
 
 
 def speech_bounds(waveform: Waveform, sample_rate: int) -> tuple[int, int]:

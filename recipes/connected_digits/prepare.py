@@ -1,7 +1,7 @@
 """Strings of digits: pasted from recordings of single ones to learn from, really said in one breath to be tested on.
 
-The corpora lie side by side in one folder: Speech Commands and FSDD give the words, AN4 the strings of digits its
-speakers happened to say, `connected_digits` the test.
+The corpora lie side by side in one folder: Speech Commands, AN4 and FSDD give the words, AN4 also the strings of digits
+its speakers happened to say, `connected_digits` the test.
 """
 
 import csv
@@ -31,15 +31,18 @@ FOLDERS = {
 }
 LONGEST_EDGE = 1.5  # seconds before and after a string: who records speech seldom begins at once
 PAUSES = (0.08, 0.4)  # seconds between words, in the median: some speak fluently, others word by word
-SAMPLE_RATE = 8000  # FSDD's, which has most recordings of most digits: no source shall be told by its bandwidth
+VOICES = (0.9, 1.4)  # by which pitch and formants are multiplied: half of those who are to be understood are children
+SLOWNESS = (0.85, 1.5)  # by which durations are: who speaks a foreign language takes time
+SAMPLE_RATE = 16_000  # of children's fricatives and second formants little is left below 4 kHz
 
 
 def prepare(
     corpus_dir: Path,
     *,
-    strings: int = 4000,
+    strings: int = 8000,
     dev_strings: int = 120,
-    fsdd_share: float = 0.6,
+    fsdd_share: float = 0.3,
+    an4_share: float = 0.4,
     held_out: str = "nicolas",
     made_dir: Path | None = None,
     jobs: int = 1,
@@ -51,36 +54,40 @@ def prepare(
         strings: how many are pasted for training.
         dev_strings: how many for dev, one half from FSDD.
         fsdd_share: of those for training, how many from FSDD.
+        an4_share: and how many from AN4; the rest is from Speech Commands.
         held_out: FSDD's speaker who is kept for dev.
         made_dir: gets what is pasted.
         jobs: processes that paste.
 
-    Train: words of Speech Commands' training speakers and of FSDD's other five, pasted, and the strings of digits among
-    AN4's training utterances as they are (without those that say OH, which the test never does). Dev: pasted strings of
-    Speech Commands' validation speakers and of `held_out`, and AN4's test speakers' own. No speaker is in two splits.
+    Train: words of AN4's and Speech Commands' training speakers and of FSDD's other five, pasted, and the strings of
+    digits among AN4's training utterances as they are (without those that say OH, which the test never does). Dev:
+    pasted strings of Speech Commands' validation speakers and of `held_out`, and AN4's test speakers' own. No speaker
+    is in two splits.
 
-    Expected output of prep: 4,137 train, 138 dev, 77 test utterances, 10 labels.
+    Expected output of prep: 8,137 train, 138 dev, 77 test utterances, 10 labels.
     """
     if made_dir is None:
         raise CorpusError("connected_digits: its strings must be written somewhere; call prepare with a made_dir")
-    if strings < 1 or dev_strings < 0 or not 0 <= fsdd_share <= 1:
+    if strings < 1 or dev_strings < 0 or min(fsdd_share, an4_share, 1 - fsdd_share - an4_share) < 0:
         raise CorpusError(
             f"corpus.strings = {strings} must be at least 1, corpus.dev_strings = {dev_strings} not below 0, "
-            f"corpus.fsdd_share = {fsdd_share} in 0…1"
+            f"corpus.fsdd_share = {fsdd_share} and corpus.an4_share = {an4_share} in 0…1, and together at most 1"
         )
     folders = corpora_in(corpus_dir, FOLDERS)
     test = _read_strings(folders["connected_digits"])
     commands = _recipe("speechcommands", "corpus.words=all").prepare(folders["speech_commands"])
     fsdd = _recipe("digits", f"corpus.held_out={held_out}").prepare(folders["fsdd"])
     an4 = _recipe("an4").prepare(folders["an4"])
+    cut = _recipe("an4", "corpus.digits=true").prepare(folders["an4"])
     words = {
+        "train/an4": cut["train"] + cut["dev"],
         "train/fsdd": fsdd["train"] + fsdd["dev"],  # that recipe's own dev takes are of its training speakers
         "train/speech_commands": commands["train"],
         "dev/fsdd": fsdd["test"],
         "dev/speech_commands": commands["dev"],
     }
-    n_fsdd, n_dev_fsdd = round(strings * fsdd_share), dev_strings // 2
-    n_strings = dict(zip(words, (n_fsdd, strings - n_fsdd, n_dev_fsdd, dev_strings - n_dev_fsdd), strict=True))
+    n_an4, n_fsdd, n_dev = round(strings * an4_share), round(strings * fsdd_share), dev_strings // 2
+    n_strings = dict(zip(words, (n_an4, n_fsdd, strings - n_an4 - n_fsdd, n_dev, dev_strings - n_dev), strict=True))
     noises = sorted((folders["speech_commands"] / "_background_noise_").glob("*.wav"))
     behind = {"train": noises[:-1], "dev": noises[-1:]}  # a long edge is noise alone: dev's must be another
     planned = [
@@ -96,6 +103,8 @@ def prepare(
             noises=behind[part.split("/")[0]],
             longest_edge=LONGEST_EDGE,
             pauses=PAUSES,
+            voices=VOICES,
+            slowness=SLOWNESS,
         )
     ]
     pasted = _paste(planned, corpus_dir, made_dir, jobs)
@@ -112,12 +121,14 @@ def _recipe(name: str, *overrides: str) -> Recipe:
 
 
 def _by_speaker(utterances: Iterable[Utterance], corpus: str) -> dict[str, list[Word]]:
-    """The recordings of single digits, whether their text is a word or a figure."""
+    """What holds a single digit, whether its text is a word or a figure."""
     words = defaultdict(list)
     for utterance in utterances:
         text = DIGITS[int(utterance.text)] if utterance.text.isdigit() else utterance.text.upper()
         if text in DIGITS:
-            words[f"{corpus}/{utterance.speaker}"].append(Word(utterance.audio, text))
+            words[f"{corpus}/{utterance.speaker}"].append(
+                Word(utterance.audio, text, 0.0, utterance.start, utterance.duration)
+            )
     return words
 
 
@@ -177,7 +188,9 @@ def _paste(planned: Sequence[Composition], corpus_dir: Path, made_dir: Path, job
 def _entry(job: Composition, corpus_dir: Path) -> dict[str, object]:
     """A string's line of the index: a manifest's keys, and all it is made of, the same wherever the corpus lies."""
     made = vars(job) | {
-        "words": [(w.audio.relative_to(corpus_dir).as_posix(), w.audio.stat().st_size, w.level) for w in job.words],
+        "words": [
+            (w.audio.relative_to(corpus_dir).as_posix(), w.audio.stat().st_size, w.level, w.start) for w in job.words
+        ],
         "noise": job.noise and job.noise.relative_to(corpus_dir).as_posix(),
     }
     del made["path"]
