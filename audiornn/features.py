@@ -34,6 +34,7 @@ __all__ = [
     "delta_weights",
     "lag_matrix",
     "mel_filters",
+    "mel_middles",
     "mel_widths",
     "window",
 ]
@@ -482,6 +483,11 @@ def mel_filters(settings: FeatureSettings) -> Features:
     return filters.astype(np.float32)
 
 
+def mel_middles(settings: FeatureSettings) -> NDArray[np.float64]:
+    """Hz of the middle of each mel band, (n_mels,), where its filter peaks."""
+    return _mel_edges(settings)[1:-1]
+
+
 def mel_widths(settings: FeatureSettings) -> Features:
     """Hz of each mel band, (n_mels,): half of its filter's foot, by which its mean power counts."""
     edges = _mel_edges(settings)
@@ -499,7 +505,7 @@ def lag_matrix(settings: FeatureSettings) -> Features:
     Returns:
         (n_mels, n_lags); the first lag is that of the lowest pitch.
     """
-    middles = _mel_edges(settings)[1:-1]
+    middles = mel_middles(settings)
     lags = 1 / np.geomspace(settings.lowest_pitch, settings.highest_pitch, settings.n_lags)  # seconds
     own = window(settings)
     spectrum = np.abs(np.fft.rfft(own, 2 * len(own))) ** 2

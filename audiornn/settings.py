@@ -116,7 +116,9 @@ class AugmentSettings:
 
     Attributes:
         tempo: share by which it is faster or slower, at most.
-        warp: share by which the bands move up or down, at most: shorter and longer vocal tracts.
+        vocal_tract: share by which all frequencies are higher or lower, at most, as of a shorter or longer vocal tract.
+        warp: share by which the bands' numbers grow or shrink, at most. Above 1 kHz, where equal steps of bands are
+            equal ratios of frequencies, that moves them some three times as far as `vocal_tract` of the same share.
         channel: decibels by which a smooth curve over the bands, another microphone's, departs from level, at most.
         wobble: decibels by which slow waves over time and bands raise and lower it, at most: sounds that one speaker
             says more strongly and another more weakly.
@@ -142,6 +144,7 @@ class AugmentSettings:
     """
 
     tempo: float = 0.1
+    vocal_tract: float = 0.0
     warp: float = 0.1
     channel: float = 0.0
     wobble: float = 0.0
@@ -165,6 +168,7 @@ class AugmentSettings:
         _require(
             "augment",
             tempo=(0 <= self.tempo < 1, self.tempo, "in 0…1"),
+            vocal_tract=(0 <= self.vocal_tract < 1, self.vocal_tract, "in 0…1"),
             warp=(0 <= self.warp < 1, self.warp, "in 0…1"),
             channel=(self.channel >= 0, self.channel, "at least 0"),
             band_limit=(0 <= self.band_limit <= 1, self.band_limit, "in 0…1"),
@@ -190,6 +194,7 @@ class AugmentSettings:
         strength = progress / self.easy_first
         grown = (
             "tempo",
+            "vocal_tract",
             "warp",
             "channel",
             "wobble",

@@ -5,9 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from audiornn.features import FeatureExtractor, FeatureSettings
+from audiornn.features import FeatureExtractor, FeatureSettings, mel_middles
 from audiornn.settings import AugmentSettings
-from audiornn.train.augment import add_echoes, add_noise, augment, change_tempo, mix, other_noise, shift, warp_bands
+from audiornn.train.augment import (
+    add_echoes,
+    add_noise,
+    augment,
+    change_tempo,
+    mix,
+    other_noise,
+    scale_frequencies,
+    shift,
+    warp_bands,
+)
 
 OFF = AugmentSettings(tempo=0, warp=0, noise=0, gain=0, time_shift=0, time_masks=0, band_masks=0)
 
@@ -123,6 +133,43 @@ def test_a_warp_moves_a_tone_to_the_band_it_says():
     assert warp_bands(log_mel, 1.1).argmax(axis=1).tolist() == [22] * 10
     assert warp_bands(log_mel, 0.9).argmax(axis=1).tolist() == [18] * 10
     np.testing.assert_allclose(warp_bands(log_mel, 1.0), log_mel)
+
+
+@pytest.mark.parametrize("factor", [0.85, 1.0, 1.15, 1.3])
+@pytest.mark.parametrize("n_mels", [40, 80])
+def test_a_shorter_vocal_tract_is_heard_as_the_same_sound_played_faster(factor, n_mels):
+    settings = FeatureSettings(n_mels=n_mels)
+    extractor, middles = FeatureExtractor(settings), mel_middles(settings)
+    time = np.arange(16000) / 16000
+    formants = [(0.1, 700), (0.05, 1800), (0.02, 2600), (0.02, 3500)]
+
+    def vowel(scale):
+        tones = sum(a * np.sin(2 * np.pi * f * scale * time) for a, f in formants)
+        return extractor.log_mel(tones.astype(np.float32))[20:-20]
+
+    moved_bands = scale_frequencies(vowel(1.0), middles, factor)
+    for _, formant in formants:
+        nearest = int(np.abs(middles - formant * factor).argmin())
+        around = slice(nearest - 2, nearest + 3)
+        assert (
+            abs(int(moved_bands.mean(axis=0)[around].argmax()) - int(vowel(factor).mean(axis=0)[around].argmax())) <= 1
+        )
+    if factor == 1.0:
+        np.testing.assert_allclose(moved_bands, vowel(1.0), rtol=1e-5)
+
+
+def test_the_vocal_tract_is_drawn_within_its_share():
+    middles = mel_middles(FeatureSettings())
+    log_mel = np.full((10, 40), -60.0, np.float32)
+    log_mel[:, 25] = 0.0
+    peaks = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        settings = replace(OFF, vocal_tract=0.2)
+        heard, _ = augment(log_mel, settings, frame_seconds=0.01, rng=rng, may_cut=False, middles=middles)
+        peaks.append(middles[int(heard[0].argmax())] / middles[25])
+    assert 0.78 < min(peaks) < 0.87
+    assert 1.13 < max(peaks) < 1.22
 
 
 @pytest.mark.parametrize("snr", [0.0, 10.0, 20.0])

@@ -25,6 +25,7 @@ __all__ = [
     "mix",
     "other_noise",
     "overlay",
+    "scale_frequencies",
     "shift",
     "warp_bands",
 ]
@@ -52,6 +53,7 @@ def augment(
     may_cut: bool,
     least_frames: int = 1,
     draw_noise: Callable[[], Features] | None = None,
+    middles: NDArray[np.float64] | None = None,
 ) -> tuple[Features, NDArray[np.float64]]:
     """A varied copy of an utterance, and where each of its frames was before.
 
@@ -63,6 +65,7 @@ def augment(
         may_cut: whether a shift may push frames out at the other end; speech of a transcript must not be lost.
         least_frames: that the target needs; a faster tempo stops there.
         draw_noise: gives log-mel frames of a recording of noise, any number.
+        middles: Hz of the bands' middles, which `vocal_tract` needs.
 
     Returns:
         The copy, (frames, n_mels), of another length maybe; and its places (frames,): the frame of `log_mel`, or a
@@ -76,6 +79,8 @@ def augment(
         factor = 1 + rng.uniform(-settings.tempo, settings.tempo)
         n_frames = max(least_frames, round(len(varied) / factor))
         varied, places = change_tempo(varied, n_frames), np.linspace(0, len(varied) - 1, n_frames)
+    if settings.vocal_tract and middles is not None:
+        varied = scale_frequencies(varied, middles, 1 + rng.uniform(-settings.vocal_tract, settings.vocal_tract))
     if settings.warp:
         varied = warp_bands(varied, 1 + rng.uniform(-settings.warp, settings.warp))
     gain: Features = np.float32(rng.uniform(-settings.gain, settings.gain))
@@ -154,8 +159,19 @@ def loud_part(log_mel: Features, depth: float) -> slice:
     return slice(first, max(int(loud[-1]) + 1, first + _LEAST_TRIMMED))
 
 
+def scale_frequencies(log_mel: Features, middles: NDArray[np.float64], factor: float) -> Features:
+    """Move what is heard at f Hz to f · factor, as a vocal tract shorter by that factor does (Jaitly and Hinton 2013).
+
+    Args:
+        log_mel: (frames, n_mels) in decibels.
+        middles: Hz of the bands' middles, (n_mels,).
+        factor: what comes from beyond the outermost bands is as in those.
+    """
+    return _resampled(log_mel.T, np.interp(middles / factor, middles, np.arange(len(middles)))).T
+
+
 def warp_bands(log_mel: Features, factor: float) -> Features:
-    """Move what band b holds to band b · factor, as a shorter vocal tract would (Jaitly and Hinton 2013)."""
+    """Move what band b holds to band b · factor."""
     n_mels = log_mel.shape[1]
     return _resampled(log_mel.T, np.minimum(np.arange(n_mels) / factor, n_mels - 1)).T
 

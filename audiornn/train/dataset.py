@@ -16,7 +16,7 @@ from torch import Tensor
 from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.preparation import Prepared
 from audiornn.errors import CorpusError
-from audiornn.features import FeatureExtractor, Features
+from audiornn.features import FeatureExtractor, Features, mel_middles
 from audiornn.recipe import Recipe
 from audiornn.settings import AugmentSettings
 from audiornn.train.augment import augment, mix, other_noise
@@ -112,6 +112,7 @@ class Dataset:
             raise CorpusError(f"{prepared.folder}: {split} has features of other utterances; run `audiornn prep` again")
         self.lengths = self.store.lengths
         self.extractor = FeatureExtractor(recipe.features)
+        self.middles = mel_middles(recipe.features)
         self.vocabulary = vocabulary
         self._output_lengths = -(-self.lengths // recipe.model.stride)
         self._needed = self.store.ctc_lengths if recipe.task == "transcribe" else np.ones_like(self.lengths)
@@ -271,6 +272,7 @@ class Dataset:
             may_cut=self.recipe.task != "transcribe",
             least_frames=self._least_frames(index),
             draw_noise=self._noise_source(rng),
+            middles=self.middles,
         )
 
     def _noise_source(self, rng: np.random.Generator) -> Callable[[], Features] | None:

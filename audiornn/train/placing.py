@@ -240,10 +240,22 @@ class PlacedWords(Dataset):
     def _sound(
         self, log_mel: Features, first: int, last: int, rng: np.random.Generator, own: AugmentSettings
     ) -> _Sound:
-        varied, _ = augment(log_mel, own, frame_seconds=self._seconds_a_frame, rng=rng, may_cut=False, least_frames=8)
+        varied = self._varied_sound(log_mel, own, rng)
         scale = len(varied) / len(log_mel)
         first = min(round(first * scale), len(varied) - 1)
         return _Sound(varied, first, max(first + 1, min(round(last * scale), len(varied))))
+
+    def _varied_sound(self, log_mel: Features, own: AugmentSettings, rng: np.random.Generator) -> Features:
+        varied, _ = augment(
+            log_mel,
+            own,
+            frame_seconds=self._seconds_a_frame,
+            rng=rng,
+            may_cut=False,
+            least_frames=8,
+            middles=self.middles,
+        )
+        return varied
 
     def _placed(self, sound: _Sound, rng: np.random.Generator, own: AugmentSettings) -> tuple[Features, int, int]:
         """A window with the sound in it; the first frame of its word, and the one after its last."""
@@ -293,7 +305,7 @@ class PlacedWords(Dataset):
             begin = max(0, min(begin, int(self.lengths[index]) - n_wanted))
             log_mel = np.asarray(self.store[index])[begin : begin + n_wanted]
             n = min(n_left, max(1, round(len(log_mel) / factor)))
-            varied, _ = augment(log_mel, _unmoved(own), frame_seconds=self._seconds_a_frame, rng=rng, may_cut=False)
+            varied = self._varied_sound(log_mel, _unmoved(own), rng)
             taken = np.linspace(0, len(varied) - 1, n).round().astype(np.int64)
             pieces.append(varied[taken])
             doubts.append(self._doubt(index, begin, len(log_mel))[taken])
@@ -356,7 +368,7 @@ def _of_a_voice(settings: AugmentSettings) -> AugmentSettings:
 
 def _of_a_room(settings: AugmentSettings) -> AugmentSettings:
     """What is heard of all sounds at once."""
-    return replace(settings, tempo=0.0, warp=0.0, wobble=0.0, time_shift=0.0)
+    return replace(settings, tempo=0.0, vocal_tract=0.0, warp=0.0, wobble=0.0, time_shift=0.0)
 
 
 def _unmoved(settings: AugmentSettings) -> AugmentSettings:
