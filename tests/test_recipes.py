@@ -1,5 +1,6 @@
 """Every recipe: its settings load, and its `prepare` works on a miniature of the corpus, and on the corpus itself."""
 
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -328,6 +329,12 @@ def test_every_word_is_a_file_of_settings():
     loaded = recipe("speechcommands", str(packaged_recipes() / "speechcommands" / "words.toml"))
     assert dict(loaded.corpus) == {"words": "all"}
     assert (loaded.model.front, loaded.model.dropout, loaded.augment.noise_label) == ("conv2d", 0.3, "")
+
+
+def test_digits_may_start_from_spelled_words():
+    start, loaded = (recipe("spelled_words"), recipe("digits", str(packaged_recipes() / "digits" / "started.toml")))
+    assert loaded.features == start.features
+    assert dataclasses.replace(loaded.model, dropout=start.model.dropout) == start.model
 
 
 def test_pitch(tmp_path):
