@@ -30,7 +30,7 @@ ALLOWED = {
 BASE = {"numpy", "soundfile"}
 WORLD = {
     "ground": (BASE, {"soxr", "onnxruntime", "librosa", "tomli"}),
-    "corpus": (BASE, {"espeakng_loader", "matplotlib", "pyarrow", "tqdm"}),
+    "corpus": (BASE, {"espeakng_loader", "librosa", "matplotlib", "pyarrow", "tqdm"}),
     "listen": ({"numpy", "onnxruntime"}, {"sounddevice"}),
     "evaluate": ({"numpy"}, {"jiwer", "matplotlib", "mir_eval", "onnx", "pyannote"}),
     "train": ({"numpy", "torch", "onnx", "safetensors"}, {"tqdm", "onnxruntime", "librosa", "soundfile"}),
