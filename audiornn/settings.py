@@ -118,7 +118,8 @@ class AugmentSettings:
         tempo: share by which it is faster or slower, at most.
         vocal_tract: share by which all frequencies are higher or lower, at most, as of a shorter or longer vocal tract.
         warp: share by which the bands' numbers grow or shrink, at most. Above 1 kHz, where equal steps of bands are
-            equal ratios of frequencies, that moves them some three times as far as `vocal_tract` of the same share.
+            equal ratios of frequencies, that moves sounds farther than `vocal_tract` of the same share does: at the
+            top of forty bands three times as far.
         channel: decibels by which a smooth curve over the bands, another microphone's, departs from level, at most.
         wobble: decibels by which slow waves over time and bands raise and lower it, at most: sounds that one speaker
             says more strongly and another more weakly.

@@ -82,6 +82,22 @@ def test_labels_in_a_list_that_names_its_recordings(here):
         read_collection(here / "mine", task="label")
 
 
+def test_labels_that_elan_exported_of_all_documents_into_one_text(here):
+    lines = []
+
+    def remember(folder, name, rows):
+        for a, b, label in rows:
+            times = (f"{t}\t{1000 * t:.0f}" for t in (a, b, b - a))
+            lines.append("\t".join(["notes", "", *times, label, f"C:\\t\\{name}.eaf\n"]))
+
+    write_strings(here / "mine", write_labels=remember)
+    (here / "mine" / "all.txt").write_text("".join(lines))
+    (here / "mine" / "readme.txt").write_text("recorded in June\n")
+    collection = read_collection(here / "mine", task="label")
+    assert len(collection.utterances) == 24
+    assert collection.utterances[0].segments[0] == Segment(0.08, 0.2, "do")
+
+
 def test_what_new_says_of_label_files_that_will_not_do(fails, here):
     write_strings(here / "mine", write_labels=write_textgrid)
     fails("new", "a", "--from", here / "mine", "--task", "label", said=["holds 2 tiers", "'words', 'notes'"])

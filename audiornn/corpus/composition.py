@@ -88,7 +88,7 @@ class Composition:
         noise: a recording to take the noise from, repeated where it is too short; None makes some.
         tilt: dB an octave by which made noise falls off: 0 is white, 3 pink.
         seed: of the noise, and of the place it is taken from.
-        voice: by which pitch and formants are multiplied; those of children lie a quarter above their mothers'.
+        voice: by which pitch and formants are multiplied: above 1, a smaller speaker's.
         slowness: by which the words' durations are.
     """
 

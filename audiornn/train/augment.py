@@ -79,7 +79,9 @@ def augment(
         factor = 1 + rng.uniform(-settings.tempo, settings.tempo)
         n_frames = max(least_frames, round(len(varied) / factor))
         varied, places = change_tempo(varied, n_frames), np.linspace(0, len(varied) - 1, n_frames)
-    if settings.vocal_tract and middles is not None:
+    if settings.vocal_tract:
+        if middles is None:
+            raise ValueError("augment.vocal_tract needs to know the bands' middles")
         varied = scale_frequencies(varied, middles, 1 + rng.uniform(-settings.vocal_tract, settings.vocal_tract))
     if settings.warp:
         varied = warp_bands(varied, 1 + rng.uniform(-settings.warp, settings.warp))

@@ -36,7 +36,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     files = survey.lists(*ENDINGS)
     broken: dict[Path, CorpusError] = {}  # recordings whose own label files are none, unless a list names them
     used = _read_own(survey, choices, files, reading, broken)
-    lists = {key: path for key, path in files.items() if key not in used and key.lower().endswith(_LISTS)}
+    lists = {key: path for key, path in files.items() if key not in used and _may_be_list(key, path)}
     _read_lists(survey, choices, lists, reading)
     labelled = {entry.audio for entry in reading.entries}
     for audio, error in broken.items():
@@ -52,6 +52,16 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     reading.understood.append(f"{sum(counts.values()):,} segments of {len(counts):,} labels: {labels_heard}")
     reading.left_out += survey.unlabelled((e.audio for e in reading.entries), "has no label file")
     return reading
+
+
+def _may_be_list(key: str, path: Path) -> bool:
+    """By its name; of plain texts only what ELAN exported of several documents, whose names it then holds."""
+    if key.lower().endswith(_LISTS):
+        return True
+    with path.open("rb") as file:
+        return key.lower().endswith(".txt") and any(
+            line.rstrip().endswith(b".eaf") for line in file.read(4096).split(b"\n")
+        )
 
 
 def _read_manifests(survey: Survey, reading: Reading) -> None:
