@@ -65,8 +65,8 @@ def planned(index: Path, audio: Path, corpus: Path) -> Composition:
         entry = json.loads(line)
         if audio == index.parent / entry["audio_filepath"]:
             words = tuple(
-                Word(corpus / file, text, level)
-                for (file, _, level), text in zip(entry["words"], entry["text"].split(), strict=True)
+                Word(corpus / file, text, level, start, duration)
+                for (file, _, level, start, duration), text in zip(entry["words"], entry["text"].split(), strict=True)
             )
             return Composition(
                 audio,
@@ -76,6 +76,8 @@ def planned(index: Path, audio: Path, corpus: Path) -> Composition:
                 entry["sample_rate"],
                 entry["before"],
                 entry["after"],
+                voice=entry["voice"],
+                slowness=entry["slowness"],
             )
     raise SystemExit(f"{index}: does not say what {audio.name} was made of; prepare connected_digits again")
 

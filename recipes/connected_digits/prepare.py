@@ -189,7 +189,8 @@ def _entry(job: Composition, corpus_dir: Path) -> dict[str, object]:
     """A string's line of the index: a manifest's keys, and all it is made of, the same wherever the corpus lies."""
     made = vars(job) | {
         "words": [
-            (w.audio.relative_to(corpus_dir).as_posix(), w.audio.stat().st_size, w.level, w.start) for w in job.words
+            (w.audio.relative_to(corpus_dir).as_posix(), w.audio.stat().st_size, w.level, w.start, w.duration)
+            for w in job.words
         ],
         "noise": job.noise and job.noise.relative_to(corpus_dir).as_posix(),
     }
