@@ -56,12 +56,13 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
 
 def _may_be_list(key: str, path: Path) -> bool:
     """By its name; of plain texts only what ELAN exported of several documents, whose names it then holds."""
-    if key.lower().endswith(_LISTS):
-        return True
-    with path.open("rb") as file:
-        return key.lower().endswith(".txt") and any(
-            line.rstrip().endswith(b".eaf") for line in file.read(4096).split(b"\n")
-        )
+    if not key.lower().endswith(".txt") or key.lower().endswith(_LISTS):
+        return key.lower().endswith(_LISTS)
+    try:
+        with path.open("rb") as file:
+            return any(line.rstrip().endswith(b".eaf") for line in file.read(4096).split(b"\n"))
+    except OSError:
+        return False
 
 
 def _read_manifests(survey: Survey, reading: Reading) -> None:
