@@ -610,6 +610,7 @@ ELAN_COLUMNS = (
     "00:00:00.500\t0.5\t00:00:01.250\t1.25\t00:00:00.750\t0.75\twren\n"
     "00:01:02.000\t62.0\t00:01:03.000\t63.0\t00:00:01.000\t1.0\t7\n"
 )
+ELAN_WHOLE_NUMBERS = "birds\tann\t500\t1250\t750\twren\nbirds\tann\t62000\t63000\t1000\t7\n"
 ELAN_ONLY_MILLISECONDS = "Begin Time - msec\tEnd Time - msec\tbirds\n500\t1250\twren\n62000\t63000\t7\n"
 
 
@@ -621,6 +622,7 @@ ELAN_ONLY_MILLISECONDS = "Begin Time - msec\tEnd Time - msec\tbirds\n500\t1250\t
         ELAN_MILLISECONDS,
         ELAN_CLOCK,
         ELAN_COLUMNS,
+        ELAN_WHOLE_NUMBERS,
         ELAN_ONLY_MILLISECONDS,
     ],
 )

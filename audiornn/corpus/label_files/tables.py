@@ -274,7 +274,8 @@ def _of_elan(columns: Sequence[Sequence[str]], kinds: str) -> _Layout | None:
 
     A tier, perhaps its participant, then starts, ends and durations, each in all units that were asked for, and the
     label; of several files their names follow. One name before one start, end and duration may as well be a
-    recording's, and is taken for that unless it has no suffix and the times are written as a clock's.
+    recording's, and is taken for that unless it has no suffix and the times are written as a clock's. Seconds have a
+    fraction there; whole numbers are milliseconds.
     """
     shape = re.match("[wm][wm-]?((?:nnn)+).", kinds)
     if shape is None:
@@ -292,6 +293,8 @@ def _of_elan(columns: Sequence[Sequence[str]], kinds: str) -> _Layout | None:
     if first + n_units > 2 or (":" in columns[start][0] and not PurePosixPath(columns[0][0]).suffix):
         files = [i for i in range(label + 1, len(columns)) if all(c.lower().endswith(".eaf") for c in columns[i])]
         names = {"tier": 0} | ({"recording": files[-1]} if files else {})
+        if not any(map(_has_fraction, (cell for i in (start, end, duration) for cell in columns[i]))):
+            return _Layout({"start": start, "end": end, "label": label, **names}, {"start": 1e-3, "end": 1e-3})
     return _Layout({"start": start, "end": end, "label": label, **names})
 
 
