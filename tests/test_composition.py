@@ -154,8 +154,9 @@ def test_a_word_may_be_a_stretch_of_a_recording(recordings, tmp_path):
     one, two = (tone(PITCHES[text]) for text in ("ONE", "TWO"))
     soundfile.write(file, np.concatenate([one, two]), RATE)
     cut = [Word(file, "ONE", duration=len(one) / RATE), Word(file, "TWO", start=len(one) / RATE)]
-    made = compose(Composition(Path("string.flac"), "ann", (cut[1], cut[0]), (0.3,), RATE))
-    (begin, _), (later, _) = composition.word_bounds(Composition(Path("s"), "ann", (cut[1], cut[0]), (0.3,), RATE))
+    job = Composition(Path("string.flac"), "ann", (cut[1], cut[0]), (0.3,), RATE)
+    made = compose(job)
+    (begin, _), (later, _) = composition.word_bounds(job)
     for text, at in (("TWO", begin), ("ONE", later)):
         assert loudest_tone(made[round((at + 0.06) * RATE) : round((at + 0.22) * RATE)]) == text
     planned = plan_strings({"ann": cut}, 3, folder=tmp_path, name="cut", sample_rate=RATE)

@@ -86,8 +86,14 @@ def prepare(
         "dev/fsdd": fsdd["test"],
         "dev/speech_commands": commands["dev"],
     }
-    n_an4, n_fsdd, n_dev = round(strings * an4_share), round(strings * fsdd_share), dev_strings // 2
-    n_strings = dict(zip(words, (n_an4, n_fsdd, strings - n_an4 - n_fsdd, n_dev, dev_strings - n_dev), strict=True))
+    n_an4, n_fsdd, n_dev_fsdd = round(strings * an4_share), round(strings * fsdd_share), dev_strings // 2
+    n_strings = {
+        "train/an4": n_an4,
+        "train/fsdd": n_fsdd,
+        "train/speech_commands": strings - n_an4 - n_fsdd,
+        "dev/fsdd": n_dev_fsdd,
+        "dev/speech_commands": dev_strings - n_dev_fsdd,
+    }
     noises = sorted((folders["speech_commands"] / "_background_noise_").glob("*.wav"))
     behind = {"train": noises[:-1], "dev": noises[-1:]}  # a long edge is noise alone: dev's must be another
     planned = [
@@ -126,9 +132,8 @@ def _by_speaker(utterances: Iterable[Utterance], corpus: str) -> dict[str, list[
     for utterance in utterances:
         text = DIGITS[int(utterance.text)] if utterance.text.isdigit() else utterance.text.upper()
         if text in DIGITS:
-            words[f"{corpus}/{utterance.speaker}"].append(
-                Word(utterance.audio, text, 0.0, utterance.start, utterance.duration)
-            )
+            word = Word(utterance.audio, text, start=utterance.start, duration=utterance.duration)
+            words[f"{corpus}/{utterance.speaker}"].append(word)
     return words
 
 

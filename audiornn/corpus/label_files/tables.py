@@ -289,13 +289,15 @@ def _of_elan(columns: Sequence[Sequence[str]], kinds: str) -> _Layout | None:
     if any(abs(begin + length - stop) > 2e-3 for begin, stop, length in zip(*times, strict=True)):
         return None
     label = shape.end() - 1
-    names = {"recording": 0}
-    if first + n_units > 2 or (":" in columns[start][0] and not PurePosixPath(columns[0][0]).suffix):
-        files = [i for i in range(label + 1, len(columns)) if all(c.lower().endswith(".eaf") for c in columns[i])]
-        names = {"tier": 0} | ({"recording": files[-1]} if files else {})
-        if not any(map(_has_fraction, (cell for i in (start, end, duration) for cell in columns[i]))):
-            return _Layout({"start": start, "end": end, "label": label, **names}, {"start": 1e-3, "end": 1e-3})
-    return _Layout({"start": start, "end": end, "label": label, **names})
+    at = {"start": start, "end": end, "label": label}
+    if first + n_units == 2 and (":" not in columns[start][0] or PurePosixPath(columns[0][0]).suffix):
+        return _Layout({"recording": 0, **at})
+    at["tier"] = 0
+    for column in range(label + 1, len(columns)):
+        if all(cell.lower().endswith(".eaf") for cell in columns[column]):
+            at["recording"] = column
+    are_seconds = any(_has_fraction(cell) for i in (start, end) for cell in columns[i])
+    return _Layout(at, {} if are_seconds else {"start": 1e-3, "end": 1e-3})
 
 
 def _kind(column: Sequence[str]) -> str:
