@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from torch import nn
 from torch.nn import functional as F
 
 from audiornn.features import VARIANCE_FLOOR, FeatureSettings
+from audiornn.listen.alignment import align_text
 from audiornn.listen.words import calibrated
 from audiornn.model_file import ModelCard
 from audiornn.settings import NetworkSettings, TrainingSettings
@@ -29,7 +30,7 @@ from audiornn.train.network import BidirectionalLayer, Network, real_frames, rec
 from audiornn.train.spot_score import SpotAnswers, spotting_of
 from audiornn.vocabulary import BLANK, Vocabulary
 from docs.equations import decisions, losses, optimiser, pooling, recurrent
-from tests.reference import ctc_loss
+from tests.reference import best_path_for_target, ctc_loss
 
 ROOT = Path(__file__).parent.parent
 NEAR = {"rtol": 0, "atol": 1e-6}  # in double precision; differences of sums in another order are near 1e-15
@@ -471,6 +472,21 @@ def test_a_words_confidence_is_the_least_of_this_loss_and_its_gradient_the_slope
     )
     told = calibrated(ModelCard("transcribe", FeatureSettings(), WORDS, confidence=found), p[0])
     assert told == pytest.approx(1 / (1 + math.exp(-(found[0] * odds[0] + found[1]))), abs=1e-6)
+
+
+@given(st.integers(0, 3), st.integers(5, 7), st.integers(0, 2**31))
+def test_an_aligned_words_confidence_is_what_its_path_loses(first, second, seed):
+    logits = drawn(seed, 9, len(WORDS))
+    logits[:, 0] += 9  # silence, but where the words are, or others
+    for frame in (first, second):
+        logits[frame] = [0, *(3 * drawn(seed + frame, 2))]
+    log_y = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    path = np.array(best_path_for_target(log_y.tolist(), [1, 2])[0])
+    assume(path.nonzero()[0].tolist() == [first, second])  # else something is heard where the text has nothing
+    middle = (first + 1 + second) // 2
+    aligned = align_text(ModelCard("transcribe", FeatureSettings(), WORDS, 3), log_y.astype(np.float32), "do mi", 0.27)
+    for word, stretch in zip(aligned.words, [(0, middle), (middle, 9)], strict=True):
+        assert word.confidence == pytest.approx(decisions.aligned_confidence(log_y, path, stretch, 1), abs=1e-5)
 
 
 # --- the page ---

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["confidence_loss", "onset"]
+__all__ = ["aligned_confidence", "confidence_loss", "onset"]
 
 Array = NDArray[np.float64]
 
@@ -74,3 +74,16 @@ def confidence_loss(curve: Array, p: Array, right: Array) -> tuple[float, Array]
     loss = np.logaddexp(0.0, a).sum() - right @ a + 10 * np.square(x @ away).mean() / 8 + 1e-3 * (away @ away) / 2
     said = 1 / (1 + np.exp(-a))
     return float(loss), x.T @ (said - right) + 10 * x.T @ (x @ away) / len(x) / 4 + 1e-3 * away
+
+
+def aligned_confidence(log_y: Array, path: NDArray[np.int64], stretch: tuple[int, int], n_symbols: int) -> float:
+    """How well a word of a text fits where it was aligned.
+
+    Args:
+        log_y: (T, K) log-probabilities.
+        path: (T,) the aligned path's symbols.
+        stretch: the word's first frame and one past its last, from the middle of the gap before it to that after.
+        n_symbols: of the word.
+    """
+    score = sum(log_y[t, path[t]] - log_y[t].max() for t in range(*stretch)) / (n_symbols + 1)
+    return 1 / (1 + math.exp(-1.5 * (score + 2.5)))
