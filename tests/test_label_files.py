@@ -173,7 +173,16 @@ def test_a_tier_that_is_not_there_is_named_with_the_nearest(file):
     assert len(read_segments(path, tier=ALL_TIERS)) == 4
 
 
-@pytest.mark.parametrize("content", [LONG[:400], "no grid", 'File type = "ooTextFile"\nObject class = "Pitch"\n'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        LONG[:400],
+        "no grid",
+        'File type = "ooTextFile"\nObject class = "Pitch"\n',
+        LONG.replace("size = 3", "size = 1e400"),
+        LONG.replace("intervals: size = 3", "intervals: size = 1e400"),
+    ],
+)
 def test_a_damaged_textgrid_says_so(file, content):
     with pytest.raises(CorpusError, match=r"a\.TextGrid: .*TextGrid"):
         read_segments(file("a.TextGrid", content))
@@ -284,6 +293,8 @@ def test_what_elan_s_library_writes(tmp_path):
     ("content", "said"),
     [
         ("<ANNOTATION_DOCUMENT>", "not well-formed"),
+        ('<?xml version="1.0" encoding="klingon"?><ANNOTATION_DOCUMENT/>', "unknown encoding"),
+        ('<?xml version="1.0" encoding="utf-7"?><ANNOTATION_DOCUMENT/>', "encoding"),
         ("<TEI/>", "no file of ELAN"),
         (EAF.format(origin="").replace('"2000"', '"2 s"'), "TIME_VALUE of 'ts5' is '2 s', no number"),
         (EAF.format(origin=' TIME_ORIGIN="late"'), "TIME_ORIGIN of 'file:///C:/a.wav' is 'late', no number"),

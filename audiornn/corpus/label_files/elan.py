@@ -28,7 +28,7 @@ def read_elan(path: Path) -> list[Timed]:
         root = ElementTree.parse(path).getroot()
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # an encoding it cannot read
         if not path.stat().st_size:
             raise CorpusError(
                 f"{path}: is empty, which no file of ELAN is; save it again with ELAN, or delete it"

@@ -52,7 +52,7 @@ def read_textgrid(text: str, path: Path) -> list[Timed]:
         if next(tokens)[1] != "<exists>":
             return []
         return [label for _ in range(int(_number(tokens))) for label in _tier(tokens)]
-    except (StopIteration, ValueError):
+    except (StopIteration, ValueError, OverflowError):  # an infinite count overflows
         raise CorpusError(f"{path}: a TextGrid that breaks off or is damaged; save it again with Praat") from None
 
 
