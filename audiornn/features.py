@@ -93,6 +93,8 @@ class FeatureSettings:
 
     def __post_init__(self) -> None:
         fmax = self.sample_rate / 2 if self.fmax is None else self.fmax
+        pitches_rise = 1 <= self.lowest_pitch < self.highest_pitch < math.inf
+        least_window = math.ceil(_PERIODS * self.sample_rate / self.lowest_pitch) if pitches_rise else 0
         for holds, complaint in (
             (self.sample_rate >= 1000, f"sample_rate = {self.sample_rate} is below 1000 Hz"),
             (self.hop_length >= 1, f"hop_length = {self.hop_length} must be at least 1"),
@@ -106,14 +108,13 @@ class FeatureSettings:
             (self.deltas in (0, 1, 2), f"deltas = {self.deltas} must be 0, 1 or 2"),
             (self.n_lags >= 2, f"n_lags = {self.n_lags} must be at least 2"),
             (
-                0 < self.lowest_pitch < self.highest_pitch,
-                f"lowest_pitch = {self.lowest_pitch} and highest_pitch = {self.highest_pitch} must rise",
+                pitches_rise,
+                f"lowest_pitch = {self.lowest_pitch} and highest_pitch = {self.highest_pitch} must rise, from 1 Hz on",
             ),
             (
-                self.kind != "autocorrelation" or self.win_length >= _PERIODS * self.sample_rate / self.lowest_pitch,
+                self.kind != "autocorrelation" or self.win_length >= least_window,
                 f"win_length = {self.win_length} holds less than {_PERIODS} periods of lowest_pitch = "
-                f"{self.lowest_pitch} Hz, so that its autocorrelation says nothing; "
-                f"{math.ceil(_PERIODS * self.sample_rate / self.lowest_pitch)} would do",
+                f"{self.lowest_pitch} Hz, so that its autocorrelation says nothing; {least_window} would do",
             ),
         ):
             if not holds:
