@@ -458,7 +458,8 @@ def test_log_probs_of_another_shape(shape):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"beam_size": 0}, "beam_size = 0 must be at least 1"),
+        ({"beam_size": 0}, "beam_size = 0 must be in 1…100,000"),
+        ({"beam_size": 100_001}, "beam_size = 100001 must be in 1…100,000"),
         ({"beam_threshold": 0.0}, "beam_threshold"),
         ({"symbol_threshold": 1.0}, "symbol_threshold"),
         ({"lm_weight": -1.0}, "lm_weight"),

@@ -20,6 +20,7 @@ from audiornn.vocabulary import Vocabulary
 
 __all__ = ["DecodingSettings", "Lexicon", "PhraseAutomaton", "SearchGraph", "spell_words"]
 
+_MOST_HYPOTHESES = 100_000  # room is made for all of them before the search begins
 #: A lexicon: of each word the ways to say it, as symbol ids.
 Lexicon = Mapping[str, Sequence[tuple[int, ...]]]
 
@@ -30,7 +31,7 @@ class DecodingSettings:
 
     Attributes:
         decoder: "greedy" takes the best symbol of each frame; "beam" the most probable text, by prefix beam search.
-        beam_size: hypotheses that are kept after a frame, at most.
+        beam_size: hypotheses that are kept after a frame, at most; up to 100,000.
         beam_threshold: nats by which a hypothesis may be worse than the best and still be kept.
         symbol_threshold: the log-probability below which a symbol is not looked at in a frame; the frame's best always
             is, and the blank. Frames where nothing but the blank is left cost next to nothing.
@@ -55,7 +56,7 @@ class DecodingSettings:
         finite = math.isfinite
         rules = {
             "decoder": (self.decoder in ("greedy", "beam"), "'greedy' or 'beam'"),
-            "beam_size": (self.beam_size >= 1, "at least 1"),
+            "beam_size": (1 <= self.beam_size <= _MOST_HYPOTHESES, f"in 1…{_MOST_HYPOTHESES:,}"),
             "beam_threshold": (self.beam_threshold > 0, "above 0"),
             "symbol_threshold": (self.symbol_threshold <= 0, "at most 0: the log of a probability"),
             "lm_weight": (self.lm_weight >= 0 and finite(self.lm_weight), "at least 0 and finite"),
