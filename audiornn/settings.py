@@ -20,6 +20,13 @@ def _require(section: str, **rules: tuple[bool, object, str]) -> None:
             raise SettingsError(f"{section}.{key} = {value!r} must be {expected}")
 
 
+def _snr_rules(least: float, most: float) -> dict[str, tuple[bool, object, str]]:
+    return {
+        "least_snr": (math.isfinite(least), least, "finite"),
+        "most_snr": (least <= most < math.inf, most, f"at least least_snr = {least}, and finite"),
+    }
+
+
 @dataclass(frozen=True)
 class NetworkSettings:
     """The recurrent network.
@@ -175,12 +182,7 @@ class AugmentSettings:
             band_limit=(0 <= self.band_limit <= 1, self.band_limit, "in 0…1"),
             reverb=(0 <= self.reverb <= 1, self.reverb, "in 0…1"),
             noise=(0 <= self.noise <= 1, self.noise, "in 0…1"),
-            least_snr=(math.isfinite(self.least_snr), self.least_snr, "finite"),
-            most_snr=(
-                self.least_snr <= self.most_snr < math.inf,
-                self.most_snr,
-                f"at least least_snr = {self.least_snr}, and finite",
-            ),
+            **_snr_rules(self.least_snr, self.most_snr),
             wobble=(0 <= self.wobble < math.inf, self.wobble, "at least 0 and finite"),
             gain=(0 <= self.gain < math.inf, self.gain, "at least 0 and finite"),
             trim=(0 <= self.trim <= 1, self.trim, "in 0…1"),
@@ -268,12 +270,7 @@ class SpottingSettings:
         _require(
             "spotting",
             keywords=(self.keywords > 0 and together <= 1, self.keywords, "above 0, and at most 1 with the others"),
-            least_snr=(math.isfinite(self.least_snr), self.least_snr, "finite"),
-            most_snr=(
-                self.least_snr <= self.most_snr < math.inf,
-                self.most_snr,
-                f"at least least_snr = {self.least_snr}, and finite",
-            ),
+            **_snr_rules(self.least_snr, self.most_snr),
             false_alarms_per_hour=(
                 0 < self.false_alarms_per_hour < math.inf,
                 self.false_alarms_per_hour,
