@@ -53,6 +53,7 @@ _SECTIONS: dict[str, type[Any]] = {
 _SETTINGS_OF_TASKS: dict[tuple[str, str], tuple[Task, ...]] = {
     ("training", "label_smoothing"): ("classify",),
     ("training", "balanced"): ("classify", "label"),
+    ("training", "consistency"): ("transcribe", "classify", "label", "spot"),
     ("augment", "mixup"): ("classify",),
     ("augment", "trim"): ("classify", "label", "regress"),
     ("model", "pooling"): ("classify",),

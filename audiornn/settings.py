@@ -296,6 +296,9 @@ class TrainingSettings:
             away again (Graves 2011); biases have none.
         middle_ctc: share of CTC's loss that is counted at the middle layer, through the same output (Lee & Watanabe
             2021): a deep network's lower half learns sooner.
+        consistency: what counts, beside the loss, how far the network's answers to two differently varied copies of the
+            same utterance lie apart: each symbol, frame or label that training knows is learnt from both, and what one
+            copy says from the other (Wu et al. 2021, "R-Drop"; Yao et al. 2025, "CR-CTC"). A step takes twice as long.
         average: epochs; the weights that are scored and kept are a moving average over about so many, which does
             better than any one step's. 0 keeps the last step's.
         balanced: of the commonest label an epoch takes no more recordings than there are of the next, others each time;
@@ -319,6 +322,7 @@ class TrainingSettings:
     label_smoothing: float = 0.0
     weight_noise: float = 0.0
     middle_ctc: float = 0.0
+    consistency: float = 0.0
     average: float = 2.0
     balanced: bool = False
     patience: int = 15
@@ -341,6 +345,7 @@ class TrainingSettings:
             label_smoothing=(0 <= self.label_smoothing < 1, self.label_smoothing, "in 0…1"),
             weight_noise=(0 <= self.weight_noise < math.inf, self.weight_noise, "at least 0"),
             middle_ctc=(0 <= self.middle_ctc < 1, self.middle_ctc, "in 0…1"),
+            consistency=(0 <= self.consistency < math.inf, self.consistency, "at least 0"),
             average=(0 <= self.average < math.inf, self.average, "at least 0"),
             patience=(self.patience >= 1, self.patience, "at least 1"),
             checkpoint_steps=(self.checkpoint_steps >= 1, self.checkpoint_steps, "at least 1"),

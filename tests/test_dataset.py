@@ -165,3 +165,30 @@ def test_balanced_frames_of_all_labels_count_alike(dataset):
     assert torch.equal(batch.rows(1, 2).frame_weights, batch.frame_weights[1::2])
     assert data.batch(range(5)).frame_weights is None, "dev counts every frame once"
     assert dataset("label").batch(range(5), np.random.default_rng(0)).frame_weights is None
+
+
+@pytest.mark.parametrize("task", ["transcribe", "classify", "label"])
+def test_two_views_of_an_utterance_show_the_same_moments(task, dataset):
+    """Words are tones and loud: whatever level and noise either view has, they are loud at the same frames."""
+    moves = {"tempo": 0.2, "time_shift": 0.1, "easy_first": 0.0, "warp": 0.0, "time_masks": 0, "band_masks": 0}
+    same = dataset(task, augment={**moves, "noise": 0.0, "gain": 0.0, "mixup": 0.0}, training={"consistency": 1.0})
+    batch = same.batch(range(6), np.random.default_rng(0))
+    assert torch.equal(batch.features, batch.other_view)  # nothing but their timing varies
+    assert not torch.equal(batch.feature_lengths, torch.from_numpy(same.lengths[:6]))
+    varied = dataset(task, augment={**moves, "noise": 1.0, "gain": 6.0}, training={"consistency": 1.0})
+    batch = varied.batch(range(6), np.random.default_rng(0))
+    assert not torch.equal(batch.features, batch.other_view)
+    assert batch.features.shape == batch.other_view.shape
+    both = batch.rows(1, 2).both_views()
+    assert torch.equal(both.features[3:], batch.other_view[1::2, : both.features.shape[1]])
+    assert torch.equal(both.targets[:3], both.targets[3:])
+    assert both.ids == batch.ids[1::2] * 2
+    assert dataset(task).batch(range(6), np.random.default_rng(0)).other_view is None
+    assert varied.batch(range(6)).other_view is None
+
+
+def test_two_views_of_a_mixture_hold_the_same_two_recordings(dataset):
+    data = dataset(augment={"mixup": 1.0, "easy_first": 0.0}, training={"consistency": 1.0})
+    for index in range(4):
+        one, other = data._two_views(index, data.recipe.augment, np.random.default_rng(index))
+        assert (one.other, one.share) == (other.other, other.share)

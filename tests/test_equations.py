@@ -25,7 +25,7 @@ from audiornn.settings import NetworkSettings, TrainingSettings
 from audiornn.train import loop
 from audiornn.train.calibration import fit_confidence
 from audiornn.train.dataset import IGNORED, Batch, Dataset
-from audiornn.train.losses import utterance_losses
+from audiornn.train.losses import disagreement, utterance_losses
 from audiornn.train.network import BidirectionalLayer, Network, real_frames, recurrent_cell
 from audiornn.train.spot_score import SpotAnswers, spotting_of
 from audiornn.vocabulary import BLANK, Vocabulary
@@ -343,6 +343,26 @@ def test_the_losses_of_training_are_these(T, seed):
         units=torch.from_numpy(bins)[None],
     )
     assert_equal(found, expected)
+
+
+@given(st.integers(1, 6), st.integers(0, 2**31))
+def test_how_far_two_answers_lie_apart_is_this(T, seed):
+    logits, others = drawn(seed, T, 3), drawn(seed + 1, T, 3)
+    pairs = [losses.disagreement(a, b) for a, b in zip(logits, others, strict=True)]
+    each, gradients = (np.array(part) for part in zip(*pairs, strict=True))
+    for task, n, n_targets in (("transcribe", 2, 2), ("label", T, 1), ("spot", T, 1)):
+        a = torch.from_numpy(logits.copy()).requires_grad_()
+        batch = Batch(
+            features=torch.zeros(1, T, 1),
+            feature_lengths=torch.tensor([T]),
+            targets=torch.ones(1, n_targets, dtype=torch.int64),
+            target_lengths=torch.tensor([n_targets]),
+            ids=("a",),
+        )
+        views = a.log_softmax(-1)[None], torch.from_numpy(others).log_softmax(-1)[None]
+        (loss,) = disagreement(*views, torch.tensor([T]), batch, task)
+        loss.backward()
+        assert_equal((loss.item(), array(a.grad)), (each.sum() / n, gradients / n))
 
 
 @given(st.integers(0, 2**31), st.sampled_from([0.0, 0.1]), st.floats(0.5, 1.0))

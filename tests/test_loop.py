@@ -126,7 +126,7 @@ def test_a_spotter_is_resumed_bit_for_bit(spotter_world, tmp_path, monkeypatch):
 def test_all_that_varies_a_step_is_resumed_bit_for_bit(short, tmp_path, monkeypatch):
     ready, recipe = short(weight_noise=0.05, threads=2)
     two_layers = replace(recipe.model, n_layers=2, variational_dropout=True)
-    recipe = replace(recipe, model=two_layers, training=replace(recipe.training, middle_ctc=0.3))
+    recipe = replace(recipe, model=two_layers, training=replace(recipe.training, middle_ctc=0.3, consistency=0.2))
     quiet(ready, recipe, tmp_path / "whole")
     with stopping_at(5, monkeypatch), pytest.raises(Interrupted):
         quiet(ready, recipe, tmp_path / "stopped")

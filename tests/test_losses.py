@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from audiornn.train.dataset import IGNORED, Batch
-from audiornn.train.losses import utterance_losses
+from audiornn.train.losses import disagreement, utterance_losses
 from tests.reference import ctc_loss
 
 
@@ -131,3 +131,33 @@ def test_weights_of_frames_weigh_their_losses():
     found = utterance_losses(log_probs, torch.tensor([3]), batch, "label")
     each = [-float(log_probs[0, t, label]) for t, label in enumerate(targets[0][:3])]
     assert found.item() == pytest.approx(sum(w * loss for w, loss in zip([0.5, 2.0, 1.0], each, strict=True)) / 3)
+
+
+@pytest.mark.parametrize(("task", "share"), [("transcribe", 2), ("label", 3), ("spot", 3)])
+def test_two_answers_disagree_on_real_frames_alone(task, share):
+    log_probs, others = log_probs_of(4, 5, 3).chunk(2)
+    batch, lengths = batch_of([[2, 1], [1, 2]], [2, 2]), torch.tensor([3, 3])
+    apart = disagreement(log_probs, others, lengths, batch, task)
+    pairs = (log_probs[:, :3], others[:, :3])
+    expected = ((pairs[0].exp() - pairs[1].exp()) * (pairs[0] - pairs[1])).sum(dim=(1, 2)) / 2
+    torch.testing.assert_close(apart, expected / share)
+    assert disagreement(others, others, lengths, batch, task).abs().max() < 1e-6
+
+
+def test_two_answers_of_independent_labels_disagree_by_each():
+    torch.manual_seed(0)
+    logits, others = torch.randn(2, 3), torch.randn(2, 3)
+    batch = replace(batch_of([[0], [0]], [3, 3]), targets=torch.zeros(2, 3))
+    apart = disagreement(logsigmoid(logits), logsigmoid(others), torch.tensor([1, 1]), batch, "classify")
+    expected = (logits.sigmoid() - others.sigmoid()) * (logits - others) / 2  # as of two classes, yes and no
+    torch.testing.assert_close(apart, expected.mean(dim=1))
+
+
+def test_each_answer_learns_from_the_other_as_it_stands():
+    logits = torch.tensor([[0.5, -1.0]], requires_grad=True)
+    others = torch.tensor([[-0.5, 2.0]], requires_grad=True)
+    views = logits.log_softmax(-1), others.log_softmax(-1)
+    disagreement(*views, torch.tensor([1]), batch_of([0], [1]), "classify").sum().backward()
+    expected = (logits.softmax(-1) - others.softmax(-1)).detach() / 2
+    torch.testing.assert_close(logits.grad, expected)
+    torch.testing.assert_close(others.grad, -expected)

@@ -1,11 +1,13 @@
 """Workers: the parts of a batch give together what the batch gives, and the same every time."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from audiornn.settings import NetworkSettings
 from audiornn.train.dataset import IGNORED, Batch
-from audiornn.train.losses import utterance_losses
+from audiornn.train.losses import disagreement, utterance_losses
 from audiornn.train.network import Network
 from audiornn.train.parallel import Workers, n_workers
 
@@ -108,6 +110,23 @@ def test_the_middle_layer_counts_for_its_share(n):
         losses = workers.losses_and_gradients(network, batch, "transcribe", seed=0, middle_ctc=0.3)
     torch.testing.assert_close(losses, (0.7 * last + 0.3 * first).detach(), rtol=1e-5, atol=1e-6)
     for a, b in zip(gradients(network), expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("n", [1, 3])
+def test_two_views_count_alike_and_so_does_what_they_disagree_on(task, n):
+    network, batch = network_of(task), batch_of(task)
+    batch = replace(batch, other_view=batch.features + torch.randn(batch.features.shape))
+    views = [network(features, batch.feature_lengths) for features in (batch.features, batch.other_view)]
+    own = torch.stack([utterance_losses(*view, batch, task) for view in views]).mean(dim=0)
+    expected = own + 0.5 * disagreement(views[0][0], views[1][0], views[0][1], batch, task)
+    expected.mean().backward()
+    wanted = gradients(network)
+    with Workers(n) as workers:
+        found = workers.losses_and_gradients(network, batch, task, seed=0, consistency=0.5)
+    torch.testing.assert_close(found, expected.detach(), rtol=1e-5, atol=1e-6)
+    for a, b in zip(gradients(network), wanted, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 

@@ -28,8 +28,9 @@ def placed(spotter_world):
     """The training split of a spotter for a tone; changes to its shares."""
     prepared, recipe = spotter_world.prepared, spotter_world.recipe
 
-    def make(augment=PLAIN, **shares):
-        changed = replace(recipe, augment=augment, spotting=replace(recipe.spotting, **shares))
+    def make(augment=PLAIN, consistency=0.0, **shares):
+        training = replace(recipe.training, consistency=consistency)
+        changed = replace(recipe, augment=augment, training=training, spotting=replace(recipe.spotting, **shares))
         return PlacedWords(prepared, "train", changed, prepared.vocabulary)
 
     return make
@@ -79,6 +80,16 @@ def test_recorded_noise_is_heard_over_examples(placed):
             dataset.example(np.random.default_rng(seed), dataset.recipe.augment)
     assert [source is None for source in drawn] == [True] * 4 + [False] * 4
     assert drawn[-1]().shape[1] == dataset.recipe.features.n_mels
+
+
+def test_two_views_are_of_one_scene_in_two_rooms(placed):
+    plain = placed(consistency=1.0).batch(range(4), np.random.default_rng(0))
+    assert torch.equal(plain.features, plain.other_view)
+    rooms = placed(replace(PLAIN, gain=20.0), consistency=1.0).batch(range(4), np.random.default_rng(0))
+    apart = rooms.features - rooms.other_view
+    assert rooms.features.shape == rooms.other_view.shape
+    assert apart.abs().max() > 0
+    assert placed().batch(range(4), np.random.default_rng(0)).other_view is None
 
 
 def test_fragments_and_other_sounds_are_not_the_word(placed):

@@ -54,6 +54,7 @@ def augment(
     least_frames: int = 1,
     draw_noise: Callable[[], Features] | None = None,
     middles: NDArray[np.float64] | None = None,
+    timing: np.random.Generator | None = None,
 ) -> tuple[Features, NDArray[np.float64]]:
     """A varied copy of an utterance, and where each of its frames was before.
 
@@ -61,22 +62,24 @@ def augment(
         log_mel: (frames, n_mels) in decibels.
         settings: how much.
         frame_seconds: from a frame to the next.
-        rng: the only source of chance.
+        rng: the only source of chance, unless there is `timing`.
         may_cut: whether a shift may push frames out at the other end; speech of a transcript must not be lost.
         least_frames: that the target needs; a faster tempo stops there.
         draw_noise: gives log-mel frames of a recording of noise, any number.
         middles: Hz of the bands' middles, which `vocal_tract` needs.
+        timing: the source of chance of what moves frames: copies that share its state show the same at each frame.
 
     Returns:
         The copy, (frames, n_mels), of another length maybe; and its places (frames,): the frame of `log_mel`, or a
         point between two, that each one shows, so that labels of frames can move along with the sound.
     """
     varied, places = log_mel, np.arange(len(log_mel), dtype=np.float64)
-    if settings.trim and may_cut and rng.random() < settings.trim:
-        kept = loud_part(varied, rng.uniform(*_TRIM_DEPTH))
+    timing = timing or rng
+    if settings.trim and may_cut and timing.random() < settings.trim:
+        kept = loud_part(varied, timing.uniform(*_TRIM_DEPTH))
         varied, places = varied[kept], places[kept]
     if settings.tempo:
-        factor = 1 + rng.uniform(-settings.tempo, settings.tempo)
+        factor = 1 + timing.uniform(-settings.tempo, settings.tempo)
         n_frames = max(least_frames, round(len(varied) / factor))
         varied, places = change_tempo(varied, n_frames), np.linspace(0, len(varied) - 1, n_frames)
     if settings.vocal_tract:
@@ -101,7 +104,7 @@ def augment(
         varied = add_noise(varied, rng.uniform(settings.least_snr, settings.most_snr), rng, recorded)
     if settings.time_shift:
         furthest = round(settings.time_shift / frame_seconds)
-        n_frames = int(rng.integers(-furthest, furthest + 1))
+        n_frames = int(timing.integers(-furthest, furthest + 1))
         varied = shift(varied, n_frames, may_cut=may_cut)
         places = shift(places[:, None], n_frames, may_cut=may_cut)[:, 0]
     longest = min(round(settings.time_mask_seconds / frame_seconds), len(varied) // 5)

@@ -45,6 +45,8 @@ class Batch:
         mixed_targets: of the recordings mixed in, (B,) or (B, V), where there are any.
         shares: of each one's own target, (B,), where there are any.
         frame_weights: how much each frame counts, (B, T'), where labels of frames are balanced.
+        other_view: the same utterances varied otherwise, each frame showing the same moment, (B, T, n_features), where
+            training compares what is said of the two (`training.consistency`).
     """
 
     features: Tensor
@@ -55,6 +57,7 @@ class Batch:
     mixed_targets: Tensor | None = None
     shares: Tensor | None = None
     frame_weights: Tensor | None = None
+    other_view: Tensor | None = None
 
     def __repr__(self) -> str:
         return f"Batch(features={tuple(self.features.shape)}, targets={tuple(self.targets.shape)})"
@@ -71,7 +74,16 @@ class Batch:
             None if self.mixed_targets is None else self.mixed_targets[first::step],
             None if self.shares is None else self.shares[first::step],
             None if self.frame_weights is None else self.frame_weights[first::step],
+            None if self.other_view is None else self.other_view[first::step, : int(lengths.max())],
         )
+
+    def both_views(self) -> Batch:
+        """Twice as many utterances: all in one view, and after them all in the other."""
+        if self.other_view is None:
+            raise ValueError("there is no other view")
+        twice = {name: torch.cat([value, value]) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        twice |= {"features": torch.cat([self.features, self.other_view]), "other_view": None}
+        return replace(self, **twice, ids=self.ids * 2)
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
@@ -139,12 +151,12 @@ class Dataset:
             progress: the share of the training's steps that are done; the first ones vary less.
         """
         settings = self.recipe.augment.at(progress)
-        mixed = [self._mixed(int(index), settings, rng) for index in indices]
-        features = [self.extractor.from_log_mel(varied.log_mel) for varied in mixed]
-        lengths = np.array([len(f) for f in features], np.int64)
-        padded = np.zeros((len(features), int(lengths.max()), features[0].shape[1]), np.float32)
-        for row, f in zip(padded, features, strict=True):
-            row[: len(f)] = f
+        if rng is not None and self.recipe.training.consistency:
+            both = [self._two_views(int(index), settings, rng) for index in indices]
+            mixed, others = [one for one, _ in both], [other for _, other in both]
+        else:
+            mixed, others = [self._mixed(int(index), settings, rng) for index in indices], []
+        features, lengths = self._padded(mixed)
         targets = [self.target(int(index), varied.places) for index, varied in zip(indices, mixed, strict=True)]
         target_lengths = np.array([len(target) for target in targets], np.int64)
         if self.recipe.task == "classify":
@@ -158,14 +170,15 @@ class Dataset:
                 stacked[stacked == IGNORED] = 0
         mixed_targets, shares = self._mixed_targets(mixed) if settings.mixup and rng is not None else (None, None)
         return Batch(
-            torch.from_numpy(padded),
-            torch.from_numpy(lengths),
+            features,
+            lengths,
             torch.from_numpy(stacked),
             torch.from_numpy(target_lengths),
             tuple(self.utterances[int(index)].id for index in indices),
             mixed_targets,
             shares,
             self._frame_weights(stacked) if rng is not None else None,
+            self._padded(others)[0] if others else None,
         )
 
     def log_mel(self, index: int, rng: np.random.Generator | None = None) -> Features:
@@ -221,16 +234,38 @@ class Dataset:
         values = np.concatenate(self._tracks).astype(np.float64)
         return np.nanmin(values, axis=0), np.nanmax(values, axis=0)
 
-    def _mixed(self, index: int, settings: AugmentSettings, rng: np.random.Generator | None) -> _Varied:
+    def _padded(self, mixed: Sequence[_Varied]) -> tuple[Tensor, Tensor]:
+        """Features of utterances, (B, T, n_features), and how many frames each has, (B,)."""
+        features = [self.extractor.from_log_mel(varied.log_mel) for varied in mixed]
+        lengths = np.array([len(f) for f in features], np.int64)
+        padded = np.zeros((len(features), int(lengths.max()), features[0].shape[1]), np.float32)
+        for row, f in zip(padded, features, strict=True):
+            row[: len(f)] = f
+        return torch.from_numpy(padded), torch.from_numpy(lengths)
+
+    def _two_views(self, index: int, settings: AugmentSettings, rng: np.random.Generator) -> tuple[_Varied, _Varied]:
+        """An utterance varied twice, each frame of the one showing the same moment as that of the other."""
+        seed = int(rng.integers(2**63))
+        one, other = (self._mixed(index, settings, rng, np.random.default_rng(seed)) for _ in range(2))
+        return one, other
+
+    def _mixed(
+        self,
+        index: int,
+        settings: AugmentSettings,
+        rng: np.random.Generator | None,
+        timing: np.random.Generator | None = None,
+    ) -> _Varied:
         """An utterance, varied where there is a source of chance, with another one mixed in maybe."""
         if rng is None:
             log_mel = np.asarray(self.store[index])
             return _Varied(log_mel, np.arange(len(log_mel), dtype=np.float64), index)
-        log_mel, places = self._varied(index, settings, rng)
-        if self.recipe.task != "classify" or rng.random() >= settings.mixup:
+        timing = timing or rng
+        log_mel, places = self._varied(index, settings, rng, timing)
+        if self.recipe.task != "classify" or timing.random() >= settings.mixup:
             return _Varied(log_mel, places, index)
-        other, share = int(rng.integers(len(self))), rng.uniform(0.5, 1.0)
-        return _Varied(mix(log_mel, self._varied(other, settings, rng)[0], share), places, other, share)
+        other, share = int(timing.integers(len(self))), timing.uniform(0.5, 1.0)
+        return _Varied(mix(log_mel, self._varied(other, settings, rng, timing)[0], share), places, other, share)
 
     def _mixed_targets(self, mixed: Sequence[_Varied]) -> tuple[Tensor, Tensor]:
         targets = self._classes([self.target(varied.other) for varied in mixed])
@@ -259,7 +294,7 @@ class Dataset:
         return counts.sum() / np.maximum(counts, 1) / np.count_nonzero(counts)
 
     def _varied(
-        self, index: int, settings: AugmentSettings, rng: np.random.Generator
+        self, index: int, settings: AugmentSettings, rng: np.random.Generator, timing: np.random.Generator
     ) -> tuple[Features, NDArray[np.float64]]:
         log_mel = np.asarray(self.store[index])
         if self._is_noise[index]:
@@ -273,6 +308,7 @@ class Dataset:
             least_frames=self._least_frames(index),
             draw_noise=self._noise_source(rng),
             middles=self.middles,
+            timing=timing,
         )
 
     def _noise_source(self, rng: np.random.Generator) -> Callable[[], Features] | None:

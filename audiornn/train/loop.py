@@ -328,6 +328,7 @@ def losses_and_gradients(workers: Workers, network: Network, batch: Batch, recip
             seed,
             smoothing=settings.label_smoothing,
             middle_ctc=settings.middle_ctc,
+            consistency=settings.consistency,
             pooling=recipe.spotting.pooling,
         )
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from audiornn.recipe import Task
 from audiornn.train.dataset import IGNORED, Batch
 
-__all__ = ["utterance_losses"]
+__all__ = ["disagreement", "utterance_losses"]
 
 
 def utterance_losses(
@@ -73,6 +73,39 @@ def utterance_losses(
         log_probs.transpose(0, 1), batch.targets, output_lengths, batch.target_lengths, blank=0, reduction="none"
     )
     return losses / batch.target_lengths.clamp(min=1)
+
+
+def disagreement(log_probs: Tensor, others: Tensor, output_lengths: Tensor, batch: Batch, task: Task) -> Tensor:
+    """How far apart two answers to each utterance lie, (B,): in nats a symbol for CTC, a label, or a frame.
+
+    The mean of both Kullback-Leibler divergences; each answer learns from the other as it stands, as from a target
+    (Yao et al. 2025, "CR-CTC: Consistency Regularization on CTC for Improved Speech Recognition").
+
+    Args:
+        log_probs: one answer, (B, T', V), or (B, V) of classes.
+        others: the other, the same shape.
+        output_lengths: (B,).
+        batch: with their targets.
+        task: the network's.
+    """
+    divergence = _binary_divergence if batch.targets.is_floating_point() else _divergence
+    apart = (divergence(log_probs, others.detach()) + divergence(others, log_probs.detach())) / 2
+    if task == "classify":
+        return apart
+    inside = torch.arange(apart.shape[1], device=apart.device) < output_lengths[:, None]
+    total = apart.masked_fill(~inside, 0.0).sum(dim=1)
+    return total / (batch.target_lengths.clamp(min=1) if task == "transcribe" else output_lengths)
+
+
+def _divergence(log_probs: Tensor, target: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of log-probabilities (…, V) from those of a target."""
+    return F.kl_div(log_probs, target, reduction="none", log_target=True).sum(dim=-1)
+
+
+def _binary_divergence(log_probs: Tensor, target: Tensor) -> Tensor:
+    """The same where each of (…, V) is a yes or no of its own, the mean over V."""
+    wanted = target.exp()
+    return _binary_cross_entropy(log_probs, wanted) - _binary_cross_entropy(target, wanted)
 
 
 def _binary_cross_entropy(log_probs: Tensor, targets: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from audiornn.recipe import Task
 from audiornn.train.dataset import Batch
-from audiornn.train.losses import utterance_losses
+from audiornn.train.losses import disagreement, utterance_losses
 from audiornn.train.network import Network
 
 __all__ = ["Workers", "fast_in_bf16", "n_workers"]
@@ -81,6 +81,7 @@ class Workers:
         *,
         smoothing: float = 0.0,
         middle_ctc: float = 0.0,
+        consistency: float = 0.0,
         pooling: str = "mean",
     ) -> Tensor:
         """Compute a batch's losses, and put the gradients of their mean into the network's parameters.
@@ -92,6 +93,7 @@ class Workers:
             seed: of dropout.
             smoothing: of a class' target.
             middle_ctc: share of the loss that the middle layer's output counts for.
+            consistency: what the distance between the answers to a batch's two views counts, where it has two.
             pooling: of a keyword's frames.
 
         Returns:
@@ -102,7 +104,8 @@ class Workers:
         n_parts = min(self.n, n_utterances)
 
         def compute(part: int) -> tuple[Tensor, Sequence[Tensor]]:
-            rows = batch.rows(part, n_parts)
+            one_view = batch.rows(part, n_parts)
+            rows = one_view if one_view.other_view is None else one_view.both_views()
             generator = torch.Generator(rows.features.device).manual_seed(seed * n_parts + part)
             with torch.autocast(rows.features.device.type, torch.bfloat16, enabled=self.bf16):
                 layers, output_lengths = network.layer_outputs(rows.features, rows.feature_lengths, generator)
@@ -115,6 +118,9 @@ class Workers:
             )
             if early is not None:
                 losses = torch.lerp(losses, utterance_losses(early, output_lengths, rows, task), middle_ctc)
+            if rows is not one_view:
+                apart = disagreement(*log_probs.chunk(2), output_lengths.chunk(2)[0], one_view, task)
+                losses = torch.stack(losses.chunk(2)).mean(dim=0) + consistency * apart
             gradients = torch.autograd.grad(losses.sum() / n_utterances, parameters)
             return losses.detach(), gradients
 

@@ -149,15 +149,21 @@ class PlacedWords(Dataset):
         if rng is None:
             return super().batch(indices)
         settings = self.recipe.augment.at(progress)
-        examples = [self.example(rng, settings) for _ in indices]
-        features = np.stack([self.extractor.from_log_mel(log_mel) for log_mel, _, _ in examples])
-        targets = np.stack([target for _, target, _ in examples])
+        views, targets, names = [], [], []
+        for _ in indices:
+            scene, target, name = self._scene(rng, settings)
+            n_views = 2 if self.recipe.training.consistency else 1
+            views.append([self.extractor.from_log_mel(self._in_a_room(scene, settings, rng)) for _ in range(n_views)])
+            targets.append(target)
+            names.append(name)
+        features, *other = (torch.from_numpy(np.stack(view)) for view in zip(*views, strict=True))
         return Batch(
-            torch.from_numpy(features),
-            torch.full((len(examples),), self.n_window, dtype=torch.int64),
-            torch.from_numpy(targets),
-            torch.full((len(examples),), targets.shape[1], dtype=torch.int64),
-            tuple(name for _, _, name in examples),
+            features,
+            torch.full((len(names),), self.n_window, dtype=torch.int64),
+            torch.from_numpy(np.stack(targets)),
+            torch.full((len(names),), len(targets[0]), dtype=torch.int64),
+            tuple(names),
+            other_view=other[0] if other else None,
         )
 
     def log_mel(self, index: int, rng: np.random.Generator | None = None) -> Features:
@@ -166,7 +172,12 @@ class PlacedWords(Dataset):
 
     def example(self, rng: np.random.Generator, settings: AugmentSettings) -> tuple[Features, NDArray[np.int64], str]:
         """A window of log-mel frames, (frames, n_mels), the target of each output frame, and what it is made of."""
-        shares, own, all_of_it = self.recipe.spotting, _of_a_voice(settings), _of_a_room(settings)
+        scene, targets, name = self._scene(rng, settings)
+        return self._in_a_room(scene, settings, rng), targets, name
+
+    def _scene(self, rng: np.random.Generator, settings: AugmentSettings) -> tuple[Features, NDArray[np.int64], str]:
+        """An example before it is heard in a room and through a microphone."""
+        shares, own = self.recipe.spotting, _of_a_voice(settings)
         n_outputs = self.n_window // self.recipe.model.stride
         targets = np.zeros(n_outputs, np.int64)
         kind = rng.random() - shares.keywords
@@ -189,15 +200,18 @@ class PlacedWords(Dataset):
         else:
             log_mel, is_doubtful, name = self._background(self.n_window, rng, own, mined=rng.random() < shares.mined)
             targets[is_doubtful[:: self.recipe.model.stride]] = IGNORED
+        return log_mel, targets, name
+
+    def _in_a_room(self, scene: Features, settings: AugmentSettings, rng: np.random.Generator) -> Features:
         log_mel, _ = augment(
-            log_mel,
-            _unmoved(all_of_it),
+            scene,
+            _unmoved(_of_a_room(settings)),
             frame_seconds=self._seconds_a_frame,
             rng=rng,
             may_cut=False,
             draw_noise=self._noise_source(rng),
         )
-        return log_mel, targets, name
+        return log_mel
 
     @property
     def _seconds_a_frame(self) -> float:

@@ -15,6 +15,7 @@ __all__ = [
     "binned_cross_entropy",
     "cross_entropy",
     "ctc",
+    "disagreement",
     "frame_cross_entropy",
     "label_weights",
     "log_softmax",
@@ -88,6 +89,17 @@ def binary_cross_entropy(logits: Array, targets: Array, smoothing: float = 0.0) 
     softplus = np.logaddexp(0.0, logits)  # −log(1 − p)
     p = np.exp(logits - softplus)
     return float((softplus - targets * logits).mean()), (p - targets) / len(logits)
+
+
+def disagreement(logits: Array, others: Array) -> tuple[float, Array]:
+    """½ Σ_k (q_k log q_k/p_k + p_k log p_k/q_k): how far apart two answers p and q to the same sound lie, (V,).
+
+    Each is the other's target as it stands (Yao et al. 2025), so that the gradient is what only the first term gives,
+    ½ (p − q): a cross-entropy's, whose target is the other answer.
+    """
+    log_p, log_q = log_softmax(logits), log_softmax(others)
+    p, q = np.exp(log_p), np.exp(log_q)
+    return float(((p - q) * (log_p - log_q)).sum() / 2), (p - q) / 2
 
 
 def mean_squared_error(values: Array, targets: Array) -> tuple[float, Array]:
