@@ -166,6 +166,8 @@ def test_an_unknown_recipe_is_named_with_the_nearest(tmp_path, monkeypatch):
         ("[training]\nepochs = 0", ["training.epochs"]),
         ("[training]\nweight_noise = -0.1", ["training.weight_noise"]),
         ("[training]\nmiddle_ctc = 1.0", ["training.middle_ctc"]),
+        ("[training]\nconsistency = -0.1", ["training.consistency", "at least 0"]),
+        ("task = 'regress'\n[training]\nconsistency = 0.2", ["training.consistency", "'transcribe'"]),
         ("task = 'classify'\n[training]\nmiddle_ctc = 0.3", ["training.middle_ctc", "'transcribe'"]),
         ("[model]\nn_layers = 1\n[training]\nmiddle_ctc = 0.3", ["training.middle_ctc", "two layers"]),
         ("task = 'spot'\n[training]\nlabel_smoothing = 0.1", ["training.label_smoothing = 0.1", "'classify'"]),

@@ -119,7 +119,8 @@ class Workers:
             if early is not None:
                 losses = torch.lerp(losses, utterance_losses(early, output_lengths, rows, task), middle_ctc)
             if rows is not one_view:
-                apart = disagreement(*log_probs.chunk(2), output_lengths.chunk(2)[0], one_view, task)
+                one, other = log_probs.chunk(2)
+                apart = disagreement(one, other, output_lengths[: len(one)], one_view, task)
                 losses = torch.stack(losses.chunk(2)).mean(dim=0) + consistency * apart
             gradients = torch.autograd.grad(losses.sum() / n_utterances, parameters)
             return losses.detach(), gradients
