@@ -195,11 +195,15 @@ class AugmentSettings:
             easy_first=(0 <= self.easy_first <= 1, self.easy_first, "in 0…1"),
         )
 
+    def strength(self, progress: float) -> float:
+        """How much of it there is at a share of the way through training, 0…1."""
+        return 1.0 if progress >= self.easy_first else progress / self.easy_first
+
     def at(self, progress: float) -> AugmentSettings:
         """The settings at a share of the way through training: weaker within the first `easy_first`."""
-        if progress >= self.easy_first:
+        strength = self.strength(progress)
+        if strength == 1:
             return self
-        strength = progress / self.easy_first
         grown = (
             "tempo",
             "vocal_tract",
@@ -299,6 +303,7 @@ class TrainingSettings:
         consistency: what counts, beside the loss, how far the network's answers to two differently varied copies of the
             same utterance lie apart: each symbol, frame or label that training knows is learnt from both, and what one
             copy says from the other (Wu et al. 2021, "R-Drop"; Yao et al. 2025, "CR-CTC"). A step takes twice as long.
+            It grows as the variation does (`augment.easy_first`): CTC cannot leave its blank plateau while it counts.
         average: epochs; the weights that are scored and kept are a moving average over about so many, which does
             better than any one step's. 0 keeps the last step's.
         balanced: of the commonest label an epoch takes no more recordings than there are of the next, others each time;

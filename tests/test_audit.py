@@ -20,7 +20,8 @@ import pytest
 import soundfile
 import soxr
 
-from audiornn.corpus.audit import Corpus, audit, audit_source
+from audiornn.corpus.audit import audit, audit_source
+from audiornn.corpus.findings import Corpus
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.measure import Measured, measure_recordings
 from audiornn.corpus.preparation import prepare_corpus

@@ -17,8 +17,9 @@ import pytest
 import soundfile
 
 from audiornn.audio import load_audio
-from audiornn.corpus.audit import Audit, Case, Corpus, Finding, audit
+from audiornn.corpus.audit import Audit, audit
 from audiornn.corpus.audit_page import audit_page
+from audiornn.corpus.findings import Case, Corpus, Finding
 from audiornn.corpus.manifest import SPLITS, Segment, Utterance
 from audiornn.corpus.measure import Measured, Meter
 from audiornn.errors import AudioError

@@ -23,7 +23,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from audiornn.audio import audio_info, load_audio
-from audiornn.corpus.audit import Audit, Case, Corpus, Finding
+from audiornn.corpus.audit import Audit
+from audiornn.corpus.findings import Case, Corpus, Finding
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.errors import AudioError
 

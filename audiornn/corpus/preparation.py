@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiornn import __version__
-from audiornn.corpus.audit import Audit, Corpus, audit, write_audit
+from audiornn.corpus.audit import Audit, audit, write_audit
 from audiornn.corpus.feature_store import (
     FeatureStore,
     StoredUtterance,
@@ -36,6 +36,7 @@ from audiornn.corpus.feature_store import (
     read_measures,
     remove_others,
 )
+from audiornn.corpus.findings import Corpus
 from audiornn.corpus.manifest import SPLITS, Manifest, Segment, Utterance, digest, write_manifest
 from audiornn.corpus.segment_checks import segment_problem
 from audiornn.corpus.tracks import tracks_at_frames

@@ -207,7 +207,7 @@ def train(
                 batch = batch.to(device)
                 for group in optimiser.param_groups:
                     group["lr"] = learning_rate(step, n_steps, settings)
-                losses = losses_and_gradients(workers, network, batch, recipe, step)
+                losses = losses_and_gradients(workers, network, batch, recipe, step, step / n_steps)
                 loss = losses.mean()
                 if not torch.isfinite(loss):
                     raise not_finite(losses, batch.ids, step, run_dir)
@@ -316,7 +316,9 @@ def train_and_dev(prepared: Prepared, recipe: Recipe) -> tuple[Dataset, Dataset]
     return kind(prepared, "train", recipe, prepared.vocabulary), kind(prepared, "dev", recipe, prepared.vocabulary)
 
 
-def losses_and_gradients(workers: Workers, network: Network, batch: Batch, recipe: Recipe, step: int) -> torch.Tensor:
+def losses_and_gradients(
+    workers: Workers, network: Network, batch: Batch, recipe: Recipe, step: int, progress: float = 1.0
+) -> torch.Tensor:
     """A step's loss of each utterance, (B,), and its gradients in the parameters; the seed and step tell all chance."""
     settings = recipe.training
     seed = settings.seed * 1_000_003 + step
@@ -328,7 +330,7 @@ def losses_and_gradients(workers: Workers, network: Network, batch: Batch, recip
             seed,
             smoothing=settings.label_smoothing,
             middle_ctc=settings.middle_ctc,
-            consistency=settings.consistency,
+            consistency=settings.consistency * recipe.augment.strength(progress),
             pooling=recipe.spotting.pooling,
         )
 
