@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from audiornn.errors import AudiornnError
     from audiornn.listen.formats import format_result
     from audiornn.listen.keywords import SpotSettings
-    from audiornn.listen.recognizer import Recognizer, SpotStream, Stream, TrackStream, load_model
+    from audiornn.listen.recognizer import Recognizer, load_model
     from audiornn.listen.results import (
         AlignedWord,
         Alignment,
@@ -48,13 +48,15 @@ if TYPE_CHECKING:
         Tracks,
         Transcript,
     )
+    from audiornn.listen.sample_streams import SpotStream, Stream, TrackStream
 
 _HOMES = {
     "AudiornnError": "audiornn.errors",
     "format_result": "audiornn.listen.formats",
     "load_audio": "audiornn.audio",
     "SpotSettings": "audiornn.listen.keywords",
-    **dict.fromkeys(("Recognizer", "SpotStream", "Stream", "TrackStream", "load_model"), "audiornn.listen.recognizer"),
+    **dict.fromkeys(("Recognizer", "load_model"), "audiornn.listen.recognizer"),
+    **dict.fromkeys(("SpotStream", "Stream", "TrackStream"), "audiornn.listen.sample_streams"),
     **dict.fromkeys(
         (
             "AlignedWord",

@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeVar
 from audiornn.audio import Waveform
 from audiornn.errors import AudioError
 from audiornn.listen.formats import PAUSE, Phrase, phrases
-from audiornn.listen.recognizer import Stream
 from audiornn.listen.results import TimedLabel
+from audiornn.listen.sample_streams import Stream
 
 __all__ = ["LivePhrases", "Stopped", "live_findings", "live_phrases"]
 

@@ -16,30 +16,30 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiornn.audio import Resampler, Waveform, audio_blocks, source_name, to_mono, to_waveform
+from audiornn.audio import Waveform, audio_blocks, source_name, to_waveform
 from audiornn.errors import AudioError, ModelFileError, SettingsError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
+from audiornn.listen.feature_blocks import FeatureBlocks, Samples, at_rate, through
 from audiornn.listen.results import (
     Alignment,
     Classification,
     KeywordSpot,
     Labelling,
     Recognition,
-    TimedLabel,
     TrackPoint,
     Tracks,
     Transcript,
 )
+from audiornn.listen.sample_streams import SpotStream, Stream, TrackStream
 from audiornn.listen.streaming import (
     LEAST_STEP,
     LOOK_AHEAD,
     CarriedStream,
-    LogProbStream,
     LookAheadStream,
     StretchNetwork,
     WindowStream,
@@ -48,7 +48,7 @@ from audiornn.listen.streaming import (
     swept,
 )
 from audiornn.listen.tracks import TrackReader
-from audiornn.listen.words import Reader, reader_of
+from audiornn.listen.words import reader_of
 from audiornn.model_file import ModelCard, open_model_file
 
 if TYPE_CHECKING:  # what only some recordings need is loaded when one does
@@ -56,12 +56,11 @@ if TYPE_CHECKING:  # what only some recordings need is loaded when one does
     from audiornn.listen.keywords import KeywordScorer, Scores, SpotSettings, Spotter
     from audiornn.listen.segments import SegmentSettings
 
-__all__ = ["Recognizer", "SpotStream", "Stream", "TrackStream", "load_model"]
+__all__ = ["Recognizer", "load_model"]
 
 #: Seconds up to which a recording goes through a bidirectional network in one pass.
 LONGEST_PASS = 60.0
 
-Samples = NDArray[Any]
 Source = str | Path | IO[bytes] | Samples | Iterable[Samples]
 
 
@@ -169,7 +168,7 @@ class Recognizer:
         """
         if self.card.task != "label":
             raise ModelFileError(f"this model's task is {self.card.task!r}; `label` is for one whose task is 'label'")
-        features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
         reader = reader_of(self.card, segments=settings)
         found = [s for block in self._log_prob_blocks(features, look_ahead, progress) for s in reader.push(block)]
         return Labelling((*found, *reader.finish(features.duration)), features.duration)
@@ -196,7 +195,7 @@ class Recognizer:
 
         if self.card.task != "transcribe":
             raise ModelFileError(f"this model's task is {self.card.task!r}; only one that transcribes can align a text")
-        features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
         log_probs = np.concatenate(list(self._log_prob_blocks(features, None)))
         return align_text(self.card, log_probs, text, features.duration)
 
@@ -335,7 +334,7 @@ class Recognizer:
     ) -> Iterator[KeywordSpot]:
         """What `spot` gives, each as soon as it is decided."""
         spotter = self._spotter(keywords, settings, inside_words)
-        features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
         for log_probs in self._spotting_blocks(features, look_ahead, progress):
             yield from spotter.push(log_probs)
         yield from spotter.finish(features.duration)
@@ -357,7 +356,7 @@ class Recognizer:
         from audiornn.listen.keywords import Scores
 
         scorer = self._scorer(keywords, inside_words)
-        features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
         parts = [scorer.push(log_probs) for log_probs in self._spotting_blocks(features, look_ahead)]
         parts.append(scorer.finish())
         return Scores(*(np.concatenate(columns) for columns in zip(*parts, strict=True))), features.duration
@@ -435,7 +434,7 @@ class Recognizer:
         """The points of `track`, each as soon as it is known, in memory that does not grow with the recording."""
         self._check_regresses()
         reader = TrackReader(self.card)
-        features = _FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
         for values in self._log_prob_blocks(features, look_ahead, progress):
             yield from reader.push(values)
 
@@ -528,7 +527,7 @@ class Recognizer:
             raise AudioError("samples do not say their rate: transcribe(samples, sample_rate=16000), in Hz")
         if isinstance(source, np.ndarray):
             return [to_waveform(source, sample_rate, rate, channel=channel)], "the waveform"
-        return _at_rate(source, sample_rate, rate, channel), "the blocks"
+        return at_rate(source, sample_rate, rate, channel), "the blocks"
 
     def _listen(
         self,
@@ -538,18 +537,18 @@ class Recognizer:
         progress: Callable[[float], None] = lambda seconds: None,
     ) -> Recognition:
         """Listen to blocks of samples at the model's rate."""
-        features = _FeatureBlocks(self._extractor, blocks, name)
+        features = FeatureBlocks(self._extractor, blocks, name)
         return self._result(self._log_prob_blocks(features, look_ahead, progress), lambda: features.duration)
 
     def _log_prob_blocks(
         self,
-        features: _FeatureBlocks,
+        features: FeatureBlocks,
         look_ahead: float | None,
         progress: Callable[[float], None] = lambda seconds: None,
     ) -> Iterator[NDArray[np.float32]]:
         """Log-probabilities of all frames in order: of a short recording at once, of a long one in stretches."""
         if look_ahead is not None:
-            yield from _through(self._log_prob_stream(look_ahead), features, features, progress)
+            yield from through(self._log_prob_stream(look_ahead), features, features, progress)
             return
         beginning = features.first(LONGEST_PASS)
         if features.ended or self.card.task == "classify":
@@ -557,20 +556,20 @@ class Recognizer:
             return
         blocks = itertools.chain([beginning], features)
         if self._network.n_directions == 1 and streams(self.card):
-            yield from _through(CarriedStream(self._network), blocks, features, progress)
+            yield from through(CarriedStream(self._network), blocks, features, progress)
             return
         yield from swept(self._network, blocks, self._threads, lambda share: progress(share * features.duration))
 
     def _spotting_blocks(
         self,
-        features: _FeatureBlocks,
+        features: FeatureBlocks,
         look_ahead: float | None,
         progress: Callable[[float], None] = lambda seconds: None,
     ) -> Iterator[NDArray[np.float32]]:
         """The same for spotting, where a classifier, too, says something of every frame."""
         if self.card.task != "classify":
             return self._log_prob_blocks(features, look_ahead, progress)
-        return _through(self._spotting_stream(look_ahead), features, features, progress)
+        return through(self._spotting_stream(look_ahead), features, features, progress)
 
     def _result(self, log_probs: Iterable[NDArray[np.float32]], duration: Callable[[], float]) -> Recognition:
         """What blocks of log-probabilities say; the duration is asked for when all have come."""
@@ -605,183 +604,6 @@ class Recognizer:
             duration,
             holding,
         )
-
-
-Found = TypeVar("Found")
-
-
-class _Finder(Protocol[Found]):
-    """Log-probabilities in, whatever is found in them out."""
-
-    def push(self, log_probs: NDArray[np.float32]) -> list[Found]:
-        """Take frames (output frames, symbols), any number; returns what is settled now."""
-
-    def finish(self, duration: float) -> list[Found]:
-        """Say that the recording ends here, after so many seconds; returns the rest."""
-
-
-class _SampleStream(Generic[Found]):
-    """A recording that is being made: samples in, whatever is found in them out as soon as it is settled."""
-
-    def __init__(
-        self,
-        card: ModelCard,
-        extractor: FeatureExtractor,
-        log_probs: LogProbStream,
-        sample_rate: int,
-        finder: _Finder[Found],
-    ) -> None:
-        self._settings = card.features
-        self._resample = Resampler(sample_rate, card.features.sample_rate)
-        self._features = extractor.stream()
-        self._log_probs = log_probs
-        self._finder = finder
-        self._n_samples = 0
-
-    @property
-    def duration(self) -> float:
-        """Seconds so far."""
-        return self._n_samples / self._settings.sample_rate
-
-    def push(self, samples: Samples) -> list[Found]:
-        """Take samples, (samples,) or (samples, channels), any number; returns what is settled now.
-
-        Raises:
-            AudioError: of another shape, or not finite.
-        """
-        if not len(samples):
-            return []
-        return self._hear(self._resample(to_mono(samples, name="the stream"), last=False))
-
-    def finish(self) -> list[Found]:
-        """Say that the recording ends here; returns the rest.
-
-        Raises:
-            AudioError: it was shorter than one window.
-        """
-        found = self._hear(self._resample(np.empty(0, np.float32), last=True))
-        check_length(self._n_samples, self._settings, "the stream")
-        found += self._finder.push(self._log_probs.push(self._features.finish()))
-        found += self._finder.push(self._log_probs.finish())
-        return found + self._finder.finish(self.duration)
-
-    def _hear(self, waveform: Waveform) -> list[Found]:
-        self._n_samples += len(waveform)
-        features = self._features.push(waveform)
-        return self._finder.push(self._log_probs.push(features)) if len(features) else []
-
-
-class Stream(_SampleStream[TimedLabel]):
-    """Samples in, words or segments out as soon as they are settled.
-
-    Whatever the blocks, all that it gives is what `transcribe` gives of the whole recording with the same look-ahead.
-    """
-
-    def __init__(
-        self,
-        card: ModelCard,
-        extractor: FeatureExtractor,
-        log_probs: LogProbStream,
-        sample_rate: int,
-        reader: Reader,
-    ) -> None:
-        super().__init__(card, extractor, log_probs, sample_rate, reader)
-        self._reader = reader
-
-    @property
-    def settled(self) -> float:
-        """Seconds up to which all words are given; no other begins before."""
-        return self._reader.settled
-
-    @property
-    def partial(self) -> str:
-        """What was heard of the word that is not over yet; it may still change."""
-        return self._reader.partial
-
-
-class SpotStream(_SampleStream[KeywordSpot]):
-    """Samples in, hits out as soon as they are decided.
-
-    Whatever the blocks, all that it gives is what `spot` gives of the whole recording with the same look-ahead.
-    """
-
-
-class TrackStream(_SampleStream[TrackPoint]):
-    """Samples in, the values of each frame out as soon as they are known.
-
-    Whatever the blocks, all that it gives is what `track` gives of the whole recording with the same look-ahead.
-    """
-
-
-class _FeatureBlocks:
-    """The features of a recording whose samples come in blocks, and when all have come its duration."""
-
-    def __init__(self, extractor: FeatureExtractor, blocks: Iterable[Waveform], name: str) -> None:
-        self._settings = extractor.settings
-        self._stream = extractor.stream()
-        self._blocks, self._name = iter(blocks), name
-        self._n_samples = 0
-        self.ended = False
-
-    @property
-    def duration(self) -> float:
-        """Seconds so far."""
-        return self._n_samples / self._settings.sample_rate
-
-    def __iter__(self) -> Iterator[Features]:
-        while not self.ended:
-            block = next(self._blocks, None)
-            if block is None:
-                self.ended = True
-                check_length(self._n_samples, self._settings, self._name)
-                yield self._stream.finish()
-            else:
-                self._n_samples += len(block)
-                yield self._stream.push(block)
-
-    def first(self, seconds: float) -> Features:
-        """The features of the beginning: of all, or of somewhat more than so many seconds."""
-        beginning = [np.empty((0, self._settings.n_features), np.float32)]
-        for features in self:
-            beginning.append(features)
-            if self.duration > seconds:
-                break
-        return np.concatenate(beginning)
-
-
-def _through(
-    stream: LogProbStream,
-    blocks: Iterable[Features],
-    heard: _FeatureBlocks,
-    progress: Callable[[float], None],
-) -> Iterator[NDArray[np.float32]]:
-    """What a stream gives of blocks of features; `heard` knows the seconds so far."""
-    for block in blocks:
-        yield stream.push(block)
-        progress(heard.duration)
-    yield stream.finish()
-
-
-def check_length(n_samples: int, settings: FeatureSettings, name: str) -> None:
-    """A recording holds one window at least.
-
-    Raises:
-        AudioError: it is shorter.
-    """
-    if n_samples < settings.win_length:
-        raise AudioError(
-            f"{name}: too short: {1000 * n_samples / settings.sample_rate:.3g} ms, one window takes "
-            f"{1000 * settings.win_length / settings.sample_rate:g} ms; was the recording cut off?"
-        )
-
-
-def _at_rate(blocks: Iterable[Samples], sample_rate: int, target_rate: int, channel: int | None) -> Iterator[Waveform]:
-    """Blocks of samples as the model takes them."""
-    resample = Resampler(sample_rate, target_rate)
-    for block in blocks:
-        if len(block):
-            yield resample(to_mono(block, channel=channel, name="the blocks"), last=False)
-    yield resample(np.empty(0, np.float32), last=True)
 
 
 def _listening(card: ModelCard) -> FeatureSettings:

@@ -13,8 +13,9 @@ from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, SecondsHeard, n_co
 
 if TYPE_CHECKING:
     from audiornn.listen.keywords import SpotSettings
-    from audiornn.listen.recognizer import Recognizer, SpotStream
+    from audiornn.listen.recognizer import Recognizer
     from audiornn.listen.results import KeywordSpot
+    from audiornn.listen.sample_streams import SpotStream
 
 __all__ = ["spot"]
 
