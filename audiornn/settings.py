@@ -300,10 +300,9 @@ class TrainingSettings:
             away again (Graves 2011); biases have none.
         middle_ctc: share of CTC's loss that is counted at the middle layer, through the same output (Lee & Watanabe
             2021): a deep network's lower half learns sooner.
-        consistency: what counts, beside the loss, how far the network's answers to two differently varied copies of the
-            same utterance lie apart: each symbol, frame or label that training knows is learnt from both, and what one
-            copy says from the other (Wu et al. 2021, "R-Drop"; Yao et al. 2025, "CR-CTC"). A step takes twice as long.
-            It grows as the variation does (`augment.easy_first`): CTC cannot leave its blank plateau while it counts.
+        consistency: weight, beside the loss, of how far the network's answers to two differently varied copies of an
+            utterance lie apart (Wu et al. 2021, "R-Drop"; Yao et al. 2025, "CR-CTC"). A step takes twice as long. The
+            weight grows as the variation does (`augment.easy_first`), or CTC stays longer on its blank plateau.
         average: epochs; the weights that are scored and kept are a moving average over about so many, which does
             better than any one step's. 0 keeps the last step's.
         balanced: of the commonest label an epoch takes no more recordings than there are of the next, others each time;
