@@ -56,11 +56,11 @@ class Audit:
         """The table: a finding a line, its worst cases and its remedy below."""
         lines = []
         for split, figures in self.figures.items():
-            rates = ", ".join(f"{int(rate):,} Hz" for rate in figures["sample_rates"])
+            heard_at = ", ".join(f"{int(rate):,} Hz" for rate in figures["sample_rates"])
             lines.append(
                 f"{split:6} {figures['seconds'][0]:.2f}–{figures['seconds'][2]:.2f} s (median "
                 f"{figures['seconds'][1]:.2f}), level {figures['level'][1]:.0f} dBFS, signal to noise "
-                f"{figures['snr'][1]:.0f} dB, {rates}"
+                f"{figures['snr'][1]:.0f} dB, {heard_at}"
             )
         for finding in self.findings:
             lines.append(f"{finding.severity:7} {finding.kind}: {finding.what}")
@@ -188,8 +188,7 @@ def _unusable(seen: Inspected) -> Iterator[Finding]:
         if chosen:
             ids = [seen.utterances[i].id for i in chosen]
             cases = tuple(seen.case(i, problems[seen.utterances[i].id]) for i in chosen)
-            share = f"{len(chosen):,} of {len(seen.utterances):,} utterances"
-            yield Finding(kind, "error", f"{share} {what}", remedy, cases, tuple(ids))
+            yield Finding(kind, "error", f"{seen.share(len(chosen))} {what}", remedy, cases, tuple(ids))
 
 
 _CHECKS: tuple[Callable[[Inspected], Iterator[Finding]], ...] = (

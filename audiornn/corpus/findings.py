@@ -149,8 +149,11 @@ class Inspected:
             if worst is not None:
                 chosen.sort(key=lambda i: -worst(self.rows[i]))
             cases = tuple(self.case(i, figure(self.rows[i])) for i in chosen)
-            share = f"{len(chosen):,} of {len(self.utterances):,} utterances"
-            yield Finding(kind, "warning", f"{share} {what}", remedy, cases)
+            yield Finding(kind, "warning", f"{self.share(len(chosen))} {what}", remedy, cases)
+
+    def share(self, n: int) -> str:
+        """So many of all utterances, in words."""
+        return f"{n:,} of {len(self.utterances):,} utterances"
 
     def figures(self) -> dict[str, dict[str, Any]]:
         """Least, median and most of the measured quantities, and counts, a split."""

@@ -86,8 +86,7 @@ def same_audio(seen: Inspected) -> Iterator[Finding]:
     ):
         if found:
             cases_ = tuple(seen.case(d.second, _alike(seen, d, d.first), seen.utterances[d.first].id) for d in found)
-            share = f"{len(found):,} of {len(seen.utterances):,} utterances"
-            yield Finding(kind, "warning", f"{share} {what}", remedy, cases_)
+            yield Finding(kind, "warning", f"{seen.share(len(found))} {what}", remedy, cases_)
 
 
 def _once(pairs: Sequence[Duplicate]) -> list[Duplicate]:

@@ -87,26 +87,17 @@ class Stream(_SampleStream[TimedLabel]):
     Whatever the blocks, all that it gives is what `transcribe` gives of the whole recording with the same look-ahead.
     """
 
-    def __init__(
-        self,
-        card: ModelCard,
-        extractor: FeatureExtractor,
-        log_probs: LogProbStream,
-        sample_rate: int,
-        reader: Reader,
-    ) -> None:
-        super().__init__(card, extractor, log_probs, sample_rate, reader)
-        self._reader = reader
+    _finder: Reader
 
     @property
     def settled(self) -> float:
         """Seconds up to which all words are given; no other begins before."""
-        return self._reader.settled
+        return self._finder.settled
 
     @property
     def partial(self) -> str:
         """What was heard of the word that is not over yet; it may still change."""
-        return self._reader.partial
+        return self._finder.partial
 
 
 class SpotStream(_SampleStream[KeywordSpot]):
