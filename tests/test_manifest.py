@@ -23,6 +23,7 @@ utterances = st.builds(
     start=seconds,
     duration=st.none() | seconds,
     segments=segments,
+    subclass=texts,
 )
 
 
