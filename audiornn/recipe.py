@@ -53,7 +53,6 @@ _SECTIONS: dict[str, type[Any]] = {
 _SETTINGS_OF_TASKS: dict[tuple[str, str], tuple[Task, ...]] = {
     ("training", "label_smoothing"): ("classify",),
     ("training", "balanced"): ("classify", "label"),
-    ("training", "subclass_share"): ("classify",),
     ("training", "consistency"): ("transcribe", "classify", "label", "spot"),
     ("augment", "mixup"): ("classify",),
     ("augment", "trim"): ("classify", "label", "regress"),
@@ -106,11 +105,6 @@ class Recipe:
             )
         if self.training.balanced and self.task == "label" and self.vocabulary.several:
             raise SettingsError("training.balanced = true is for labels one at a time, not vocabulary.several = true")
-        if self.training.subclass_share and self.vocabulary.several:
-            raise SettingsError(
-                "training.subclass_share is for labels one at a time, not vocabulary.several = true, which may name "
-                "them all"
-            )
         for (section, key), tasks in _SETTINGS_OF_TASKS.items():
             value = getattr(getattr(self, section), key)
             if self.task not in tasks and value != getattr(_SECTIONS[section](), key):

@@ -308,9 +308,6 @@ class TrainingSettings:
             better than any one step's. 0 keeps the last step's.
         balanced: of the commonest label an epoch takes no more recordings than there are of the next, others each time;
             where frames are labelled, those of all labels together count alike.
-        subclass_share: training tells the subclasses of a label apart, such as the words that are none of the commands,
-            and an epoch takes this share of each one's recordings, others each time; what listens knows the label
-            alone. 0 tells none apart.
         patience: epochs without a better dev metric before training stops.
         checkpoint_steps: steps from one safety copy to the next, besides one an epoch.
         seed: of initial weights, order, augmentation and dropout.
@@ -333,7 +330,6 @@ class TrainingSettings:
     consistency: float = 0.0
     average: float = 2.0
     balanced: bool = False
-    subclass_share: float = 0.0
     patience: int = 15
     checkpoint_steps: int = 1000
     seed: int = 1
@@ -356,7 +352,6 @@ class TrainingSettings:
             middle_ctc=(0 <= self.middle_ctc < 1, self.middle_ctc, "in 0…1"),
             consistency=(0 <= self.consistency < math.inf, self.consistency, "at least 0"),
             average=(0 <= self.average < math.inf, self.average, "at least 0"),
-            subclass_share=(0 <= self.subclass_share <= 1, self.subclass_share, "in 0…1"),
             patience=(self.patience >= 1, self.patience, "at least 1"),
             checkpoint_steps=(self.checkpoint_steps >= 1, self.checkpoint_steps, "at least 1"),
             seed=(self.seed >= 0, self.seed, "at least 0"),

@@ -1,6 +1,5 @@
 """Batches: every utterance once an epoch, like lengths together, the same order for the same seed and epoch."""
 
-import math
 import time
 from collections import Counter
 from dataclasses import replace
@@ -108,60 +107,6 @@ def test_of_the_commonest_label_come_as_many_as_of_the_next_and_all_in_turn(data
         seen |= set(order.tolist())
     assert seen == set(range(len(kept)))
     assert [o.tolist() for o in data.order(seed=1, epoch=3)] == [o.tolist() for o in data.order(seed=1, epoch=3)]
-
-
-def with_subclasses(data, names):
-    """The same utterances, of which some have a subclass: `names` by label, in turn."""
-    n_seen = Counter()
-    named = []
-    for utterance in data.utterances:
-        own = names.get(utterance.text, [""])
-        named.append(replace(utterance, subclass=own[n_seen[utterance.text] % len(own)]))
-        n_seen[utterance.text] += 1
-    data.utterances = named
-    return data
-
-
-def test_an_epoch_takes_its_share_of_each_subclass_and_all_in_turn(dataset):
-    data = with_subclasses(dataset(training={"subclass_share": 0.3}), {"mi": ["high", "low"]})
-    n_of = Counter((u.text, u.subclass) for u in data.utterances)
-    assert len(n_of) == 4
-    seen = set()
-    for epoch in range(20):
-        order = np.concatenate(data.order(seed=1, epoch=epoch)).tolist()
-        assert len(set(order)) == len(order)
-        taken = Counter((data.utterances[i].text, data.utterances[i].subclass) for i in order)
-        assert taken == {key: math.ceil(0.3 * n) if key[1] else n for key, n in n_of.items()}
-        seen |= set(order)
-    assert seen == set(range(len(data)))
-
-
-def test_training_is_told_the_subclass_and_dev_the_label(dataset):
-    training = {"subclass_share": 1.0}
-    data = with_subclasses(
-        dataset(training=training, augment={"mixup": 1.0}), {"mi": ["low", "high"], "sol": ["", "x"]}
-    )
-    do, mi, sol = (data.vocabulary.encode(label)[0] for label in ("do", "mi", "sol"))
-    assert data.subclasses == ((do, ""), (mi, "high"), (mi, "low"), (sol, ""), (sol, "x"))
-    everything = range(len(data))
-    told = data.batch(everything, np.random.default_rng(0))
-    named = [data.subclasses[i] for i in told.targets.tolist()]
-    assert named == [(data.vocabulary.encode(u.text)[0], u.subclass) for u in data.utterances]
-    assert set(told.mixed_targets.tolist()) == set(range(5))
-    labels = [data.vocabulary.encode(u.text)[0] for u in data.utterances]
-    assert data.batch(everything).targets.tolist() == labels
-    unaware = with_subclasses(dataset(), {"mi": ["low", "high"]})
-    assert unaware.subclasses == ()
-    assert unaware.batch(everything, np.random.default_rng(0)).targets.tolist() == labels
-
-
-def test_a_label_that_a_fold_has_no_recording_of_stays_one(dataset):
-    data = with_subclasses(dataset(training={"subclass_share": 1.0}), {"mi": ["low", "high"]})
-    kept = [i for i, utterance in enumerate(data.utterances) if utterance.text != "do"]
-    store = data.store
-    data.utterances = [data.utterances[i] for i in kept]
-    data.store = type("Store", (), {"targets": staticmethod(lambda i: store.targets(kept[i]))})()
-    assert [label for label, _ in data.subclasses] == [0, 1, 1, 2]
 
 
 def test_mixup_tells_both_labels_and_their_shares(dataset):

@@ -253,16 +253,6 @@ def test_ctc_is_the_sum_over_all_paths_and_its_gradient_the_slope():
     np.testing.assert_allclose(gradient, slopes_of(lambda: losses.ctc(logits, target)[0], logits), **NEAR)
 
 
-@given(st.integers(0, 2**31), st.sampled_from([(0, 1, 1, 1, 2), (0, 0, 1, 1), (0, 1, 2, 2, 2, 2), (0, 0, 0)]))
-def test_a_label_is_as_probable_as_its_subclasses_together(seed, label_of):
-    settings = NetworkSettings(n_units=4, n_layers=1, dropout=0.0)
-    network = Network(settings, n_features=3, n_outputs=max(label_of) + 1, task="classify", label_of=label_of).double()
-    features, lengths = torch.from_numpy(drawn(seed, 2, 7, 3)), torch.tensor([7, 7])
-    of_subclasses, of_labels = (array(network.train(mode)(features, lengths)[0]) for mode in (True, False))
-    for found, expected in zip(of_labels, of_subclasses, strict=True):
-        np.testing.assert_allclose(found, losses.label_log_probs(expected, label_of), **NEAR)
-
-
 @given(st.integers(1, 6), st.integers(0, 2**31), st.sampled_from([0.0, 0.1]))
 def test_cross_entropies_and_squared_error_equal_torch_and_are_slopes(n, seed, smoothing):
     logits, targets = drawn(seed, n), (drawn(seed + 1, n) > 0).astype(float)

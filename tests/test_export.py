@@ -56,20 +56,6 @@ def test_a_probability_near_one_keeps_its_distance_from_it(task, tmp_path):
         np.testing.assert_allclose(a, b.numpy(), rtol=1e-3, atol=1e-30)
 
 
-def test_subclasses_are_labels_to_a_listener(tmp_path):
-    """Even where a subclass is all but certain, and where all of a label are all but impossible."""
-    network = network_of(NetworkSettings(n_units=6), "classify", label_of=(0, 0, 0, 1, 2, 2, 3))
-    features = padded_batch(filler=5.0)
-    with torch.no_grad():
-        for scale in (1.0, 300.0):
-            network.output.weight.mul_(scale)
-            expected = network(features, LENGTHS)[0].numpy()
-            write_model_file(tmp_path / "model.onnx", network, card_of(network))
-            found = run(tmp_path / "model.onnx", features, LENGTHS, "classify")
-            assert np.isfinite(found).all()
-            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
-
-
 @pytest.mark.parametrize("normalisation", ["global", "utterance", "none"])
 def test_normalisation_is_in_the_graph(normalisation, tmp_path):
     network = network_of(NetworkSettings(n_units=6), normalisation=normalisation)

@@ -7,14 +7,13 @@ import os
 import shutil
 import signal
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from audiornn.errors import TrainingError
-from audiornn.listen.recognizer import load_model
 from audiornn.settings import TrainingSettings
 from audiornn.train import loop, parallel
 from audiornn.train.checkpoint import load_checkpoint
@@ -225,39 +224,6 @@ def test_the_log_tells_a_blank_plateau_from_a_broken_start(short):
     assert "normal until about step 500" in line
     assert "still on the blank plateau" in loop.epoch_line({**metrics, "step": 900}, stuck, recipe, 1000, dev="dev")
     assert "plateau" not in loop.epoch_line(metrics, loop.DevScore(5, 100, 0.1, 0.8), recipe, 1000, dev="dev")
-
-
-@pytest.fixture
-def subclassed(prepared):
-    """Recordings of single words, half of them of one subclass of their label and half of another."""
-    ready = prepared("classify")
-
-    class Subclassed(type(ready)):
-        def utterances(self, split):
-            return [replace(u, subclass="ab"[i % 2]) for i, u in enumerate(super().utterances(split))]
-
-    return Subclassed(**{field.name: getattr(ready, field.name) for field in fields(ready)})
-
-
-def test_subclasses_are_learnt_and_what_listens_has_the_labels(subclassed, short, tmp_path, monkeypatch):
-    _, recipe = short("classify", subclass_share=0.9)
-    lines = []
-    model = train(subclassed, recipe, tmp_path / "whole", report=lines.append)
-    assert any("subclasses told apart: 2 of do, 2 of mi, 2 of sol" in line for line in lines)
-    card = load_model(model).card
-    assert card.vocabulary.symbols == ("do", "mi", "sol")
-    assert card.results["dev"]["errors"] < card.results["dev"]["reference_length"] / 3
-    with stopping_at(5, monkeypatch), pytest.raises(Interrupted):
-        quiet(subclassed, recipe, tmp_path / "stopped")
-    quiet(subclassed, recipe, tmp_path / "stopped", resume=True)
-    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
-
-
-def test_subclasses_that_nothing_has_are_told(short, tmp_path):
-    ready, recipe = short("classify", subclass_share=0.5)
-    lines = []
-    train(ready, recipe, tmp_path / "run", report=lines.append)
-    assert any("no utterance has a subclass" in line for line in lines)
 
 
 def test_a_label_of_noise_that_nothing_has_is_told(short, tmp_path):

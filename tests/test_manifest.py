@@ -23,7 +23,6 @@ utterances = st.builds(
     start=seconds,
     duration=st.none() | seconds,
     segments=segments,
-    subclass=texts,
 )
 
 

@@ -71,9 +71,9 @@ def matrix():
 MATRIX = list(matrix())
 
 
-def network_of(settings, task="transcribe", normalisation="global", output_kind="softmax", label_of=()):
+def network_of(settings, task="transcribe", normalisation="global", output_kind="softmax"):
     torch.manual_seed(3)
-    shape = {"n_features": N_FEATURES, "n_outputs": N_OUTPUTS, "label_of": label_of}
+    shape = {"n_features": N_FEATURES, "n_outputs": N_OUTPUTS}
     network = Network(settings, **shape, task=task, normalisation=normalisation, output_kind=output_kind).eval()
     network.mean.normal_()
     network.scale.uniform_(0.5, 2.0)

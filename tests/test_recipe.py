@@ -173,12 +173,6 @@ def test_an_unknown_recipe_is_named_with_the_nearest(tmp_path, monkeypatch):
         ("task = 'spot'\n[training]\nlabel_smoothing = 0.1", ["training.label_smoothing = 0.1", "'classify'"]),
         ("task = 'transcribe'\n[training]\nbalanced = true", ["training.balanced", "'classify' or 'label'"]),
         ("task = 'label'\n[vocabulary]\nseveral = true\n[training]\nbalanced = true", ["training.balanced"]),
-        ("task = 'label'\n[training]\nsubclass_share = 0.5", ["training.subclass_share", "'classify'"]),
-        ("task = 'classify'\n[training]\nsubclass_share = 1.5", ["training.subclass_share", "0…1"]),
-        (
-            "task = 'classify'\n[vocabulary]\nseveral = true\n[training]\nsubclass_share = 0.5",
-            ["training.subclass_share", "one at a time"],
-        ),
         ("task = 'regress'\n[augment]\nmixup = 0.5", ["augment.mixup = 0.5", "'classify'"]),
         ("task = 'transcribe'\n[augment]\ntrim = 0.5", ["augment.trim = 0.5", "'transcribe'"]),
         ("task = 'label'\n[model]\npooling = 'last'", ["model.pooling = 'last'", "'classify'"]),

@@ -1,8 +1,8 @@
 """The manifest: one utterance a line, as JSON, with the keys the field shares.
 
 `audio_filepath`, `duration` and `text` are NeMo's, so that a NeMo manifest can be used as it is; `speaker`, `start`
-(NeMo: `offset`), `subclass`, `segments`, `track_filepath` with `track_hop`, and `id` are added where known. Paths are
-relative to the manifest's own folder. A text that is a list, as of several labels, is joined with commas.
+(NeMo: `offset`), `segments`, `track_filepath` with `track_hop`, and `id` are added where known. Paths are relative to
+the manifest's own folder. A text that is a list, as of several labels, is joined with commas.
 """
 
 from __future__ import annotations
@@ -53,7 +53,6 @@ class Utterance:
         segments: labelled stretches, in seconds from `start`.
         track: a file of values over time, from `start` on, that `corpus.tracks` reads.
         track_hop: seconds from one of its rows to the next, of a file that does not say.
-        subclass: what training may tell apart within the label: which word it is that is none of the commands.
     """
 
     id: str
@@ -65,7 +64,6 @@ class Utterance:
     segments: tuple[Segment, ...] = field(default=())
     track: Path | None = None
     track_hop: float | None = None
-    subclass: str = ""
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
@@ -147,10 +145,7 @@ class Manifest(Sequence[Utterance]):
 
 def digest(utterances: Sequence[Utterance], tracks: Iterable[bytes] = ()) -> str:
     """A fingerprint of who says what in a split, the same wherever the corpus lies; and of the values of `tracks`."""
-    lines = sorted(
-        f"{u.id}\t{u.text}\t{u.speaker or ''}" + "".join(f"\t{s}" for s in (*u.segments, u.subclass) if s)
-        for u in utterances
-    )
+    lines = sorted(f"{u.id}\t{u.text}\t{u.speaker or ''}" + "".join(f"\t{s}" for s in u.segments) for u in utterances)
     content = hashlib.sha256("\n".join(lines).encode(errors="surrogateescape"))
     for values in tracks:
         content.update(values)
@@ -166,8 +161,6 @@ def _to_json(utterance: Utterance, folder: Path) -> dict[str, Any]:
     }
     if utterance.speaker is not None:
         entry["speaker"] = utterance.speaker
-    if utterance.subclass:
-        entry["subclass"] = utterance.subclass
     if utterance.start:
         entry["start"] = utterance.start
     if utterance.segments:
@@ -207,7 +200,6 @@ def _from_json(entry: dict[str, Any], folder: Path) -> Utterance:
         segments=tuple(Segment(float(a), float(b), str(label)) for a, b, label in segments),
         track=None if track is None else _path(folder, str(track)),
         track_hop=None if track_hop is None else float(track_hop),
-        subclass=str(entry.get("subclass") or ""),
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -40,9 +38,8 @@ class Batch:
     Attributes:
         features: (B, T, n_features) float32.
         feature_lengths: (B,) int64.
-        targets: ids: (B, S) of transcripts, (B,) of classes, or of subclasses where training tells them apart, (B, T')
-            of frames. Of labels that are independent of each other, 0 or 1 for each, float: (B, V), (B, T', V). Values,
-            (B, T', tracks), NaN where there is no target.
+        targets: ids: (B, S) of transcripts, (B,) of classes, (B, T') of frames. Of labels that are independent of each
+            other, 0 or 1 for each, float: (B, V), (B, T', V). Values, (B, T', tracks), NaN where there is no target.
         target_lengths: (B,) int64.
         ids: the utterances'.
         mixed_targets: of the recordings mixed in, (B,) or (B, V), where there are any.
@@ -163,7 +160,7 @@ class Dataset:
         targets = [self.target(int(index), varied.places) for index, varied in zip(indices, mixed, strict=True)]
         target_lengths = np.array([len(target) for target in targets], np.int64)
         if self.recipe.task == "classify":
-            stacked = self._classes(indices, targets, learnt=rng is not None)
+            stacked = self._classes(targets)
         else:
             shape = len(targets), max(1, int(target_lengths.max())), *targets[0].shape[1:]
             stacked = np.full(shape, np.nan if self.recipe.task == "regress" else IGNORED, targets[0].dtype)
@@ -192,38 +189,15 @@ class Dataset:
         """The batches of an epoch as indices; a pure function of its number, and as many in each."""
         training = self.recipe.training
         chosen = np.arange(len(self))
-        if self.recipe.task == "classify" and (training.balanced or training.subclass_share):
-            chosen = self._shares_of_labels(np.random.default_rng([seed, 2, epoch]))
+        if training.balanced and self.recipe.task == "classify":
+            rng = np.random.default_rng([seed, 2, epoch])
+            members: dict[tuple[int, ...], list[int]] = {}
+            for index in range(len(self)):
+                members.setdefault(tuple(self.store.targets(index).tolist()), []).append(index)
+            by_label = [np.array(indices) for _, indices in sorted(members.items())]
+            most = sorted(map(len, by_label))[-2:][0]
+            chosen = np.concatenate([rng.permutation(indices)[:most] for indices in by_label])
         return [chosen[part] for part in batch_order(self.lengths[chosen], training.batch_size, seed=seed, epoch=epoch)]
-
-    def _shares_of_labels(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Utterances of an epoch, by `training.balanced` and `training.subclass_share`."""
-        share = self.recipe.training.subclass_share
-        members: dict[tuple[tuple[int, ...], str], list[int]] = {}
-        counts: Counter[tuple[int, ...]] = Counter()
-        for index in range(len(self)):
-            label, subclass = tuple(self.store.targets(index).tolist()), self.utterances[index].subclass
-            members.setdefault((label, subclass if share else ""), []).append(index)
-            counts[label] += 1
-        most = sorted(counts.values())[-2:][0] if self.recipe.training.balanced else len(self)
-        return np.concatenate(
-            [
-                rng.permutation(indices)[: math.ceil(share * len(indices)) if subclass else most]
-                for (_, subclass), indices in sorted(members.items())
-            ]
-        )
-
-    @cached_property
-    def subclasses(self) -> tuple[tuple[int, str], ...]:
-        """What training tells apart of a split: labels, each by its id, and their subclasses; sorted.
-
-        A label of which nothing has a subclass stands there once, without. Empty where none has one.
-        """
-        if not self.recipe.training.subclass_share:
-            return ()
-        found = {(int(self.store.targets(i)[0]), utterance.subclass) for i, utterance in enumerate(self.utterances)}
-        absent = set(range(len(self.vocabulary))) - {label for label, _ in found}
-        return tuple(sorted(found | {(label, "") for label in absent})) if any(name for _, name in found) else ()
 
     def frames_to_spare(self) -> float:
         """Of the tightest transcript: output frames for each that CTC needs; below 1 it would be impossible."""
@@ -294,21 +268,11 @@ class Dataset:
         return _Varied(mix(log_mel, self._varied(other, settings, rng, timing)[0], share), places, other, share)
 
     def _mixed_targets(self, mixed: Sequence[_Varied]) -> tuple[Tensor, Tensor]:
-        others = [varied.other for varied in mixed]
-        targets = self._classes(others, [self.target(other) for other in others], learnt=True)
+        targets = self._classes([self.target(varied.other) for varied in mixed])
         return torch.from_numpy(targets), torch.tensor([varied.share for varied in mixed], dtype=torch.float32)
 
-    def _classes(
-        self, indices: Sequence[int] | NDArray[np.int64], targets: Sequence[NDArray[Any]], *, learnt: bool
-    ) -> NDArray[Any]:
-        """Classes of utterances, (B,), or (B, V) where they are independent; of `subclasses` where those are learnt."""
-        if self.vocabulary.several:
-            return np.stack(targets)
-        if not learnt or not self.subclasses:
-            return np.concatenate(targets)
-        ids = {named: i for i, named in enumerate(self.subclasses)}
-        named = ((int(target[0]), self.utterances[int(i)].subclass) for i, target in zip(indices, targets, strict=True))
-        return np.array([ids[each] for each in named], np.int64)
+    def _classes(self, targets: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return np.stack(targets) if self.vocabulary.several else np.concatenate(targets)
 
     def _frame_weights(self, targets: NDArray[Any]) -> Tensor | None:
         """How much each of these frames counts, (B, T'); nothing where it is padding."""

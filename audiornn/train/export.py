@@ -82,7 +82,7 @@ class _Graph:
             told = self.binned(x, own) if own else self.activated(x)
             self.add("Transpose", told, perm=[1, 0, 2], out="log_probs")
         n_features = len(network.mean)
-        n_outputs = network.n_outputs
+        n_outputs = network.output.out_features // max(1, self.settings.bins)
         shape = ["batch", n_outputs] if network.task == "classify" else ["batch", "output_frames", n_outputs]
         inputs = [
             helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", "frames", n_features]),
@@ -286,13 +286,7 @@ class _Graph:
         """The output layer: log-softmax, log-sigmoid, or values in the targets' own units."""
         x = self.linear(x, self.network.output, "output")
         if self.network.output_kind == "softmax":
-            if not self.network.label_of:
-                return self.add("LogSoftmax", x, axis=-1, out=out)
-            told = self.add("LogSoftmax", x, axis=-1)
-            members = self.constant("members", self.network.members.cpu().numpy())
-            told = self.add("Gather", told, members, axis=-1)  # (…, labels, subclasses of each)
-            told = self.add("Add", told, self.constant("absent", _array(self.network.absent)))
-            return self.add("ReduceLogSumExp", told, axes=[-1], keepdims=0, out=out)
+            return self.add("LogSoftmax", x, axis=-1, out=out)
         if self.network.output_kind == "sigmoid":
             return self.add("Neg", self.add("Softplus", self.add("Neg", x)), out=out)
         scaled = self.add("Mul", x, self.constant("track_scale", _array(self.network.track_scale)))

@@ -20,7 +20,6 @@ import json
 import math
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -176,12 +175,6 @@ def train(
     )
     if taken is not None:
         report(taken)
-    if train_set.subclasses:
-        several = Counter(label for label, _ in train_set.subclasses)
-        told = ", ".join(f"{n} of {prepared.vocabulary.symbols[label]}" for label, n in several.items() if n > 1)
-        report(f"subclasses told apart: {told}")
-    elif settings.subclass_share:
-        report("training.subclass_share: no utterance has a subclass, so there is none to tell apart")
     if recipe.augment.noise_label and not len(train_set.noise):
         report(f"augment.noise_label: nothing is labelled {recipe.augment.noise_label!r}; all noise is synthetic")
     if settings.precision == "bf16" and not state["bf16"]:
@@ -352,7 +345,6 @@ def untrained_network(recipe: Recipe, train_set: Dataset, n_outputs: int) -> Net
         task=recipe.task,
         normalisation=recipe.features.normalisation,
         output_kind=recipe.output_kind,
-        label_of=[label for label, _ in train_set.subclasses],
     )
     if recipe.task == "regress":
         track_mean, track_deviation = train_set.track_mean_and_deviation()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -46,8 +45,6 @@ class Network(nn.Module):
         output_kind: what becomes of the outputs: "softmax" (one holds), "sigmoid" (each for itself), or "linear",
             brought to the targets' own units by `track_mean` and `track_scale`, or with `settings.bins` a distribution
             over the values in `track_bins`.
-        label_of: the label of each subclass, in the order of the labels, where training tells subclasses apart:
-            while training, outputs are those; else each label's is the sum of its subclasses' probabilities.
     """
 
     def __init__(
@@ -59,14 +56,12 @@ class Network(nn.Module):
         task: Task,
         normalisation: str = "global",
         output_kind: OutputKind = "softmax",
-        label_of: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.settings = settings
         self.task = task
         self.normalisation = normalisation
         self.output_kind = output_kind
-        self.n_outputs = n_outputs
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
         width = n_features
@@ -90,15 +85,7 @@ class Network(nn.Module):
         elif task == "classify" and settings.pooling == "multihead":
             self.queries = nn.Linear(width, width * settings.pooling_heads)
             width *= settings.pooling_heads
-        self.output = nn.Linear(width, len(label_of) or n_outputs * max(1, settings.bins))
-        self.label_of = tuple(label_of)
-        if label_of:
-            members = [[i for i, label in enumerate(label_of) if label == which] for which in range(n_outputs)]
-            widest = max(map(len, members))
-            padded = [ids + [0] * (widest - len(ids)) for ids in members]
-            absent = [[0.0] * len(ids) + [-math.inf] * (widest - len(ids)) for ids in members]
-            self.register_buffer("members", torch.tensor(padded), persistent=False)
-            self.register_buffer("absent", torch.tensor(absent), persistent=False)
+        self.output = nn.Linear(width, n_outputs * max(1, settings.bins))
         if settings.bins:
             self.peaks = Peaks(n_features, n_outputs, settings.bins)
             self.register_buffer("track_bins", torch.linspace(-1, 1, settings.bins).repeat(n_outputs, 1))
@@ -117,8 +104,7 @@ class Network(nn.Module):
             generator: what dropout draws from while training.
 
         Returns:
-            outputs: (B, T', n_outputs), T' = ⌈T / stride⌉; for "classify" (B, n_outputs), or (B, subclasses) while
-                training tells them apart; with `settings.bins` the
+            outputs: (B, T', n_outputs), T' = ⌈T / stride⌉; for "classify" (B, n_outputs); with `settings.bins` the
                 log-probabilities of each, (B, T', n_outputs, bins).
             output_lengths: (B,) int64, real frames of each among the T'.
         """
@@ -167,10 +153,7 @@ class Network(nn.Module):
 
     def _activated(self, y: Tensor) -> Tensor:
         if self.output_kind == "softmax":
-            told = F.log_softmax(y, dim=-1)
-            if self.training or not self.label_of:
-                return told
-            return (told[..., self.members] + self.absent).logsumexp(dim=-1)
+            return F.log_softmax(y, dim=-1)
         if self.output_kind == "sigmoid":
             return F.logsigmoid(y)
         if self.settings.bins:

@@ -17,7 +17,6 @@ __all__ = [
     "ctc",
     "disagreement",
     "frame_cross_entropy",
-    "label_log_probs",
     "label_weights",
     "log_softmax",
     "mean_squared_error",
@@ -33,13 +32,6 @@ def log_softmax(logits: Array) -> Array:
     """The log of e^a_k / Σ_j e^a_j along the last axis; the largest is taken out first, so that nothing overflows."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
-def label_log_probs(log_probs: Array, label_of: Sequence[int]) -> Array:
-    """Log-probabilities of labels, (labels,), of which each is the sum of its subclasses', (subclasses,)."""
-    probabilities = np.zeros(max(label_of) + 1)
-    np.add.at(probabilities, list(label_of), np.exp(log_probs))
-    return np.asarray(np.log(probabilities))
 
 
 def cross_entropy(

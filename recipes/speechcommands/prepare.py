@@ -149,9 +149,7 @@ def _twelve_labels(utterances: list[Utterance], corpus_dir: Path, split: str, rn
     others = [u for u in utterances if u.text not in COMMANDS]
     n = math.ceil(len(commands) * SHARE)
     drawn = rng.sample(others, min(n, len(others)))
-    unknown = [
-        Utterance(u.id, u.audio, UNKNOWN, u.speaker, subclass=u.text) for u in (others if split == "train" else drawn)
-    ]
+    unknown = [Utterance(u.id, u.audio, UNKNOWN, u.speaker) for u in (others if split == "train" else drawn)]
     return sorted(commands + unknown, key=lambda u: u.id) + _silence(corpus_dir, split, n, rng)
 
 
