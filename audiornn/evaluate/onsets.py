@@ -21,10 +21,8 @@ FEW = 3.0  # allowed false alarms from which on they are counted and not extrapo
 _TAIL = 12  # of the loudest peaks, that say how the tail goes on
 _LEAST_EXCESS = 1e-3
 _GIVEN_UP = 0.05  # of a keyword's answers
-#: Of the way from dev's tail to the words. Of four wake words' models, with seven words in dev and half an hour of real
-#: speech, those at 0.6 to 0.9 of it fired 0.5 times an hour in three hours of other speech. Others fire more often at
-#: it (docs/spotting.md).
-_ON_TO_THE_WORDS = 0.9
+#: Of the way from dev's tail to the words: a few voices' tail says too little of what others bring (docs/spotting.md).
+_ON_TO_THE_WORDS = 0.5
 _SURE = 1e-6  # log-odds end here: float32 posteriors say no more
 
 
@@ -54,8 +52,8 @@ def choose_onset(
 
     Where they allow three or more, those are counted: the threshold lies half-way between the last that is allowed and
     the next. Where they allow fewer, the tail is extrapolated; and since a few voices' tail says too little of what
-    others bring, the threshold lies nine tenths of the way on from there to what nineteen in twenty of the keyword's
-    own answers reach, those apart that lie below the loudest peak: it is above that in any case.
+    others bring, the threshold lies half-way from there to what nineteen in twenty of the keyword's own
+    answers reach, those apart that lie below the loudest peak: it is above that in any case.
 
     Args:
         answers: the highest score each time that the keyword was said.

@@ -40,7 +40,7 @@ def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float
 
     Where the hours allow three or more these are counted. Where they allow fewer, the log-odds of the loudest peaks are
     taken to thin out exponentially beyond them (Pickands 1975), by their mean excess (Hill 1975); and the threshold
-    lies nine tenths of the way on from there to the words.
+    lies half-way from there to the words.
     """
     peaks, n_allowed = np.sort(alarms)[::-1], per_hour * hours
     if n_allowed >= 3 and len(peaks) > n_allowed:
@@ -55,7 +55,7 @@ def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float
         excess = max(1e-3, float((odds[:TAIL] - odds[TAIL]).mean()))
         place = odds[TAIL] + excess * math.log(TAIL / n_allowed)
     place = min(max(place, loudest), (loudest + words) / 2)
-    return max(0.01, 1 / (1 + math.exp(-max(loudest, place + 0.9 * (words - place)))))
+    return max(0.01, 1 / (1 + math.exp(-max(loudest, (place + words) / 2))))
 
 
 def confidence_loss(curve: Array, p: Array, right: Array) -> tuple[float, Array]:
