@@ -20,9 +20,6 @@ APART = 1.0  # seconds from a false alarm to the next
 FEW = 3.0  # allowed false alarms from which on they are counted and not extrapolated
 _TAIL = 12  # of the loudest peaks, that say how the tail goes on
 _LEAST_EXCESS = 1e-3
-_GIVEN_UP = 0.05  # of a keyword's answers
-#: Of the way from dev's tail to the words: a few voices' tail says too little of what others bring (docs/spotting.md).
-_ON_TO_THE_WORDS = 0.5
 _SURE = 1e-6  # log-odds end here: float32 posteriors say no more
 
 
@@ -40,8 +37,8 @@ class Onset:
             return ""
         return (
             f"{keyword}: expect up to {self.per_hour:.2g} false alarms an hour, "
-            f"more than the {false_alarms_per_hour:g} asked for: the best there is, or it would miss more than one "
-            "in twenty; more background to train on, more recordings of the word, or a longer training"
+            f"more than the {false_alarms_per_hour:g} asked for: the best there is, or it might miss half of the words; "
+            "more background to train on, more recordings of the word, or a longer training"
         )
 
 
@@ -52,8 +49,8 @@ def choose_onset(
 
     Where they allow three or more, those are counted: the threshold lies half-way between the last that is allowed and
     the next. Where they allow fewer, the tail is extrapolated; and since a few voices' tail says too little of what
-    others bring, the threshold lies half-way from there to what nineteen in twenty of the keyword's own
-    answers reach, those apart that lie below the loudest peak: it is above that in any case.
+    others bring, the threshold lies half-way, in log-odds, from there to what every other of the keyword's own answers
+    reaches, those apart that lie below the loudest peak: it is above that in any case (docs/spotting.md).
 
     Args:
         answers: the highest score each time that the keyword was said.
@@ -68,25 +65,15 @@ def choose_onset(
     loudest = _log_odds(float(alarms[0]) + _SURE if len(alarms) else 0.5)
     heard = _log_odds(answers)
     heard = heard[heard > loudest]  # the others are lost in any case
-    affordable = max(loudest, _low_quantile(heard)) if len(heard) else loudest
+    typical = float(np.median(heard)) if len(heard) else loudest
     tail = _Tail(_log_odds(alarms[: _TAIL + 1])) if len(alarms) > _TAIL else None
     place = max(0.0, loudest) if tail is None else tail.place(n_allowed)
-    place = min(max(place, loudest), (loudest + affordable) / 2)
-    threshold = _rounded_up(1 / (1 + math.exp(-max(loudest, place + _ON_TO_THE_WORDS * (affordable - place)))))
+    place = min(max(place, loudest), (loudest + typical) / 2)
+    threshold = _rounded_up(1 / (1 + math.exp(-max(loudest, (place + typical) / 2))))
     expected = float((alarms >= threshold).sum())
     if tail is not None:
         expected = max(expected, tail.number_beyond(_log_odds(threshold)))
     return Onset(threshold, expected / hours, False)
-
-
-def _low_quantile(odds: NDArray[np.float64]) -> float:
-    """What all but one in twenty reach; of fewer than twenty the tail is carried on below the median, exponentially."""
-    if _GIVEN_UP * len(odds) >= 1:
-        return float(np.quantile(odds, _GIVEN_UP, method="lower"))
-    middle = float(np.median(odds))
-    below = odds[odds < middle]
-    excess = float((middle - below).mean()) if len(below) else 0.0
-    return min(float(odds.min()), middle - excess * math.log(0.5 / _GIVEN_UP))
 
 
 class _Tail:

@@ -20,15 +20,6 @@ def log_odds(p: Array) -> Array:
     return np.log(p / (1 - p))
 
 
-def low_quantile(odds: Array) -> float:
-    """What nineteen in twenty of them reach; `odds` rise. Below the median of a few the tail is exponential."""
-    if len(odds) >= 20:
-        return float(odds[math.floor(0.05 * (len(odds) - 1))])
-    median = float(np.median(odds))
-    short = [median - one for one in odds if one < median]
-    return min(float(odds[0]), median - math.log(10) * sum(short) / max(1, len(short)))
-
-
 def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float:
     """A keyword's threshold for so many false alarms an hour.
 
@@ -40,7 +31,7 @@ def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float
 
     Where the hours allow three or more these are counted. Where they allow fewer, the log-odds of the loudest peaks are
     taken to thin out exponentially beyond them (Pickands 1975), by their mean excess (Hill 1975); and the threshold
-    lies half-way from there to the words.
+    lies half-way from there to the median of the words.
     """
     peaks, n_allowed = np.sort(alarms)[::-1], per_hour * hours
     if n_allowed >= 3 and len(peaks) > n_allowed:
@@ -48,7 +39,7 @@ def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float
         return max(0.01, float(peaks[n - 1] + peaks[n]) / 2)
     loudest = float(log_odds(peaks[:1])[0]) if len(peaks) else 0.0
     heard = np.array([odds for odds in log_odds(np.sort(answers)) if odds > loudest + 1e-9])
-    words = max(loudest, low_quantile(heard)) if len(heard) else loudest
+    words = float(np.median(heard)) if len(heard) else loudest
     place = max(0.0, loudest)
     if len(peaks) > TAIL:
         odds = log_odds(peaks[: TAIL + 1])
