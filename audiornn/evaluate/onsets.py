@@ -37,7 +37,7 @@ class Onset:
             return ""
         return (
             f"{keyword}: expect up to {self.per_hour:.2g} false alarms an hour, "
-            f"more than the {false_alarms_per_hour:g} asked for: the best there is, or it might miss half of the words; "
+            f"more than the {false_alarms_per_hour:g} asked for: the best there is, or half the words may be missed; "
             "more background to train on, more recordings of the word, or a longer training"
         )
 
