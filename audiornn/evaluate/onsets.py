@@ -69,7 +69,7 @@ def choose_onset(
     tail = _Tail(_log_odds(alarms[: _TAIL + 1])) if len(alarms) > _TAIL else None
     place = max(0.0, loudest) if tail is None else tail.place(n_allowed)
     place = min(max(place, loudest), (loudest + typical) / 2)
-    threshold = _rounded_up(1 / (1 + math.exp(-max(loudest, (place + typical) / 2))))
+    threshold = _rounded_up(1 / (1 + math.exp(-(place + typical) / 2)))
     expected = float((alarms >= threshold).sum())
     if tail is not None:
         expected = max(expected, tail.number_beyond(_log_odds(threshold)))

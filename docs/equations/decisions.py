@@ -46,7 +46,7 @@ def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float
         excess = max(1e-3, float((odds[:TAIL] - odds[TAIL]).mean()))
         place = odds[TAIL] + excess * math.log(TAIL / n_allowed)
     place = min(max(place, loudest), (loudest + words) / 2)
-    return max(0.01, 1 / (1 + math.exp(-max(loudest, (place + words) / 2))))
+    return max(0.01, 1 / (1 + math.exp(-(place + words) / 2)))
 
 
 def confidence_loss(curve: Array, p: Array, right: Array) -> tuple[float, Array]:
