@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from audiornn.evaluate.detection import (
 )
 from audiornn.evaluate.error_rates import wilson_interval
 from audiornn.evaluate.onsets import choose_onset
-from audiornn.evaluate.spotting import Heard, evaluate_spotting, hear, tune_spotting
+from audiornn.evaluate.spotting import Heard, _references, evaluate_spotting, hear, tune_spotting
 from audiornn.listen.keywords import Scores, SpotSettings
 from tests.conftest import RATE
 from tests.test_keywords import card_of
@@ -207,3 +208,26 @@ def test_recordings_that_cannot_be_read(recognizer, tmp_path, world):
     with pytest.raises(CorpusError, match="test: holds no utterances"):
         hear(model, [], ["do"], "test")
     assert model.card.features.sample_rate == RATE
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_word_whose_score_stays_up_is_no_false_alarm_beside_itself(timed):
+    """CTC's score of a whole word stays up until something else is said: seconds, where nothing is."""
+    values = np.zeros((600, 1))
+    values[100:] = 0.8
+    frames = np.repeat(np.arange(600)[:, None], 1, axis=1)
+    spans = {"x": ((95 * FRAME, 100 * FRAME),)} if timed else None
+    said = [Heard(Scores(values, frames, frames), 600 * FRAME, spans, {"x": 1}) for _ in range(5)]
+    tuning = tune_spotting(CARD, said, ["x"], SpotSettings(), 0.5)
+    assert tuning.settings.threshold("x")[0] < 0.8
+    found = evaluate_spotting(CARD, said, ["x"], tuning.settings, "made").total
+    assert (found.missed, found.false_alarms) == (0, 0)
+
+
+def test_a_label_is_found_in_a_transcript_however_it_is_written():
+    card = card_of("computer", "hey_you", unit="label", task="label")
+    for text in ("Computer, COMPUTER computer. Hey you!", "computer computer computer hey you"):
+        utterance = Utterance("a", Path("a.wav"), text)
+        assert _references(card, utterance, ["computer", "hey_you"], False)[1] == {"computer": 3, "hey_you": 1}
+    timed = Utterance("a", Path("a.wav"), "", segments=(Segment(0.1, 0.5, "Computer"),))
+    assert _references(card, timed, ["computer"], False)[0] == {"computer": ((0.1, 0.5),)}

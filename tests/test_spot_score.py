@@ -113,6 +113,14 @@ def test_peaks_keep_apart():
     assert loudest_peaks(np.empty(0), 5) == []
 
 
+def test_a_peak_is_one_until_it_has_sunk():
+    values = np.zeros(100)
+    values[10:60], values[20], values[80] = 0.6, 0.9, 0.5
+    values[40] = 0.3  # below half of 0.9, not below half of 0.6
+    assert loudest_peaks(values, 5, over_below=0.5) == [(20, 0.9), (41, 0.6), (80, 0.5)]
+    assert loudest_peaks(values, 5) == [(20, 0.9), (10, 0.6), (26, 0.6), (41, 0.6), (80, 0.5)]
+
+
 def test_how_little_a_few_words_and_hours_show_is_said():
     _, _, lines = spotting_of(answers([0.9] * 7, [0.1], 0.1), 0.5)
     assert any("0 of 7 missed (95 %: 0–35 %)" in line for line in lines)

@@ -14,7 +14,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["APART", "FEW", "Onset", "choose_onset", "loudest_peaks"]
+__all__ = ["APART", "FEW", "Onset", "choose_onset", "excursion", "loudest_peaks"]
 
 APART = 1.0  # seconds from a false alarm to the next
 FEW = 3.0  # allowed false alarms from which on they are counted and not extrapolated
@@ -92,14 +92,31 @@ class _Tail:
         return _TAIL * math.exp(-(place - self._begin) / self._excess)
 
 
-def loudest_peaks(values: NDArray[np.float64], n_apart: int, least: float = 1e-4) -> list[tuple[int, float]]:
-    """Frame and value of the peaks of (frames,), the highest first, none nearer than `n_apart` frames to a higher."""
+def loudest_peaks(
+    values: NDArray[np.float64], n_apart: int, least: float = 1e-4, *, over_below: float = 1.0
+) -> list[tuple[int, float]]:
+    """Frame and value of the peaks of (frames,), the highest first, none nearer than `n_apart` frames to a higher.
+
+    Args:
+        values: scores, (frames,).
+        n_apart: frames from a peak to a lower one.
+        least: a quieter one is none.
+        over_below: the share of a peak below which it is over: what has not sunk so far is the same peak.
+    """
     rest = values.copy()
     peaks = []
     while len(rest) and (value := float(rest[frame := int(rest.argmax())])) > least:
         peaks.append((frame, value))
-        rest[max(0, frame - n_apart) : frame + n_apart + 1] = 0.0
+        first, last = excursion(rest, frame, over_below)
+        rest[max(0, min(first, frame - n_apart)) : max(last, frame + n_apart + 1)] = 0.0
     return peaks
+
+
+def excursion(values: NDArray[np.float64], frame: int, over_below: float) -> tuple[int, int]:
+    """The first frame, and one past the last, of the run around a frame that stays above a share of its value."""
+    low = np.flatnonzero(values < over_below * values[frame])
+    after = int(np.searchsorted(low, frame))
+    return int(low[after - 1]) + 1 if after else 0, int(low[after]) if after < len(low) else len(values)
 
 
 def _rounded_up(threshold: float) -> float:

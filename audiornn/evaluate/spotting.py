@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from audiornn.evaluate.detection import (
     match_hits,
 )
 from audiornn.evaluate.hearing import check_segments, hear_all
-from audiornn.evaluate.onsets import APART, choose_onset, loudest_peaks
+from audiornn.evaluate.onsets import APART, choose_onset, excursion, loudest_peaks
 from audiornn.evaluate.tuning import write_card
 from audiornn.listen.keywords import (
     Decision,
@@ -297,23 +298,36 @@ def check_target(false_alarms_per_hour: float) -> None:
 def _answers(
     card: ModelCard, heard: Sequence[Heard], keyword: str, column: int, settings: SpotSettings, tolerance: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The highest smoothed score each time that a keyword was said, and the peaks of all else, the highest first."""
+    """The highest smoothed score each time that a keyword was said, and the peaks of all else, the highest first.
+
+    As for the decision layer, a score that has not sunk below its offset is that of the same word: CTC's stays up until
+    something else is said.
+    """
     n_apart, answers, alarms = round(APART / card.output_seconds), list[float](), list[float]()
+    onset, offset = settings.threshold(keyword)
+
+    def peaks_of(values: NDArray[np.float64]) -> list[float]:
+        return [score for _, score in loudest_peaks(values, n_apart, over_below=offset / onset)]
+
     for one in heard:
         values = moving_mean(one.scores.values[:, column : column + 1], settings.smoothing, card.output_seconds)[:, 0]
         if one.spans is None:
-            peaks = [score for _, score in loudest_peaks(values, n_apart)]
+            peaks = peaks_of(values)
             n_said = one.said[keyword]
             answers += (peaks + [0.0] * n_said)[:n_said]
             alarms += peaks[n_said:]
             continue
+        rest = values.copy()
         for start, end in one.spans[keyword]:
             first, last = (round(max(0.0, t) / card.output_seconds) for t in (start - tolerance, end + tolerance))
-            answers.append(float(values[first : last + 1].max(initial=0.0)))
-        for start, end in one.spans[keyword]:
-            first, last = (round(max(0.0, t) / card.output_seconds) for t in (start - tolerance, end + tolerance))
-            values[first : last + n_apart] = 0.0
-        alarms += [score for _, score in loudest_peaks(values, n_apart)]
+            answer = float(values[first : last + 1].max(initial=0.0))
+            answers.append(answer)
+            rest[first : last + n_apart] = 0.0
+            if answer:
+                begin, over = excursion(values, first + int(values[first : last + 1].argmax()), offset / onset)
+                if values[begin:over].max() <= answer + 1e-6:  # or it is somewhere else that it is loudest
+                    rest[begin:over] = 0.0
+        alarms += peaks_of(rest)
     return np.array(answers), np.sort(np.array(alarms))[::-1]
 
 
@@ -380,20 +394,27 @@ def _cells(row: KeywordRow, *, timed: bool) -> list[str]:
 def _references(
     card: ModelCard, utterance: Utterance, keywords: Sequence[str], inside_words: bool
 ) -> tuple[Mapping[str, tuple[Span, ...]] | None, Mapping[str, int]]:
-    normalise = card.vocabulary.normalise
+    # A label is a name, and transcripts write it as their language does: Computer, or "computer,".
+    plain = _plainly if card.vocabulary.unit == "label" else card.vocabulary.normalise
+    names = {keyword: plain(keyword) for keyword in keywords}
     if utterance.segments or not utterance.text.strip():
-        labelled = [(normalise(segment.label), (segment.start, segment.end)) for segment in utterance.segments]
-        spans = {keyword: tuple(span for label, span in labelled if label == keyword) for keyword in keywords}
+        labelled = [(plain(segment.label), (segment.start, segment.end)) for segment in utterance.segments]
+        spans = {keyword: tuple(span for label, span in labelled if label == name) for keyword, name in names.items()}
         return spans, {keyword: len(found) for keyword, found in spans.items()}
-    text = normalise(utterance.text)
+    text = plain(utterance.text)
     if inside_words:
-        return None, {keyword: text.count(keyword) for keyword in keywords}
+        return None, {keyword: text.count(name) for keyword, name in names.items()}
     words = text.split()
     said = {}
-    for keyword in keywords:
-        parts = keyword.split()
+    for keyword, name in names.items():
+        parts = name.split()
         said[keyword] = sum(words[i : i + len(parts)] == parts for i in range(len(words) - len(parts) + 1))
     return None, said
+
+
+def _plainly(text: str) -> str:
+    """A text as it is compared with a label's name: lower case, no punctuation, words parted by spaces."""
+    return re.sub(r"[^\w']+|_", " ", text.casefold()).strip()
 
 
 def _count(

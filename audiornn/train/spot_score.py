@@ -96,7 +96,7 @@ def answers_of(network: Network, dataset: Dataset, workers: Workers, device: tor
                     last = math.ceil((segment.end + _AFTER) / output_seconds) + 1
                     keywords[label].append(float(values[first:last, column].max(initial=0.0)))
                     rest[first : last + round(APART / output_seconds)] = 0.0
-            peaks = loudest_peaks(rest, round(APART / output_seconds))
+            peaks = loudest_peaks(rest, round(APART / output_seconds), over_below=OFFSET)
             alarms[label] += [score for _, score in peaks]
             if not utterance.segments and not is_synthetic(utterance):
                 loudest[label] += [
