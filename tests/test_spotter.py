@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiornn.corpus import synthetic_speech
 from audiornn.corpus.manifest import SPLITS
 from audiornn.corpus.spotter import prepare_spotter, read_folder, split_folder
 from audiornn.corpus.spotter_recipe import read_spotter
@@ -60,6 +61,97 @@ def test_recordings_at_the_top_are_the_word(tmp_path):
         write(tmp_path / f"{i}.wav")
     write(tmp_path / "background" / "a.wav")
     assert read_folder(tmp_path, word="marvin").labels == {"marvin": 3}
+
+
+def test_stray_recordings_beside_the_words_folder_do_not_take_its_place(tmp_path):
+    made = read_spotter(folder_with(tmp_path, computer=12, background=3, top=4), name="computer")
+    assert made.found.labels == {"computer": 12}
+    assert len(made.found.background) == 7
+    assert any("4 recordings at the top" in line for line in made.guessed)
+    again = read_folder(tmp_path, word="computer")  # as prep does, with what the recipe says
+    assert again.labels == made.found.labels
+
+
+@pytest.mark.parametrize("name", ["silence the alarm", "no noise", "background check"])
+def test_a_word_that_is_named_like_background_is_the_word(tmp_path, name):
+    folder_with(tmp_path, background=3, **{name: 5})
+    made = read_spotter(tmp_path, name=name.replace(" ", "-"))
+    assert made.found.labels == {name: 5}
+    assert read_folder(tmp_path, word=name).labels == {name: 5}
+
+
+@pytest.mark.parametrize("other", ["negative_samples", "other people", "hard negatives", "negatives 2"])
+def test_what_is_named_like_the_rest_is_no_keyword(tmp_path, other):
+    found = read_folder(folder_with(tmp_path, mywake=3, **{other: 4}))
+    assert found.labels == {"mywake": 3}
+
+
+def test_recordings_that_cannot_be_read_are_named(tmp_path):
+    folder_with(tmp_path, computer=12, background=9)
+    (tmp_path / "computer" / "phone.m4a").write_bytes(b"")
+    made = read_spotter(tmp_path, name="computer")
+    assert any("1 files are left out: computer/phone.m4a: .m4a is not read" in line for line in made.warnings)
+    for folder in ("computer", "background"):
+        for file in (tmp_path / folder).glob("*.wav"):
+            file.rename(file.with_suffix(".m4a"))
+    with pytest.raises(CorpusError, match=r"22 cannot: .*ffmpeg -i"):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"), [("日本", False), ("שלום", False), ("Привет", False), ("café", True), ("x9", False)]
+)
+def test_english_voices_say_latin_letters_only(tmp_path, word, said):
+    found = read_folder(folder_with(tmp_path, positive=3, background=1), word=word)
+    assert bool(found.spellings) == said
+
+
+def test_few_recordings_of_background_keep_their_speakers_apart_where_three_are_known(tmp_path):
+    folder_with(tmp_path, computer=12)
+    for name in (f"speaker{n}_{i}.wav" for n in (1, 2, 3) for i in (0, 1)):
+        write(tmp_path / "background" / name, seconds=2.0, seed=crc32(name.encode()))
+    splits = split_folder(read_folder(tmp_path))
+    own = [{u.speaker for u in splits[name] if not u.text} for name in SPLITS]
+    assert None not in set.union(*own)
+    assert sorted(map(len, own)) == [1, 1, 1]
+    assert len(set.union(*own)) == 3
+
+
+def test_few_recordings_of_two_speakers_are_divided_by_time_and_claim_no_speaker(tmp_path):
+    folder_with(tmp_path, computer=12)
+    for name in ("speaker1_0.wav", "speaker1_1.wav", "speaker2_0.wav", "speaker2_1.wav"):
+        write(tmp_path / "background" / name, seconds=200.0, seed=crc32(name.encode()))
+    splits = split_folder(read_folder(tmp_path))
+    assert all(any(not u.text for u in splits[name]) for name in SPLITS)
+    assert {u.speaker for own in splits.values() for u in own if not u.text} == {None}
+
+
+def test_a_copy_of_the_word_among_background_stays_in_its_split(tmp_path):
+    folder_with(tmp_path, computer=12, background=10)
+    for i in range(4):
+        copied = tmp_path / "computer" / f"{i:02d}.wav"
+        (tmp_path / "background" / f"copy{i}.wav").write_bytes(copied.read_bytes())
+    for seed in range(3):
+        splits = split_folder(read_folder(tmp_path), seed=seed)
+        where = {u.audio.name: name for name, own in splits.items() for u in own if u.text or "copy" in u.audio.name}
+        assert all(where[f"copy{i}.wav"] == where[f"{i:02d}.wav"] for i in range(4))
+
+
+def test_synthetic_speech_that_is_not_the_word_does_not_sound_like_any(tmp_path):
+    assert not set(near_misses("go", apart_from=["no", "go"])) & {"no", "know", "knoe"}
+    assert "no" in near_misses("go")
+    assert "computer" not in near_misses("hey computer", apart_from=["computer"])
+    said = " ".join(_words_of_talk(tmp_path, "right"))
+    assert not {"right", "write"} & set(said.split())
+    assert "light" in said or "night" in said
+
+
+def _words_of_talk(folder, word):
+    jobs = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic_speech, "synthesise_files", lambda made, n: jobs.extend(made))
+        speak_talk(120, folder, split="train", without=[word])
+    return [job.text for job in jobs]
 
 
 @pytest.mark.parametrize(

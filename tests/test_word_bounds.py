@@ -24,9 +24,9 @@ def silence(seconds, level=0.0, seed=1):
     return (level * np.random.default_rng(seed).standard_normal(round(seconds * RATE))).astype(np.float32)
 
 
-def bounds(*pieces):
+def bounds(*pieces, n_words=1):
     waveform = np.concatenate(pieces)
-    return word_bounds(FeatureExtractor(SETTINGS).log_mel(waveform), SETTINGS.frame_seconds)
+    return word_bounds(FeatureExtractor(SETTINGS).log_mel(waveform), SETTINGS.frame_seconds, n_words)
 
 
 @given(
@@ -44,6 +44,17 @@ def test_a_click_is_no_word_and_a_short_pause_no_end():
     start, end = bounds(silence(1), click, silence(1), first, silence(0.15), second, silence(2))
     assert start == pytest.approx(2.03, abs=0.06)
     assert end == pytest.approx(2.78, abs=0.06)
+
+
+@pytest.mark.parametrize("pause", [0.3, 0.5, 0.65])
+def test_a_keyword_of_two_words_keeps_both_and_nothing_else(pause):
+    hey, you, cough = tone(0.3, 0.1), tone(0.4, 0.3, 500.0), tone(0.2, 0.05, 300.0)
+    whole = (silence(1), hey, silence(pause), you, silence(1))
+    assert bounds(*whole, n_words=2) == pytest.approx((1.0, 1.7 + pause), abs=0.06)
+    assert bounds(*whole) == pytest.approx((1.3 + pause, 1.7 + pause), abs=0.06), "of one word it is the louder part"
+    assert bounds(cough, *whole, n_words=2) == pytest.approx((1.2, 1.9 + pause), abs=0.06), "a second away"
+    near = bounds(cough, silence(0.3), hey, silence(pause), you, silence(1), n_words=2)
+    assert near == pytest.approx((0.5, 1.2 + pause), abs=0.06), "no more parts than words"
 
 
 def test_noise_hides_all_and_silence_holds_nothing():

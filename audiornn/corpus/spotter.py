@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from pathlib import Path
 from audiornn.audio import audio_info
 from audiornn.corpus.collection import Collection as Recordings
 from audiornn.corpus.copies import find_copies
-from audiornn.corpus.layouts.folders import is_background, level
+from audiornn.corpus.layouts.folders import is_background, level, that_cannot_be_read
 from audiornn.corpus.layouts.survey import Survey
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.speakers import find_speakers
@@ -45,7 +46,8 @@ __all__ = [
 _UNNAMED = re.compile(r"(positives?|keywords?|wake[_\- ]?words?|hot[_\- ]?words?|wake|target)", re.I)
 #: Folders of what is not the word, besides those that are no label of anything's.
 _NOT_IT = re.compile(
-    r"(hard[_\- ]?)?negatives?|bg|ambien(t|ce)|babble|chatter|filler|garbage|hintergrund|misc|music|rest|speech|talk|"
+    r"(hard[_\- ]?)?negatives?([_\- ].*)?|others?[_\- ].*|"
+    r"bg|ambien(t|ce)|babble|chatter|filler|garbage|hintergrund|misc|music|rest|speech|talk|"
     r"(other|no[nt]?)[_\- ]?(words?|keywords?|targets?|speech)",
     re.I,
 )
@@ -69,6 +71,8 @@ class SpotterFolder:
         background: recordings of all else; their text is empty.
         spellings: of the labels, as far as they can be told.
         word: the keyword's spelling, as it was asked for or as the recipe is called; empty takes the folders' names.
+        beside: how many recordings lie at the top beside the word's own folder, and count as background.
+        unusable: files that are recordings and cannot be read as they are, and why.
     """
 
     folder: Path
@@ -76,6 +80,8 @@ class SpotterFolder:
     background: tuple[Utterance, ...]
     spellings: Mapping[str, str]
     word: str = ""
+    beside: int = 0
+    unusable: tuple[tuple[str, str], ...] = ()
 
     @property
     def labels(self) -> Counter[str]:
@@ -100,7 +106,7 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: 
     survey = Survey(folder)
     keys = list(survey.audio)
     if not keys:
-        raise CorpusError(f"{folder}: holds no recordings")
+        raise CorpusError(f"{folder}: holds no recordings{that_cannot_be_read(survey)}")
     top = {level(key, 1) for key in keys}
     word = word or (_named_after(top, recipe) if recipe else "")
     labels = _labels(top, folder, word, speaker)
@@ -122,15 +128,23 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: 
         folder,
         tuple(u for u in everything if u.text),
         tuple(u for u in everything if not u.text),
-        {label: spelling for label, spelling in spellings.items() if re.search(r"[^\W\d_]{2}", spelling)},
+        {label: spelling for label, spelling in spellings.items() if _can_be_said(spelling)},
         word,
+        0 if labels.get("") else sum(not level(key, 1) for key in keys),
+        tuple(survey.unusable),
     )
 
 
-def _keyword_folders(names: Collection[str]) -> list[str]:
-    """Those of some folders that may hold a keyword: none that is named like all else."""
-    words = [name for name in sorted(names) if name and not is_background(name)]
-    return [name for name in words if not _NOT_IT.fullmatch(name)] or words
+def _can_be_said(spelling: str) -> bool:
+    """Whether English voices can: letters, all of them Latin; of another script they would say the letters' names."""
+    letters = [char for char in spelling if char.isalpha()]
+    return len(letters) > 1 and all(unicodedata.name(char, "").startswith("LATIN ") for char in letters)
+
+
+def _keyword_folders(names: Collection[str], wanted: str = "") -> list[str]:
+    """Those of some folders that may hold a keyword: none that is named like all else, unless the word is just so."""
+    words = [name for name in sorted(names) if name and (not is_background(name) or _plainly(name) == wanted)]
+    return [name for name in words if not _NOT_IT.fullmatch(name) or _plainly(name) == wanted] or words
 
 
 def _plainly(name: str) -> str:
@@ -145,17 +159,18 @@ def _named_after(names: Collection[str], recipe: str) -> str:
         names: of the folders at the top; "" is the top itself.
         recipe: the new recipe's name.
     """
-    candidates = _keyword_folders(names)
+    candidates = _keyword_folders(names, _plainly(recipe))
     same = [name for name in candidates if _plainly(name) == _plainly(recipe)]
     if same:
-        return _plainly(recipe) if len(candidates) > 1 else ""
+        says_it = len(candidates) == 1 and "" not in names and same == _keyword_folders(names)
+        return "" if says_it else _plainly(recipe)
     return _plainly(recipe) if "" in names or any(map(_UNNAMED.fullmatch, candidates)) else ""
 
 
 def _labels(names: set[str], folder: Path, word: str, speaker: str) -> dict[str, str]:
     """The label of each folder at the top; empty for what is not meant. The name "" is the top itself."""
     wanted = _plainly(word)
-    candidates = _keyword_folders(names)
+    candidates = _keyword_folders(names, wanted)
     unnamed = [name for name in candidates if _UNNAMED.fullmatch(name) and _plainly(name) != wanted]
     label = word or re.sub(r"[\W_]+", "_", folder.resolve().name).strip("_") or "keyword"
     if candidates and all(map(_SPLIT_NAMES.fullmatch, candidates)) and wanted not in map(_plainly, candidates):
@@ -195,7 +210,8 @@ def split_folder(
 ) -> Splits:
     """Keywords, with the segment of the word still to be found, and background, by split.
 
-    Neither a recording, a copy of one, nor a known speaker serves two splits.
+    Neither a recording, a copy of one, nor a known speaker serves two splits; but fewer than eight recordings of
+    background, of fewer than three known speakers, are divided by time.
 
     Args:
         found: of `read_folder`.
@@ -220,11 +236,14 @@ def split_folder(
         copies = find_copies(whole, jobs=jobs)
     splits: Splits = {name: [] for name in SPLITS}
     speakers = [{u.speaker for u in own} - {None} for own in (found.keywords, background)]
-    groups = [[*found.keywords, *background]] if speakers[0] & speakers[1] else [found.keywords, background]
+    own_copies = [{copies[u.id] for u in own if u.id in copies} for own in (found.keywords, background)]
+    are_apart = not (speakers[0] & speakers[1] or own_copies[0] & own_copies[1])
+    groups = [found.keywords, background] if are_apart else [[*found.keywords, *background]]
     for group in groups:
         if not group:
             continue
-        if group is background and len({u.audio for u in group}) < _FEW_RECORDINGS:
+        is_few = len({u.audio for u in group}) < _FEW_RECORDINGS and len(speakers[1]) < len(SPLITS)
+        if group is background and is_few:
             _by_time(group, dev, test, splits)
             continue
         collection = replace(whole, utterances=tuple(group))
@@ -249,10 +268,13 @@ def _stretches(utterance: Utterance) -> list[Utterance]:
 
 
 def _by_time(background: Sequence[Utterance], dev: float, test: float, splits: Splits) -> None:
-    """The beginning of each recording for train, then dev, then test; a single short one is for train alone."""
+    """The beginning of each recording for train, then dev, then test; a single short one is for train alone.
+
+    Who speaks in them cannot be kept apart so, and is not claimed to be.
+    """
     by_recording: dict[Path, list[Utterance]] = defaultdict(list)
     for utterance in background:
-        by_recording[utterance.audio].append(utterance)
+        by_recording[utterance.audio].append(replace(utterance, speaker=None))
     for own in by_recording.values():
         n_dev, n_test = round(dev * len(own)), round(test * len(own))
         n_train = len(own) - n_dev - n_test
@@ -316,7 +338,9 @@ def prepare_spotter(
             if path.resolve() not in known
         ]
         found = replace(found, background=(*found.background, *more))
-    placed = {u.id: u for u in with_word_bounds(found.keywords, jobs=jobs, skip_bad=skip_bad)}
+    n_words = {label: _n_words(phrase) for label, phrase in found.spellings.items()}
+    bounded = with_word_bounds(found.keywords, jobs=jobs, skip_bad=skip_bad, n_words=n_words)
+    placed = {u.id: u for u in bounded}
     # What cannot be listened to serves no split but that in which `prep` names it.
     usable = tuple(u for u in found.keywords if u.id in placed and _duration(u))
     splits = split_folder(replace(found, keywords=usable), dev=dev, test=test, seed=seed, jobs=jobs)
@@ -347,10 +371,10 @@ def with_synthetic_speech(
     """The splits with what synthetic voices say: the words in train, near misses and talk where they are wanted."""
     joined = {name: list(own) for name, own in splits.items()}
     phrases = list(spellings.values())
-    nearly = [near for phrase in phrases for near in near_misses(phrase)]
+    nearly = [near for phrase in phrases for near in near_misses(phrase, apart_from=phrases)]
     for label, phrase in spellings.items():
         spoken = speak_words([phrase], n_words, made_dir / "words", split="train", seed=seed, jobs=jobs, text=label)
-        joined["train"] += with_word_bounds(spoken, jobs=jobs)
+        joined["train"] += with_word_bounds(spoken, jobs=jobs, n_words={label: _n_words(phrase)})
     for name in SPLITS:
         hours = sum(_duration(u) for u in joined[name] if not u.segments) / 3600
         if name != "train" and hours >= _MUCH:
@@ -362,6 +386,10 @@ def with_synthetic_speech(
         )
         joined[name] += [*talk, *nears]
     return joined
+
+
+def _n_words(phrase: str) -> int:
+    return len(_plainly(phrase).split())
 
 
 def _duration(utterance: Utterance) -> float:

@@ -133,6 +133,11 @@ def read_spotter(
             f"spelled {named(map(repr, found.spellings.values()))}{' ' + why if word else ''}: synthetic voices say "
             "it, in train only; --word 'hey computer' spells it otherwise, corpus.synthetic_words = 0 leaves them out"
         )
+    if found.beside:
+        guessed.append(
+            f"{found.beside} recordings at the top, beside the folders, are taken for what is not the word; those that "
+            "say it belong into its folder"
+        )
     warnings = [
         f"{n} recordings of {label!r} are few: expect strangers to be missed; 50 by ten people are a good start"
         for label, n in found.labels.items()
@@ -154,6 +159,9 @@ def read_spotter(
             "spotter fires at real speech, the numbers of `evaluate` do not say. Better are hours of speech and noise "
             "as they will be heard: a folder `background` beside the word's, or --other DIR"
         )
+    if found.unusable:
+        name, why = found.unusable[0]
+        warnings.append(f"{len(found.unusable)} files are left out: {name}: {why}")
     rate = _lowest_rate(found)
     if rate < FeatureSettings().sample_rate:
         guessed.append(

@@ -17,7 +17,7 @@ import numpy as np
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.synthesis import SynthesisJob, Voice, list_voices, phonemes, synthesise_files, variants
 
-__all__ = ["is_synthetic", "near_misses", "speak_talk", "speak_words"]
+__all__ = ["is_synthetic", "near_misses", "speak_talk", "speak_words", "unlike"]
 
 #: Words that are said often, and sounds of all kinds; what is spoken strings them together as chance has it.
 _WORDS = """
@@ -107,14 +107,14 @@ def speak_talk(
         minutes: of speech, about.
         folder: where it is written; what is there stays.
         split: whose voices.
-        without: words that are not said in it.
+        without: phrases of whose words none is said in it, nor any that sounds like one.
         seed: of words and voices.
         jobs: processes.
     """
-    left_out = {part for phrase in without for part in _letters(phrase).split()}
-    words = [word for word in _WORDS.split() if word not in left_out]
+    left_out = [part for phrase in without for part in _letters(phrase).split()]
+    words = unlike(_WORDS.split(), left_out)
     draw = np.random.default_rng([seed, SPLITS.index(split), 2])
-    jobs_to_do = []
+    texts = []
     seconds = 60 * minutes
     while seconds > 0:
         n_words = int(draw.integers(6, 25))
@@ -123,15 +123,34 @@ def speak_talk(
             for _ in range(n_words)
         ]
         voice = _voice(draw, split)
-        jobs_to_do.append(_job(" ".join(said), voice, folder, 0.1, 0.1))
+        texts.append((said, voice))
         seconds -= 60 * n_words / voice.rate
+    known = set(words)
+    invented = list(dict.fromkeys(word for said, _ in texts for word in said if word not in known))
+    allowed = known.union(unlike(invented, left_out))
+    jobs_to_do = [
+        _job(" ".join(word for word in said if word in allowed), voice, folder, 0.1, 0.1) for said, voice in texts
+    ]
     return _spoken(jobs_to_do, [""] * len(jobs_to_do), jobs)
 
 
-def near_misses(spelling: str) -> list[str]:
+def unlike(words: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Those of some words that no voice says as one of the others, however it is spelled.
+
+    >>> unlike(["know", "now", "right"], ["no", "write"])
+    ['now']
+    """
+    if not others:
+        return list(words)
+    as_said = [_broadly(said) for said in phonemes([*others, *words])]
+    alike = set(as_said[: len(others)])
+    return [word for word, said in zip(words, as_said[len(others) :], strict=True) if said not in alike]
+
+
+def near_misses(spelling: str, *, apart_from: Sequence[str] = ()) -> list[str]:
     """Spellings that sound nearly like a word: without its beginning or end, or with another sound in its place.
 
-    None is said as the word is.
+    None is said as the word is, nor as one of `apart_from`.
 
     >>> near_misses("computer")[:6]
     ['comp', 'compu', 'comput', 'mputer', 'puter', 'tomputer']
@@ -151,8 +170,7 @@ def near_misses(spelling: str) -> list[str]:
             found += [letters[:i] + others[(i * 5 + k * 3) % len(others)] + letters[i + 1 :] for k in range(n)]
     kept = [one for one in dict.fromkeys(found) if len(one) >= 2 and one not in (letters, joined)]
     kept = [one for one in kept if any(c in _VOWELS for c in one)]
-    as_said = [_broadly(said) for said in phonemes([letters, *kept])]
-    return [one for one, said in zip(kept, as_said[1:], strict=True) if said != as_said[0]]
+    return unlike(kept, [letters, *map(_letters, apart_from)])
 
 
 def _broadly(said: str) -> str:

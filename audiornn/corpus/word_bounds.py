@@ -1,12 +1,16 @@
-"""Where in its recording a word is said: the loudest sound, with what belongs to it, and no silence around it."""
+"""Where in its recording a word is said: the loudest sound, with what belongs to it, and no silence around it.
+
+Of a keyword of several words all are looked for, with the pauses that people make between them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiornn.audio import load_audio
 from audiornn.corpus.manifest import Segment, Utterance
@@ -21,17 +25,20 @@ _ABOVE_NOISE = 6.0  # dB
 _RANGE = 70.0  # dB; what is further below the loudest frame is digital silence
 _LEAST_RANGE = 8.0  # dB from the noise up to the loudest frames; with less, nothing stands out
 _PAUSE = 0.25  # seconds; a stop's closure and a gap between two words are shorter
+_BETWEEN_WORDS = 0.7  # seconds; a pause of somebody who says a keyword of several words is shorter
+_HEARD = 20.0  # dB below the loudest part; a softer one is none of a keyword's words
 _SHORTEST = 0.1  # seconds; a click is no word
 _EDGE = 0.02  # seconds that a word begins before it is heard to
 _LISTED = 5
 
 
-def word_bounds(log_mel: Features, frame_seconds: float) -> tuple[float, float] | None:
+def word_bounds(log_mel: Features, frame_seconds: float, n_words: int = 1) -> tuple[float, float] | None:
     """Begin and end of what is said in a recording, in seconds; all of it where noise hides them; None in silence.
 
     Args:
         log_mel: (frames, n_mels) in decibels.
         frame_seconds: from a frame to the next.
+        n_words: of what is said: no more parts than that, of those near the loudest, belong together.
     """
     power = np.power(10.0, log_mel.astype(np.float64) / 10).mean(axis=1)
     power = np.convolve(np.pad(power, _SMOOTHING // 2, mode="edge"), np.full(_SMOOTHING, 1 / _SMOOTHING), "valid")
@@ -48,31 +55,58 @@ def word_bounds(log_mel: Features, frame_seconds: float) -> tuple[float, float] 
     parts = [part for part in parts if part[-1] - part[0] + 1 >= round(_SHORTEST / frame_seconds)]
     if not parts:
         return whole
-    best = max(parts, key=lambda part: power[part].sum())
-    start = max(0.0, float(best[0]) * frame_seconds - _EDGE)
-    return round(start, 3), round(min(whole[1], float(best[-1] + 1) * frame_seconds + _EDGE), 3)
+    loudness = [float(power[part].sum()) for part in parts]
+    first = last = int(np.argmax(loudness))
+    while last - first + 1 < n_words:  # the louder neighbour, as long as there is one near enough
+        beside = [
+            i
+            for i, inner in ((first - 1, first), (last + 1, last))
+            if 0 <= i < len(parts)
+            and loudness[i] > max(loudness) * 10 ** (-_HEARD / 10)
+            and _gap(parts[i], parts[inner]) <= _BETWEEN_WORDS / frame_seconds
+        ]
+        if not beside:
+            break
+        nearest = max(beside, key=loudness.__getitem__)
+        first, last = min(first, nearest), max(last, nearest)
+    start = max(0.0, float(parts[first][0]) * frame_seconds - _EDGE)
+    return round(start, 3), round(min(whole[1], float(parts[last][-1] + 1) * frame_seconds + _EDGE), 3)
 
 
-def with_word_bounds(utterances: Sequence[Utterance], *, jobs: int = 1, skip_bad: bool = False) -> list[Utterance]:
+def _gap(one: NDArray[np.int64], other: NDArray[np.int64]) -> int:
+    """Frames from the end of the earlier of two parts to the begin of the later."""
+    return int(max(one[0], other[0]) - min(one[-1], other[-1]))
+
+
+def with_word_bounds(
+    utterances: Sequence[Utterance],
+    *,
+    jobs: int = 1,
+    skip_bad: bool = False,
+    n_words: Mapping[str, int] | None = None,
+) -> list[Utterance]:
     """Recordings of one word each, their `text`, with the segment in which it is said; the text is dropped.
 
     Args:
         utterances: of keywords. One that cannot be read stays as it is, so that `prep` says why.
         jobs: recordings read at a time.
         skip_bad: leave out recordings that hold nothing but silence.
+        n_words: how many words a text is said in; one, where it is not known.
 
     Raises:
         CorpusError: recordings of silence.
     """
     settings = FeatureSettings(kind="log_mel")
     extractor = FeatureExtractor(settings)
+    known = n_words or {}
 
     def bounds(utterance: Utterance) -> tuple[float, float] | AudioError | None:
         try:
             waveform = load_audio(
                 utterance.audio, settings.sample_rate, start=utterance.start, duration=utterance.duration
             )
-            found = word_bounds(extractor.log_mel(waveform), settings.frame_seconds)
+            n = known.get(utterance.text, 1)
+            found = word_bounds(extractor.log_mel(waveform), settings.frame_seconds, n)
         except AudioError as error:
             return error
         return found and (found[0], min(found[1], len(waveform) / settings.sample_rate))

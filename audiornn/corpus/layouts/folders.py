@@ -11,7 +11,16 @@ from pathlib import Path, PurePosixPath
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named, read_text, split_in_name
 from audiornn.errors import CorpusError
 
-__all__ = ["compiled", "find_in_path", "is_background", "level", "read", "read_names", "split_folders"]
+__all__ = [
+    "compiled",
+    "find_in_path",
+    "is_background",
+    "level",
+    "read",
+    "read_names",
+    "split_folders",
+    "that_cannot_be_read",
+]
 
 #: Words that are said to a machine far more often than they are anybody's name.
 KNOWN_WORDS = frozenset(
@@ -147,7 +156,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         CorpusError: there is no audio, or no folder at the level asked for.
     """
     if not survey.audio:
-        raise CorpusError(f"{survey.folder}: holds no recordings{_unusable(survey)}")
+        raise CorpusError(f"{survey.folder}: holds no recordings{that_cannot_be_read(survey)}")
     reading = Reading(task="classify")
     splits = split_folders(survey)
     keys = [key for key in survey.audio if len(key.split("/")) > 1]
@@ -187,7 +196,8 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     return reading
 
 
-def _unusable(survey: Survey) -> str:
+def that_cannot_be_read(survey: Survey) -> str:
+    """The end of an error about a folder without recordings: what there is that cannot be read, and why."""
     if not survey.unusable:
         return ""
     name, why = survey.unusable[0]
