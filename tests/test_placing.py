@@ -120,6 +120,22 @@ def test_mined_background_is_shown_and_what_may_hold_the_word_is_asked_nothing(p
     assert sum((t == IGNORED).any() for t in targets) >= 18
 
 
+@pytest.mark.parametrize("kind", ["keywords", "fragments", "others"])
+def test_what_may_hold_the_word_is_no_background_of_anything(placed, kind):
+    """Wherever doubtful background is heard, nothing is asked, but for the word that is placed."""
+    shares = {"keywords": 0.001, "fragments": 0.0, "others": 0.0} | {kind: 0.998}
+    dataset = placed(**shares)
+    examples = [dataset.example(np.random.default_rng(seed), PLAIN)[1] for seed in range(60)]
+    everywhere = range(0, int(dataset.lengths[dataset.background].max()), 20)
+    dataset.doubtful = [MinedPeak(int(index), frame, 0.9) for index in dataset.background for frame in everywhere]
+    doubted = [dataset.example(np.random.default_rng(seed), PLAIN)[1] for seed in range(60)]
+    n_silent = 0
+    for before, now in zip(examples, doubted, strict=True):
+        assert np.array_equal(before[before > 0], now[before > 0])
+        n_silent += np.array_equal(before, now)  # the window's canvas is silence in about a third of all
+    assert n_silent == 0 if kind == "others" else 5 < n_silent < 35
+
+
 def test_overlaid_power_adds_and_what_reaches_beyond_is_cut():
     quiet, loud = np.full((10, 2), -100.0, np.float32), np.full((4, 2), -20.0, np.float32)
     assert np.allclose(overlay(quiet, loud, 8)[8:], -20.0, atol=1e-3)

@@ -2,7 +2,8 @@
 
 `plan_strings` draws who says what and how, `compose` makes one string's samples, `compose_files` writes many. A string
 never mixes speakers. Between two words stands what the speaker's own recordings hold around them, cross-faded, and
-noise lies under the whole string, so that neither silence nor a step of the noise floor gives a joint away.
+noise lies under the whole string, so that neither silence nor a step of the noise floor gives a joint away. Pauses may
+hold what is no word: a breath, a smack of the lips, a murmur, a word that is broken off.
 
 All are functions of their arguments alone: the same plan gives the same files in any order, in any process, and a call
 after a kill only adds what is missing.
@@ -24,6 +25,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audiornn.audio import Waveform, load_audio
+from audiornn.corpus.pause_sounds import PAUSE_SOUNDS, make_pause_sound
 from audiornn.corpus.workers import run_in_workers
 from audiornn.errors import AudiornnError
 from audiornn.files import write_atomically
@@ -47,6 +49,9 @@ _FADE = 0.01  # seconds over which one recording gives way to the next
 _HIGHEST_PEAK = 0.97  # of full scale; a string that would be louder is turned down as a whole
 _VOCODER_WINDOW = 0.032  # seconds, about
 _LOUDNESS = -23.0  # dB of full scale: the mean power of a word's speech, before its own level and the string's
+_SHORTEST_SOUND, _LONGEST_SOUND = 0.06, 0.6  # seconds, of what is no word in a pause
+_SOUND_LEVELS = (-30.0, -3.0)  # dB, such a sound against the words' loudness
+_BROKEN_OFF = (0.15, 0.35)  # the share of a word that is said of one that is broken off
 
 #: Fewer files than this are written sooner by one process than two are started.
 _WORTH_A_PROCESS = 200
@@ -90,6 +95,7 @@ class Composition:
         seed: of the noise, and of the place it is taken from.
         voice: by which pitch and formants are multiplied: above 1, a smaller speaker's.
         slowness: by which the words' durations are.
+        sounds: the share of its pauses, the room before and after it among them, that hold a sound which is no word.
     """
 
     path: Path
@@ -106,6 +112,7 @@ class Composition:
     seed: int = 0
     voice: float = 1.0
     slowness: float = 1.0
+    sounds: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.words or len(self.gaps) != len(self.words) - 1:
@@ -141,6 +148,7 @@ def plan_strings(
     pauses: tuple[float, float] = (0.12, 0.12),
     voices: tuple[float, float] = (1.0, 1.0),
     slowness: tuple[float, float] = (1.0, 1.0),
+    sounds: float = 0.0,
 ) -> list[Composition]:
     """Draw `n` strings: who says which words, with which gaps and levels, over which noise.
 
@@ -161,6 +169,7 @@ def plan_strings(
         pauses: seconds of a pause in the median, of the speaker who pauses least and of the one who pauses most.
         voices: the least and the most of a string's `voice`.
         slowness: and of its `slowness`.
+        sounds: the share of pauses that hold a sound which is no word.
     """
     speakers = {
         speaker: sorted(words, key=str)
@@ -194,6 +203,7 @@ def plan_strings(
                 seed=draw.getrandbits(32),
                 voice=round(_drawn(draw, voices), 3),
                 slowness=round(_drawn(draw, slowness), 3),
+                sounds=sounds,
             )
         )
     return planned
@@ -243,6 +253,8 @@ def compose(job: Composition) -> Waveform:
     limits = [0, *(_joint(left, right) for left, right in pairwise(placed)), len(string)]
     for word_placed, (first, last) in zip(placed, pairwise(limits), strict=True):
         _paste(string, word_placed, first, last, round(_FADE * rate))
+    for at, sound in _pause_sounds(job, placed, length):
+        string[at : at + len(sound)] += sound
     if job.snr is not None:
         string = string + np.float32(10 ** ((_LOUDNESS - job.snr) / 20)) * _noise(job, len(string))
     gain = min(10 ** (job.level / 20), _HIGHEST_PEAK / max(float(np.abs(string).max()), 1e-9))
@@ -382,6 +394,36 @@ def _paste(string: Waveform, word: _Placed, first: int, last: int, fade: int) ->
     piece[:n] *= ramp
     piece[len(piece) - n :] *= ramp[::-1]
     string[begin:end] += piece
+
+
+def _pause_sounds(job: Composition, placed: Sequence[_Placed], length: int) -> Iterator[tuple[int, Waveform]]:
+    """What is no word in a string's pauses, each with the sample it begins at; all is drawn from the job's seed."""
+    if not job.sounds:
+        return
+    draw = np.random.default_rng((job.seed, 1))  # the noise has the seed alone
+    ends = [word.at + word.end - word.begin for word in placed]
+    shortest, longest = round(_SHORTEST_SOUND * job.sample_rate), round(_LONGEST_SOUND * job.sample_rate)
+    for begin, end in zip([0, *ends], [*(word.at for word in placed), length], strict=True):
+        if draw.random() >= job.sounds or end - begin < shortest:
+            continue
+        kind = str(draw.choice([*PAUSE_SOUNDS, "word broken off"]))
+        if kind == "word broken off":
+            sound = _beginning(placed[int(draw.integers(len(placed)))], draw)[: end - begin]
+        else:
+            sound = make_pause_sound(
+                kind, int(draw.integers(shortest, min(longest, end - begin) + 1)), job.sample_rate, draw
+            )
+        level = np.float32(10 ** ((_LOUDNESS + draw.uniform(*_SOUND_LEVELS)) / 20))
+        yield begin + int(draw.integers(end - begin - len(sound) + 1)), sound * level
+
+
+def _beginning(word: _Placed, draw: np.random.Generator) -> Waveform:
+    """Somebody who begins a word and stops, (samples,), of unit power."""
+    n = round(draw.uniform(*_BROKEN_OFF) * (word.end - word.begin))
+    begun = word.waveform[word.begin : word.begin + n].copy()
+    fade = n // 3
+    begun[n - fade :] *= np.cos(np.linspace(0, np.pi / 2, fade, dtype=np.float32))
+    return begun / np.float32(_rms(begun))
 
 
 def _noise(job: Composition, n_samples: int) -> Waveform:

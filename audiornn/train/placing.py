@@ -183,7 +183,7 @@ class PlacedWords(Dataset):
         kind = rng.random() - shares.keywords
         if kind < 0:
             word = self._draw_word(rng)
-            log_mel, first, last = self._placed(self._spoken(word, rng, own), rng, own)
+            log_mel, first, last, in_doubt = self._placed(self._spoken(word, rng, own), rng, own)
             delay = self._frames(shares.delay)
             targets = frame_targets(
                 first, last, word.label, n_outputs, self._seconds_a_frame, self.recipe.model.stride, delay
@@ -191,15 +191,18 @@ class PlacedWords(Dataset):
             name = self.utterances[word.index].id
         elif kind < shares.fragments:
             word = self._draw_word(rng)
-            log_mel, _, _ = self._placed(_fragment(self._spoken(word, rng, own), rng), rng, own)
+            log_mel, _, _, in_doubt = self._placed(_fragment(self._spoken(word, rng, own), rng), rng, own)
             name = f"a part of {self.utterances[word.index].id}"
         elif kind < shares.fragments + shares.others:
             word = self._draw_word(rng)
-            log_mel, _, _ = self._placed(self._another(word.last - word.first, rng, own), rng, own)
+            sound, may_be_it = self._another(word.last - word.first, rng, own)
+            log_mel, first, last, in_doubt = self._placed(sound, rng, own)
+            if may_be_it:
+                in_doubt[first : last + self._frames(HOLD + _AFTERGLOW)] = True
             name = "another sound"
         else:
-            log_mel, is_doubtful, name = self._background(self.n_window, rng, own, mined=rng.random() < shares.mined)
-            targets[is_doubtful[:: self.recipe.model.stride]] = IGNORED
+            log_mel, in_doubt, name = self._background(self.n_window, rng, own, mined=rng.random() < shares.mined)
+        targets[in_doubt[:: self.recipe.model.stride] & (targets == 0)] = IGNORED
         return log_mel, targets, name
 
     def _in_a_room(self, scene: Features, settings: AugmentSettings, rng: np.random.Generator) -> Features:
@@ -242,14 +245,15 @@ class PlacedWords(Dataset):
         log_mel = np.asarray(self.store[word.index])[begin : word.last + after]
         return self._sound(log_mel, word.first - begin, word.last - begin, rng, own)
 
-    def _another(self, n_frames: int, rng: np.random.Generator, own: AugmentSettings) -> _Sound:
-        """About so many frames out of the background."""
+    def _another(self, n_frames: int, rng: np.random.Generator, own: AugmentSettings) -> tuple[_Sound, bool]:
+        """About so many frames out of the background, and whether it is in doubt that they are."""
         n_frames = max(8, round(n_frames * rng.uniform(0.6, 1.4)))
         index = int(self.background[_drawn(self._by_recording, rng)])  # short recordings as often as long ones
         log_mel = np.asarray(self.store[index])
         n_frames = min(n_frames, len(log_mel))
         begin = int(rng.integers(len(log_mel) - n_frames + 1))
-        return self._sound(log_mel[begin : begin + n_frames], 0, n_frames, rng, own)
+        sound = self._sound(log_mel[begin : begin + n_frames], 0, n_frames, rng, own)
+        return sound, bool(self._doubt(index, begin, n_frames).any())
 
     def _sound(
         self, log_mel: Features, first: int, last: int, rng: np.random.Generator, own: AugmentSettings
@@ -271,19 +275,22 @@ class PlacedWords(Dataset):
         )
         return varied
 
-    def _placed(self, sound: _Sound, rng: np.random.Generator, own: AugmentSettings) -> tuple[Features, int, int]:
-        """A window with the sound in it; the first frame of its word, and the one after its last."""
+    def _placed(
+        self, sound: _Sound, rng: np.random.Generator, own: AugmentSettings
+    ) -> tuple[Features, int, int, NDArray[np.bool_]]:
+        """A window with the sound in it; its word's first frame, the one after its last, and where doubt is left."""
         n_word, n_window = sound.last - sound.first, self.n_window
         n_lead = self._frames(LEAD)
         latest = n_window - n_lead - self._frames(self.recipe.spotting.delay)
         end = int(rng.integers(min(n_word, latest), latest + 1)) + n_lead // 2
         first, last = end - n_word, end
         level = _level(sound.log_mel[sound.first : sound.last])
+        in_doubt = np.zeros(n_window, bool)
         way = rng.choice(len(_WAYS), p=_WAYS)
         if way == 0:
             canvas = self._silence(level, rng)
         else:
-            canvas, _, _ = self._background(n_window, rng, own)
+            canvas, in_doubt, _ = self._background(n_window, rng, own)
             shares = self.recipe.spotting
             above = rng.uniform(*_BESIDE) if way == 1 else rng.uniform(shares.least_snr, shares.most_snr)
             canvas = _raised(canvas, level - above - _level(canvas))
@@ -291,7 +298,7 @@ class PlacedWords(Dataset):
                 before, after = (int(rng.integers(self._frames(_PAUSE) + 1)) for _ in range(2))
                 gap = slice(max(0, first - before), last + after)
                 canvas[gap] = _raised(canvas[gap], -rng.uniform(*_GAP_DEPTH))
-        return overlay(canvas, sound.log_mel, first - sound.first), first, last
+        return overlay(canvas, sound.log_mel, first - sound.first), first, last, in_doubt
 
     def _silence(self, level: float, rng: np.random.Generator) -> Features:
         """Digital silence, or a quiet room's, below a word's level."""

@@ -33,6 +33,7 @@ LONGEST_EDGE = 1.5  # seconds before and after a string: who records speech seld
 PAUSES = (0.08, 0.4)  # seconds between words, in the median: some speak fluently, others word by word
 VOICES = (0.9, 1.4)  # by which pitch and formants are multiplied: half of those who are to be understood are children
 SLOWNESS = (0.85, 1.5)  # by which durations are: who speaks a foreign language takes time
+SOUNDS = 0.4  # of the pauses hold what is no digit: people breathe, smack their lips, hesitate and begin again
 SAMPLE_RATE = 16_000  # children's fricatives lie mostly above 4 kHz
 
 
@@ -111,6 +112,7 @@ def prepare(
             pauses=PAUSES,
             voices=VOICES,
             slowness=SLOWNESS,
+            sounds=SOUNDS,
         )
     ]
     pasted = _paste(planned, corpus_dir, made_dir, jobs)
