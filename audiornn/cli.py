@@ -145,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument(
         "model", nargs="?", type=Path, metavar="RUN|MODEL", help="a run or a model file (the one trained last)"
     )
-    p.add_argument("--split", choices=("train", "dev", "test"), default="test", help="of its recipe (test)")
+    p.add_argument("--split", choices=("train", "dev", "test"), help="of its recipe (test)")
     p.add_argument("--manifest", type=Path, metavar="FILE", help="recordings of a manifest instead")
     p.add_argument(
         "--look-ahead",
@@ -159,9 +159,11 @@ def _parser() -> argparse.ArgumentParser:
         "--against", type=Path, metavar="RUN|MODEL", help="compare with another model, recording by recording"
     )
     p.add_argument(
-        "--folds", choices=("speaker",), help="train and score a model for each speaker, of a recipe in RUN's place"
+        "--folds",
+        choices=("speaker",),
+        help="train and score a model for each speaker of dev and test, of a recipe in RUN's place",
     )
-    p.add_argument("--seeds", type=_seeds, default=[1], metavar="N,N,…", help="of those trainings (1)")
+    p.add_argument("--seeds", type=_seeds, metavar="N,N,…", help="of those trainings (1)")
     p.add_argument(
         "--tune",
         action="store_true",
@@ -387,6 +389,8 @@ def _counts(text: str) -> list[int]:
 def _seeds(text: str) -> list[int]:
     if not all(part.isdecimal() for part in text.split(",")):
         raise argparse.ArgumentTypeError(f"{text} must be whole numbers with commas between")
+    if len(set(text.split(","))) < len(text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text} names a seed twice, which would give the same training twice")
     return [int(part) for part in text.split(",")]
 
 

@@ -1,12 +1,16 @@
 """A speaker held out: nobody learns from that speaker, and the table tells speakers and seeds apart."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 
 from audiornn import cli
 from audiornn.errors import CorpusError
+from audiornn.evaluate.tuning import write_card
+from audiornn.model_file import open_model_file
+from audiornn.train import loop
 from audiornn.train.folds import FoldScore, fold_table, speaker_folds
 
 
@@ -45,8 +49,8 @@ def test_the_table_has_a_row_a_speaker_and_a_column_a_seed():
     rows = text.splitlines()
     assert rows[1].split() == ["ann", "10.00", "%", "30.00", "%"]
     assert rows[3].split() == ["mean", "of", "speakers", "5.00", "%", "15.00", "%"]
-    assert "error rate 10.00 %" in rows[4]
-    assert "10.00 between speakers, 7.07 between seeds" in rows[4]
+    assert "error rate 10.00 % (95 %, speakers drawn anew: 0.00–20.00)" in rows[4]
+    assert "14.14 between speakers, 7.07 between seeds" in rows[4]
 
 
 def test_the_command_trains_what_is_missing_and_prints_the_table(world, tmp_path, capsys):
@@ -63,8 +67,55 @@ def test_the_command_trains_what_is_missing_and_prints_the_table(world, tmp_path
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["speaker"] for row in rows] == ["eva", "fay"]
     assert times == [m.stat().st_mtime_ns for m in models]
-    with pytest.raises(SystemExit):
-        cli.main(["evaluate", recipe, "--folds", "speaker", "--seeds", "one"])
+    assert all(0 <= low <= high <= 1 for row in rows for low, high in row["intervals"])
+    for seeds in ("one", "1,1"):
+        with pytest.raises(SystemExit):
+            cli.main(["evaluate", recipe, "--folds", "speaker", "--seeds", seeds])
+
+    for changed in (["training.epochs=2"], ["training.epochs=1", "model.n_units=8"]):  # no old figure for new settings
+        options = [word for setting in changed for word in ("--set", setting)]
+        assert cli.main([*command[:6], *options, *arguments]) == 2
+        assert f"({changed[-1].replace('=', ' = ').split(' = ')[0]} = " in capsys.readouterr().err
+    assert cli.main(["prep", recipe, "--corpus", str(world.corpus), *arguments[:2], "--set", "features.n_mels=30"]) == 0
+    assert cli.main(command) == 2
+    assert "features.n_mels = " in capsys.readouterr().err
+    assert times == [m.stat().st_mtime_ns for m in models]
+
+    assert cli.main(["prep", recipe, "--corpus", str(world.corpus), *arguments[:2]]) == 0
+    fold = str(models[0])
+    assert cli.main(["evaluate", fold, *arguments]) == 2, "it has learnt from the corpus' test"
+    assert "may hold what the model learnt from" in capsys.readouterr().err
+    assert cli.main(["train", "--resume", "--run", str(models[0].parent), *arguments]) == 2
+    assert "another preparation" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--folds", "speaker", "--tune"], "--tune"),
+        (["--folds", "speaker", "--against", "nowhere", "--split", "train"], "--split, --against"),
+        (["--folds", "speaker", "--keyword", "yes"], "--keyword"),
+        (["--seeds", "1,2"], "--seeds"),
+        (["--set", "training.epochs=1"], "--set"),
+        (["--tune", "--manifest", "nofile"], "--manifest"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(options, named, capsys):
+    assert cli.main(["evaluate", "nowhere", *options]) == 2
+    assert f"{named} would do nothing" in capsys.readouterr().err
+
+
+def test_a_fold_that_is_stopped_says_how_it_goes_on(world, tmp_path, capsys, monkeypatch):
+    arguments = ["--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]
+    recipe = str(world.recipe("classify"))
+    assert cli.main(["prep", recipe, "--corpus", str(world.corpus), *arguments[:2]]) == 0
+
+    def stop(*args, **settings):
+        raise loop.Interrupted("stopped")
+
+    monkeypatch.setattr(loop, "train", stop)
+    assert cli.main(["evaluate", recipe, "--folds", "speaker", *arguments]) == 130
+    assert "the same command goes on where it was" in capsys.readouterr().err
 
 
 def test_two_models_are_compared_on_the_same_recordings(model_file, world, capsys):
@@ -74,3 +125,16 @@ def test_two_models_are_compared_on_the_same_recordings(model_file, world, capsy
     assert "+0.00 points" in capsys.readouterr().out
     assert cli.main([*arguments, "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["against"]["p_value"] == 1.0
+
+
+def test_a_model_that_may_know_the_recordings_is_not_compared(model_file, world, tmp_path, capsys):
+    model = model_file("classify")
+    path, card = tmp_path / "other.onnx", open_model_file(model)[1]
+    shutil.copy(model, path)
+    for recipe, code, said in ((card.recipe, 2, "another preparation or fold"), ("elsewhere", 0, "note: ")):
+        write_card(path, replace(card, recipe=recipe, training={**card.training, "digests": {"train": "else"}}))
+        assert cli.main(["evaluate", str(model), "--against", str(path), "--data", str(world.data)]) == code
+        assert said in capsys.readouterr().err
+    other = str(model_file("transcribe"))
+    assert cli.main(["evaluate", str(model), "--against", other, "--data", str(world.data)]) == 2
+    assert "counts other units" in capsys.readouterr().err

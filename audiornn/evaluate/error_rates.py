@@ -121,7 +121,7 @@ def error_rate(counts: Sequence[EditCounts], *, seed: int = 0) -> ErrorRate:
 
 
 def bootstrap_interval(
-    errors: Sequence[int], lengths: Sequence[int], *, seed: int = 0, n_resamples: int = 2000
+    errors: Sequence[float], lengths: Sequence[int], *, seed: int = 0, n_resamples: int = 2000
 ) -> tuple[float, float]:
     """95 % percentile interval of Σ errors / Σ lengths when utterances are drawn anew (Bisani and Ney 2004).
 

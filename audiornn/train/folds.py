@@ -7,19 +7,24 @@ speaker of dev and test is held out in turn, and each training is repeated with 
 from __future__ import annotations
 
 import dataclasses
+import json
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from audiornn.corpus.feature_store import FeatureStore
 from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.preparation import Prepared
-from audiornn.errors import CorpusError
+from audiornn.errors import CorpusError, TrainingError
+from audiornn.evaluate.error_rates import bootstrap_interval
 from audiornn.evaluate.report import Report
+from audiornn.model_file import open_model_file
 from audiornn.recipe import Recipe
+from audiornn.train.checkpoint import recipe_of_run
 
 __all__ = ["Fold", "FoldScore", "fold_table", "speaker_folds", "train_folds"]
 
@@ -57,11 +62,12 @@ class Fold(Prepared):
 
 @dataclass(frozen=True)
 class FoldScore:
-    """A held-out speaker's errors, a seed each."""
+    """A held-out speaker's errors, a seed each, with the 95 % interval of each rate."""
 
     speaker: str
     errors: tuple[int, ...]
     reference_length: int
+    intervals: tuple[tuple[float, float], ...] = ()
 
     @property
     def rates(self) -> list[float]:
@@ -79,7 +85,12 @@ def speaker_folds(prepared: Prepared) -> list[Fold]:
     if len(speakers) < 2:
         raise CorpusError(f"{prepared.folder}: dev and test name {len(speakers)} speakers; folds need two")
     fields = {field.name: getattr(prepared, field.name) for field in dataclasses.fields(Prepared)}
-    return [Fold(**fields, held_out=speaker) for speaker in sorted(speakers)]
+    folds = []
+    for speaker in sorted(speakers):
+        # A fold's network has learnt from the corpus' own test: its digests keep it from being scored there.
+        fields["digests"] = {split: f"{whole} without {speaker}" for split, whole in prepared.digests.items()}
+        folds.append(Fold(**fields, held_out=speaker))
+    return folds
 
 
 def train_folds(
@@ -102,22 +113,58 @@ def train_folds(
         train: trains a prepared corpus by a recipe in a run's folder, or goes on with it; gives the model file.
         score: a model file's report on utterances, and what to call them.
         report: takes a line of text for each training.
+
+    Raises:
+        TrainingError: what an earlier call left there has other settings, or is of another preparation.
     """
     scores = []
     for fold in folds:
-        errors, length = [], 0
+        errors, intervals, length = [], [], 0
         for seed in seeds:
             run = folder / f"{fold.held_out}-{seed}"
             model = run / "model.onnx"
+            seeded = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, seed=seed))
+            _check_is_same(run, fold, seeded)
             if not model.exists():
-                seeded = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, seed=seed))
                 model = train(fold, seeded, run, (run / "last.safetensors").exists())
             found = score(model, fold.utterances("test"), fold.held_out)
             errors.append(found.errors)
+            intervals.append(found.interval)
             length = found.reference_length
-            report(f"{fold.held_out}, seed {seed}: {100 * found.error_rate:.2f} % ({found.errors} of {length})")
-        scores.append(FoldScore(fold.held_out, tuple(errors), length))
+            low, high = (100 * bound for bound in found.interval)
+            report(
+                f"{fold.held_out}, seed {seed}: {100 * found.error_rate:.2f} % ({found.errors} of {length}; "
+                f"95 %: {low:.1f}–{high:.1f})"
+            )
+        scores.append(FoldScore(fold.held_out, tuple(errors), length, tuple(intervals)))
     return scores
+
+
+def _check_is_same(run: Path, fold: Fold, recipe: Recipe) -> None:
+    """Raise a TrainingError where a run of an earlier call is not what would be trained now."""
+    if not (run / "recipe.json").exists():
+        return
+    differing = _differing(recipe_of_run(run).to_json(), recipe.to_json())
+    if not differing and (run / "model.onnx").exists():
+        _, card = open_model_file(run / "model.onnx")
+        differing = "" if card.training.get("digests") == dict(fold.digests) else "the recordings it learnt from"
+    if differing:
+        raise TrainingError(
+            f"{run}: an earlier call trained it otherwise ({differing}); move or delete {run.parent} to train anew, or "
+            "name another folder with --runs"
+        )
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any], place: str = "") -> str:
+    """The first setting that two recipes do not share, with both values; empty where they are alike."""
+    for key in [*before, *(key for key in now if key not in before)]:
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            if found := _differing(old, new, f"{place}{key}."):
+                return found
+        elif json.dumps(old) != json.dumps(new):
+            return f"{place}{key} = {json.dumps(old)}, now {json.dumps(new)}"
+    return ""
 
 
 def fold_table(scores: Sequence[FoldScore], seeds: Sequence[int]) -> str:
@@ -130,9 +177,10 @@ def fold_table(scores: Sequence[FoldScore], seeds: Sequence[int]) -> str:
     means = [statistics.fmean(score.rates[i] for score in scores) for i in range(len(seeds))]
     lines.append(f"{'mean of speakers':{width}}" + "".join(f"  {100 * mean:7.2f} %" for mean in means))
     by_speaker = [statistics.fmean(score.rates) for score in scores]
+    low, high = (100 * bound for bound in bootstrap_interval(by_speaker, [1] * len(scores)))
     lines.append(
-        f"error rate {100 * statistics.fmean(means):.2f} %; "
-        f"standard deviation {100 * statistics.pstdev(by_speaker):.2f} between speakers"
+        f"error rate {100 * statistics.fmean(means):.2f} % (95 %, speakers drawn anew: {low:.2f}–{high:.2f}); "
+        f"standard deviation {100 * statistics.stdev(by_speaker):.2f} between speakers"
         + (f", {100 * statistics.stdev(means):.2f} between seeds" if len(means) > 1 else "")
     )
     return "\n".join(lines)

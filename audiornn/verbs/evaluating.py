@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiornn.errors import SettingsError
 from audiornn.verbs.models import decoding_with, load, report_on, split_of_model
 from audiornn.verbs.preparing import recipe_to_train
-from audiornn.verbs.terminal import PARTIAL_FAILURE, progress_bar, say
+from audiornn.verbs.terminal import INTERRUPTED, PARTIAL_FAILURE, progress_bar, say
 
 if TYPE_CHECKING:
     from audiornn.evaluate.report import Report
@@ -22,7 +22,7 @@ __all__ = ["evaluate", "lm"]
 
 def evaluate(
     model: Path | None,
-    split: str,
+    split: str | None,
     manifest: Path | None,
     data: Path,
     runs: Path,
@@ -32,7 +32,7 @@ def evaluate(
     spotting: dict[str, Any] | None = None,
     against: Path | None = None,
     folds: str | None = None,
-    seeds: Sequence[int] = (1,),
+    seeds: Sequence[int] | None = None,
     overrides: Sequence[str] = (),
     tune: bool = False,
     decoding: dict[str, Any] | None = None,
@@ -43,7 +43,24 @@ def evaluate(
     from audiornn.evaluate.report import look_ahead_table
 
     if folds is not None:
-        return _evaluate_folds(model, seeds, overrides, data, runs, output_format)
+        _check_alone(
+            "--folds trains and scores models of its own",
+            {
+                "--split": split,
+                "--manifest": manifest,
+                "--against": against,
+                "--tune": tune,
+                "--look-ahead": look_aheads,
+                "--keyword": spotting is not None,
+                "decoding options": decoding,
+            },
+        )
+        return _evaluate_folds(model, seeds or (1,), overrides, data, runs, output_format)
+    _check_alone("only --folds trains anything", {"--seeds": seeds, "--set": overrides})
+    if tune and spotting is None:
+        unused = {"--split": split, "--manifest": manifest, "--against": against, "--look-ahead": look_aheads}
+        _check_alone("--tune chooses on dev, and scores nothing else", unused)
+    split = split or "test"
     recognizer, path = load(model, runs)
     if spotting is None and recognizer.card.task == "label" and recognizer.card.spotting.get("thresholds"):
         spotting = {}  # a spotter: what counts is what it spots
@@ -87,10 +104,15 @@ def evaluate(
         from audiornn.evaluate.comparison import compare
 
         other, other_path = load(against, runs)
-        others = run_evaluation(other, utterances, name)
+        if manifest is None:
+            _check_never_heard(other, other_path, recognizer, split)
+        others = run_evaluation(decoding_with(other, decoding), utterances, name, skip_bad=skip_bad)
         (first, lengths), (second, other_lengths) = zip(*report.counts, strict=True), zip(*others.counts, strict=True)
-        if lengths != other_lengths:
-            raise SettingsError(f"{other_path}: counts other units than {path} or other recordings; nothing to compare")
+        if (lengths, report.task, report.unit) != (other_lengths, others.task, others.unit):
+            raise SettingsError(
+                f"{other_path}: counts other units ({others.unit}) than {path} ({report.unit}) or other recordings; "
+                "nothing to compare"
+            )
         comparison = compare(first, second, lengths, exact=report.task == "classify")
     if output_format == "json":
         entry: dict[str, Any] = {"model": str(path), **report.to_json()}
@@ -106,6 +128,29 @@ def evaluate(
         if comparison is not None:
             print(f"\n{path} against {other_path}: {comparison.to_text()}")
     return PARTIAL_FAILURE if report.unreadable else 0
+
+
+def _check_alone(why: str, options: Mapping[str, Any]) -> None:
+    """Raise a SettingsError for options that were given and would do nothing."""
+    if given := [name for name, value in options.items() if value]:
+        raise SettingsError(f"{why}: {', '.join(given)} would do nothing")
+
+
+def _check_never_heard(other: Recognizer, other_path: Path, recognizer: Recognizer, split: str) -> None:
+    """Whether another model may have learnt from what it is compared on: an error where it did, else a word of warning.
+
+    Raises:
+        SettingsError: it was trained on another preparation of the same recipe.
+    """
+    own, others = (one.card.training.get("digests", {}).get("train") for one in (recognizer, other))
+    if own == others:
+        return
+    if other.card.recipe == recognizer.card.recipe:
+        raise SettingsError(
+            f"{other_path}: learnt from another preparation or fold of {other.card.recipe}, which may hold some of "
+            f"this {split} split; compare them on a --manifest that neither has heard"
+        )
+    say(f"note: {other_path} was trained on {other.card.recipe}; should that hold some of this {split}, it knows them")
 
 
 def _evaluate_by_task(
@@ -156,6 +201,8 @@ def _evaluate_spotting(
         check_target(false_alarms_per_hour)
     if look_aheads and len(look_aheads) > 1:
         raise SettingsError("keywords are evaluated with one --look-ahead at a time")
+    if det is not None and not det.parent.is_dir():
+        raise SettingsError(f"{det}: there is no folder {det.parent} to draw it in")
     card = recognizer.card
     tolerance = TOLERANCE if tolerance is None else tolerance
     chosen = check_keywords(card, default_keywords(card) if keywords is None else keywords)
@@ -198,10 +245,6 @@ def _evaluate_spotting(
         say(f"audiornn: {line}")
     if tune:
         write_spotting(path, card, settings)
-    if det is not None:
-        from audiornn.evaluate.explain import draw_det
-
-        draw_det(det, report)
     if output_format == "json":
         entry = {"model": str(path), **report.to_json(), "settings": settings.to_json()}
         print(json.dumps(entry, ensure_ascii=False))
@@ -209,6 +252,10 @@ def _evaluate_spotting(
         print(f"{path} on {name}: {report.utterances:,} recordings, {report.hours:.3g} h\n{report.to_text()}")
         if tune:
             print(f"{path}: spots with these thresholds from now on")
+    if det is not None:
+        from audiornn.evaluate.explain import draw_det
+
+        draw_det(det, report)
     return PARTIAL_FAILURE if unreadable else 0
 
 
@@ -219,23 +266,28 @@ def _evaluate_folds(
     from audiornn.corpus.preparation import last_prepared, open_prepared
     from audiornn.listen.recognizer import load_model
     from audiornn.train.folds import fold_table, speaker_folds, train_folds
+    from audiornn.train.loop import Interrupted
     from audiornn.train.loop import train as run_training
 
     prepared = open_prepared(last_prepared(data) if recipe is None else data / recipe.name)
     trained = recipe_to_train(prepared, overrides)
     if trained.task == "regress":
         raise SettingsError("--folds counts errors, and values over time have none to count")
-    scores = train_folds(
-        speaker_folds(prepared),
-        trained,
-        runs / f"{trained.name}-folds",
-        seeds,
-        train=lambda fold, seeded, run, resume: run_training(
-            fold, seeded, run, resume=resume, report=lambda line: None, show_progress=sys.stderr.isatty()
-        ),
-        score=lambda model, utterances, name: report_on(load_model(model), utterances, name),
-        report=say,
-    )
+    try:
+        scores = train_folds(
+            speaker_folds(prepared),
+            trained,
+            runs / f"{trained.name}-folds",
+            seeds,
+            train=lambda fold, seeded, run, resume: run_training(
+                fold, seeded, run, resume=resume, report=lambda line: None, show_progress=sys.stderr.isatty()
+            ),
+            score=lambda model, utterances, name: report_on(load_model(model), utterances, name),
+            report=say,
+        )
+    except Interrupted:
+        say("audiornn: stopped; the same command goes on where it was")
+        return INTERRUPTED
     if output_format == "json":
         for score in scores:
             print(json.dumps({"recipe": trained.name, "seeds": [*seeds], **vars(score)}, ensure_ascii=False))
