@@ -37,6 +37,16 @@ def test_examples_are_the_same_each_time_and_lie_beside_the_plain_ones(prepared,
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
 
 
+def test_of_a_spotter_one_hears_the_windows_it_learns_from(spotter_world, tmp_path):
+    ready = spotter_world.prepared
+    (tmp_path / "009_old_plain.wav").write_bytes(b"of an earlier call")
+    (tmp_path / "mine.wav").write_bytes(b"of somebody else's")
+    files = write_examples(ready, ready.recipe, tmp_path, 4)
+    assert sorted(tmp_path.iterdir()) == sorted([*files, tmp_path / "mine.wav"])
+    lengths = {soundfile.info(file).frames for file in files}
+    assert len(lengths) == 1, "all are as long as the network's window"
+
+
 def test_prep_writes_them_when_asked(world, tmp_path, capsys):
     folder = world.recipe("classify")
     arguments = ["prep", str(folder), "--corpus", str(world.corpus), "--data", str(tmp_path), "--listen", "2"]

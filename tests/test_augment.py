@@ -265,6 +265,16 @@ def test_a_trim_cuts_what_is_soft_at_either_end_and_says_where():
     assert len(varied(replace(OFF, trim=1.0), log_mel=log_mel, may_cut=False)) == 60
 
 
+def test_a_trimmed_and_stretched_utterance_knows_where_it_was():
+    log_mel = np.full((120, 40), -90.0, np.float32)
+    log_mel[80:] = np.linspace(-20, 0, 40)[:, None]
+    for seed in range(10):
+        left, places = moved(replace(OFF, trim=1.0, tempo=0.3), seed=seed, log_mel=log_mel)
+        assert 80 <= places[0] < 105, "what is soft is cut, from 80 on"
+        assert places[-1] == 119
+        np.testing.assert_allclose(left[:, 0], np.interp(places, np.arange(120), log_mel[:, 0]), atol=0.5)
+
+
 @pytest.mark.parametrize("loudest", [0, 4, 8])
 def test_a_trim_leaves_something(loudest):
     log_mel = np.full((9, 40), -90.0, np.float32)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from audiornn.errors import CorpusError, ModelFileError, SettingsError
 from audiornn.listen.beam_search import BeamSearch, align_symbols, beam_search
 from audiornn.listen.decoding import greedy_ctc
-from audiornn.listen.language_model import END, build_language_model
+from audiornn.listen.language_model import END, LanguageModel, build_language_model
 from audiornn.listen.search_graph import DecodingSettings, PhraseAutomaton, SearchGraph, spell_words
 from audiornn.vocabulary import BLANK, Vocabulary
 from tests.reference import best_texts, read_path
@@ -363,6 +363,42 @@ def test_an_open_vocabulary_pays_for_unknown_words():
     for penalty, word in ((0.0, "bb"), (30.0, "b")):
         graph = SearchGraph(LETTERS, DecodingSettings("beam", unknown_word=penalty), language_model=MODEL)
         assert [w.word for w in beam_search(log_probs, graph).words] == [word]
+
+
+def test_symbols_that_are_words_pay_and_are_closed_as_spelled_ones_are():
+    log_probs = log_probs_of([3, 0, 2, 0, 1], p=0.999)  # b ab a
+    model = build_language_model(["a b", "b a"], 2)  # knows no ab
+    free = SearchGraph(WORDS, DecodingSettings("beam", unknown_word=0.0), language_model=model)
+    assert [w.word for w in beam_search(log_probs, free).words] == ["b", "ab", "a"]
+    closed = SearchGraph(WORDS, DecodingSettings("beam", words="closed"), language_model=model)
+    assert "ab" not in [w.word for w in beam_search(log_probs, closed).words]
+    dear = SearchGraph(WORDS, DecodingSettings("beam", unknown_word=30.0), language_model=model)
+    assert "ab" not in [w.word for w in beam_search(log_probs, dear).words]
+    hot = SearchGraph(WORDS, DecodingSettings("beam", words="closed"), language_model=model, hot_words={"ab": 1.0})
+    assert "ab" in [w.word for w in beam_search(log_probs, hot).words]
+
+
+def test_of_words_that_are_spelled_alike_the_likelier_counts():
+    """Whatever comes first in the alphabet: a language model with capitals knows The and the."""
+    lower = dataclasses.replace(LETTERS, lower_case=True)
+    lines = ["\\data\\", "ngram 1=4", "", "\\1-grams:", "-99\t<s>", "-1\t</s>", "-5\tAb", "-0.3\tab", "", "\\end\\", ""]
+    both = LanguageModel.from_arpa("\n".join(lines), "x.arpa")
+    alone = LanguageModel.from_arpa("\n".join(line.replace("=4", "=3") for line in lines if "Ab" not in line), "x.arpa")
+    log_probs = log_probs_of([2, 3], p=0.9)
+    scores = [beam_search(log_probs, SearchGraph(lower, exact(), language_model=m)).score for m in (both, alone)]
+    assert scores[0] == pytest.approx(scores[1])
+
+
+def test_a_hot_word_of_a_phone_model_may_be_a_word_of_its_lexicon():
+    spelled_out = dataclasses.replace(PHONES, lexicon={"PQ": "p q"})
+    assert SearchGraph(spelled_out, hot_words={"PQ": 2.0}).hot is not None
+    log_probs = log_probs_of([1, 3], n_symbols=4, p=0.6)
+    plain = beam_search(log_probs, SearchGraph(spelled_out))
+    hot = beam_search(log_probs, SearchGraph(spelled_out, hot_words={"PQ": 9.0}))
+    assert [s.id for s in plain.symbols] == [1, 3]
+    assert [s.id for s in hot.symbols] == [1, 2]
+    with pytest.raises(CorpusError, match="NO"):
+        SearchGraph(spelled_out, hot_words={"NO": 2.0})
 
 
 # --- n-best ---

@@ -221,3 +221,11 @@ def test_a_stream_reads_as_the_whole(recognizer):
     features = np.random.default_rng(0).standard_normal((60, model.card.features.n_features)).astype(np.float32)
     words = [word.label for word in model.decode_with(decoding).transcribe_features(features).words]
     assert set(words) <= {"do", "mi", "sol"}
+
+
+def test_a_language_model_in_another_case_is_refused_and_the_case_named(tmp_path):
+    upper = Vocabulary((BLANK, " ", "A", "B"), "character")
+    MODEL.write(tmp_path / "lm.arpa")
+    with pytest.raises(SettingsError, match=r"can spell none of its 2 words \('a' …\); the model writes 'A'"):
+        choose_decoding(card_of(vocabulary=upper), lm=tmp_path / "lm.arpa")
+    assert choose_decoding(card_of(), lm=tmp_path / "lm.arpa").language_model is not None

@@ -149,8 +149,18 @@ def test_as_other_programs_write_it():
     assert model.score(model.start, "a") == (pytest.approx(-0.1 * ln10), ("a",))
     assert model.score(("a",), "a") == (pytest.approx((-0.25 - 0.5) * ln10), ("a",))
     assert model.score(("b",), END)[0] == pytest.approx(-1 * ln10)
-    assert model.score((), "zoo")[0] == pytest.approx(-100 * ln10)
+    assert model.score((), "zoo")[0] == pytest.approx(-0.7 * ln10), "as the rarest, b"
+    assert model.score(("a",), "zoo")[0] == pytest.approx((-0.25 - 0.7) * ln10)
     assert model.words == ("a", "b")
+    upper = LanguageModel.from_arpa(text.replace("\n-0.7 b", "\n-0.7 <UNK>"), "x.arpa")
+    assert upper.score((), "zoo")[0] == pytest.approx(-0.7 * ln10)
+    assert upper.words == ("a",)
+
+
+def test_only_blanks_and_tabs_part_words_in_a_file():
+    odd = "à\u00a0la\u2028carte\u0085"  # no-break space, line separator, next line: letters to KenLM
+    text = f"\\data\\\nngram 1=2\n\n\\1-grams:\n-1\t{odd}\t-0.5\r\n-1 <unk>\n\n\\end\\\n"
+    assert LanguageModel.from_arpa(text, "x.arpa").words == (odd,)
 
 
 GOOD = "\\data\\\nngram 1=2\nngram 2=1\n\n\\1-grams:\n-1\ta\t-0.5\n-1\tb\n\n\\2-grams:\n-0.3\ta b\n\n\\end\\\n"

@@ -40,6 +40,13 @@ def wav(samples, **options):
 # --- formats and folders ---
 
 
+def test_several_texts_of_a_recording_want_a_format_that_holds_them(works, fails, folder, heard_by, through_a_pipe):
+    several = [*heard_by(), "--n-best", "2"]
+    fails("transcribe", "in/a.wav", *several, "--format", "srt", said=["--n-best 2: srt holds one text a recording"])
+    through_a_pipe(Path("in/a.wav").read_bytes())
+    assert len(works("transcribe", "-", *several).splitlines()) == 2
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_file_for_each_recording(run, folder, heard_by, form):
     code, out, err = run("transcribe", "in", *heard_by(), "--format", form, "--output-dir", "out")

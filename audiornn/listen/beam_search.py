@@ -32,6 +32,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -190,6 +191,8 @@ class BeamSearch:
         if not len(log_probs):
             return []
         self._window.append(np.array(log_probs, np.float32))
+        if not self._graph.readable.all():
+            log_probs = np.where(self._graph.readable, log_probs, _NEVER)
         floor = np.minimum(self._graph.settings.symbol_threshold, log_probs.max(axis=1, keepdims=True))
         rows = np.full((len(log_probs), self._n_symbols + 1), _NEVER)
         rows[:, :-1] = np.where(log_probs >= floor, log_probs, _NEVER)
@@ -456,10 +459,14 @@ class BeamSearch:
         if len(unknown):
             asked = nodes[unknown]
             states = self._state[asked].tolist()
-            words = [-1] * len(asked)
+            words = [[-1]] * len(asked)
             if self._graph.arcs is not None:
-                words = self._graph.endings[self._place[asked], 0].tolist()
-            found = [self._word_gain(state, word) for state, word in zip(states, words, strict=True)]
+                words = [row[: max(1, (row >= 0).sum())] for row in self._graph.endings[self._place[asked]]]
+            # Of words that are spelled alike the likeliest: a language model that knows capitals may have two.
+            found = [
+                max((self._word_gain(state, int(word)) for word in alike), key=operator.itemgetter(0))
+                for state, alike in zip(states, words, strict=True)
+            ]
             gains[unknown] = self._end_gain[asked] = [gain for gain, _ in found]
             self._end_state[asked] = [after for _, after in found]
         return gains

@@ -181,6 +181,7 @@ def choose_decoding(
         return decoding
     if lm is not None:
         decoding = replace(decoding, language_model=read_arpa(lm))
+        _check_spelling(card.vocabulary, decoding.language_model, lm)
     if decoding.language_model is None:
         if lm_weight is not None:
             raise SettingsError(
@@ -190,6 +191,16 @@ def choose_decoding(
             raise SettingsError("a closed vocabulary is that of a language model; name one with --lm FILE.arpa")
     settings = replace(decoding.settings, decoder="beam", **changes)
     return replace(decoding, settings=settings, hot_words=dict(map(read_hot_word, hot_words)), n_best=n_best)
+
+
+def _check_spelling(vocabulary: Vocabulary, model: LanguageModel | None, path: Path) -> None:
+    """Raise a SettingsError for a language model none of whose words the model can write."""
+    words = () if model is None else model.words
+    if not words or any(spell_words([word], vocabulary)[0] for word in words):
+        return
+    other = next((f for f in (str.upper, str.lower) if spell_words([f(words[0])], vocabulary)[0]), None)
+    like = f"; the model writes {other(words[0])!r}: change the case of all words" if other else ""
+    raise SettingsError(f"{path}: the model can spell none of its {len(words):,} words ({words[0]!r} …){like}")
 
 
 def read_hot_word(text: str) -> tuple[str, float]:

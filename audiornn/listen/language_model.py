@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +37,10 @@ State = tuple[str, ...]
 Entry = tuple[float, float]
 
 _LN10 = math.log(10)
-#: For what a model says nothing of, not even of unknown words: KenLM's 1e-100, so that one word cannot end a search.
+#: The least log-probability: KenLM's 1e-100, so that one word cannot end a search.
 _NEVER = -100 * _LN10
+#: What parts words in a file, as KenLM takes it; a no-break space is a part of its word.
+_GAP = re.compile(r"[ \t\r\v\f]+")
 #: Where counts of counts tell nothing, as in a thousand short texts; KenLM's --discount_fallback.
 _FALLBACK = (0.5, 1.0, 1.5)
 _CACHED = 500_000
@@ -71,6 +74,8 @@ class LanguageModel:
         self.ngrams = tuple(ngrams)
         self.order = len(self.ngrams)
         self._cache: dict[tuple[State, str], tuple[float, State]] = {}
+        known = [score for (word,), (score, _) in self.ngrams[0].items() if word not in (BEGIN, END, UNKNOWN)]
+        self._rarest = min(known, default=_NEVER)
         self.start: State = self._shortened((BEGIN,))
 
     @property
@@ -84,7 +89,8 @@ class LanguageModel:
     def score(self, state: State, word: str) -> tuple[float, State]:
         """The log-probability of a word after a state, in nats, and the state after the word.
 
-        A word it does not know counts as `<unk>`. The end of a sentence is the word `</s>`.
+        A word it does not know counts as `<unk>`; of a model without one (SRILM's, mostly) as its rarest word: that
+        there are others is certain. The end of a sentence is the word `</s>`.
         """
         found = self._cache.get((state, word))
         if found is None:
@@ -103,7 +109,7 @@ class LanguageModel:
                 score += entry[0]
                 break
             if not history:
-                score += _NEVER
+                score += self._rarest
                 break
             score += self.ngrams[len(history) - 1].get(history, (0.0, 0.0))[1]
             history = history[1:]
@@ -200,8 +206,8 @@ def _parse(text: str, where: str) -> list[dict[State, Entry]]:
     announced: list[int] = []
     ngrams: list[dict[State, Entry]] = []
     section, number = "", 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        line = line.strip()
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
+        line = line.strip(" \t\r\v\f")
         place = f"{where}, line {number}"
         if not line or (not section and line != "\\data\\"):
             continue  # a head of comments is allowed before \data\
@@ -246,7 +252,7 @@ def _parse(text: str, where: str) -> list[dict[State, Entry]]:
 
 
 def _entry(line: str, n: int, place: str) -> tuple[State, Entry]:
-    fields = line.split()
+    fields = _GAP.split(line)
     if not n + 1 <= len(fields) <= n + 2:
         raise CorpusError(
             f"{place}: has {len(fields)} columns, an n-gram of {n} words takes {n + 1} or {n + 2}: "
@@ -258,7 +264,8 @@ def _entry(line: str, n: int, place: str) -> tuple[State, Entry]:
         raise CorpusError(f"{place}: {fields[0]!r} or {fields[-1]!r} is not a number; write the file again") from None
     if not score <= 1e-4 or not math.isfinite(back_off):  # rounding may lift a probability of one a hair above
         raise CorpusError(f"{place}: log10 of a probability is at most 0, this is {fields[0]}; write the file again")
-    return tuple(fields[1 : n + 1]), (max(score, -100.0) * _LN10, back_off * _LN10)
+    ngram = tuple(UNKNOWN if word == "<UNK>" else word for word in fields[1 : n + 1])  # as SRILM may write it
+    return ngram, (max(score, -100.0) * _LN10, back_off * _LN10)
 
 
 def build_language_model(texts: Iterable[str], order: int = 3) -> LanguageModel:

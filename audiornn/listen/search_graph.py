@@ -37,8 +37,10 @@ class DecodingSettings:
             is, and the blank. Frames where nothing but the blank is left cost next to nothing.
         lm_weight: exponent of the language model's probability; 0 leaves it out.
         word_bonus: nats a word, against a language model's liking for few of them.
-        unknown_word: nats off for a word that an open vocabulary does not know, besides what `<unk>` costs.
-        words: "open" reads any word that can be spelled, "closed" only those of the lexicon (phones: always).
+        unknown_word: nats off for a word that the language model of an open vocabulary does not know, besides what
+            `<unk>` costs.
+        words: "open" reads any word that can be spelled, "closed" only those of the lexicon (phones: always), or the
+            language model's where symbols are words.
         horizon_frames: output frames after which the best hypothesis decides: others must share what it read before.
     """
 
@@ -104,6 +106,7 @@ class SearchGraph:
         outlook: (nodes,) nats of the likeliest word below: a word is weighed before its end, so that the search does
             not keep the wrong beginnings.
         hot: over the network's symbols, or over words where a symbol is a phone of a lexicon.
+        readable: (symbols,) which symbols may be read at all.
     """
 
     def __init__(
@@ -147,6 +150,10 @@ class SearchGraph:
                 hot = {word for phrase in hot_words for word in phrase.split()} - set(lexicon)
                 lexicon = {**lexicon, **_spelled(sorted(hot), vocabulary)}
             self._plant(lexicon)
+        self.readable = np.ones(len(vocabulary), bool)
+        if vocabulary.unit == "word" and self.settings.words == "closed" and language_model is not None:
+            said = {word for phrase in hot_words for word in phrase.split()}
+            self.readable[1:] = [word in language_model or word in said for word in self.words[1:]]
         self.ends_in_arcs = self.arcs is not None and not characters
         self.hot = self._hot(hot_words)
         #: (symbols,) Nats that a text can gain by each symbol, beside its paths, at most.
@@ -203,12 +210,18 @@ class SearchGraph:
     def word_gain(self, state: State, number: int) -> tuple[float, State]:
         """What a word gains after a state of the model, in nats, and the state after it; -1 is an unknown word."""
         gain = self.settings.word_bonus
-        if self.open and number < 0:
+        if self._is_unknown(number):
             gain -= self.settings.unknown_word
         if self.language_model is None:
             return gain, state
         score, after = self.language_model.score(state, self.words[number] if number >= 0 else UNKNOWN)
         return gain + self.settings.lm_weight * score, after
+
+    def _is_unknown(self, number: int) -> bool:
+        """Whether a word is none of the language model's; of letters, hot words count as known, too."""
+        if self.language_model is None or self.settings.words == "closed":
+            return False
+        return number < 0 if self.unit != "word" else self.words[number] not in self.language_model
 
     def _hot(self, hot_words: Mapping[str, float]) -> PhraseAutomaton | None:
         patterns: dict[tuple[Hashable, ...], float] = {}
@@ -229,8 +242,8 @@ class SearchGraph:
                 try:
                     ids = [self.vocabulary.symbols.index(s) for s in _symbols(phrase, self.vocabulary)]
                 except ValueError:
-                    self.vocabulary.encode(phrase)  # its error names the symbol and the nearest known
-                    raise
+                    # The phones of a lexicon's words; else its error names the symbol and the nearest known.
+                    ids = list(self.vocabulary.encode(phrase))
                 ends = [self.space] if self.space >= 0 else []
                 pattern: tuple[Hashable, ...] = (*ends, *ids, *ends)
                 patterns[pattern] = boost

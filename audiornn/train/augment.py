@@ -81,7 +81,8 @@ def augment(
     if settings.tempo:
         factor = 1 + timing.uniform(-settings.tempo, settings.tempo)
         n_frames = max(least_frames, round(len(varied) / factor))
-        varied, places = change_tempo(varied, n_frames), np.linspace(0, len(varied) - 1, n_frames)
+        steps = np.linspace(0, len(varied) - 1, n_frames)
+        varied, places = change_tempo(varied, n_frames), np.interp(steps, np.arange(len(varied)), places)
     if settings.vocal_tract:
         if middles is None:
             raise ValueError("augment.vocal_tract needs to know the bands' middles")

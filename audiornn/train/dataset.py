@@ -298,7 +298,7 @@ class Dataset:
     ) -> tuple[Features, NDArray[np.float64]]:
         log_mel = np.asarray(self.store[index])
         if self._is_noise[index]:
-            log_mel = other_noise(log_mel, rng)
+            log_mel = other_noise(log_mel, timing)  # two views are of one source: what is trimmed of it is the same
         return augment(
             log_mel,
             settings,

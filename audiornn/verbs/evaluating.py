@@ -60,6 +60,8 @@ def evaluate(
     if tune and spotting is None:
         unused = {"--split": split, "--manifest": manifest, "--against": against, "--look-ahead": look_aheads}
         _check_alone("--tune chooses on dev, and scores nothing else", unused)
+        chosen = {key: value for key, value in (decoding or {}).items() if key not in ("lm", "hot_words")}
+        _check_alone("--tune chooses these itself", {f"--{key.replace('_', '-')}": True for key in chosen})
     split = split or "test"
     recognizer, path = load(model, runs)
     if spotting is None and recognizer.card.task == "label" and recognizer.card.spotting.get("thresholds"):

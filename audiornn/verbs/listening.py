@@ -38,7 +38,10 @@ def transcribe(
     recognizer = decoding_with(recognizer, decoding)
     if recognizer.card.task == "regress":
         raise SettingsError(f"{path}: gives values over time, not text; `audiornn track FILE` writes them")
-    words = recognizer.card.task == "transcribe" and streams(recognizer.card)
+    n_best = (decoding or {}).get("n_best", 1)
+    if n_best > 1 and output_format not in ("text", "json"):
+        raise SettingsError(f"--n-best {n_best}: {output_format} holds one text a recording; take text or json")
+    words = recognizer.card.task == "transcribe" and streams(recognizer.card) and n_best == 1
     if files == ["-"] and output_dir is None and output_format in ("text", "json") and words:
         return _transcribe_live(recognizer, path, channel, look_ahead, output_format)
 
