@@ -7,6 +7,7 @@ import os
 import unicodedata
 import zlib
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from audiornn.corpus.collection import LAYOUTS, Collection, read_collection, written_out
 from audiornn.corpus.copies import find_copies
-from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.manifest import Segment, Utterance
 from audiornn.corpus.splitting import divide, split
 from audiornn.errors import AudiornnError, CorpusError, SettingsError
 
@@ -809,6 +810,19 @@ def test_no_speaker_stands_in_two_splits(counts, n_words, seed):
     assert sum(map(len, division.splits.values())) == len(us)
     assert not division.shared_speakers
     assert divide(collection_of(us), seed=seed) == division
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_label_that_only_one_recording_has_does_not_empty_a_split(seed):
+    us = [
+        replace(
+            utterance(f"r{i}", ""), segments=(Segment(0.0, 1.0, "a"), *([Segment(1.0, 2.0, "rare")] if i == 5 else []))
+        )
+        for i in range(8)
+    ]
+    drawn = split(collection_of(us, task="label"), seed=seed)
+    assert all(drawn[name] for name in ("train", "dev", "test"))
+    assert any(u.id == "r5" for u in drawn["train"])
 
 
 @given(st.integers(3, 400), st.integers(1, 5))

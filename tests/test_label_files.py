@@ -700,3 +700,57 @@ def test_long_recordings_are_cut_and_keep_every_labelled_second(tmp_path):
     back = [(round(s.start + u.start, 3), round(s.end + u.start, 3), s.label) for u in cut["train"] for s in u.segments]
     assert back == [(1.0, 2.0, "a"), (15.0, 16.667, "b"), (16.667, 30.0, "b"), (49.0, 51.0, "out")]
     assert cut_labelled({"train": [utterance]}, 0.0) == {"train": [utterance]}
+
+
+# --- what once went wrong without a word, or was refused for nothing ---
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tier\tBegin Time - hh:mm:ss.ms\tEnd Time - hh:mm:ss.ms\tDuration - hh:mm:ss.ms\tAnnotation\n"
+        "words\t00:00:00.500\t00:00:01.250\t00:00:00.750\ta b\n",
+        "Tier\tBegin Time - hh:mm:ss.ms\tEnd Time - hh:mm:ss.ms\tAnnotation\nwords\t00:00:00.500\t00:00:01.250\ta b\n",
+        "words\t\t0.500\t1.250\ta b\nwords\t\t2.0\t3.5\tc\n",
+        "words\t\t500\t1250\ta b\nwords\t\t2000\t3500\tc\n",
+    ],
+)
+def test_elan_s_columns_however_few_were_asked_for(tmp_path, text):
+    (tmp_path / "a.txt").write_text(text)
+    assert read_segments(tmp_path / "a.txt")[0] == Segment(0.5, 1.25, "a b")
+
+
+def test_commas_in_labels(tmp_path):
+    table = tmp_path / "a.csv"
+    table.write_text('start, end, label\n0.38, 0.87, "high, tone"\n')
+    assert read_segments(table) == (Segment(0.38, 0.87, "high, tone"),)
+    table.write_text("start,end,label\n0.1,0.2,low\n0.38,0.87,high, tone\n")
+    with pytest.raises(CorpusError, match=r"line 3: has 4 columns, its first line 3; .*quotation marks"):
+        read_segments(table)
+
+
+def test_labels_that_begin_like_remarks(tmp_path):
+    table = tmp_path / "a.csv"
+    table.write_text("# by ann\nlabel,start,end\n#low,0.1,0.2\nhigh,0.3,0.4\n")
+    assert read_segments(table) == (Segment(0.1, 0.2, "#low"), Segment(0.3, 0.4, "high"))
+    table.write_text("start,end,label\n#0.1,0.2,low\n0.3,0.4,high\n")
+    assert read_segments(table) == (Segment(0.3, 0.4, "high"),)
+
+
+def test_a_recording_in_which_nothing_happens(tmp_path):
+    table = tmp_path / "all.tsv"
+    table.write_text("filename\tonset\toffset\tevent_label\na.wav\t0.5\t1.0\tdog\nb.wav\t\t\t\n")
+    read = read_label_file(table)
+    assert read.recordings == ("a.wav", "b.wav")
+    assert read.segments("a.wav") == (Segment(0.5, 1.0, "dog"),)
+    assert read.segments("b.wav") == ()
+    table.write_text("filename\tonset\toffset\tevent_label\na.wav\t\t1.0\tdog\n")
+    with pytest.raises(CorpusError, match="line 2"):
+        read_label_file(table)
+
+
+def test_a_textgrid_of_a_part_that_kept_its_times(tmp_path):
+    grid = tmp_path / "a.TextGrid"
+    grid.write_text(LONG.replace("xmin = 0 \nxmax = 2.3 \ntiers", "xmin = 0.5 \nxmax = 2.3 \ntiers"))
+    with pytest.raises(CorpusError, match=r"begin at 0.5 s.*Shift times"):
+        read_label_file(grid)

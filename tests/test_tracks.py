@@ -164,3 +164,13 @@ def test_the_one_with_other_tracks_is_named_and_not_all_the_others(tmp_path):
     assert list(tracks) == ["r1", "r2", "r3"]
     assert list(problems) == ["r0"]
     assert "its tracks are wrong, those of most others pitch" in problems["r0"]
+
+
+def test_a_pace_that_changes_is_no_gap(tmp_path):
+    times = np.concatenate([np.arange(0, 0.5, 0.01), np.arange(0.5, 1.001, 0.02)])
+    values, _ = at_frames(table(tmp_path, line(times, 2 * times)))
+    np.testing.assert_allclose(values[:, 0], 0.02 * np.arange(N_FRAMES), atol=1e-4)
+    kept = np.delete(times, slice(20, 25))  # five rows are missing
+    values, _ = at_frames(table(tmp_path, line(kept, 2 * kept)))
+    assert np.isnan(values[21:24]).all()
+    assert not np.isnan(values[26:]).any()

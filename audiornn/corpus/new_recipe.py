@@ -77,11 +77,18 @@ class NewRecipe:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Utterances, speakers and labels (or different transcripts) by split."""
+
+        def labels(utterances: Sequence[Utterance]) -> set[str]:
+            texts = {u.text for u in utterances}
+            if self.collection.several:
+                texts = {label.strip() for text in texts for label in text.split(",")}
+            return {s.label for u in utterances for s in u.segments} or texts - {""}
+
         return {
             name: {
                 "utterances": len(utterances),
                 "speakers": len({u.speaker for u in utterances} - {None}),
-                "labels": len({s.label for u in utterances for s in u.segments} or {u.text for u in utterances} - {""}),
+                "labels": len(labels(utterances)),
             }
             for name, utterances in self.splits.items()
         }

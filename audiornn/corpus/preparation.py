@@ -408,7 +408,7 @@ def _target_problem(utterance: Utterance, stored: StoredUtterance, recipe: Recip
             for segment in utterance.segments:
                 if not vocabulary.encode(segment.label):
                     return f"segment {segment.start:g}–{segment.end:g} s has no label"
-            exclusive = NO_LABEL in vocabulary.symbols
+            exclusive = not vocabulary.several and NO_LABEL in vocabulary.symbols
             frame_seconds = recipe.features.frame_seconds
             return segment_problem(utterance.segments, stored.duration, frame_seconds, exclusive=exclusive)
         ids = vocabulary.encode(utterance.text)

@@ -14,6 +14,7 @@ from audiornn.audio import AudioInfo
 from audiornn.corpus.collection import Collection
 from audiornn.corpus.layouts.survey import named
 from audiornn.corpus.manifest import SPLITS, Utterance
+from audiornn.corpus.segment_checks import SLIP
 from audiornn.features import FeatureSettings
 from audiornn.settings import TrainingSettings
 from audiornn.text import apply_rules, removed_marks
@@ -24,7 +25,6 @@ __all__ = ["Setting", "feature_settings", "heard_seconds", "model_settings", "un
 _STEPS = 3000  # a training of this many steps is enough for most and over in minutes
 _FEW = 150  # utterances, below which CTC needs help to leave its blank plateau
 _SOME = 4000  # utterances, below which too much noise and too many masks leave CTC learning for long
-_SLIP = 0.05  # seconds by which labels that are one after the other may overlap
 _SLIPS = 0.01  # of the recordings, in which they overlap by more and should not
 _MARGIN = 1.25  # frames that CTC should have for each it needs: augmentation makes an utterance a tenth faster
 
@@ -89,7 +89,7 @@ def _overlap(utterance: Utterance) -> bool:
     """Whether two labels hold at once for longer than a slip of the hand."""
     held: dict[str, float] = {}
     for segment in sorted(utterance.segments):
-        if any(end - segment.start > _SLIP for label, end in held.items() if label != segment.label):
+        if any(end - segment.start > SLIP for label, end in held.items() if label != segment.label):
             return True
         held[segment.label] = max(segment.end, held.get(segment.label, 0.0))
     return False

@@ -199,11 +199,19 @@ def _by_recording(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, s
     left = Counter(
         s for audio, own in stretches.items() if drawn[audio] == "train" for u in own for s in rules.symbols[u.id]
     )
+    filled = set(drawn.values())
     for audio, own in sorted(stretches.items(), key=lambda item: item[1][0].id):
         held = {s for u in own for s in rules.symbols[u.id]}
         if drawn[audio] != "train" and not all(left[s] for s in held):  # a listener cannot know what it never heard
             drawn[audio] = "train"
             left.update(held)
+    for name in sorted(filled - set(drawn.values())):  # what was moved was all there was
+        for audio, own in sorted(stretches.items(), key=lambda item: _position(item[1][0].id, rules.seed)):
+            held_here = Counter(s for u in own for s in rules.symbols[u.id])
+            if drawn[audio] == "train" and all(left[s] > n for s, n in held_here.items()):
+                drawn[audio] = name
+                left.subtract(held_here)
+                break
     return {u.id: drawn[audio] for audio, own in stretches.items() for u in own}
 
 

@@ -126,20 +126,34 @@ def _check_extent(path: Path, times: NDArray[np.float64], hop: float, end: float
 def _interpolated(
     times: NDArray[np.float64], values: NDArray[np.float64], wanted: NDArray[np.float64], hop: float
 ) -> NDArray[np.float64]:
-    """Values (rows, tracks) at other times; at an end the nearest row's, half a hop beyond it."""
+    """Values (rows, tracks) at other times; at an end the nearest row's, half a hop beyond it.
+
+    Rows are missing in a gap that is wider than those on both sides of it: a pace may change.
+    """
     left = np.clip(np.searchsorted(times, wanted + 1e-9, side="right") - 1, 0, len(times) - 1)
     right = np.minimum(left + 1, len(times) - 1)
     gap = times[right] - times[left]
+    around = _gaps_around(times, hop)[left]
     share = np.clip((wanted - times[left]) / np.where(gap > 0, gap, np.inf), 0.0, 1.0)
     share[share < 1e-6] = 0.0  # a row's own time: what its neighbour is does not matter
     share = share[:, None]
     with np.errstate(invalid="ignore"):
         found = np.where(share > 0, (1 - share) * values[left] + share * values[right], values[left])
     nearest = np.minimum(np.abs(wanted - times[left]), np.abs(wanted - times[right]))
-    in_gap = (gap > _GAP * hop) & (nearest > hop / 2)
+    in_gap = (gap > _GAP * around) & (nearest > around / 2)
     beyond = ((wanted < times[0]) | (wanted > times[-1])) & (nearest > hop / 2 + 1e-9)
     found[in_gap | beyond] = np.nan
     return found
+
+
+def _gaps_around(times: NDArray[np.float64], hop: float) -> NDArray[np.float64]:
+    """Beside the gap after each row the wider of its two neighbours, and the usual one at least, (rows,)."""
+    gaps = np.diff(times)
+    if len(gaps) < 2:
+        return np.full(len(times), hop)
+    before, after = np.append(gaps[1], gaps[:-1]), np.append(gaps[1:], gaps[-2])
+    widest = np.maximum(np.maximum(before, after), hop)
+    return np.append(widest, widest[-1])
 
 
 def _read_array(path: Path) -> Tracks:

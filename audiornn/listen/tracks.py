@@ -37,6 +37,7 @@ class TrackReader:
 
 def track_lines(names: Sequence[str], points: Iterable[TrackPoint]) -> Iterator[str]:
     """Points as lines of CSV, each as it comes; the table is one that `corpus.tracks` reads."""
-    yield ",".join(["time", *(name if not set(name) & set(',"\n') else f'"{name}"' for name in names)]) + "\n"
+    quoted = ('"' + name.replace('"', '""') + '"' if set(name) & set(',"\n') else name for name in names)
+    yield ",".join(["time", *quoted]) + "\n"
     for point in points:
         yield ",".join([f"{point.time:.6g}", *(f"{value:.6g}" for value in point.values)]) + "\n"

@@ -33,7 +33,7 @@ _UNITS = {"ms": 1e-3, "msec": 1e-3, "milliseconds": 1e-3, "s": 1.0, "sec": 1.0, 
 _ALIGNER = ["begin", "end", "label", "type", "speaker"]
 
 #: How ELAN's names of columns end: `Begin Time - hh:mm:ss.ms` and `Begin Time - ss.msec` are both in seconds.
-_OF_ELAN = re.compile(r"\s-\s(h+:m+:)?s+\.m+(sec)?$", re.IGNORECASE)
+_OF_ELAN = re.compile(r"\s-\s(h+:m+:)?s+\.m+(sec|s)?$", re.IGNORECASE)
 
 _BREAK = re.compile(r"\s*\n\s*")
 
@@ -60,7 +60,8 @@ def read_table(text: str, path: Path, label: str = "") -> list[Timed]:
 
     Without a header its columns are start, end, label, or recording, start, end, label, or Sonic Visualiser's time,
     value, duration, label, or ELAN's tier, participant, start, end and duration, each in one unit or several, label. Of
-    Raven's rows of a selection, one a view, the first is taken.
+    Raven's rows of a selection, one a view, the first is taken. A row that names a recording and nothing else says that
+    nothing is heard in it, as DCASE's lists do.
 
     Args:
         text: of the table.
@@ -98,13 +99,25 @@ def _rows(text: str, path: Path) -> Iterator[_Row]:
         io.StringIO(text, newline=""),
         delimiter=delimiter,
         quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE,
+        skipinitialspace=is_quoted,  # a quotation mark after a comma and a space is one
         strict=True,
     )
     first = 1
+    may_remark = True
+    header: list[str] | None = None
     try:
         for row in reader:
-            if any(cell.strip() for cell in row) and not _is_remark(row[0]):
-                yield first, [_clean(cell, is_quoted) for cell in row]
+            if any(cell.strip() for cell in row) and not (may_remark and _is_remark(row[0])):
+                cells = [_clean(cell, is_quoted) for cell in row]
+                if header is None:
+                    header = cells
+                    may_remark = _plain(cells[0])[0] not in _NAMES["label"].split()  # where labels stand, # begins one
+                elif is_quoted and any(cells[len(header) :]) and not any(map(_is_time, header)):
+                    raise CorpusError(
+                        f"{path}, line {first}: has {len(cells)} columns, its first line {len(header)}; does a label "
+                        f"hold {delimiter!r}? put it into quotation marks"
+                    )
+                yield first, cells
             first = reader.line_num + 1
     except csv.Error as error:
         raise CorpusError(
@@ -127,7 +140,10 @@ def _labels(rows: Sequence[_Row], layout: _Layout, path: Path) -> Iterator[Timed
     seen = set()
     for number, row in rows:
         cells = layout.cells(row)
-        start, end = _times(cells, row, layout, f"{path}, line {number}")
+        if _is_without_events(cells):  # DCASE's way to name a recording in which nothing happens
+            start = end = 0.0
+        else:
+            start, end = _times(cells, row, layout, f"{path}, line {number}")
         recording = PurePosixPath(cells.get("recording", "").replace("\\", "/")).as_posix()
         recording = "" if recording == "." else recording.removesuffix(".eaf")  # ELAN's document, named as its medium
         if "selection" in cells and "view" in cells:
@@ -136,6 +152,10 @@ def _labels(rows: Sequence[_Row], layout: _Layout, path: Path) -> Iterator[Timed
                 continue
             seen.add(shown)
         yield Timed(round(start, 6), round(end, 6), cells["label"], cells.get("tier", ""), recording, f"line {number}")
+
+
+def _is_without_events(cells: Mapping[str, str]) -> bool:
+    return bool(cells.get("recording")) and not any(cells.get(name) for name in ("start", "end", "duration", "label"))
 
 
 def _times(cells: Mapping[str, str], row: Sequence[str], layout: _Layout, where: str) -> tuple[float, float]:
@@ -277,6 +297,10 @@ def _of_elan(columns: Sequence[Sequence[str]], kinds: str) -> _Layout | None:
     recording's, and is taken for that unless it has no suffix and the times are written as a clock's. Seconds have a
     fraction there; whole numbers are milliseconds.
     """
+    if re.match("[wm]-nn[wm]", kinds):  # an empty participant is ELAN's alone; durations were not asked for
+        are_seconds = any(_has_fraction(cell) for i in (2, 3) for cell in columns[i])
+        units = {} if are_seconds else {"start": 1e-3, "end": 1e-3}
+        return _Layout({"tier": 0, "start": 2, "end": 3, "label": 4}, units)
     shape = re.match("[wm][wm-]?((?:nnn)+).", kinds)
     if shape is None:
         return None
