@@ -3,6 +3,7 @@
 import html
 import json
 import math
+import re
 import tempfile
 import time
 import unicodedata
@@ -533,6 +534,15 @@ OVERLAPPING = Labelling((TimedLabel("dog", 0.0, 1.5, 0.9), TimedLabel('"cat" & <
 def test_audacity_gets_a_line_a_label_with_tabs():
     assert to_audacity(OVERLAPPING) == '0.000000\t1.500000\tdog\n1.000000\t2.000400\t"cat" & <x>\n'
     assert to_audacity(Labelling((), 3.0)) == ""
+
+
+def test_in_a_tier_of_elan_nothing_overlaps():
+    labels = tuple(TimedLabel(*span, 1.0) for span in (("a", 0.0, 0.096), ("b", 0.095, 0.1052), ("c", 0.1051, 0.1053)))
+    times = [
+        int(t) for t in re.findall(r'TIME_VALUE="(\d+)"', to_elan(Transcript("a b c", labels, 1.0), audio="a.wav"))
+    ]
+    assert times == sorted(times)
+    assert all(start < end for start, end in zip(times[::2], times[1::2], strict=True))
 
 
 def test_elan_s_library_reads_what_is_written(tmp_path):

@@ -352,6 +352,7 @@ def test_settings_travel_in_the_model_file():
     [
         (CATS, "CAT", "it writes 'cat'"),
         (CATS, "dog", "has no 'd', 'g', only acenost"),
+        (card_of(*"ACEF", unit="character"), "café", "has no 'É', only ACEF; it writes 'CAFE'"),
         (card_of("seven", "nine"), "sevne", "nearest of its 2: seven"),
         (card_of("seven", "nine"), "  ", "has no symbol"),
         (card_of(NO_LABEL, "mi", unit="label", task="label"), "me", "did you mean 'mi'"),

@@ -129,6 +129,10 @@ def test_labels_as_rttm_and_textgrid(works, world, heard_by):
     assert 'name = "labels"' in works("transcribe", path, *heard_by("label"), "--format", "textgrid")
 
 
+def test_a_hot_word_that_cannot_be_spelled_is_said_once(fails, folder, heard_by):
+    fails("transcribe", "in", *heard_by(), "--hot-word", "qqq", said=["'qqq'"])
+
+
 # --- standard input, as it comes ---
 
 

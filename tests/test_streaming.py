@@ -197,6 +197,14 @@ def test_a_word_comes_before_the_recording_ends(recognizer):
     words = [word.label for a, b in cuts(len(samples), [800]) for word in stream.push(samples[a:b])]
     assert words == ["sol", "do"]
     assert stream.finish() == []
+    for _ in range(2):  # at the model's rate and at any other
+        with pytest.raises(AudioError, match="is finished; begin another"):
+            stream.push(samples)
+        with pytest.raises(AudioError, match="is finished already"):
+            stream.finish()
+        stream = model.stream(44100)
+        stream.push(samples)
+        stream.finish()
 
 
 def test_streams_in_several_threads(recognizer, world):

@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, zip_longest
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
@@ -260,7 +260,8 @@ def to_csv(result: Result) -> str:
 def to_elan(result: Result, *, audio: str) -> str:
     """A result as an annotation file of ELAN (EAF 3.0), times in milliseconds, beside its recording.
 
-    Tiers as in a TextGrid. What rounds to no milliseconds gets one: ELAN shows nothing shorter.
+    Tiers as in a TextGrid, and as there the earlier of two that overlap ends where the next begins. What rounds to no
+    milliseconds gets one: ELAN shows nothing shorter.
     """
     name = PurePath(audio).name
     mime = "audio/x-wav" if name.lower().endswith(".wav") else "unknown"
@@ -269,10 +270,13 @@ def to_elan(result: Result, *, audio: str) -> str:
     n = 0
     for tier, labels in _tiers(result).items():
         tiers.append(f'    <TIER LINGUISTIC_TYPE_REF="default-lt" TIER_ID={quoteattr(_xml_text(tier))}>')
-        for label in labels:
-            start = _milliseconds(label.start)
+        end = 0
+        for label, following in zip_longest(labels, labels[1:]):
+            start = max(end, _milliseconds(label.start))
+            latest = math.inf if following is None else _milliseconds(following.start)
+            end = max(start + 1, int(min(latest, _milliseconds(label.end))))
             n += 1
-            for i, time in ((2 * n - 1, start), (2 * n, max(start + 1, _milliseconds(label.end)))):
+            for i, time in ((2 * n - 1, start), (2 * n, end)):
                 slots.append(f'        <TIME_SLOT TIME_SLOT_ID="ts{i}" TIME_VALUE="{time}"/>')
             tiers += [
                 f'        <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a{n}" TIME_SLOT_REF1="ts{2 * n - 1}" '

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import unicodedata
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -576,10 +577,15 @@ def _check_spelling(card: ModelCard, keyword: str) -> None:
             continue
         raise SettingsError(f"the model cannot spell {keyword!r}; it writes {other!r}") from None
     if vocabulary.unit == "character":
-        missing = [c for c in dict.fromkeys(keyword) if c not in vocabulary.symbols]
+        written = min(
+            (keyword, keyword.upper(), keyword.lower()), key=lambda word: len(set(word) - {*vocabulary.symbols})
+        )
+        missing = [c for c in dict.fromkeys(written) if c not in vocabulary.symbols]
+        plain = "".join(c for c in unicodedata.normalize("NFD", written) if not unicodedata.combining(c))
+        can = f"; it writes {plain!r}" if plain != written and not set(plain) - {*vocabulary.symbols} else ""
         known = "".join(sorted(s for s in vocabulary.symbols if s != BLANK and not s.isspace()))
         raise SettingsError(
-            f"the model cannot spell {keyword!r}: it has no {_listed([repr(c) for c in missing])}, only {known}"
+            f"the model cannot spell {keyword!r}: it has no {_listed([repr(c) for c in missing])}, only {known}{can}"
         ) from None
     if vocabulary.unit == "phone":
         raise SettingsError(f"the model cannot say {keyword!r}: {unknown}") from None

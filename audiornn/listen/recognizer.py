@@ -93,8 +93,15 @@ class Recognizer:
         self._extractor = FeatureExtractor(_listening(card))
 
     def decode_with(self, decoding: Decoding) -> Recognizer:
-        """The same model, whose outputs become text otherwise than its file says."""
-        return Recognizer(self._session, self.card, threads=self._threads, decoding=decoding)
+        """The same model, whose outputs become text otherwise than its file says.
+
+        Raises:
+            SettingsError: a decoding that does not fit the model.
+            CorpusError: a hot word that cannot be spelled.
+        """
+        other = Recognizer(self._session, self.card, threads=self._threads, decoding=decoding)
+        _ = other._make_decoder  # made now, so that what is wrong with it is said once, and of no recording
+        return other
 
     @cached_property
     def _make_decoder(self) -> Callable[[], Decoder] | None:

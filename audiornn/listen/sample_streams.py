@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiornn.audio import Resampler, Waveform, to_mono
+from audiornn.errors import AudioError
 from audiornn.features import FeatureExtractor
 from audiornn.listen.feature_blocks import Samples, check_length
 from audiornn.listen.results import KeywordSpot, TimedLabel, TrackPoint
@@ -47,6 +48,7 @@ class _SampleStream(Generic[Found]):
         self._log_probs = log_probs
         self._finder = finder
         self._n_samples = 0
+        self._is_over = False
 
     @property
     def duration(self) -> float:
@@ -57,18 +59,23 @@ class _SampleStream(Generic[Found]):
         """Take samples, (samples,) or (samples, channels), any number; returns what is settled now.
 
         Raises:
-            AudioError: of another shape, or not finite.
+            AudioError: of another shape, not finite, or after the end.
         """
         if not len(samples):
             return []
+        if self._is_over:
+            raise AudioError("the stream: is finished; begin another for another recording")
         return self._hear(self._resample(to_mono(samples, name="the stream"), last=False))
 
     def finish(self) -> list[Found]:
         """Say that the recording ends here; returns the rest.
 
         Raises:
-            AudioError: it was shorter than one window.
+            AudioError: it was shorter than one window, or is finished already.
         """
+        if self._is_over:
+            raise AudioError("the stream: is finished already")
+        self._is_over = True
         found = self._hear(self._resample(np.empty(0, np.float32), last=True))
         check_length(self._n_samples, self._settings, "the stream")
         found += self._finder.push(self._log_probs.push(self._features.finish()))
