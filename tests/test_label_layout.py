@@ -68,6 +68,16 @@ def test_two_label_files_of_a_recording_are_refused(tmp_path):
         read_collection(tmp_path, task="label")
 
 
+def test_label_files_without_a_label_are_told(tmp_path):
+    for name in "abc":
+        recording(tmp_path / f"{name}.wav")
+        (tmp_path / f"{name}.TextGrid").write_text(
+            'File type = "ooTextFile"\nObject class = "TextGrid"\n0 2 <exists> 1 "IntervalTier" "notes" 0 2 1 0 2 ""\n'
+        )
+    with pytest.raises(CorpusError, match="label files of 3 recordings hold no label; is it another tier"):
+        read_collection(tmp_path, task="label")
+
+
 def test_a_list_a_split_keeps_the_splits(tmp_path):
     for i in range(6):
         recording(tmp_path / f"r{i}.wav")

@@ -27,7 +27,8 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         forced: whether labels of stretches were asked for; otherwise None.
 
     Raises:
-        CorpusError: forced and there are none; a label file that makes no sense, or lacks the tier.
+        CorpusError: forced and there are none, or none holds a label; a label file that makes no sense, or lacks the
+            tier.
     """
     if not forced:
         return None
@@ -48,6 +49,12 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
             "one; is it the right folder?"
         )
     counts = Counter(segment.label for entry in reading.entries for segment in entry.segments)
+    if not counts:
+        where = f" in {choices.text!r}" if choices.text else ""
+        raise CorpusError(
+            f"{survey.folder}: the label files of {len(reading.entries):,} recordings hold no label{where}; is it "
+            "another tier that was filled in?"
+        )
     labels_heard = named(label for label, _ in counts.most_common())
     reading.understood.append(f"{sum(counts.values()):,} segments of {len(counts):,} labels: {labels_heard}")
     reading.left_out += survey.unlabelled((e.audio for e in reading.entries), "has no label file")
