@@ -6,10 +6,11 @@ stand: "3,5" is not "three and a half" here, and not "35" either.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["CHANGES", "apply_rules", "lower", "removed_marks", "text_changes"]
+__all__ = ["CHANGES", "apply_rules", "lower", "plain_words", "removed_marks", "text_changes"]
 
 #: What normalisation may have changed in a text, in the order in which it is applied.
 CHANGES = ("unicode", "invisible characters", "case", "punctuation", "spaces")
@@ -41,6 +42,15 @@ def apply_rules(text: str, *, lower_case: bool = False, punctuation: str = "keep
     if punctuation == "remove":
         text = _without_punctuation(text)
     return " ".join(text.split())
+
+
+def plain_words(text: str) -> str:
+    """A name or a phrase as two of them are compared, however they are written: small letters, words parted by spaces.
+
+    >>> plain_words("Hey_Computer, don't!")
+    "hey computer don't"
+    """
+    return " ".join(re.sub(r"[^\w']|_", " ", text.lower()).split())
 
 
 def text_changes(text: str, *, lower_case: bool = False, punctuation: str = "keep", language: str = "") -> set[str]:

@@ -231,3 +231,6 @@ def test_a_label_is_found_in_a_transcript_however_it_is_written():
         assert _references(card, utterance, ["computer", "hey_you"], False)[1] == {"computer": 3, "hey_you": 1}
     timed = Utterance("a", Path("a.wav"), "", segments=(Segment(0.1, 0.5, "Computer"),))
     assert _references(card, timed, ["computer"], False)[0] == {"computer": ((0.1, 0.5),)}
+    notes = card_of("C", "C#", "+", unit="label", task="label")  # that are told apart by case and signs alone
+    utterance = Utterance("a", Path("a.wav"), "C C# one")
+    assert _references(notes, utterance, ["C", "C#", "+"], False)[1] == {"C": 1, "C#": 1, "+": 0}

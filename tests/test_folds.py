@@ -94,7 +94,7 @@ def test_the_command_trains_what_is_missing_and_prints_the_table(world, tmp_path
     [
         (["--folds", "speaker", "--tune"], "--tune"),
         (["--folds", "speaker", "--against", "nowhere", "--split", "train"], "--split, --against"),
-        (["--folds", "speaker", "--keyword", "yes"], "--keyword"),
+        (["--folds", "speaker", "--keyword", "yes"], "options of keywords"),
         (["--seeds", "1,2"], "--seeds"),
         (["--set", "training.epochs=1"], "--set"),
         (["--tune", "--manifest", "nofile"], "--manifest"),

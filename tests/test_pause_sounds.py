@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiornn.corpus import composition
 from audiornn.corpus.composition import Composition, Word, compose, plan_strings, word_bounds
 from audiornn.corpus.pause_sounds import PAUSE_SOUNDS, make_pause_sound
 
@@ -77,6 +78,15 @@ def test_a_share_of_pauses_has_one_and_the_seed_says_which(job):
     assert 15 <= n_filled <= 45
     again = compose(dataclasses.replace(job, sounds=0.3, seed=7))
     np.testing.assert_array_equal(made[7], again)
+
+
+def test_a_word_broken_off_dies_away_however_short_the_pause(job):
+    placed, _ = composition._place(job)
+    for longest in (300, 600, 5000):
+        for seed in range(10):
+            begun = composition._beginning(placed[2], longest, np.random.default_rng(seed))
+            assert len(begun) <= min(longest, 0.35 * (placed[2].end - placed[2].begin) + 1)
+            assert np.sqrt(np.mean(np.square(begun[-8:]))) < 0.2  # of unit power
 
 
 def test_no_pause_no_sound(job):

@@ -100,6 +100,12 @@ def test_frames_are_counted(said):
     assert (report.errors, report.confusions) == (1, (("_none_", "do", 1),))
 
 
+def test_where_labels_overlap_by_a_slip_the_later_counts_as_in_training(said):
+    ear = Ear("label", ["_none_", "do", "mi"], {10: [0, 1, 1, 1, 2, 2, 2, 0, 0, 0]}, unit="label")
+    slip = [(Segment(0.005, 0.065, "do"), Segment(0.035, 0.065, "mi"))]
+    assert evaluate(ear, said("", segments=slip), "test").errors == 0
+
+
 @pytest.mark.parametrize("spelling", ["DO", " do ", "Do"])
 def test_references_of_segments_are_normalised_as_in_training(said, spelling):
     ear = Ear("label", ["_none_", "do"], {10: [0, 0, 0, 1, 1, 1, 0, 0, 0, 0]}, unit="label", lower_case=True)

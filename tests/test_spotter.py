@@ -137,6 +137,28 @@ def test_a_copy_of_the_word_among_background_stays_in_its_split(tmp_path):
         assert all(where[f"copy{i}.wav"] == where[f"{i:02d}.wav"] for i in range(4))
 
 
+def test_one_copy_among_the_background_leaves_known_speakers_apart(tmp_path):
+    for speaker in range(10):
+        for i in range(2):
+            name = f"speaker{speaker}_{i}.wav"
+            write(tmp_path / "computer" / name, seconds=0.5, seed=crc32(name.encode()))
+    folder_with(tmp_path, background=12)
+    copied = tmp_path / "computer" / "speaker3_1.wav"
+    (tmp_path / "background" / "copy.wav").write_bytes(copied.read_bytes())
+    for seed in range(3):
+        splits = split_folder(read_folder(tmp_path), seed=seed)
+        own = [{u.speaker for u in splits[name] if u.text} for name in SPLITS]
+        assert sum(map(len, own)) == len(set.union(*own)) == 10
+        where = {u.audio.name: name for name, us in splits.items() for u in us}
+        assert where["copy.wav"] == where["speaker3_1.wav"]
+
+
+@pytest.mark.parametrize("name", ["speech", "noise"])
+def test_a_recipe_called_like_background_does_not_make_it_the_word(tmp_path, name):
+    made = read_spotter(folder_with(tmp_path, computer=12, **{name: 4}), name=name)
+    assert made.found.labels == {"computer": 12}
+
+
 def test_synthetic_speech_that_is_not_the_word_does_not_sound_like_any(tmp_path):
     assert not set(near_misses("go", apart_from=["no", "go"])) & {"no", "know", "knoe"}
     assert "no" in near_misses("go")

@@ -174,3 +174,11 @@ def test_a_pace_that_changes_is_no_gap(tmp_path):
     values, _ = at_frames(table(tmp_path, line(kept, 2 * kept)))
     assert np.isnan(values[21:24]).all()
     assert not np.isnan(values[26:]).any()
+
+
+def test_a_row_alone_between_two_gaps_makes_no_pace(tmp_path):
+    times = np.concatenate([np.arange(0, 0.26, 0.01), [0.5], np.arange(0.75, 1.001, 0.01)])
+    values, _ = at_frames(table(tmp_path, line(times, times)))
+    assert np.isnan(values[27:49]).all()
+    assert np.isnan(values[52:74]).all()
+    assert values[50] == pytest.approx(0.5, abs=1e-3)

@@ -408,7 +408,7 @@ def _pause_sounds(job: Composition, placed: Sequence[_Placed], length: int) -> I
             continue
         kind = str(draw.choice([*PAUSE_SOUNDS, "word broken off"]))
         if kind == "word broken off":
-            sound = _beginning(placed[int(draw.integers(len(placed)))], draw)[: end - begin]
+            sound = _beginning(placed[int(draw.integers(len(placed)))], end - begin, draw)
         else:
             sound = make_pause_sound(
                 kind, int(draw.integers(shortest, min(longest, end - begin) + 1)), job.sample_rate, draw
@@ -417,9 +417,9 @@ def _pause_sounds(job: Composition, placed: Sequence[_Placed], length: int) -> I
         yield begin + int(draw.integers(end - begin - len(sound) + 1)), sound * level
 
 
-def _beginning(word: _Placed, draw: np.random.Generator) -> Waveform:
+def _beginning(word: _Placed, longest: int, draw: np.random.Generator) -> Waveform:
     """Somebody who begins a word and stops, (samples,), of unit power."""
-    n = round(draw.uniform(*_BROKEN_OFF) * (word.end - word.begin))
+    n = min(longest, round(draw.uniform(*_BROKEN_OFF) * (word.end - word.begin)))
     begun = word.waveform[word.begin : word.begin + n].copy()
     fade = n // 3
     begun[n - fade :] *= np.cos(np.linspace(0, np.pi / 2, fade, dtype=np.float32))

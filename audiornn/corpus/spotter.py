@@ -31,6 +31,7 @@ from audiornn.corpus.splitting import divide
 from audiornn.corpus.synthetic_speech import near_misses, speak_talk, speak_words
 from audiornn.corpus.word_bounds import with_word_bounds
 from audiornn.errors import AudioError, CorpusError, nearest
+from audiornn.text import plain_words
 
 __all__ = [
     "FEWEST",
@@ -143,13 +144,8 @@ def _can_be_said(spelling: str) -> bool:
 
 def _keyword_folders(names: Collection[str], wanted: str = "") -> list[str]:
     """Those of some folders that may hold a keyword: none that is named like all else, unless the word is just so."""
-    words = [name for name in sorted(names) if name and (not is_background(name) or _plainly(name) == wanted)]
-    return [name for name in words if not _NOT_IT.fullmatch(name) or _plainly(name) == wanted] or words
-
-
-def _plainly(name: str) -> str:
-    """A name as it is compared: lower case, words parted by spaces."""
-    return re.sub(r"[\W_]+", " ", name.lower()).strip()
+    words = [name for name in sorted(names) if name and (not is_background(name) or plain_words(name) == wanted)]
+    return [name for name in words if not _NOT_IT.fullmatch(name) or plain_words(name) == wanted] or words
 
 
 def _named_after(names: Collection[str], recipe: str) -> str:
@@ -159,26 +155,27 @@ def _named_after(names: Collection[str], recipe: str) -> str:
         names: of the folders at the top; "" is the top itself.
         recipe: the new recipe's name.
     """
-    candidates = _keyword_folders(names, _plainly(recipe))
-    same = [name for name in candidates if _plainly(name) == _plainly(recipe)]
+    candidates = _keyword_folders(names)
+    others = [name for name in candidates if not _NOT_IT.fullmatch(name)]
+    same = [name for name in others or names if name and plain_words(name) == plain_words(recipe)]
     if same:
-        says_it = len(candidates) == 1 and "" not in names and same == _keyword_folders(names)
-        return "" if says_it else _plainly(recipe)
-    return _plainly(recipe) if "" in names or any(map(_UNNAMED.fullmatch, candidates)) else ""
+        says_it = candidates == same and "" not in names
+        return "" if says_it else plain_words(recipe)
+    return plain_words(recipe) if "" in names or any(map(_UNNAMED.fullmatch, candidates)) else ""
 
 
 def _labels(names: set[str], folder: Path, word: str, speaker: str) -> dict[str, str]:
     """The label of each folder at the top; empty for what is not meant. The name "" is the top itself."""
-    wanted = _plainly(word)
+    wanted = plain_words(word)
     candidates = _keyword_folders(names, wanted)
-    unnamed = [name for name in candidates if _UNNAMED.fullmatch(name) and _plainly(name) != wanted]
+    unnamed = [name for name in candidates if _UNNAMED.fullmatch(name) and plain_words(name) != wanted]
     label = word or re.sub(r"[\W_]+", "_", folder.resolve().name).strip("_") or "keyword"
-    if candidates and all(map(_SPLIT_NAMES.fullmatch, candidates)) and wanted not in map(_plainly, candidates):
+    if candidates and all(map(_SPLIT_NAMES.fullmatch, candidates)) and wanted not in map(plain_words, candidates):
         raise CorpusError(
             f"{folder}: {', '.join(candidates)} look like splits, not like words: put all recordings of the word into "
             "one folder named after it; the splits are drawn from there"
         )
-    if word and (same := [name for name in candidates if _plainly(name) == wanted]):
+    if word and (same := [name for name in candidates if plain_words(name) == wanted]):
         chosen = dict.fromkeys(same, word)
     elif unnamed:
         chosen = dict.fromkeys(unnamed, label)
@@ -236,10 +233,14 @@ def split_folder(
         copies = find_copies(whole, jobs=jobs)
     splits: Splits = {name: [] for name in SPLITS}
     speakers = [{u.speaker for u in own} - {None} for own in (found.keywords, background)]
-    own_copies = [{copies[u.id] for u in own if u.id in copies} for own in (found.keywords, background)]
-    are_apart = not (speakers[0] & speakers[1] or own_copies[0] & own_copies[1])
-    groups = [found.keywords, background] if are_apart else [[*found.keywords, *background]]
+    groups = [[*found.keywords, *background]] if speakers[0] & speakers[1] else [found.keywords, background]
     for group in groups:
+        if group is background:  # a copy of a keyword's recording goes where that went
+            where = {copies[u.id]: name for name, own in splits.items() for u in own if u.id in copies}
+            for utterance in background:
+                if (name := copies.get(utterance.id)) in where:
+                    splits[where[name]].append(utterance)
+            group = background = [u for u in background if copies.get(u.id) not in where]
         if not group:
             continue
         is_few = len({u.audio for u in group}) < _FEW_RECORDINGS and len(speakers[1]) < len(SPLITS)
@@ -338,7 +339,7 @@ def prepare_spotter(
             if path.resolve() not in known
         ]
         found = replace(found, background=(*found.background, *more))
-    n_words = {label: _n_words(phrase) for label, phrase in found.spellings.items()}
+    n_words = {label: _n_words(found.spellings.get(label, label)) for label in found.labels}
     bounded = with_word_bounds(found.keywords, jobs=jobs, skip_bad=skip_bad, n_words=n_words)
     placed = {u.id: u for u in bounded}
     # What cannot be listened to serves no split but that in which `prep` names it.
@@ -389,7 +390,7 @@ def with_synthetic_speech(
 
 
 def _n_words(phrase: str) -> int:
-    return len(_plainly(phrase).split())
+    return len(plain_words(phrase).split())
 
 
 def _duration(utterance: Utterance) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.synthesis import SynthesisJob, Voice, list_voices, phonemes, synthesise_files, variants
+from audiornn.text import plain_words
 
 __all__ = ["is_synthetic", "near_misses", "speak_talk", "speak_words", "unlike"]
 
@@ -111,7 +112,7 @@ def speak_talk(
         seed: of words and voices.
         jobs: processes.
     """
-    left_out = [part for phrase in without for part in _letters(phrase).split()]
+    left_out = [part for phrase in without for part in plain_words(phrase).split()]
     words = unlike(_WORDS.split(), left_out)
     draw = np.random.default_rng([seed, SPLITS.index(split), 2])
     texts = []
@@ -155,7 +156,7 @@ def near_misses(spelling: str, *, apart_from: Sequence[str] = ()) -> list[str]:
     >>> near_misses("computer")[:6]
     ['comp', 'compu', 'comput', 'mputer', 'puter', 'tomputer']
     """
-    letters = _letters(spelling)
+    letters = plain_words(spelling)
     if not letters:
         return []
     joined = letters.replace(" ", "")
@@ -170,16 +171,12 @@ def near_misses(spelling: str, *, apart_from: Sequence[str] = ()) -> list[str]:
             found += [letters[:i] + others[(i * 5 + k * 3) % len(others)] + letters[i + 1 :] for k in range(n)]
     kept = [one for one in dict.fromkeys(found) if len(one) >= 2 and one not in (letters, joined)]
     kept = [one for one in kept if any(c in _VOWELS for c in one)]
-    return unlike(kept, [letters, *map(_letters, apart_from)])
+    return unlike(kept, [letters, *map(plain_words, apart_from)])
 
 
 def _broadly(said: str) -> str:
     """Phonemes without what one speaker does and the next does not: stress, length, and vowels that accents merge."""
     return re.sub(r"[ˈˌː ə]", "", said).translate(_MERGED)
-
-
-def _letters(text: str) -> str:
-    return " ".join(re.sub(r"[^\w']+|_", " ", text.lower()).split())
 
 
 def _invented(draw: np.random.Generator) -> str:

@@ -29,6 +29,7 @@ from audiornn.features import FeatureSettings
 __all__ = ["Tracks", "read_tracks", "tracks_at_frames"]
 
 _SLACK = 0.1  # seconds that a track may lack at either end: trackers that do not pad begin half a window late
+_BESIDE = 3  # gaps on either side that tell the pace
 _GAP = 1.5  # hops; over a wider one nothing is interpolated
 
 
@@ -147,13 +148,17 @@ def _interpolated(
 
 
 def _gaps_around(times: NDArray[np.float64], hop: float) -> NDArray[np.float64]:
-    """Beside the gap after each row the wider of its two neighbours, and the usual one at least, (rows,)."""
+    """The pace beside the gap after each row, on the slower side, and the usual one at least, (rows,).
+
+    The median of a few gaps: a row that stands alone between two wide ones makes neither a pace.
+    """
     gaps = np.diff(times)
-    if len(gaps) < 2:
-        return np.full(len(times), hop)
-    before, after = np.append(gaps[1], gaps[:-1]), np.append(gaps[1:], gaps[-2])
-    widest = np.maximum(np.maximum(before, after), hop)
-    return np.append(widest, widest[-1])
+    found = np.full(len(times), hop)
+    for i in range(len(gaps)):
+        for side in (gaps[max(0, i - _BESIDE) : i], gaps[i + 1 : i + 1 + _BESIDE]):
+            if len(side) == _BESIDE:
+                found[i] = max(found[i], float(np.median(side)))
+    return found
 
 
 def _read_array(path: Path) -> Tracks:

@@ -26,6 +26,7 @@ _RANGE = 70.0  # dB; what is further below the loudest frame is digital silence
 _LEAST_RANGE = 8.0  # dB from the noise up to the loudest frames; with less, nothing stands out
 _PAUSE = 0.25  # seconds; a stop's closure and a gap between two words are shorter
 _BETWEEN_WORDS = 0.7  # seconds; a pause of somebody who says a keyword of several words is shorter
+_A_WORD = 0.4  # seconds; with less for each word some of a keyword's words are still to be found
 _HEARD = 20.0  # dB below the loudest part; a softer one is none of a keyword's words
 _SHORTEST = 0.1  # seconds; a click is no word
 _EDGE = 0.02  # seconds that a word begins before it is heard to
@@ -57,7 +58,9 @@ def word_bounds(log_mel: Features, frame_seconds: float, n_words: int = 1) -> tu
         return whole
     loudness = [float(power[part].sum()) for part in parts]
     first = last = int(np.argmax(loudness))
-    while last - first + 1 < n_words:  # the louder neighbour, as long as there is one near enough
+    enough = n_words * _A_WORD / frame_seconds
+    # The louder neighbour, while words are missing and there is one near enough.
+    while last - first + 1 < n_words and parts[last][-1] - parts[first][0] < enough:
         beside = [
             i
             for i, inner in ((first - 1, first), (last + 1, last))

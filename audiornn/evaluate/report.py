@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise, zip_longest
 from typing import Any
 
 import numpy as np
@@ -328,8 +328,15 @@ def _score_segments(card: ModelCard, heard: Sequence[tuple[Utterance, Recognitio
 
 
 def _normalised(card: ModelCard, labelled: Utterance | Labelling) -> list[TimedLabel]:
-    """Segments with their labels by the vocabulary's rules."""
-    return [TimedLabel(card.vocabulary.normalise(s.label), s.start, s.end, 1.0) for s in labelled.segments]
+    """Segments with their labels by the vocabulary's rules; where a frame has one label, the earlier gives way."""
+    labels = [TimedLabel(card.vocabulary.normalise(s.label), s.start, s.end, 1.0) for s in labelled.segments]
+    if NO_LABEL not in card.vocabulary.symbols:
+        return labels
+    cut = [
+        before if after is None or after.label == before.label else replace(before, end=min(before.end, after.start))
+        for before, after in zip_longest(labels, labels[1:])
+    ]
+    return [label for label in cut if label.end > label.start]
 
 
 def _speakers(scored: Sequence[tuple[Utterance, EditCounts]]) -> tuple[SpeakerRow, ...]:

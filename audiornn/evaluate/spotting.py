@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -40,6 +39,7 @@ from audiornn.listen.keywords import (
 )
 from audiornn.listen.recognizer import Recognizer
 from audiornn.model_file import ModelCard
+from audiornn.text import plain_words
 
 __all__ = [
     "Heard",
@@ -395,7 +395,9 @@ def _references(
     card: ModelCard, utterance: Utterance, keywords: Sequence[str], inside_words: bool
 ) -> tuple[Mapping[str, tuple[Span, ...]] | None, Mapping[str, int]]:
     # A label is a name, and transcripts write it as their language does: Computer, or "computer,".
-    plain = _plainly if card.vocabulary.unit == "label" else card.vocabulary.normalise
+    told_apart = {*map(plain_words, card.vocabulary.symbols)} - {""}
+    is_name = card.vocabulary.unit == "label" and len(told_apart) == len(card.vocabulary.symbols)
+    plain = plain_words if is_name else card.vocabulary.normalise
     names = {keyword: plain(keyword) for keyword in keywords}
     if utterance.segments or not utterance.text.strip():
         labelled = [(plain(segment.label), (segment.start, segment.end)) for segment in utterance.segments]
@@ -410,11 +412,6 @@ def _references(
         parts = name.split()
         said[keyword] = sum(words[i : i + len(parts)] == parts for i in range(len(words) - len(parts) + 1))
     return None, said
-
-
-def _plainly(text: str) -> str:
-    """A text as it is compared with a label's name: lower case, no punctuation, words parted by spaces."""
-    return re.sub(r"[^\w']+|_", " ", text.casefold()).strip()
 
 
 def _count(

@@ -154,8 +154,8 @@ def tune(
     greedy = attempt(replace(decoding.settings, decoder="greedy"))
     base = replace(decoding.settings, decoder="beam", beam_size=50)
     kinds: tuple[Literal["open", "closed"], ...] = ("open", "closed")
-    if card.vocabulary.unit != "character":
-        kinds = ("closed",)  # phones need a lexicon; of symbols that are words there are no others
+    if card.vocabulary.unit == "phone":
+        kinds = ("closed",)  # phones need a lexicon
     best: tuple[tuple[float, ...], DecodingSettings] | None = None
     for kind in kinds:
         errors = np.zeros((len(LM_WEIGHTS), len(WORD_BONUSES)))
@@ -173,7 +173,7 @@ def tune(
     assert best is not None
     chosen = attempt(best[1])
     finer = [("symbol_threshold", SYMBOL_THRESHOLDS), ("beam_size", BEAM_SIZES)]
-    if chosen.settings.words == "open" and card.vocabulary.unit == "character":
+    if chosen.settings.words == "open":
         finer.insert(0, ("unknown_word", UNKNOWN_WORDS))
     for key, values in finer:
         for value in values:

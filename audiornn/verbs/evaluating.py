@@ -51,7 +51,7 @@ def evaluate(
                 "--against": against,
                 "--tune": tune,
                 "--look-ahead": look_aheads,
-                "--keyword": spotting is not None,
+                "options of keywords": spotting is not None,
                 "decoding options": decoding,
             },
         )
@@ -76,6 +76,7 @@ def evaluate(
     else:
         utterances, name = split_of_model(recognizer, split, data), split
     if spotting is not None:
+        _check_alone("keywords are counted for one model", {"--against": against})
         return _evaluate_spotting(
             recognizer, path, utterances, name, data, look_aheads, skip_bad, output_format, tune=tune, **spotting
         )
@@ -84,6 +85,11 @@ def evaluate(
         if look_aheads or against is not None:
             raise SettingsError("--look-ahead and --against compare error rates, which this model's task has not")
         return _evaluate_by_task(recognizer, path, utterances, name, skip_bad, output_format)
+
+    if against is not None:
+        other, other_path = load(against, runs)
+        if manifest is None:
+            _check_never_heard(other, other_path, recognizer, split)
 
     def listen(look_ahead: float | None) -> Report:
         with progress_bar("listening", "recording") as progress:
@@ -105,9 +111,6 @@ def evaluate(
     if against is not None:
         from audiornn.evaluate.comparison import compare
 
-        other, other_path = load(against, runs)
-        if manifest is None:
-            _check_never_heard(other, other_path, recognizer, split)
         others = run_evaluation(decoding_with(other, decoding), utterances, name, skip_bad=skip_bad)
         (first, lengths), (second, other_lengths) = zip(*report.counts, strict=True), zip(*others.counts, strict=True)
         if (lengths, report.task, report.unit) != (other_lengths, others.task, others.unit):

@@ -85,9 +85,11 @@ def read_table(text: str, path: Path, label: str = "") -> list[Timed]:
             f"{path}: no column of labels among {_listed(header)}; call it label (tag, class, species, "
             "text … will do), or name it with --label"
         )
+    if header not in (row for _, row in rows):
+        _refuse_unquoted(rows, header, layout, path, _delimiter(text))
     labels = list(_labels(rows, layout, path))
     _refuse_running_times(header, labels, layout, path)
-    refuse_nameless(labels, path)
+    refuse_nameless([label for label in labels if label.end or label.label], path)
     return labels
 
 
@@ -95,34 +97,69 @@ def _rows(text: str, path: Path) -> Iterator[_Row]:
     """The rows that hold something and are no remark, each with its first line's number."""
     delimiter = _delimiter(text)
     is_quoted = delimiter != "\t"  # tab-separated files carry quotation marks as they are
+    try:
+        rows = _parted(text, delimiter, is_quoted, skips_spaces=is_quoted)
+    except _BadRow:  # then a quotation mark behind a comma and a space is a label's own
+        try:
+            rows = _parted(text, delimiter, is_quoted, skips_spaces=False)
+        except _BadRow as error:
+            raise CorpusError(
+                f"{path}, line {error.line}: cannot be read as a table ({error}); is a quotation mark not closed?"
+            ) from None
+    are_labels = False
+    for i, (first, row) in enumerate(rows):
+        if _is_remark(row[0]) and not (are_labels and any(map(_is_time, row[1:]))):
+            continue
+        cells = [_clean(cell, is_quoted) for cell in row]
+        yield first, cells
+        if i == 0 or not are_labels:
+            are_labels |= _plain(cells[0])[0] in _NAMES["label"].split()  # where labels stand, # may begin one
+
+
+class _BadRow(Exception):  # noqa: N818 - of `_parted` alone
+    line = 1
+
+
+def _parted(text: str, delimiter: str, is_quoted: bool, *, skips_spaces: bool) -> list[_Row]:
+    """Rows that hold something, each with its first line's number.
+
+    Raises:
+        _BadRow: a quotation mark that opens or closes nothing.
+    """
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=delimiter,
         quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE,
-        skipinitialspace=is_quoted,  # a quotation mark after a comma and a space is one
+        skipinitialspace=skips_spaces,  # a quotation mark after a comma and a space is one
         strict=True,
     )
-    first = 1
-    may_remark = True
-    header: list[str] | None = None
+    rows, first = [], 1
     try:
         for row in reader:
-            if any(cell.strip() for cell in row) and not (may_remark and _is_remark(row[0])):
-                cells = [_clean(cell, is_quoted) for cell in row]
-                if header is None:
-                    header = cells
-                    may_remark = _plain(cells[0])[0] not in _NAMES["label"].split()  # where labels stand, # begins one
-                elif is_quoted and any(cells[len(header) :]) and not any(map(_is_time, header)):
-                    raise CorpusError(
-                        f"{path}, line {first}: has {len(cells)} columns, its first line {len(header)}; does a label "
-                        f"hold {delimiter!r}? put it into quotation marks"
-                    )
-                yield first, cells
+            if any(cell.strip() for cell in row):
+                rows.append((first, row))
             first = reader.line_num + 1
     except csv.Error as error:
-        raise CorpusError(
-            f"{path}, line {first}: cannot be read as a table ({error}); is a quotation mark not closed?"
-        ) from None
+        bad = _BadRow(str(error))
+        bad.line = first
+        raise bad from None
+    return rows
+
+
+def _refuse_unquoted(rows: Sequence[_Row], header: Sequence[str], layout: _Layout, path: Path, delimiter: str) -> None:
+    """Refuse rows in which a label, the last column of all, seems to hold what parts columns.
+
+    Raises:
+        CorpusError: as said.
+    """
+    wider = [(number, row) for number, row in rows if any(row[len(header) :])]
+    if not wider or len(wider) == len(rows) or layout.at["label"] != len(header) - 1 or delimiter == "\t":
+        return  # notes behind the last column that has a name
+    number, row = wider[0]
+    raise CorpusError(
+        f"{path}, line {number}: has {len(row)} columns, its first line {len(header)}; does a label hold "
+        f"{delimiter!r}? put it into quotation marks"
+    )
 
 
 def _is_remark(line: str) -> bool:
@@ -138,10 +175,12 @@ def _clean(cell: str, is_quoted: bool) -> str:
 
 def _labels(rows: Sequence[_Row], layout: _Layout, path: Path) -> Iterator[Timed]:
     seen = set()
+    tiers = [tier for _, row in rows if (tier := layout.cells(row).get("tier"))]
     for number, row in rows:
         cells = layout.cells(row)
         if _is_without_events(cells):  # DCASE's way to name a recording in which nothing happens
             start = end = 0.0
+            cells["tier"] = cells.get("tier") or next(iter(tiers), "")
         else:
             start, end = _times(cells, row, layout, f"{path}, line {number}")
         recording = PurePosixPath(cells.get("recording", "").replace("\\", "/")).as_posix()

@@ -29,14 +29,11 @@ _TOKEN = re.compile(
 )
 
 
-_LATEST_BEGIN = 0.05  # seconds
-
-
 def read_textgrid(text: str, path: Path) -> list[Timed]:
     """All labels of all tiers; of a point tier without length.
 
     Raises:
-        CorpusError: no TextGrid, one in another format, one that breaks off, or one whose times do not begin at 0.
+        CorpusError: no TextGrid, one in another format, or one that breaks off.
     """
     if not text.strip():
         raise CorpusError(f"{path}: is empty, which no TextGrid is; save it again with Praat, or delete it")
@@ -51,12 +48,7 @@ def read_textgrid(text: str, path: Path) -> list[Timed]:
             )
         if not header[0].startswith("ooTextFile") or header[1] != "TextGrid":
             raise CorpusError(f"{path}: no TextGrid, it begins {text[:40]!r}")
-        begin, _ = _number(tokens), _number(tokens)
-        if begin > _LATEST_BEGIN:  # of a part that kept its times, whose sound does not
-            raise CorpusError(
-                f"{path}: its times begin at {begin:g} s, and the recording's at 0; in Praat: Modify times, Shift "
-                "times to…, start time, 0 (or 'Extract part' again without 'Preserve times')"
-            )
+        _number(tokens), _number(tokens)
         if next(tokens)[1] != "<exists>":
             return []
         return [label for _ in range(int(_number(tokens))) for label in _tier(tokens)]
