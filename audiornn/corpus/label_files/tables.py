@@ -106,14 +106,14 @@ def _rows(text: str, path: Path) -> Iterator[_Row]:
             raise CorpusError(
                 f"{path}, line {error.line}: cannot be read as a table ({error}); is a quotation mark not closed?"
             ) from None
-    are_labels = False
-    for i, (first, row) in enumerate(rows):
-        if _is_remark(row[0]) and not (are_labels and any(map(_is_time, row[1:]))):
+    may_remark = is_first = True
+    for number, row in rows:
+        if _is_remark(row[0]) and (may_remark or not any(map(_is_time, row[1:]))):
             continue
         cells = [_clean(cell, is_quoted) for cell in row]
-        yield first, cells
-        if i == 0 or not are_labels:
-            are_labels |= _plain(cells[0])[0] in _NAMES["label"].split()  # where labels stand, # may begin one
+        yield number, cells
+        if is_first:  # where the header's first column is that of labels, one may begin with #
+            may_remark, is_first = _plain(cells[0])[0] not in _NAMES["label"].split(), False
 
 
 class _BadRow(Exception):  # noqa: N818 - of `_parted` alone
