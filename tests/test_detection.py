@@ -214,7 +214,7 @@ def test_recordings_that_cannot_be_read(recognizer, tmp_path, world):
 def test_a_word_whose_score_stays_up_is_no_false_alarm_beside_itself(timed):
     """CTC's score of a whole word stays up until something else is said: seconds, where nothing is."""
     values = np.zeros((600, 1))
-    values[100:] = 0.8
+    values[100:] = np.linspace(0.8, 0.81, 500)[:, None]  # and creeps up
     frames = np.repeat(np.arange(600)[:, None], 1, axis=1)
     spans = {"x": ((95 * FRAME, 100 * FRAME),)} if timed else None
     said = [Heard(Scores(values, frames, frames), 600 * FRAME, spans, {"x": 1}) for _ in range(5)]

@@ -325,7 +325,8 @@ def _answers(
             rest[first : last + n_apart] = 0.0
             if answer:
                 begin, over = excursion(values, first + int(values[first : last + 1].argmax()), offset / onset)
-                if values[begin:over].max() <= answer + 1e-6:  # or it is somewhere else that it is loudest
+                # It rises with the word and may creep up while it stays; what is far louder is something else.
+                if begin >= first and values[begin:over].max() <= answer * onset / offset:
                     rest[begin:over] = 0.0
         alarms += peaks_of(rest)
     return np.array(answers), np.sort(np.array(alarms))[::-1]
