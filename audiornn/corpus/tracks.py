@@ -154,10 +154,11 @@ def _gaps_around(times: NDArray[np.float64], hop: float) -> NDArray[np.float64]:
     """
     gaps = np.diff(times)
     found = np.full(len(times), hop)
-    for i in range(len(gaps)):
-        for side in (gaps[max(0, i - _BESIDE) : i], gaps[i + 1 : i + 1 + _BESIDE]):
-            if len(side) == _BESIDE:
-                found[i] = max(found[i], float(np.median(side)))
+    if len(gaps) > _BESIDE:
+        paces = np.median(np.lib.stride_tricks.sliding_window_view(gaps, _BESIDE), axis=1)
+        before, after = found[_BESIDE : len(gaps)], found[: len(gaps) - _BESIDE]
+        np.maximum(before, paces[:-1], out=before)
+        np.maximum(after, paces[1:], out=after)
     return found
 
 

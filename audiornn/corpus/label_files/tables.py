@@ -75,7 +75,8 @@ def read_table(text: str, path: Path, label: str = "") -> list[Timed]:
     if not rows:
         return []
     header = rows[0][1]
-    if any(map(_is_time, header)):
+    has_header = not any(map(_is_time, header))
+    if not has_header:
         layout = _without_header([row for _, row in rows], path)
     else:
         rows = rows[1:]
@@ -85,7 +86,7 @@ def read_table(text: str, path: Path, label: str = "") -> list[Timed]:
             f"{path}: no column of labels among {_listed(header)}; call it label (tag, class, species, "
             "text … will do), or name it with --label"
         )
-    if header not in (row for _, row in rows):
+    if has_header:
         _refuse_unquoted(rows, header, layout, path, _delimiter(text))
     labels = list(_labels(rows, layout, path))
     _refuse_running_times(header, labels, layout, path)
