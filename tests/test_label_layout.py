@@ -191,3 +191,44 @@ def test_a_manifest_of_segments_is_a_source(works, fails, here):
     works("prep", "recipes/calls", "--jobs", "1")
     manifest.write_text("\n".join(json.dumps({"audio_filepath": f"r{i}.wav", "text": "a"}) for i in range(12)))
     fails("new", "texts", "--from", manifest, "--task", "label", said=["none of its lines has segments"])
+
+
+def grid(begin, end, *intervals):
+    """A TextGrid in the short text format, of one tier."""
+    lines = [
+        'File type = "ooTextFile"',
+        'Object class = "TextGrid"',
+        "",
+        begin,
+        end,
+        "<exists>",
+        1,
+        '"IntervalTier"',
+        '"x"',
+    ]
+    lines += [begin, end, len(intervals), *(cell for a, b, label in intervals for cell in (a, b, f'"{label}"'))]
+    return "\n".join(map(str, lines)) + "\n"
+
+
+def test_the_times_of_a_part_of_a_longer_recording_are_moved(tmp_path):
+    for name in ("part", "whole", "late"):
+        recording(tmp_path / f"{name}.wav")
+    (tmp_path / "part.TextGrid").write_text(grid(12.5, 14.5, (12.5, 13, ""), (13, 13.5, "bird"), (13.5, 14.5, "")))
+    (tmp_path / "whole.TextGrid").write_text(grid(0, 2, (0, 1, ""), (1, 2, "frog")))
+    (tmp_path / "late.TextGrid").write_text(grid(0.5, 2, (0.5, 1, "frog"), (1, 2, "")))  # as its labels begin
+    collection, found = segments_of(tmp_path)
+    assert found == {"part.wav": [(0.5, 1, "bird")], "whole.wav": [(1, 2, "frog")], "late.wav": [(0.5, 1, "frog")]}
+    assert sum("of 1 the times begin later" in line for line in collection.understood) == 1
+
+
+def test_a_part_that_praat_extracts_with_its_times_preserved(tmp_path):
+    praat = pytest.importorskip("parselmouth.praat", reason="praat-parselmouth is not installed")
+    whole = praat.call("Create TextGrid", 0.0, 10.0, "speech empty", "")
+    for time in (4.5, 5.25):
+        praat.call(whole, "Insert boundary", 1, time)
+    praat.call(whole, "Set interval text", 1, 2, "bird")
+    part = praat.call(whole, "Extract part", 4.0, 6.0, True)
+    praat.call(part, "Save as text file", str(tmp_path / "part.TextGrid"))
+    recording(tmp_path / "part.wav")
+    _, found = segments_of(tmp_path, text="speech")
+    assert found == {"part.wav": [(0.5, 1.25, "bird")]}

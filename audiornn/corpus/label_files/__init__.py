@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path, PurePath
 
@@ -30,6 +30,7 @@ __all__ = ["ALL_TIERS", "ENDINGS", "POINT", "LabelFile", "read_label_file", "rea
 
 #: Seconds that a point of a point tier is taken to last, half of them before it.
 POINT = 0.05
+_SLACK = 0.05  # seconds by which two lengths of one recording differ at most
 #: What label files are called, lower case.
 ENDINGS = (".textgrid", ".eaf", ".rttm", ".ctm", ".txt", ".lab", ".csv", ".tsv")
 #: What Raven and BirdNET put between a recording's name and the ending.
@@ -43,10 +44,12 @@ class LabelFile:
     Attributes:
         path: of it.
         labels: in its order.
+        span: the seconds from and to which it says that it goes; of a TextGrid.
     """
 
     path: Path
     labels: tuple[Timed, ...]
+    span: tuple[float, float] | None = None
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -80,6 +83,17 @@ class LabelFile:
         points = sorted((label.start, label.label.strip()) for label in chosen if label.end == label.start)
         return tuple(sorted(s for s in [*lasting, *_widened(points, point)] if s.label))
 
+    def begun_at_zero(self, duration: float) -> LabelFile:
+        """The same, moved to begin at 0 where it begins later and is as long as a recording of so many seconds.
+
+        Praat keeps the whole's times in a part's TextGrid ("preserve times"); in the part's sound file they are lost.
+        """
+        begin, end = self.span or (0.0, duration)
+        if abs(begin) <= _SLACK or abs(end - begin - duration) > _SLACK:
+            return self
+        moved = tuple(replace(label, start=label.start - begin, end=label.end - begin) for label in self.labels)
+        return replace(self, labels=moved, span=(0.0, end - begin))
+
     def _of_tier(self, tier: str) -> list[Timed]:
         tiers = self.tiers
         if tier == ALL_TIERS or (not tier and len(tiers) <= 1):
@@ -105,11 +119,11 @@ def read_label_file(path: Path, *, encoding: str = "", label: str = "") -> Label
     """
     _refuse_others(path)
     text = read_text(path, encoding) if path.suffix.lower() != ".eaf" else ""
-    ending = path.suffix.lower()
+    ending, span = path.suffix.lower(), None
     if ending == ".eaf":
         labels = read_elan(path)
     elif ending == ".textgrid" or text.startswith(STARTS):
-        labels = read_textgrid(text, path)
+        labels, span = read_textgrid(text, path)
     elif ending == ".rttm":
         labels = read_rttm(text, path)
     elif ending == ".ctm":
@@ -118,7 +132,7 @@ def read_label_file(path: Path, *, encoding: str = "", label: str = "") -> Label
         labels = read_table(text, path, label)
     else:
         labels = read_audacity(text, path) if _is_audacity(text) else read_table(text, path, label)
-    return LabelFile(path, tuple(labels))
+    return LabelFile(path, tuple(labels), span)
 
 
 def recording_stem(name: str) -> str:

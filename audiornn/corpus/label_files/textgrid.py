@@ -29,8 +29,8 @@ _TOKEN = re.compile(
 )
 
 
-def read_textgrid(text: str, path: Path) -> list[Timed]:
-    """All labels of all tiers; of a point tier without length.
+def read_textgrid(text: str, path: Path) -> tuple[list[Timed], tuple[float, float]]:
+    """All labels of all tiers, of a point tier without length; and the seconds from and to which the grid says it goes.
 
     Raises:
         CorpusError: no TextGrid, one in another format, or one that breaks off.
@@ -48,23 +48,23 @@ def read_textgrid(text: str, path: Path) -> list[Timed]:
             )
         if not header[0].startswith("ooTextFile") or header[1] != "TextGrid":
             raise CorpusError(f"{path}: no TextGrid, it begins {text[:40]!r}")
-        _number(tokens), _number(tokens)
+        span = (_number(tokens), _number(tokens))
         if next(tokens)[1] != "<exists>":
-            return []
-        return [label for _ in range(int(_number(tokens))) for label in _tier(tokens)]
+            return [], span
+        return [label for _ in range(int(_number(tokens))) for label in _tier(tokens)], span
     except (StopIteration, ValueError, OverflowError):  # an infinite count overflows
         raise CorpusError(f"{path}: a TextGrid that breaks off or is damaged; save it again with Praat") from None
 
 
 def _tier(tokens: Iterator[tuple[str, str]]) -> list[Timed]:
     kind, name = _string(tokens), _string(tokens)
-    _number(tokens), _number(tokens)
+    begin, _ = _number(tokens), _number(tokens)
     labels = []
     for i in range(1, int(_number(tokens)) + 1):
         start = _number(tokens)
         end = _number(tokens) if kind == "IntervalTier" else start
         labels.append(Timed(start, end, " ".join(_string(tokens).split()), name, where=f"tier {name!r}, {i}"))
-    return labels or [Timed(0.0, 0.0, "", name)]  # so that an empty tier is known by its name
+    return labels or [Timed(begin, begin, "", name)]  # so that an empty tier is known by its name
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:

@@ -7,11 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from audiornn.audio import audio_info
 from audiornn.corpus.label_files import ENDINGS, LabelFile, read_label_file, recording_stem
 from audiornn.corpus.layouts.folders import level, split_folders
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, split_in_name
 from audiornn.corpus.manifest import read_manifest
-from audiornn.errors import CorpusError
+from audiornn.errors import AudioError, CorpusError
 
 __all__ = ["read"]
 
@@ -106,7 +107,7 @@ def _read_own(
     survey: Survey, choices: Choices, files: dict[str, Path], reading: Reading, broken: dict[Path, CorpusError]
 ) -> set[str]:
     """Label files of the recordings' own names; returns all that were looked at."""
-    splits, used, kinds, n_unlabelled = split_folders(survey), set[str](), Counter[str](), 0
+    splits, used, kinds, n_unlabelled, n_moved = split_folders(survey), set[str](), Counter[str](), 0, 0
     for key, candidates in _own_files(survey.audio, files).items():
         audio, found = survey.audio[key], dict[str, LabelFile]()
         for other in candidates:
@@ -122,11 +123,18 @@ def _read_own(
             used.update(candidates)
             kinds[files[other].suffix] += 1
             n_unlabelled += _n_unlabelled(labels)
+            moved = _begun_at_zero(labels, audio)
+            n_moved += moved is not labels
             split = splits.get(level(key, 1))
-            reading.entries.append(_entry(audio, labels, None, choices, split, where=survey.key(files[other])))
+            reading.entries.append(_entry(audio, moved, None, choices, split, where=survey.key(files[other])))
     if kinds:
         counted = ", ".join(f"{n:,} {ending}" for ending, n in kinds.items())
         reading.understood.append(f"label files with times: {counted}")
+        if n_moved:
+            reading.understood.append(
+                f"of {n_moved:,} the times begin later than their recordings, which are as long: a part's, in the "
+                "whole's times (Praat's \"preserve times\"); they are moved to begin at 0"
+            )
         if splits:
             reading.understood.append(f"splits: the folders {named(splits)}")
     _tell_unlabelled(n_unlabelled, reading)
@@ -185,6 +193,17 @@ def _n_shared(a: str, b: str) -> int | None:
 
 def _read(path: Path, choices: Choices) -> LabelFile:
     return read_label_file(path, encoding=choices.encoding, label=choices.text)
+
+
+def _begun_at_zero(labels: LabelFile, audio: Path) -> LabelFile:
+    """A label file in its recording's own times, which begin at 0."""
+    if labels.span is None or labels.span[0] == 0:
+        return labels
+    try:
+        duration = audio_info(audio).duration
+    except AudioError:  # prep names it
+        return labels
+    return labels.begun_at_zero(duration)
 
 
 def _entry(
