@@ -30,7 +30,10 @@ _FORMATS = ("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm", "audacity",
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 1 done in part, 2 not done."""
+    """Run one command; returns the exit code.
+
+    0 done; 1 done in part, or errors found by `audit`; 2 not done; 130 stopped by Ctrl-C.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file name in no Unicode, an arrow in a Latin-1 log
@@ -88,7 +91,13 @@ def _parser() -> argparse.ArgumentParser:
                 help="change a setting, e.g. training.epochs=5, or those of a TOML file; may be given again",
             )
         if "format" in names:
-            to.add_argument("--format", dest="output_format", choices=("text", "json"), default="text")
+            to.add_argument(
+                "--format",
+                dest="output_format",
+                choices=("text", "json"),
+                default="text",
+                help="what is printed (text)",
+            )
 
     p = verb(prep, "make manifests and features of a corpus")
     p.add_argument("recipe", metavar="RECIPE", help="a recipe's folder, or the name of one that comes with audiornn")
@@ -138,7 +147,12 @@ def _parser() -> argparse.ArgumentParser:
         "--recipe", metavar="RECIPE", help="whose rules the texts are normalised by, and whose dev is measured"
     )
     p.add_argument("--order", type=_count, default=3, metavar="N", help="words of the longest n-grams (3)")
-    p.add_argument("--output", type=Path, metavar="FILE.arpa", help="where to (RECIPE.arpa; .gz packs it)")
+    p.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE.arpa",
+        help="where to (RECIPE.arpa, or as the first text is called; .gz packs it)",
+    )
     places(p, "data", "format")
 
     p = verb(evaluate, "count a model's errors on a split or a manifest")
@@ -152,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="look_aheads",
         type=_seconds_list,
         metavar="SECONDS[,…]",
-        help="also as a stream that sees so little of what follows, e.g. 0.1,0.3,1",
+        help="also as a stream that sees so little of what follows, e.g. 0.1,0.3,1; keywords only so, with one value",
     )
     p.add_argument("--skip-bad", action="store_true", help="count unreadable recordings instead of stopping")
     p.add_argument(
@@ -167,8 +181,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--tune",
         action="store_true",
-        help="choose on dev the decoding, the thresholds of keywords, or how labels become segments; the model file "
-        "keeps it",
+        help="choose on dev the decoding, how labels become segments, or the thresholds of keywords for "
+        "--false-alarms-per-hour (as trained for); the model file keeps it",
     )
     decoding(p)
     places(p, "data", "runs", "set", "format")
@@ -227,7 +241,13 @@ def _parser() -> argparse.ArgumentParser:
         to.add_argument("--channel", type=_count, metavar="N", help="this channel only, from 1 (all, mixed down)")
         to.add_argument("--threads", type=_count, metavar="N", help="that listen side by side (one a core)")
         to.add_argument("--output-dir", type=Path, metavar="DIR", help="write a file for each recording there")
-        to.add_argument("--format", dest="output_format", choices=formats, default=formats[0])
+        to.add_argument(
+            "--format",
+            dest="output_format",
+            choices=formats,
+            default=formats[0],
+            help=f"what is written ({formats[0]})",
+        )
         places(to, "runs")
 
     p = verb(transcribe, "listen to recordings: text, or labels with their probability")

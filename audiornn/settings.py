@@ -49,7 +49,7 @@ class NetworkSettings:
             Rybakov et al. 2020).
         pooling_heads: of "multihead".
         activation: the vanilla cell's.
-        memory: frames; the gates begin open, so that what a unit holds lasts as long as 1…`memory` frames, another
+        memory: frames; the gates begin open, so that what a unit holds lasts as long as 2…`memory` frames, another
             time each (chrono initialisation, Tallec & Ollivier 2018). 0 leaves them half open, as PyTorch does: about
             two frames.
         bins: of "regress": the network gives each track a distribution over so many values, spread evenly over those
@@ -314,7 +314,7 @@ class TrainingSettings:
         device: "auto" takes CUDA where there is one.
         threads: CPU cores that share a batch; 0 takes all.
         precision: "bf16" computes the network in bfloat16 where the processor has it (AVX512-BF16, a GPU), with
-            convolutions 1.4 times as fast; weights, losses and dev scores stay float32.
+            convolutions over time and bands some 1.5 times as fast; weights, losses and dev scores stay float32.
     """
 
     epochs: int = 40

@@ -1,5 +1,6 @@
 """Scenes: speech where the segments say, noise as loud as drawn, the same every time; noises of unit power."""
 
+import runpy
 from dataclasses import replace
 from itertools import pairwise
 
@@ -7,10 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiornn.corpus.made_recordings import corpora_in, folder_of_plan
+from audiornn.corpus.made_recordings import corpora_in, folder_of_plan, some_corpora_in
 from audiornn.corpus.noises import KINDS, make_noise
 from audiornn.corpus.scenes import Scene, clean_recordings, compose_scene, compose_scenes, speech_stretches
 from audiornn.errors import CorpusError
+from audiornn.recipe import packaged_recipes
 
 RATE = 16_000
 
@@ -107,9 +109,24 @@ def test_files_are_made_once_and_are_the_same_in_any_process(speech, tmp_path):
 
 def test_corpora_side_by_side_and_a_folder_a_plan(tmp_path):
     (tmp_path / "digits").mkdir()
-    assert corpora_in(tmp_path, {"fsdd": ("fsdd", "digits")}) == {"fsdd": tmp_path / "digits"}
-    with pytest.raises(CorpusError, match="holds no folder an4; this recipe takes the folder in which fsdd, an4 lie"):
-        corpora_in(tmp_path, {"fsdd": ("digits",), "an4": ("an4",)})
+    assert corpora_in(tmp_path, ("digits",)) == {"digits": tmp_path / "digits"}
+    with pytest.raises(CorpusError, match=r"holds no folder an4; .* of the recipes digits, an4 lie side by side"):
+        corpora_in(tmp_path, ("digits", "an4"))
+    assert some_corpora_in(tmp_path, ("digits", "an4")) == {"digits": tmp_path / "digits"}
+
+
+@pytest.mark.parametrize("version", ["0.01", "0.02"])
+def test_corpora_are_found_as_the_cache_keeps_them(tmp_path, version):
+    recipes = {name: runpy.run_path(str(packaged_recipes() / name / "prepare.py")) for name in ("an4", "digits")}
+    archives = {name: recipe["ARCHIVE"] for name, recipe in recipes.items()}
+    commands = runpy.run_path(str(packaged_recipes() / "speechcommands" / "prepare.py"))
+    archives["speechcommands"] = commands["ARCHIVES"][version]
+    for archive in (*archives.values(), commands["TEST_ARCHIVES"][version]):
+        (tmp_path / archive.name).mkdir()
+    assert corpora_in(tmp_path, tuple(archives)) == {name: tmp_path / a.name for name, a in archives.items()}
+
+
+def test_a_folder_a_plan(tmp_path):
     one = folder_of_plan(tmp_path / "made", "a", "r")
     assert folder_of_plan(tmp_path / "made", "a", "r") == one
     other = folder_of_plan(tmp_path / "made", "b", "r")

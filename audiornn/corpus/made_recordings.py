@@ -4,35 +4,49 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from audiornn.errors import CorpusError
 
-__all__ = ["corpora_in", "folder_of_plan"]
+__all__ = ["FOLDERS", "corpora_in", "folder_of_plan", "some_corpora_in"]
 
 
-def corpora_in(corpus_dir: Path, names: Mapping[str, Sequence[str]]) -> dict[str, Path]:
-    """Where each corpus lies below a folder that holds several.
+#: What the folder of each recipe's corpus may be called: as published, as the recipe, or as `prep` keeps a fetched one.
+FOLDERS = {
+    "an4": ("an4",),
+    "connected_digits": ("connected_digits",),
+    "digits": ("fsdd", "digits", "free-spoken-digit-dataset-1.0.10"),
+    "speechcommands": ("speech_commands", "speechcommands", "speech_commands_v0.02", "speech_commands_v0.01"),
+}
+
+
+def corpora_in(corpus_dir: Path, recipes: Sequence[str]) -> dict[str, Path]:
+    """Where each recipe's corpus lies below a folder that holds several.
 
     Args:
-        corpus_dir: the folder.
-        names: of each corpus the names that its folder may have.
+        corpus_dir: the folder; the cache's `corpora` is one.
+        recipes: names of those in `FOLDERS`.
 
     Raises:
         CorpusError: one is missing.
     """
-    found = {}
-    for corpus, folders in names.items():
-        folder = next((corpus_dir / name for name in folders if (corpus_dir / name).is_dir()), None)
-        if folder is not None:
-            found[corpus] = folder
-    if missing := [" or ".join(folders) for corpus, folders in names.items() if corpus not in found]:
+    found = some_corpora_in(corpus_dir, recipes)
+    if missing := [" or ".join(FOLDERS[recipe][:2]) for recipe in recipes if recipe not in found]:
         raise CorpusError(
-            f"{corpus_dir}: holds no folder {', none '.join(missing)}; this recipe takes the folder in which "
-            f"{', '.join(names)} lie side by side"
+            f"{corpus_dir}: holds no folder {', none '.join(missing)}; this recipe takes the folder in which the "
+            f"corpora of the recipes {', '.join(recipes)} lie side by side"
         )
     return found
+
+
+def some_corpora_in(corpus_dir: Path, recipes: Sequence[str]) -> dict[str, Path]:
+    """The same, of those that are there."""
+    folders = {
+        recipe: next((corpus_dir / name for name in FOLDERS[recipe] if (corpus_dir / name).is_dir()), None)
+        for recipe in recipes
+    }
+    return {recipe: folder for recipe, folder in folders.items() if folder is not None}
 
 
 def folder_of_plan(made_dir: Path | None, plan: str, recipe: str) -> Path:

@@ -355,7 +355,7 @@ def recurrent_cell(settings: NetworkSettings, n_inputs: int) -> nn.RNNBase:
 
 @torch.no_grad()
 def open_gates(layer: nn.RNNBase, memory: int) -> None:
-    """Let each unit hold what it has for a time of its own among 1…`memory` frames (Tallec & Ollivier 2018).
+    """Let each unit hold what it has for a time of its own among 2…`memory` frames (Tallec & Ollivier 2018).
 
     A gate at σ(b) keeps that share a frame, so that what it holds lasts 1 + eᵇ frames: b = log u, u uniform. An LSTM's
     input gate takes in as little as the forget gate lets go, as a GRU's one gate does by itself.

@@ -200,10 +200,13 @@ def _evaluate_spotting(
     from audiornn.evaluate.spotting import check_target, evaluate_spotting, hear, tune_spotting, write_spotting
     from audiornn.listen.keywords import check_keywords, default_keywords, settings_of
 
-    if (tune or tune_manifest) and false_alarms_per_hour is None:
-        raise SettingsError("thresholds are chosen for a target: --false-alarms-per-hour 0.5")
+    target = recognizer.card.training.get("false_alarms_per_hour")  # that a spotter was trained for
+    to_tune = tune or tune_manifest is not None or false_alarms_per_hour is not None
     if false_alarms_per_hour is not None:
         check_target(false_alarms_per_hour)
+        target = false_alarms_per_hour
+    if to_tune and target is None:
+        raise SettingsError("thresholds are chosen for a target: --false-alarms-per-hour 0.5")
     if look_aheads and len(look_aheads) > 1:
         raise SettingsError("keywords are evaluated with one --look-ahead at a time")
     if det is not None and not det.parent.is_dir():
@@ -228,10 +231,10 @@ def _evaluate_spotting(
 
     settings = settings_of(card)
     notes: tuple[str, ...] = ()
-    if false_alarms_per_hour is not None:
+    if to_tune and target is not None:
         dev = read_manifest(tune_manifest) if tune_manifest else split_of_model(recognizer, "dev", data)
         heard, _ = listen(dev, str(tune_manifest or "dev"))
-        tuning = tune_spotting(card, heard, chosen, settings, false_alarms_per_hour, tolerance=tolerance)
+        tuning = tune_spotting(card, heard, chosen, settings, target, tolerance=tolerance)
         settings, notes = tuning.settings, tuning.notes
     heard, unreadable = listen(utterances, name)
     report = evaluate_spotting(
@@ -241,7 +244,7 @@ def _evaluate_spotting(
         settings,
         name,
         tolerance=tolerance,
-        target=card.training.get("false_alarms_per_hour") if false_alarms_per_hour is None else false_alarms_per_hour,
+        target=target,
         delay=recognizer.delay(look_aheads[0] if look_aheads else None),
         notes=notes,
         unreadable=unreadable,

@@ -6,10 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["FAILURE", "INTERRUPTED", "PARTIAL_FAILURE", "SecondsHeard", "n_cores", "progress_bar", "say"]
 

@@ -22,13 +22,7 @@ from audiornn.recipe import Recipe, load_recipe, packaged_recipes
 
 DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 
-#: Each corpus' folder may have its own name or its recipe's.
-FOLDERS = {
-    "speech_commands": ("speech_commands", "speechcommands"),
-    "fsdd": ("fsdd", "digits"),
-    "an4": ("an4",),
-    "connected_digits": ("connected_digits",),
-}
+CORPORA = ("speechcommands", "digits", "an4", "connected_digits")  # the recipes that they are of
 LONGEST_EDGE = 1.5  # seconds before and after a string: who records speech seldom begins at once
 PAUSES = (0.08, 0.4)  # seconds between words, in the median: some speak fluently, others word by word
 VOICES = (0.9, 1.4)  # by which pitch and formants are multiplied: half of those who are to be understood are children
@@ -74,10 +68,10 @@ def prepare(
             f"corpus.strings = {strings} must be at least 1, corpus.dev_strings = {dev_strings} not below 0, "
             f"corpus.fsdd_share = {fsdd_share} and corpus.an4_share = {an4_share} in 0…1, and together at most 1"
         )
-    folders = corpora_in(corpus_dir, FOLDERS)
+    folders = corpora_in(corpus_dir, CORPORA)
     test = _read_strings(folders["connected_digits"])
-    commands = _recipe("speechcommands", "corpus.words=all").prepare(folders["speech_commands"])
-    fsdd = _recipe("digits", f"corpus.held_out={held_out}").prepare(folders["fsdd"])
+    commands = _recipe("speechcommands", "corpus.words=all").prepare(folders["speechcommands"])
+    fsdd = _recipe("digits", f"corpus.held_out={held_out}").prepare(folders["digits"])
     an4 = _recipe("an4").prepare(folders["an4"])
     cut = _recipe("an4", "corpus.digits=true").prepare(folders["an4"])
     words = {
@@ -95,7 +89,7 @@ def prepare(
         "dev/fsdd": n_dev_fsdd,
         "dev/speech_commands": dev_strings - n_dev_fsdd,
     }
-    noises = sorted((folders["speech_commands"] / "_background_noise_").glob("*.wav"))
+    noises = sorted((folders["speechcommands"] / "_background_noise_").glob("*.wav"))
     behind = {"train": noises[:-1], "dev": noises[-1:]}  # a long edge is noise alone: dev's must be another
     planned = [
         job

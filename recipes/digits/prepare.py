@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from audiornn.corpus.download import Archive, fetch
+from audiornn.corpus.made_recordings import FOLDERS, some_corpora_in
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError, nearest
 from audiornn.recipe import load_recipe, packaged_recipes
@@ -14,11 +15,8 @@ DEV_TAKES = range(5, 8)
 N_RECORDINGS = 3000
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
-#: Other corpora in which digits are said: each folder's possible names, and what its own recipe is to give.
-OTHERS = {
-    "speechcommands": (("speech_commands", "speechcommands"), "corpus.words=all"),
-    "an4": (("an4",), "corpus.digits=true"),
-}
+#: Recipes of other corpora in which digits are said, and what these are to give.
+OTHERS = {"speechcommands": "corpus.words=all", "an4": "corpus.digits=true"}
 
 # Without a checksum: GitHub makes this file anew whenever it is asked for, and promises its contents but not its bytes
 # (docs.github.com, "Downloading source code archives"). Zip has a checksum a file, and `obtain` counts them.
@@ -84,18 +82,15 @@ def prepare(corpus_dir: Path, *, held_out: str = "", others: str = "") -> dict[s
 def _digits_of_others(folder: Path) -> dict[str, list[Utterance]]:
     """Digits that speakers of other corpora say, for train and dev: single words, and words cut out of sentences."""
     found: dict[str, list[Utterance]] = {"train": [], "dev": []}
-    for recipe, (names, override) in OTHERS.items():
-        corpus_dir = next((folder / name for name in names if (folder / name).is_dir()), None)
-        if corpus_dir is None:
-            continue
-        splits = load_recipe(packaged_recipes() / recipe, [override]).prepare(corpus_dir)
+    for recipe, corpus_dir in some_corpora_in(folder, tuple(OTHERS)).items():
+        splits = load_recipe(packaged_recipes() / recipe, [OTHERS[recipe]]).prepare(corpus_dir)
         for split, utterances in found.items():
             for utterance in splits[split]:
                 if (word := utterance.text.lower()) in WORDS:
                     new = {"id": f"{recipe}/{utterance.id}", "speaker": f"{recipe}/{utterance.speaker}"}
                     utterances.append(dataclasses.replace(utterance, text=str(WORDS.index(word)), **new))
     if not found["train"]:
-        known = ", ".join(name for names, _ in OTHERS.values() for name in names)
+        known = ", ".join(name for recipe in OTHERS for name in FOLDERS[recipe][:2])
         raise CorpusError(f"corpus.others = {str(folder)!r} holds none of {known}")
     return found
 

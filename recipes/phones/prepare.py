@@ -17,6 +17,6 @@ def prepare(corpus_dir: Path) -> dict[str, list[Utterance]]:
     Args:
         corpus_dir: holds `etc/` and `wav/`.
 
-    Expected output of prep: 848 train utterances by 66 speakers, 100 dev by 8, 130 test by 10; 0.8 h, 34 phones.
+    Expected output of prep: 848 train utterances by 66 speakers, 100 dev by 8, 130 test by 10; 0.8 h, 33 phones.
     """
     return load_recipe(packaged_recipes() / "an4").prepare(corpus_dir)

@@ -17,7 +17,7 @@ from audiornn.errors import CorpusError
 from audiornn.recipe import load_recipe, packaged_recipes
 
 SAMPLE_RATE = 16_000
-FOLDERS = {"an4": ("an4",), "speech_commands": ("speech_commands", "speechcommands")}
+CORPORA = ("an4", "speechcommands")  # the recipes that they are of
 
 #: Made noise of each split; what test has, no other split has. All have babble, each of its own speakers.
 MADE = {
@@ -59,19 +59,19 @@ def prepare(
     """
     if min(scenes, test_scenes) < 1 or dev_scenes < 0:
         raise CorpusError(f"corpus.scenes = {scenes} and corpus.test_scenes = {test_scenes} must be at least 1")
-    folders = corpora_in(corpus_dir, FOLDERS)
+    folders = corpora_in(corpus_dir, CORPORA)
     an4 = load_recipe(packaged_recipes() / "an4").prepare(folders["an4"])
     commands = load_recipe(packaged_recipes() / "speechcommands", ["corpus.words=all"]).prepare(
-        folders["speech_commands"]
+        folders["speechcommands"]
     )
-    noises = sorted((folders["speech_commands"] / "_background_noise_").glob("*.wav"))
+    noises = sorted((folders["speechcommands"] / "_background_noise_").glob("*.wav"))
     planned: list[tuple[Scene, str]] = []
     for split, n in (("train", scenes), ("dev", dev_scenes), ("test", test_scenes)):
         speakers = {
             **_by_speaker("an4", an4[split], jobs),
             **_by_speaker("speech_commands", commands[split], jobs),
         }
-        planned += _plan(split, n, speakers, _recorded(split, noises, folders["speech_commands"]))
+        planned += _plan(split, n, speakers, _recorded(split, noises, folders["speechcommands"]))
     plan = "\n".join(repr(scene).replace(str(corpus_dir), "") for scene, _ in planned)
     folder = folder_of_plan(made_dir, plan, "speech_activity")
     located = [replace(scene, path=folder / scene.path) for scene, _ in planned]
@@ -105,7 +105,7 @@ def _plan(
 ) -> list[tuple[Scene, str]]:
     """Draw scenes, each with its speaker; those of dev and test at each of their levels."""
     draw = random.Random(f"speech_activity, {split}")
-    corpora = [[s for s in speakers if s.startswith(f"{corpus}/")] for corpus in FOLDERS]
+    corpora = [[s for s in speakers if s.startswith(f"{corpus}/")] for corpus in ("an4", "speech_commands")]
     planned = []
     for number in range(n):
         speaker = draw.choice(corpora[draw.random() >= SENTENCES])

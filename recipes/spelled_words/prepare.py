@@ -7,11 +7,8 @@ from audiornn.corpus.made_recordings import corpora_in
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.recipe import load_recipe, packaged_recipes
 
-#: Each corpus' possible folders, and what its own recipe is to give.
-CORPORA = {
-    "speechcommands": (("speech_commands", "speechcommands"), ["corpus.words=all"]),
-    "an4": (("an4",), []),
-}
+#: The recipes that the corpora are of, and what these are to give.
+CORPORA = {"speechcommands": ["corpus.words=all"], "an4": []}
 
 
 def prepare(corpus_dir: Path) -> dict[str, list[Utterance]]:
@@ -23,9 +20,9 @@ def prepare(corpus_dir: Path) -> dict[str, list[Utterance]]:
     Expected output of prep, with the whole of AN4 and a subset of Speech Commands of 7,116 recordings: 6,373 train, 925
     dev, 896 test utterances, 27 labels.
     """
-    folders = corpora_in(corpus_dir, {recipe: names for recipe, (names, _) in CORPORA.items()})
+    folders = corpora_in(corpus_dir, tuple(CORPORA))
     splits: dict[str, list[Utterance]] = {split: [] for split in SPLITS}
-    for recipe, (_, overrides) in CORPORA.items():
+    for recipe, overrides in CORPORA.items():
         found = load_recipe(packaged_recipes() / recipe, overrides).prepare(folders[recipe])
         for split in SPLITS:
             splits[split] += [
