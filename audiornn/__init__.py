@@ -74,6 +74,10 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     # Loaded when first asked for: `import audiornn` and `audiornn --help` cost no numpy.
     if name in _HOMES:

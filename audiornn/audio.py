@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
 import re
@@ -28,10 +29,14 @@ from audiornn.wav_stream import UNKNOWN_LENGTH, WavStream, read_wav_header
 __all__ = [
     "EXTENSIONS",
     "AudioInfo",
+    "AudioSource",
     "Resampler",
     "Waveform",
     "audio_blocks",
     "audio_info",
+    "check_rate",
+    "is_file",
+    "is_one_array",
     "load_audio",
     "source_name",
     "to_mono",
@@ -39,8 +44,11 @@ __all__ = [
 ]
 
 Waveform = NDArray[np.float32]
-AudioSource = str | Path | IO[bytes]
+AudioSource = str | os.PathLike[str] | IO[bytes]
+_Source = str | Path | IO[bytes]
 _LOUDEST = 100.0  # of floats in memory: louder than any recording, and less than integers that were not scaled
+_MOST_CHANNELS = 64  # more are samples
+_RATES = (100, 10_000_000)  # Hz; outside is no recording, but a mistake that would take for ever
 Observer = Callable[[NDArray[np.float32], int], None]
 
 #: The suffixes that a folder is searched for.
@@ -70,7 +78,7 @@ def audio_info(source: AudioSource) -> AudioInfo:
     Raises:
         AudioError: missing, empty, or no audio.
     """
-    with _opened(source) as (file, _):
+    with _opened(_as_source(source)) as (file, _):
         return AudioInfo(file.samplerate, file.channels, file.frames, file.format)
 
 
@@ -121,22 +129,23 @@ def audio_blocks(
     Arguments and errors are those of `load_audio`; a block holds about `block_seconds` seconds. A WAV that comes
     through a pipe is read while it comes, in smaller blocks; anything else must have come first.
     """
+    opened = _as_source(source)
     with contextlib.ExitStack() as stack:
-        if isinstance(source, (str, Path)) and Path(source).is_fifo():
-            source = stack.enter_context(open(source, "rb"))
+        if isinstance(opened, (str, Path)) and Path(opened).is_fifo():
+            opened = stack.enter_context(open(opened, "rb"))
         head = b""
-        if not start and duration is None and (pipe := _pipe(source)) is not None:
-            found = read_wav_header(pipe, source_name(source))
+        if not start and duration is None and (pipe := _pipe(opened)) is not None:
+            found = read_wav_header(pipe, source_name(opened))
             if isinstance(found, WavStream):
                 yield from _live_blocks(found, sample_rate, channel, observe)
                 return
             head = found
-        file, name = stack.enter_context(_opened(source, head))
+        file, name = stack.enter_context(_opened(opened, head))
         _check_channel(channel, file.channels, name)
         first, n_wanted = _range(file, name, start, duration)
         if first:
             file.seek(first)
-        to_rate = Resampler(file.samplerate, sample_rate)
+        to_rate = Resampler(file.samplerate, sample_rate, name=name)
         block_length = max(1, round(block_seconds * file.samplerate))
         n_read = 0
         while n_read < n_wanted:
@@ -159,7 +168,7 @@ def _live_blocks(
 ) -> Iterator[Waveform]:
     """The samples of a pipe as they come, mono, at the wanted rate."""
     _check_channel(channel, live.n_channels, live.name)
-    to_rate = Resampler(live.sample_rate, sample_rate)
+    to_rate = Resampler(live.sample_rate, sample_rate, name=live.name)
     empty = True
     for samples in live.blocks():
         empty = False
@@ -172,7 +181,11 @@ def _live_blocks(
 
 
 def _check_channel(channel: int | None, n_channels: int, name: str) -> None:
-    if channel is not None and not 1 <= channel <= n_channels:
+    if channel is None:
+        return
+    if isinstance(channel, bool) or not isinstance(channel, (int, np.integer)):
+        raise AudioError(f"{name}: channel {channel!r} is none; they are counted from 1")
+    if not 1 <= channel <= n_channels:
         raise AudioError(f"{name}: has no channel {channel}, only {n_channels}")
 
 
@@ -194,16 +207,23 @@ def to_waveform(
         name: what to call it in an error.
 
     Raises:
-        AudioError: empty, of another shape, or not finite.
+        AudioError: empty, of another shape, not finite, or integers that are far from full scale.
     """
+    samples = np.asarray(samples)
+    _check_scale(samples, name, bits=32)  # here, for a block of a longer recording may be as quiet as that
     return Resampler(sample_rate, target_rate, name=name)(to_mono(samples, channel=channel, name=name), last=True)
 
 
 def to_mono(samples: NDArray[Any], *, channel: int | None = None, name: str = "the waveform") -> Waveform:
     """Samples in memory as float32 in −1…1, (samples,); arguments and errors are those of `to_waveform`."""
     samples = np.asarray(samples)
+    if samples.dtype.kind not in "iuf":
+        raise AudioError(f"{name}: samples are numbers, integers or floats, not {samples.dtype}")
     if samples.ndim not in (1, 2) or not samples.size:
         raise AudioError(f"{name}: expected samples of shape (samples,) or (samples, channels), got {samples.shape}")
+    if samples.ndim == 2 and samples.shape[1] > _MOST_CHANNELS:
+        raise AudioError(f"{name}: {samples.shape[1]:,} channels? channels come second: transpose it, samples.T")
+    _check_scale(samples, name, bits=64)
     if channel is not None:
         _check_channel(channel, samples[:1].size, name)
     if samples.dtype.kind in "iu":
@@ -223,12 +243,25 @@ def to_mono(samples: NDArray[Any], *, channel: int | None = None, name: str = "t
     return waveform
 
 
+def _check_scale(samples: NDArray[Any], name: str, *, bits: int) -> None:
+    """Integers of so many bits, as Python and NumPy make them of others, that leave the upper half of them unused."""
+    if samples.dtype.kind != "i" or samples.dtype.itemsize * 8 != bits or not samples.size:
+        return
+    peak = max(int(samples.max()), -int(samples.min()))
+    if 0 < peak <= 2 ** (bits // 2 - 1):
+        raise AudioError(
+            f"{name}: its {samples.dtype} samples reach {peak:,}, far from full scale: are they 16-bit? "
+            "samples.astype('int16')"
+        )
+
+
 class Resampler:
     """Blocks at one rate in, blocks at another out; Hz."""
 
     def __init__(self, sample_rate: int, target_rate: int | None, *, name: str = "the waveform") -> None:
-        if sample_rate <= 0:
-            raise AudioError(f"{name}: a sample rate of {sample_rate} Hz is none")
+        check_rate(sample_rate, name)
+        if target_rate is not None:
+            check_rate(target_rate, name)
         self._stream = None
         if target_rate is not None and target_rate != sample_rate:
             import soxr  # only here: most recordings are at the model's rate already
@@ -243,7 +276,31 @@ class Resampler:
         return resampled
 
 
-def _pipe(source: AudioSource) -> IO[bytes] | None:
+def check_rate(sample_rate: float, name: str = "the waveform") -> None:
+    """A sample rate is a number of Hz that recordings have.
+
+    Raises:
+        AudioError: it is none.
+    """
+    is_number = isinstance(sample_rate, (int, float, np.integer, np.floating)) and not isinstance(sample_rate, bool)
+    if not is_number or not _RATES[0] <= sample_rate <= _RATES[1]:
+        low, high = _RATES
+        raise AudioError(f"{name}: a sample rate of {sample_rate!r} Hz is none; recordings have {low:,} to {high:,}")
+
+
+def is_file(source: object) -> bool:
+    """Whether a source is a path or an open file, and not samples."""
+    return isinstance(source, (str, os.PathLike)) or hasattr(source, "read")
+
+
+def is_one_array(samples: object) -> bool:
+    """Whether these are the samples of one recording, as an array, a tensor or numbers, and not blocks of them."""
+    if isinstance(samples, (list, tuple)):
+        return not samples or isinstance(samples[0], (int, float, np.number))
+    return hasattr(samples, "__array__") or hasattr(samples, "typecode")
+
+
+def _pipe(source: _Source) -> IO[bytes] | None:
     """The stream of a source that cannot be read twice."""
     if source == "-":
         return sys.stdin.buffer
@@ -251,7 +308,7 @@ def _pipe(source: AudioSource) -> IO[bytes] | None:
 
 
 @contextlib.contextmanager
-def _opened(source: AudioSource, head: bytes = b"") -> Iterator[tuple[Any, str]]:
+def _opened(source: _Source, head: bytes = b"") -> Iterator[tuple[Any, str]]:
     """The open sound file, and the name to call it in a message; `head` was read from a pipe already."""
     name = source_name(source)
     with contextlib.ExitStack() as stack:
@@ -279,10 +336,27 @@ def _opened(source: AudioSource, head: bytes = b"") -> Iterator[tuple[Any, str]]
         yield file, name
 
 
+def _as_source(source: AudioSource) -> _Source:
+    """A path of any kind, or a file opened for bytes.
+
+    Raises:
+        AudioError: it is something else.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return source if isinstance(source, str) else Path(source)
+    if isinstance(source, soundfile.SoundFile):
+        raise AudioError("an open SoundFile: give its path, or file.read() and file.samplerate")
+    if isinstance(source, io.TextIOBase):
+        raise AudioError(f"{source_name(source)}: is open as text; open it with open(path, 'rb')")
+    if not hasattr(source, "read"):
+        raise AudioError(f"expected a path or a file opened for bytes, not {type(source).__name__}")
+    return source
+
+
 def source_name(source: AudioSource) -> str:
     """What to call a recording's source in a message."""
-    if isinstance(source, (str, Path)):
-        return "standard input" if source == "-" else str(source)
+    if isinstance(source, (str, os.PathLike)):
+        return "standard input" if source == "-" else os.fspath(source)
     name = getattr(source, "name", None)
     return name if isinstance(name, str) else "the recording"
 
@@ -327,7 +401,7 @@ def _check_promised_length(stream: IO[bytes], name: str) -> None:
         promised = _sphere_length(head)
     stream.seek(begin)
     if not size:
-        raise AudioError(f"{name}: is empty")
+        raise AudioError(f"{name}: is empty" + (", or was read to its end: file.seek(0)" if begin else ""))
     if promised > size:
         raise AudioError(
             f"{name}: is truncated: its header promises {promised:,} bytes, {size:,} are there; copy or record it again"

@@ -12,7 +12,10 @@ from typing import IO, Any
 
 from audiornn.errors import AudiornnError
 
-__all__ = ["encode_json", "explain_write_error", "remove_partials", "write_atomically"]
+__all__ = ["encode_json", "explain_write_error", "json_line", "remove_partials", "write_atomically"]
+
+#: What Python, JavaScript and editors take for the end of a line, and JSON may write as it is.
+_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
 @contextlib.contextmanager
@@ -45,6 +48,11 @@ def encode_json(entry: Any, *, indent: int | None = None) -> bytes:
         return json.dumps(entry, ensure_ascii=False, indent=indent).encode()
     except UnicodeEncodeError:
         return json.dumps(entry, indent=indent).encode()
+
+
+def json_line(entry: Any) -> str:
+    """JSON in one line, whatever takes for the end of one what JSON may write as it is; without the line's end."""
+    return encode_json(entry).decode().translate(_LINE_ENDS)
 
 
 def remove_partials(folder: Path) -> None:

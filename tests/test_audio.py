@@ -435,3 +435,62 @@ def test_lists_and_channels_and_rates_in_memory(tmp_path):
 def test_what_is_no_waveform_is_refused_by_name(samples):
     with pytest.raises(AudioError, match="my recording"):
         to_waveform(samples, 8000, 8000, name="my recording")
+
+
+# --- what is no recording, or not as it was meant ---
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_integers_that_were_widened_are_not_heard_as_silence(dtype):
+    samples = np.array([0, 13_000, -9_000], dtype)
+    with pytest.raises(AudioError, match=rf"{dtype} samples reach 13,000, .*astype\('int16'\)"):
+        to_waveform(samples, 8000, 8000)
+    assert not to_waveform(np.zeros(3, dtype), 8000, 8000).any()
+
+
+def test_channels_come_second():
+    with pytest.raises(AudioError, match=r"800 channels\? .* transpose it"):
+        to_waveform(np.zeros((2, 800)), 8000, 8000)
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), 0, -1, 3, 2**31, "16000", None, True, [16000]])
+def test_a_rate_that_is_none(rate, tmp_path):
+    with pytest.raises(AudioError, match=r"a sample rate of .* is none"):
+        to_waveform(np.zeros(800), rate, 8000)
+    if rate is not None:
+        written(tmp_path / "a.wav", tone(0.1))
+        with pytest.raises(AudioError, match=r"a sample rate of .* is none"):
+            load_audio(tmp_path / "a.wav", rate)
+
+
+@pytest.mark.parametrize("samples", [np.array(["a"]), np.array([1j]), np.array([True])])
+def test_samples_are_numbers(samples):
+    with pytest.raises(AudioError, match="samples are numbers"):
+        to_waveform(samples, 8000, 8000)
+
+
+def test_sources_that_are_none(tmp_path):
+    path = tmp_path / "a.wav"
+    written(path, tone(0.1))
+    with soundfile.SoundFile(path) as file, pytest.raises(AudioError, match=r"an open SoundFile: give its path"):
+        load_audio(file)
+    with open(path, errors="replace") as file, pytest.raises(AudioError, match="is open as text"):
+        load_audio(file)
+    with open(path, "rb") as file:
+        load_audio(file)
+        with pytest.raises(AudioError, match=r"was read to its end: file\.seek\(0\)"):
+            load_audio(file)
+    for source in (None, 5, tone(0.1)):
+        with pytest.raises(AudioError, match="expected a path or a file opened for bytes"):
+            load_audio(source)
+    with pytest.raises(AudioError, match=r"channel '1' is none"):
+        load_audio(path, channel="1")
+
+
+def test_any_path_will_do(tmp_path):
+    class Somewhere:
+        def __fspath__(self):
+            return str(tmp_path / "a.wav")
+
+    written(tmp_path / "a.wav", tone(0.1))
+    np.testing.assert_array_equal(load_audio(Somewhere()), load_audio(tmp_path / "a.wav"))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -159,6 +160,16 @@ def test_phrases_come_while_the_pipe_is_open(model_file, tmp_path):
 def test_any_wav_comes_through_a_pipe(works, heard_by, through_a_pipe, coding):
     through_a_pipe(wav(spoken(["sol", "do"], speaker="fay"), subtype=coding))
     assert works("transcribe", "-", *heard_by()) == "sol do\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_json_is_a_line_whatever_a_file_is_called(works, heard_by, world, here):
+    for name in (b"caf\xe9.wav", "a\u2028b.wav".encode()):
+        shutil.copy(world.recording(), os.fsdecode(name))
+    works("transcribe", ".", *heard_by(), "--format", "json", "--output-dir", "out")
+    for file in Path("out").iterdir():
+        (line,) = file.read_text(encoding="utf-8").splitlines()
+        assert Path(json.loads(line)["audio"]).exists()
 
 
 def test_phrases_in_json(works, heard_by, through_a_pipe):

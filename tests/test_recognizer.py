@@ -1,7 +1,9 @@
 """Listening: one ladder from file to log-probabilities, the same answer at every rung."""
 
+import copy
 import io
 import itertools
+import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,10 +15,12 @@ from hypothesis import strategies as st
 
 import audiornn
 from audiornn.audio import load_audio
-from audiornn.errors import AudioError, AudiornnError, ModelFileError
+from audiornn.errors import AudioError, AudiornnError, CorpusError, ModelFileError, SettingsError
 from audiornn.features import FeatureExtractor, FeatureSettings
+from audiornn.listen.decoders import HOT_WORD_BOOST, Decoding, choose_decoding
 from audiornn.listen.recognizer import Recognizer, load_model
 from audiornn.listen.results import Classification, Labelling, Transcript
+from audiornn.listen.segments import LabelRule, SegmentSettings
 from audiornn.model_file import ModelCard
 from audiornn.vocabulary import BLANK, Vocabulary
 from tests.conftest import RATE, TASKS, spoken
@@ -301,3 +305,79 @@ def test_the_model_file_is_needed_no_more_once_loaded(model_file, world, tmp_pat
     model = load_model(tmp_path / "model.onnx")
     (tmp_path / "model.onnx").unlink()
     assert model.transcribe(world.recording()).duration > 0
+
+
+# --- as programs give and take ---
+
+
+def test_tensors_buffers_and_numbers_are_one_recording(recognizer, world):
+    import array
+
+    import torch
+
+    model = recognizer("transcribe")
+    waveform = load_audio(world.recording())
+    wanted = model.transcribe(waveform, RATE)
+    for samples in (torch.from_numpy(waveform), waveform.tolist(), array.array("f", waveform)):
+        assert model.transcribe(samples, RATE) == wanted
+    assert model.transcribe(torch.from_numpy(waveform)[:, None].expand(-1, 2), RATE) == wanted
+    with pytest.raises(AudioError, match="transpose it"):
+        model.transcribe(torch.from_numpy(np.stack([waveform, waveform])), RATE)
+
+
+@pytest.mark.parametrize("source", [None, 5, np.float32(1), b"a.wav"])
+def test_what_is_no_source(recognizer, source):
+    with pytest.raises(AudioError):
+        recognizer("transcribe").transcribe(source, RATE)
+
+
+def test_a_recogniser_goes_to_other_processes(recognizer, model_file, world):
+    model = recognizer("transcribe")
+    path = world.recording()
+    again = pickle.loads(pickle.dumps(model))
+    assert again.transcribe(path) == model.transcribe(path)
+    beam = model.decode_with(choose_decoding(model.card, n_best=2))
+    assert copy.deepcopy(beam).transcribe(path) == beam.transcribe(path)
+    with pytest.raises(TypeError, match="load_model"):
+        pickle.dumps(saying([1, 0], [BLANK, "a"]))
+    with pytest.raises(SettingsError, match="0 threads"):
+        load_model(model_file("transcribe"), threads=0)
+
+
+def test_options_that_would_do_nothing_are_refused(recognizer):
+    transcriber, labeller, classifier = map(recognizer, ("transcribe", "label", "classify"))
+    with pytest.raises(SettingsError, match="no segments to settle"):
+        transcriber.stream(segments=SegmentSettings())
+    with pytest.raises(SettingsError, match="inside a longer word"):
+        labeller.spot(np.zeros(RATE), None, RATE, inside_words=True)
+    with pytest.raises(SettingsError, match="only one that transcribes decodes"):
+        classifier.decode_with(Decoding())
+    with pytest.raises(SettingsError, match="no label 'nobody'"):
+        labeller.label(np.zeros(RATE), RATE, settings=SegmentSettings(rules={"nobody": LabelRule(0.9, 0.8)}))
+
+
+def test_arguments_in_the_wrong_places_are_named(recognizer):
+    model = recognizer("transcribe")
+    with pytest.raises(SettingsError, match="8000 is no keyword: spot"):
+        model.spot(np.zeros(RATE), RATE)
+    with pytest.raises(CorpusError, match=r"a string, not int: align"):
+        model.align(np.zeros(RATE), RATE, "sol")
+
+
+def test_the_decision_layer_is_the_model_files(recognizer, world):
+    model = recognizer("label")
+    path = world.recording()
+    assert model.spot(path, settings=model.spot_settings) == model.spot(path)
+    label = model.spot(path)[0].keyword
+    assert model.spot(path, label, settings=model.spot_settings.with_onset(1.0, label)) == ()
+
+
+def test_hot_words_in_any_form(recognizer):
+    card = recognizer("transcribe").card
+    assert choose_decoding(card, hot_words="sol").hot_words == {"sol": HOT_WORD_BOOST}
+    assert choose_decoding(card, hot_words=["sol:3", "do"]).hot_words == {"sol": 3.0, "do": HOT_WORD_BOOST}
+    assert choose_decoding(card, hot_words={"sol": 2}).hot_words == {"sol": 2}
+
+
+def test_the_packages_names_are_listed():
+    assert {*audiornn.__all__} <= {*dir(audiornn)}

@@ -143,11 +143,11 @@ def choose_decoding(
     *,
     greedy: bool = False,
     beam: int | None = None,
-    lm: Path | None = None,
+    lm: str | Path | None = None,
     lm_weight: float | None = None,
     word_bonus: float | None = None,
     words: str | None = None,
-    hot_words: Sequence[str] = (),
+    hot_words: str | Sequence[str] | Mapping[str, float] = (),
     n_best: int = 1,
 ) -> Decoding:
     """The model file's decoding, but for what the command line asks for; what takes a beam search asks for one.
@@ -160,7 +160,7 @@ def choose_decoding(
         lm_weight: its weight.
         word_bonus: nats a word.
         words: "open" or "closed".
-        hot_words: each WORD or WORD:BOOST.
+        hot_words: each WORD or WORD:BOOST, or words with their boosts in nats.
         n_best: hypotheses a recording.
 
     Raises:
@@ -180,8 +180,8 @@ def choose_decoding(
     if not searches:
         return decoding
     if lm is not None:
-        decoding = replace(decoding, language_model=read_arpa(lm))
-        _check_spelling(card.vocabulary, decoding.language_model, lm)
+        decoding = replace(decoding, language_model=read_arpa(Path(lm)))
+        _check_spelling(card.vocabulary, decoding.language_model, Path(lm))
     if decoding.language_model is None:
         if lm_weight is not None:
             raise SettingsError(
@@ -190,7 +190,9 @@ def choose_decoding(
         if words == "closed" and card.vocabulary.unit == "character":
             raise SettingsError("a closed vocabulary is that of a language model; name one with --lm FILE.arpa")
     settings = replace(decoding.settings, decoder="beam", **changes)
-    return replace(decoding, settings=settings, hot_words=dict(map(read_hot_word, hot_words)), n_best=n_best)
+    if not isinstance(hot_words, Mapping):
+        hot_words = dict(map(read_hot_word, [hot_words] if isinstance(hot_words, str) else hot_words))
+    return replace(decoding, settings=settings, hot_words=dict(hot_words), n_best=n_best)
 
 
 def _check_spelling(vocabulary: Vocabulary, model: LanguageModel | None, path: Path) -> None:

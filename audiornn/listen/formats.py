@@ -23,7 +23,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
 from audiornn.errors import SettingsError, nearest
-from audiornn.files import encode_json
+from audiornn.files import json_line
 from audiornn.listen.results import (
     AlignedWord,
     Alignment,
@@ -78,8 +78,6 @@ _NARROWEST = 1000  # microseconds of a TextGrid's interval, where there is room
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _NO_XML = re.compile("[\ufffe\uffff]")
-#: What Python, JavaScript and editors take for the end of a line, and JSON may write as it is.
-_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
 @dataclass(frozen=True)
@@ -121,8 +119,7 @@ def format_result(result: Result, output_format: str, *, audio: str, task: str) 
     if output_format == "text":
         return to_text(result) + "\n"
     if output_format == "json":
-        line = encode_json(to_json(result, audio=audio, task=task)).decode()
-        return line.translate(_LINE_ENDS) + "\n"
+        return json_line(to_json(result, audio=audio, task=task)) + "\n"
     if output_format == "srt":
         return to_srt(result)
     if output_format == "vtt":

@@ -17,7 +17,7 @@ import difflib
 import math
 import unicodedata
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Protocol
 
@@ -140,10 +140,10 @@ class SpotSettings:
         """Onset and offset of a keyword."""
         return self.thresholds.get(keyword, (self.onset, self.offset))
 
-    def with_onset(self, onset: float, keywords: Sequence[str]) -> SpotSettings:
+    def with_onset(self, onset: float, keywords: str | Sequence[str]) -> SpotSettings:
         """The same with another onset for these keywords, and an offset as far below it as it was, in proportion."""
         pairs = {}
-        for keyword in keywords:
+        for keyword in [keywords] if isinstance(keywords, str) else keywords:
             before = self.threshold(keyword)
             pairs[keyword] = (onset, onset * before[1] / before[0])
         return SpotSettings(**{**self.to_json(), "thresholds": {**self.thresholds, **pairs}})
@@ -215,8 +215,9 @@ def check_keywords(card: ModelCard, keywords: Sequence[str]) -> tuple[str, ...]:
     """
     if card.task == "regress":
         raise ModelFileError("this model gives values over time, and has no words to spot")
-    if isinstance(keywords, str):
-        keywords = [keywords]
+    keywords = list(keywords) if isinstance(keywords, Iterable) and not isinstance(keywords, str) else [keywords]
+    if other := [keyword for keyword in keywords if not isinstance(keyword, str)]:
+        raise SettingsError(f"{other[0]!r} is no keyword: spot(source, ['yes'], sample_rate)")
     normalised = [card.vocabulary.normalise(keyword) for keyword in keywords]
     for keyword, given in zip(normalised, keywords, strict=True):
         if not keyword:
@@ -247,6 +248,8 @@ def scorer_of(card: ModelCard, keywords: Sequence[str], *, inside_words: bool = 
     keywords = check_keywords(card, keywords)
     if not keywords:
         raise SettingsError("there is no keyword to spot")
+    if inside_words and (card.task != "transcribe" or card.vocabulary.unit != "character"):
+        raise SettingsError("a keyword can be inside a longer word only for a model that spells words in characters")
     if card.task in _LABELLING:
         return LabelScorer(card, keywords)
     return CtcScorer(card, keywords, inside_words=inside_words)

@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiornn.audio import Waveform, audio_blocks, source_name, to_waveform
-from audiornn.errors import AudioError, ModelFileError, SettingsError
+from audiornn.audio import AudioSource, Waveform, audio_blocks, is_file, is_one_array, source_name, to_waveform
+from audiornn.errors import AudioError, CorpusError, ModelFileError, SettingsError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
 from audiornn.listen.feature_blocks import FeatureBlocks, Samples, at_rate, through
 from audiornn.listen.results import (
@@ -61,7 +61,7 @@ __all__ = ["Recognizer", "load_model"]
 #: Seconds up to which a recording goes through a bidirectional network in one pass.
 LONGEST_PASS = 60.0
 
-Source = str | Path | IO[bytes] | Samples | Iterable[Samples]
+Source = AudioSource | Samples | Iterable[Samples]
 
 
 def load_model(path: str | Path, *, threads: int = 1) -> Recognizer:
@@ -74,19 +74,30 @@ def load_model(path: str | Path, *, threads: int = 1) -> Recognizer:
     Raises:
         ModelFileError: missing, not a model file, or of another version.
     """
+    if threads < 1:
+        raise SettingsError(f"{threads} threads can listen to nothing")
     session, card = open_model_file(path)
-    return Recognizer(session, card, threads=threads)
+    return Recognizer(session, card, threads=threads, path=Path(path))
 
 
 class Recognizer:
-    """A loaded model; it may be used from several threads.
+    """A loaded model; it may be used from several threads, and sent to other processes, which load its file again.
 
     Attributes:
         card: what the model file says of itself.
     """
 
-    def __init__(self, session: Any, card: ModelCard, *, threads: int = 1, decoding: Decoding | None = None) -> None:
+    def __init__(
+        self,
+        session: Any,
+        card: ModelCard,
+        *,
+        threads: int = 1,
+        decoding: Decoding | None = None,
+        path: Path | None = None,
+    ) -> None:
         self.card = card
+        self._path = path
         self._decoding = decoding
         self._session = session
         self._threads = threads
@@ -99,9 +110,27 @@ class Recognizer:
             SettingsError: a decoding that does not fit the model.
             CorpusError: a hot word that cannot be spelled.
         """
-        other = Recognizer(self._session, self.card, threads=self._threads, decoding=decoding)
+        if self.card.task != "transcribe":
+            raise SettingsError(f"this model's task is {self.card.task!r}; only one that transcribes decodes")
+        other = Recognizer(self._session, self.card, threads=self._threads, decoding=decoding, path=self._path)
         _ = other._make_decoder  # made now, so that what is wrong with it is said once, and of no recording
         return other
+
+    def __reduce__(self) -> tuple[Callable[..., Recognizer], tuple[Any, ...]]:
+        if self._path is None:
+            raise TypeError("a recogniser that was not loaded from a file cannot be sent elsewhere: use load_model")
+        return _loaded_again, (self._path.absolute(), self._threads, self._decoding)
+
+    @property
+    def spot_settings(self) -> SpotSettings:
+        """When scores become hits: what the model file says.
+
+        >>> model.spot_settings.with_onset(0.9, ["do"]).threshold("do")
+        (0.9, 0.45)
+        """
+        from audiornn.listen.keywords import settings_of
+
+        return settings_of(self.card)
 
     @cached_property
     def _make_decoder(self) -> Callable[[], Decoder] | None:
@@ -120,7 +149,7 @@ class Recognizer:
         look_ahead: float | None = None,
         progress: Callable[[float], None] = lambda seconds: None,
     ) -> Recognition:
-        """Listen to a recording, of any length, in memory that does not grow with it.
+        """Listen to a recording, of any length, in memory that does not grow with it; a classifier hears it whole.
 
         >>> model.transcribe("strings.wav").text
         'sol do mi'
@@ -200,6 +229,8 @@ class Recognizer:
         """
         from audiornn.listen.alignment import align_text
 
+        if not isinstance(text, str):
+            raise CorpusError(f"a text is a string, not {type(text).__name__}: align(source, text, sample_rate)")
         if self.card.task != "transcribe":
             raise ModelFileError(f"this model's task is {self.card.task!r}; only one that transcribes can align a text")
         features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
@@ -270,9 +301,12 @@ class Recognizer:
 
         Raises:
             ModelFileError: a classifier, or a model that normalises each recording as a whole, or regresses.
+            SettingsError: `segments`, but the model does not label frames.
         """
         if self.card.task == "regress":
             raise ModelFileError("this model gives values, not words: tracker() streams them")
+        if segments is not None and self.card.task != "label":
+            raise SettingsError(f"this model's task is {self.card.task!r}: it has no segments to settle")
         return Stream(
             self.card,
             self._extractor,
@@ -491,10 +525,10 @@ class Recognizer:
         return scorer_of(self.card, chosen, inside_words=inside_words)
 
     def _spotter(self, keywords: Sequence[str] | None, settings: SpotSettings | None, inside_words: bool) -> Spotter:
-        from audiornn.listen.keywords import Spotter, settings_of
+        from audiornn.listen.keywords import Spotter
 
         scorer = self._scorer(keywords, inside_words)
-        return Spotter(self.card, scorer, settings_of(self.card) if settings is None else settings)
+        return Spotter(self.card, scorer, self.spot_settings if settings is None else settings)
 
     @cached_property
     def _network(self) -> StretchNetwork:
@@ -527,14 +561,16 @@ class Recognizer:
     def _blocks(self, source: Source, sample_rate: int | None, channel: int | None) -> tuple[Iterable[Waveform], str]:
         """A source's samples at the model's rate, block by block, and what to call it in an error."""
         rate = self.card.features.sample_rate
-        if isinstance(source, (str, Path)) or hasattr(source, "read"):
-            file: str | Path | IO[bytes] = source  # type: ignore[assignment]
+        if is_file(source):
+            file: AudioSource = source  # type: ignore[assignment]
             return audio_blocks(file, rate, channel=channel), source_name(file)
         if sample_rate is None:
-            raise AudioError("samples do not say their rate: transcribe(samples, sample_rate=16000), in Hz")
-        if isinstance(source, np.ndarray):
-            return [to_waveform(source, sample_rate, rate, channel=channel)], "the waveform"
-        return at_rate(source, sample_rate, rate, channel), "the blocks"
+            raise AudioError("samples do not say their rate: give it in Hz, e.g. sample_rate=16000")
+        if is_one_array(source):
+            return [to_waveform(source, sample_rate, rate, channel=channel)], "the waveform"  # type: ignore[arg-type]
+        if isinstance(source, (str, bytes)) or not isinstance(source, Iterable):
+            raise AudioError(f"expected a path, a file, samples or blocks of samples, not {type(source).__name__}")
+        return at_rate(source, sample_rate, rate, channel), "the blocks"  # type: ignore[arg-type]
 
     def _listen(
         self,
@@ -611,6 +647,12 @@ class Recognizer:
             duration,
             holding,
         )
+
+
+def _loaded_again(path: Path, threads: int, decoding: Decoding | None) -> Recognizer:
+    """What another process got."""
+    recognizer = load_model(path, threads=threads)
+    return recognizer if decoding is None else recognizer.decode_with(decoding)
 
 
 def _listening(card: ModelCard) -> FeatureSettings:

@@ -335,8 +335,11 @@ class SegmentReader:
     def __init__(self, card: ModelCard, settings: SegmentSettings | None = None) -> None:
         self._card = card
         self._labels = labels_of(card)
+        settings = settings_of(card) if settings is None else settings
+        if unknown := [label for label in settings.rules if label not in self._labels]:
+            raise SettingsError(f"the model has no label {unknown[0]!r}{nearest(unknown[0], self._labels)}")
         self._decoder = SegmentDecoder(
-            settings_of(card) if settings is None else settings,
+            settings,
             self._labels,
             card.output_seconds,
             exclusive=NO_LABEL in card.vocabulary.symbols,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiornn.errors import SettingsError
+from audiornn.files import json_line
 from audiornn.verbs.models import decoding_with, load, report_on, split_of_model
 from audiornn.verbs.preparing import recipe_to_train
 from audiornn.verbs.terminal import INTERRUPTED, PARTIAL_FAILURE, progress_bar, say
@@ -125,7 +125,7 @@ def evaluate(
             entry["look_ahead"] = [{"seconds": seconds, **found.to_json()} for seconds, found in with_look_ahead]
         if comparison is not None:
             entry["against"] = {"model": str(other_path), **vars(comparison)}
-        print(json.dumps(entry, ensure_ascii=False))
+        print(json_line(entry))
     else:
         print(f"{path} on {name}: {report.utterances:,} utterances\n{report.to_text()}")
         if with_look_ahead:
@@ -170,7 +170,7 @@ def _evaluate_by_task(
     for line in report.unreadable:
         say(f"audiornn: {line}")
     if output_format == "json":
-        print(json.dumps({"model": str(path), **report.to_json()}, ensure_ascii=False))
+        print(json_line({"model": str(path), **report.to_json()}))
     else:
         print(f"{path} on {name}: {report.utterances:,} utterances\n{report.to_text()}")
     return PARTIAL_FAILURE if report.unreadable else 0
@@ -255,7 +255,7 @@ def _evaluate_spotting(
         write_spotting(path, card, settings)
     if output_format == "json":
         entry = {"model": str(path), **report.to_json(), "settings": settings.to_json()}
-        print(json.dumps(entry, ensure_ascii=False))
+        print(json_line(entry))
     else:
         print(f"{path} on {name}: {report.utterances:,} recordings, {report.hours:.3g} h\n{report.to_text()}")
         if tune:
@@ -298,7 +298,7 @@ def _evaluate_folds(
         return INTERRUPTED
     if output_format == "json":
         for score in scores:
-            print(json.dumps({"recipe": trained.name, "seeds": [*seeds], **vars(score)}, ensure_ascii=False))
+            print(json_line({"recipe": trained.name, "seeds": [*seeds], **vars(score)}))
     else:
         print(f"{trained.name}: each speaker of dev and test held out in turn\n{fold_table(scores, seeds)}")
     return 0
@@ -326,7 +326,7 @@ def _tune(recognizer: Recognizer, path: Path, data: Path, options: dict[str, Any
         tuning = run_tuning(recognizer.card, spoken, decoding, progress=lambda n: progress(n, n))
     write_card(path, replace(recognizer.card, decoding=tuning.decoding.to_json()))
     if output_format == "json":
-        print(json.dumps({"model": str(path), "split": "dev", **tuning.to_json()}, ensure_ascii=False))
+        print(json_line({"model": str(path), "split": "dev", **tuning.to_json()}))
     else:
         print(f"{tuning.to_text()}\n{path}: decodes so from now on; --greedy takes the best path alone")
     return 0
@@ -346,7 +346,7 @@ def _tune_segments(recognizer: Recognizer, path: Path, data: Path, output_format
         tuning = tune_segments(recognizer.card, heard, lambda n: progress(n, n))
     write_card(path, replace(recognizer.card, segments=tuning.chosen.settings.to_json()))
     if output_format == "json":
-        print(json.dumps({"model": str(path), "split": "dev", **tuning.to_json()}, ensure_ascii=False))
+        print(json_line({"model": str(path), "split": "dev", **tuning.to_json()}))
     else:
         print(f"{tuning.to_text()}\n{path}: labels so from now on")
     return 0
@@ -385,7 +385,7 @@ def lm(sources: list[str], recipe: str | None, order: int, output: Path | None, 
         dev = model.perplexity([normalise(utterance.text) for utterance in prepared.utterances("dev")])
         entry["dev"] = {"perplexity": dev.perplexity, "words": dev.words, "unknown": dev.unknown}
     if output_format == "json":
-        print(json.dumps(entry, ensure_ascii=False))
+        print(json_line(entry))
         return 0
     counts = ", ".join(f"{count:,} of {n} words" for n, count in enumerate(entry["ngrams"], start=1))
     print(f"{output}: built from {entry['words']:,} words in {entry['sentences']:,} sentences; n-grams: {counts}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiornn.errors import ModelFileError
+from audiornn.files import json_line
 from audiornn.verbs.listening import write_results
 from audiornn.verbs.models import load
 from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, n_cores, say
@@ -78,7 +78,7 @@ def _label_live(
             return PARTIAL_FAILURE if stream.duration else FAILURE
         if output_format == "json":
             entry: dict[str, Any] = {"audio": "-", "task": "label", **asdict(found), "model": str(model)}
-            print(json.dumps(entry, ensure_ascii=False), flush=True)
+            print(json_line(entry), flush=True)
         else:
             print(to_text(Labelling((found,), found.end)), flush=True)
     return 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiornn.errors import AudioError, AudiornnError, SettingsError
+from audiornn.files import json_line
 from audiornn.verbs.models import decoding_with, load
 from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, SecondsHeard, n_cores, say
 
@@ -123,7 +123,7 @@ def track(
         if output_format == "json":
             result = recognizer.track(recording, channel=channel, look_ahead=look_ahead)
             entry = {**to_json(result, audio=recording, task=recognizer.card.task), "model": str(path)}
-            yield json.dumps(entry, ensure_ascii=False) + "\n"
+            yield json_line(entry) + "\n"
             return
         points: Iterator[TrackPoint] = recognizer.track_points(recording, channel=channel, look_ahead=seen)
         yield from track_lines(names, chain([next(points)], points))  # what cannot be read has no heading either
@@ -204,7 +204,7 @@ def write_results(
         task = recognizer.card.task
         if output_format == "json":
             entry = {**to_json(result, audio=recording, task=task), "model": str(model)}
-            shown = json.dumps(entry, ensure_ascii=False) + "\n"
+            shown = json_line(entry) + "\n"
         else:
             shown = format_result(result, output_format, audio=recording, task=task)
         if output_format == "text" and several and not outputs:
@@ -240,7 +240,7 @@ def _transcribe_live(
             return PARTIAL_FAILURE if n_before else FAILURE
         if output_format == "json":
             entry = {"audio": "-", "task": recognizer.card.task, **asdict(phrase), "model": str(model)}
-            print(json.dumps(entry, ensure_ascii=False), flush=True)
+            print(json_line(entry), flush=True)
         else:
             print(phrase.text, flush=True)
     return 0

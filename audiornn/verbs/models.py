@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiornn.errors import AudiornnError, ModelFileError, SettingsError
+from audiornn.files import json_line
 from audiornn.verbs.terminal import say
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         entry = json.loads(card.to_json())
         if "language_model" in entry["decoding"]:
             entry["decoding"]["language_model"] = f"{len(entry['decoding']['language_model']):,} bytes"
-        print(json.dumps({"model": str(path), **entry}, ensure_ascii=False))
+        print(json_line({"model": str(path), **entry}))
         return 0
     symbols = list(card.vocabulary.symbols)
     shown = ", ".join(map(repr, symbols[:40])) + (f", … ({len(symbols)} in all)" if len(symbols) > 40 else "")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiornn.errors import SettingsError, TrainingError
+from audiornn.files import json_line
 from audiornn.verbs.terminal import PARTIAL_FAILURE, progress_bar, say
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def audit(source: Path, output: Path | None, data: Path, jobs: int | None, outpu
     for file, why in left_out:
         say(f"audiornn: {file}: not audited: {why}")
     if output_format == "json":
-        print(json.dumps({"source": str(source), **report.to_json()}, ensure_ascii=False))
+        print(json_line({"source": str(source), **report.to_json()}))
     else:
         print(report.to_text())
         print(f"{folder}: audit.html shows and plays what is odd, audit.json has all figures")
@@ -111,7 +111,7 @@ def new(
         word=word,
     )
     if output_format == "json":
-        print(json.dumps(made.to_json(), ensure_ascii=False))
+        print(json_line(made.to_json()))
         return 0
     print(f"{made.folder}: a recipe to {made.collection.task} {source} (layout {made.collection.layout})")
     left_out: dict[str, list[str]] = {}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiornn.errors import AudioError, SettingsError
+from audiornn.files import json_line
 from audiornn.verbs.models import load
 from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, SecondsHeard, n_cores, say
 
@@ -64,7 +64,7 @@ def spot(
 
     def tell(found: KeywordSpot, audio: str) -> None:
         if output_format == "json":
-            print(json.dumps({"audio": audio, **asdict(found), "model": str(path)}, ensure_ascii=False), flush=True)
+            print(json_line({"audio": audio, **asdict(found), "model": str(path)}), flush=True)
         else:
             line = f"{found.start:.2f}\t{found.end:.2f}\t{found.keyword}\t{found.score:.3f}"
             print(f"{audio}\t{line}" if several else line, flush=True)

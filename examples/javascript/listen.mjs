@@ -12,6 +12,9 @@ export async function listen(ort, session, samples) {
   const { data: logProbs, dims } = said.log_probs; // (frames, symbols)
   const names = said.symbols.data;
   const secondsPerFrame = said.seconds_per_frame.data[0];
+  if (dims.length !== 2 || names[0] !== '<blank>') {
+    throw new Error('this model does not transcribe by CTC; `audiornn info` says what it does');
+  }
   const [nFrames, nSymbols] = dims;
 
   // The best path: each frame's most probable symbol, repeats merged, then blanks (symbol 0) dropped.
