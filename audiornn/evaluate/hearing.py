@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +15,15 @@ from audiornn.errors import AudioError, CorpusError
 from audiornn.model_file import ModelCard
 from audiornn.vocabulary import NO_LABEL
 
-__all__ = ["check_segments", "hear_all"]
+__all__ = ["Progress", "check_segments", "hear_all", "unseen"]
 
 T = TypeVar("T")
+#: Called with what is done and what is to be done in all.
+Progress = Callable[[int, int], None]
+
+
+def unseen(n_done: int, n_all: int) -> None:
+    """Progress that nobody watches."""
 
 
 def hear_all(
@@ -26,7 +33,7 @@ def hear_all(
     listen: Callable[[Utterance, Waveform], T],
     *,
     skip_bad: bool = False,
-    progress: Callable[[int], None] = lambda n_done: None,
+    progress: Progress = unseen,
 ) -> tuple[list[tuple[Utterance, T]], tuple[str, ...]]:
     """What is heard in each utterance that can be read, and why the others cannot.
 
@@ -36,7 +43,7 @@ def hear_all(
         sample_rate: Hz.
         listen: takes an utterance and its samples.
         skip_bad: go on after a recording that cannot be read.
-        progress: called with the number of utterances just done.
+        progress: called after each utterance.
 
     Raises:
         AudioError: a recording cannot be read.
@@ -44,6 +51,8 @@ def hear_all(
     """
     if not utterances:
         raise CorpusError(f"{split}: holds no utterances to evaluate on")
+
+    done = itertools.count(1)  # each thread takes the next
 
     def hear(utterance: Utterance) -> T | AudioError:
         try:
@@ -56,7 +65,7 @@ def hear_all(
                 raise
             return error
         finally:
-            progress(1)
+            progress(next(done), len(utterances))
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # onnxruntime and numpy let go of Python's lock
         results = list(pool.map(hear, utterances))

@@ -13,7 +13,7 @@ forgiven), and voicing recall and false alarm.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,8 +24,7 @@ from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.tracks import tracks_at_frames
 from audiornn.errors import CorpusError
-from audiornn.evaluate.hearing import hear_all
-from audiornn.features import FeatureExtractor
+from audiornn.evaluate.hearing import Progress, hear_all, unseen
 from audiornn.listen.recognizer import Recognizer
 
 __all__ = ["PITCH", "VOICING", "PitchScore", "RegressionReport", "TrackRow", "evaluate_tracks", "pitch_score"]
@@ -136,7 +135,7 @@ def evaluate_tracks(
     split: str,
     *,
     skip_bad: bool = False,
-    progress: Callable[[int], None] = lambda n_done: None,
+    progress: Progress = unseen,
 ) -> RegressionReport:
     """Listen to every utterance, and compare its tracks with their references.
 
@@ -145,17 +144,16 @@ def evaluate_tracks(
         utterances: with their track files.
         split: what to call them.
         skip_bad: count unreadable recordings instead of stopping at the first.
-        progress: called with the number of utterances just done.
+        progress: called after each utterance.
 
     Raises:
         AudioError: a recording cannot be read.
         CorpusError: there is nothing to listen to, or a track file does not fit.
     """
     card = recognizer.card
-    extract = FeatureExtractor(card.features)
 
     def listen(utterance: Utterance, waveform: Waveform) -> tuple[NDArray[Any], NDArray[Any]]:
-        features = extract(waveform)
+        features = recognizer.features(waveform)
         wanted, names = tracks_at_frames(utterance, len(features), card.features)
         if names != card.vocabulary.symbols:
             known = ", ".join(card.vocabulary.symbols)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, zip_longest
 from typing import Any
@@ -23,7 +23,7 @@ from audiornn.evaluate.error_rates import (
     right_words,
     wilson_interval,
 )
-from audiornn.evaluate.hearing import check_segments, hear_all
+from audiornn.evaluate.hearing import Progress, check_segments, hear_all, unseen
 from audiornn.evaluate.segments import SegmentReport, activity, compare_segments, frame_centres, score
 from audiornn.listen.recognizer import Recognizer
 from audiornn.listen.results import Classification, Labelling, Recognition, TimedLabel, Transcript
@@ -177,7 +177,7 @@ def evaluate(
     *,
     look_ahead: float | None = None,
     skip_bad: bool = False,
-    progress: Callable[[int], None] = lambda n_done: None,
+    progress: Progress = unseen,
 ) -> Report:
     """Listen to every utterance and count.
 
@@ -187,7 +187,7 @@ def evaluate(
         split: what to call them.
         look_ahead: seconds of what follows that a bidirectional network may see; None lets it see all.
         skip_bad: count unreadable recordings instead of stopping at the first.
-        progress: called with the number of utterances just done.
+        progress: called after each utterance.
 
     Raises:
         AudioError: a recording cannot be read.

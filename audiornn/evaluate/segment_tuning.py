@@ -6,19 +6,18 @@ own thresholds and durations. Of trials as good the simpler one is kept, and a l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiornn.audio import load_audio
+from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Segment, Utterance
 from audiornn.errors import CorpusError, ModelFileError
-from audiornn.evaluate.hearing import check_segments
+from audiornn.evaluate.hearing import Progress, check_segments, hear_all, unseen
 from audiornn.evaluate.segments import compare_segments, frame_centres, macro_f1
-from audiornn.features import FeatureExtractor
 from audiornn.listen.recognizer import Recognizer
 from audiornn.listen.segments import SegmentReader, SegmentSettings, labels_of
 from audiornn.model_file import ModelCard
@@ -95,39 +94,37 @@ class SegmentTuning:
 
 
 def hear_frames(
-    recognizer: Recognizer, utterances: Sequence[Utterance], progress: Callable[[int], None] = lambda n_done: None
+    recognizer: Recognizer, utterances: Sequence[Utterance], progress: Progress = unseen
 ) -> list[HeardFrames]:
     """The log-probabilities of recordings, once for all trials.
 
     Raises:
         AudioError: a recording cannot be read.
-        CorpusError: segments that cannot be.
+        CorpusError: there is nothing to listen to, or segments that cannot be.
         ModelFileError: the model does not label frames.
     """
     card = recognizer.card
     if card.task != "label":
         raise ModelFileError(f"this model's task is {card.task!r}; only one that labels frames has segments to tune")
-    extractor = FeatureExtractor(replace(card.features, engine="audiornn"))
-    heard = []
-    for n_done, u in enumerate(utterances, start=1):
-        waveform = load_audio(u.audio, card.features.sample_rate, start=u.start, duration=u.duration)
-        check_segments(u, len(waveform) / card.features.sample_rate, card)
-        segments = tuple(replace(s, label=card.vocabulary.normalise(s.label)) for s in u.segments)
-        duration = len(waveform) / card.features.sample_rate
-        heard.append(HeardFrames(recognizer.log_probs(extractor(waveform)), segments, duration))
-        progress(n_done)
-    return heard
+    rate = card.features.sample_rate
+
+    def listen(utterance: Utterance, waveform: Waveform) -> HeardFrames:
+        duration = len(waveform) / rate
+        check_segments(utterance, duration, card)
+        segments = tuple(replace(s, label=card.vocabulary.normalise(s.label)) for s in utterance.segments)
+        return HeardFrames(recognizer.log_probs(recognizer.features(waveform)), segments, duration)
+
+    heard, _ = hear_all(utterances, "dev", rate, listen, progress=progress)
+    return [frames for _, frames in heard]
 
 
-def tune_segments(
-    card: ModelCard, heard: Sequence[HeardFrames], progress: Callable[[int], None] = lambda n_done: None
-) -> SegmentTuning:
+def tune_segments(card: ModelCard, heard: Sequence[HeardFrames], progress: Progress = unseen) -> SegmentTuning:
     """Try settings on dev and choose by the mean of frame F1 and event F1.
 
     Args:
         card: of the model.
         heard: the dev split, from `hear_frames`.
-        progress: called with the number of trials done.
+        progress: called after each trial; how many there will be, none knows.
 
     Raises:
         CorpusError: no label holds anywhere on dev.
@@ -140,7 +137,7 @@ def tune_segments(
         key = repr(settings)
         if key not in tried:
             tried[key] = _attempt(card, heard, settings)
-            progress(len(tried))
+            progress(len(tried), len(tried))
         return tried[key]
 
     best = plain = attempt(SegmentSettings())

@@ -10,7 +10,7 @@ labels is mAP. A label that no recording has gets neither F1 nor average precisi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,8 +21,7 @@ from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError
 from audiornn.evaluate.error_rates import wilson_interval
-from audiornn.evaluate.hearing import hear_all
-from audiornn.features import FeatureExtractor
+from audiornn.evaluate.hearing import Progress, hear_all, unseen
 from audiornn.listen.recognizer import Recognizer
 from audiornn.model_file import ModelCard
 
@@ -139,7 +138,7 @@ def evaluate_several(
     split: str,
     *,
     skip_bad: bool = False,
-    progress: Callable[[int], None] = lambda n_done: None,
+    progress: Progress = unseen,
 ) -> SeveralReport:
     """Listen to every utterance, and compare what holds with what is said to hold.
 
@@ -148,17 +147,16 @@ def evaluate_several(
         utterances: with their references.
         split: what to call them.
         skip_bad: count unreadable recordings instead of stopping at the first.
-        progress: called with the number of utterances just done.
+        progress: called after each utterance.
 
     Raises:
         AudioError: a recording cannot be read.
         CorpusError: there is nothing to listen to, or a label that the model cannot give.
     """
     card = recognizer.card
-    extract = FeatureExtractor(card.features)
 
     def listen(utterance: Utterance, waveform: Waveform) -> tuple[NDArray[Any], NDArray[Any]]:
-        return np.exp(recognizer.log_probs(extract(waveform))), _truths(card, utterance)
+        return np.exp(recognizer.log_probs(recognizer.features(waveform))), _truths(card, utterance)
 
     heard, unreadable = hear_all(
         utterances, split, card.features.sample_rate, listen, skip_bad=skip_bad, progress=progress

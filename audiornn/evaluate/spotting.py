@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from audiornn.evaluate.detection import (
     keyword_row,
     match_hits,
 )
-from audiornn.evaluate.hearing import check_segments, hear_all
+from audiornn.evaluate.hearing import Progress, check_segments, hear_all, unseen
 from audiornn.evaluate.onsets import APART, choose_onset, excursion, loudest_peaks
 from audiornn.evaluate.tuning import write_card
 from audiornn.listen.keywords import (
@@ -148,7 +148,7 @@ def hear(
     inside_words: bool = False,
     look_ahead: float | None = None,
     skip_bad: bool = False,
-    progress: Callable[[int], None] = lambda n_done: None,
+    progress: Progress = unseen,
 ) -> tuple[list[Heard], tuple[str, ...]]:
     """Listen to every utterance once.
 
@@ -160,7 +160,7 @@ def hear(
         inside_words: whether a keyword may be a part of a longer word.
         look_ahead: seconds that a bidirectional network may see beyond what it says.
         skip_bad: name unreadable recordings instead of stopping at the first.
-        progress: called with the number of utterances just done.
+        progress: called after each utterance.
 
     Returns:
         What was heard, and the unreadable recordings, each with the reason.

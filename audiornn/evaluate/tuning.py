@@ -7,7 +7,7 @@ the grid do best too: on a hundred utterances the very best cell is often luck, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +15,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from audiornn.audio import load_audio
+from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError, ModelFileError, SettingsError
 from audiornn.evaluate.error_rates import count_edits
-from audiornn.features import FeatureExtractor
+from audiornn.evaluate.hearing import Progress, hear_all, unseen
 from audiornn.files import write_atomically
 from audiornn.listen.beam_search import beam_search
 from audiornn.listen.decoders import Decoding, graph_of
@@ -93,28 +93,24 @@ class Tuning:
         return "\n".join(rows)
 
 
-def hear(
-    recognizer: Recognizer, utterances: Iterable[Utterance], progress: Callable[[int], None] = lambda n_done: None
-) -> list[Spoken]:
+def hear(recognizer: Recognizer, utterances: Sequence[Utterance], progress: Progress = unseen) -> list[Spoken]:
     """The log-probabilities of utterances, once for all trials.
 
     Raises:
         AudioError: a recording cannot be read.
+        CorpusError: there is nothing to listen to.
         ModelFileError: the model does not transcribe.
     """
     card = recognizer.card
     if card.task != "transcribe":
         raise ModelFileError(f"this model's task is {card.task!r}; only one that transcribes has a decoding to tune")
-    extractor = FeatureExtractor(replace(card.features, engine="audiornn"))
-    heard = []
-    for n_done, utterance in enumerate(utterances, start=1):
-        waveform = load_audio(
-            utterance.audio, card.features.sample_rate, start=utterance.start, duration=utterance.duration
-        )
+
+    def listen(utterance: Utterance, waveform: Waveform) -> Spoken:
         words = card.vocabulary.reference(utterance.text).split()
-        heard.append(Spoken(recognizer.log_probs(extractor(waveform)), tuple(words)))
-        progress(n_done)
-    return heard
+        return Spoken(recognizer.log_probs(recognizer.features(waveform)), tuple(words))
+
+    heard, _ = hear_all(utterances, "dev", card.features.sample_rate, listen, progress=progress)
+    return [spoken for _, spoken in heard]
 
 
 def tune(
@@ -122,7 +118,7 @@ def tune(
     spoken: Sequence[Spoken],
     decoding: Decoding,
     *,
-    progress: Callable[[int], None] = lambda n_done: None,
+    progress: Progress = unseen,
 ) -> Tuning:
     """Try settings on dev and choose by the word error rate.
 
@@ -133,7 +129,7 @@ def tune(
         card: of the model.
         spoken: the dev split, from `hear`.
         decoding: the language model to tune with, hot words, and the settings that are not tuned.
-        progress: called with the number of trials done.
+        progress: called after each trial; how many there will be, none knows.
 
     Raises:
         CorpusError: nothing to tune on.
@@ -148,7 +144,7 @@ def tune(
     def attempt(settings: DecodingSettings) -> Trial:
         if settings not in tried:
             tried[settings] = _attempt(card, spoken, replace(decoding, settings=settings))
-            progress(len(tried))
+            progress(len(tried), len(tried))
         return tried[settings]
 
     greedy = attempt(replace(decoding.settings, decoder="greedy"))

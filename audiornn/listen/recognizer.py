@@ -260,6 +260,10 @@ class Recognizer:
             duration = self.card.features.frames_to_seconds(len(features))
         return self._result([self.log_probs(features)], lambda: duration)
 
+    def features(self, waveform: Waveform) -> Features:
+        """What the network hears of samples at the model's own rate: (frames, n_features)."""
+        return self._extractor(waveform)
+
     def log_probs(self, features: Features) -> NDArray[np.float32]:
         """The network's log-probabilities in one pass: (output frames, symbols), or (labels,) of a classifier.
 

@@ -93,14 +93,8 @@ def evaluate(
 
     def listen(look_ahead: float | None) -> Report:
         with progress_bar("listening", "recording") as progress:
-            done = iter(range(1, len(utterances) + 1))
             return run_evaluation(
-                recognizer,
-                utterances,
-                name,
-                look_ahead=look_ahead,
-                skip_bad=skip_bad,
-                progress=lambda n: progress(next(done), len(utterances)),
+                recognizer, utterances, name, look_ahead=look_ahead, skip_bad=skip_bad, progress=progress
             )
 
     report = listen(None)
@@ -163,10 +157,7 @@ def _evaluate_by_task(
 ) -> int:
     """`audiornn evaluate` of several labels a recording, or of values over time."""
     with progress_bar("listening", "recording") as progress:
-        done = iter(range(1, len(utterances) + 1))
-        report = report_on(
-            recognizer, utterances, name, skip_bad=skip_bad, progress=lambda n: progress(next(done), len(utterances))
-        )
+        report = report_on(recognizer, utterances, name, skip_bad=skip_bad, progress=progress)
     for line in report.unreadable:
         say(f"audiornn: {line}")
     if output_format == "json":
@@ -217,7 +208,6 @@ def _evaluate_spotting(
 
     def listen(recordings: Any, split: str) -> Any:
         with progress_bar("listening", "recording") as progress:
-            done = iter(range(1, len(recordings) + 1))
             return hear(
                 recognizer,
                 recordings,
@@ -226,7 +216,7 @@ def _evaluate_spotting(
                 inside_words=inside_words,
                 look_ahead=look_aheads[0] if look_aheads else None,
                 skip_bad=skip_bad,
-                progress=lambda n: progress(next(done), len(recordings)),
+                progress=progress,
             )
 
     settings = settings_of(card)
@@ -321,9 +311,9 @@ def _tune(recognizer: Recognizer, path: Path, data: Path, options: dict[str, Any
         say(f"language model of the {len(texts):,} training transcripts; --lm FILE.arpa takes another")
     dev = split_of_model(recognizer, "dev", data)
     with progress_bar("listening", "recording") as progress:
-        spoken = hear(recognizer, dev, lambda n: progress(n, len(dev)))
+        spoken = hear(recognizer, dev, progress)
     with progress_bar("tuning", "trial") as progress:
-        tuning = run_tuning(recognizer.card, spoken, decoding, progress=lambda n: progress(n, n))
+        tuning = run_tuning(recognizer.card, spoken, decoding, progress=progress)
     write_card(path, replace(recognizer.card, decoding=tuning.decoding.to_json()))
     if output_format == "json":
         print(json_line({"model": str(path), "split": "dev", **tuning.to_json()}))
@@ -341,9 +331,9 @@ def _tune_segments(recognizer: Recognizer, path: Path, data: Path, output_format
 
     dev = split_of_model(recognizer, "dev", data)
     with progress_bar("listening", "recording") as progress:
-        heard = hear_frames(recognizer, dev, lambda n: progress(n, len(dev)))
+        heard = hear_frames(recognizer, dev, progress)
     with progress_bar("tuning", "trial") as progress:
-        tuning = tune_segments(recognizer.card, heard, lambda n: progress(n, n))
+        tuning = tune_segments(recognizer.card, heard, progress)
     write_card(path, replace(recognizer.card, segments=tuning.chosen.settings.to_json()))
     if output_format == "json":
         print(json_line({"model": str(path), "split": "dev", **tuning.to_json()}))
