@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from audiornn.errors import AudioError, AudiornnError, SettingsError
 from audiornn.files import json_line
-from audiornn.verbs.models import decoding_with, load
-from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, SecondsHeard, n_cores, say
+from audiornn.verbs.models import decoding_with, load, recordings_of
+from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, SecondsHeard, exit_code, n_cores, say
 
 if TYPE_CHECKING:
     from audiornn.listen.folders import Recording
@@ -101,7 +101,7 @@ def track(
 ) -> int:
     """`audiornn track`: values over time, a table a recording, written as they come."""
     from audiornn.files import write_atomically
-    from audiornn.listen.folders import find_recordings, output_files
+    from audiornn.listen.folders import output_files
     from audiornn.listen.formats import to_json
     from audiornn.listen.results import TrackPoint
     from audiornn.listen.streaming import LOOK_AHEAD, streams
@@ -109,9 +109,7 @@ def track(
 
     recognizer, path = load(model, runs, threads=threads or n_cores())
     names = recognizer.card.vocabulary.symbols
-    recordings, empty = find_recordings(files)
-    for folder in empty:
-        say(f"audiornn: {folder}: the folder holds no recordings")
+    recordings, n_empty = recordings_of(files)
     if len(recordings) > 1 and output_dir is None and output_format == "csv":
         raise SettingsError("--format csv is a table a recording: name a folder for them, --output-dir DIR")
     outputs = output_files(recordings, output_dir, f".{output_format}") if output_dir is not None else []
@@ -143,8 +141,7 @@ def track(
             say(f"audiornn: {where}{error}")
     if outputs and n_failed < len(recordings):
         say(f"{output_dir}: {len(recordings) - n_failed:,} files written")
-    n_bad = n_failed + len(empty)
-    return 0 if not n_bad else FAILURE if n_bad == len(recordings) + len(empty) else PARTIAL_FAILURE
+    return exit_code(n_failed + n_empty, len(recordings) + n_empty)
 
 
 def _draw_alignment(
@@ -172,12 +169,10 @@ def write_results(
     """Listen to recordings side by side and print what was heard in their order, or write each to a file of its own."""
     from audiornn.errors import CorpusError
     from audiornn.files import write_atomically
-    from audiornn.listen.folders import find_recordings, in_order, output_files
+    from audiornn.listen.folders import in_order, output_files
     from audiornn.listen.formats import FORMATS, format_result, to_json
 
-    recordings, empty = find_recordings(files)
-    for folder in empty:
-        say(f"audiornn: {folder}: the folder holds no recordings")
+    recordings, n_empty = recordings_of(files)
     several = len(recordings) > 1 or files != [recording.path for recording in recordings]
     if several and output_dir is None and output_format not in ("text", "json", "ctm", "rttm"):
         raise SettingsError(f"--format {output_format} is a file a recording: name a folder for them, --output-dir DIR")
@@ -218,9 +213,7 @@ def write_results(
         say(f"audiornn: {n_failed} of {len(recordings):,} recordings could not be {done}")
     if outputs and n_failed < len(recordings):
         say(f"{output_dir}: {len(recordings) - n_failed:,} files written")
-    n_all = len(recordings) + len(empty)
-    n_bad = n_failed + len(empty)
-    return 0 if not n_bad else FAILURE if n_bad == n_all else PARTIAL_FAILURE
+    return exit_code(n_failed + n_empty, len(recordings) + n_empty)
 
 
 def _transcribe_live(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,11 @@ from audiornn.files import json_line
 from audiornn.verbs.terminal import say
 
 if TYPE_CHECKING:
+    from audiornn.listen.folders import Recording
     from audiornn.listen.recognizer import Recognizer
     from audiornn.model_file import ModelCard
 
-__all__ = ["decoding_with", "export", "info", "last_model", "load", "report_on", "split_of_model"]
+__all__ = ["decoding_with", "export", "info", "last_model", "load", "recordings_of", "report_on", "split_of_model"]
 
 
 def report_on(recognizer: Recognizer, utterances: Any, split: str, **options: Any) -> Any:
@@ -29,6 +30,16 @@ def report_on(recognizer: Recognizer, utterances: Any, split: str, **options: An
     if recognizer.card.task == "classify" and recognizer.card.vocabulary.several:
         return evaluate_several(recognizer, utterances, split, **options)
     return evaluate(recognizer, utterances, split, **options)
+
+
+def recordings_of(files: Sequence[str]) -> tuple[list[Recording], int]:
+    """The recordings that files and folders name, and how many folders hold none, each of which is told."""
+    from audiornn.listen.folders import find_recordings
+
+    recordings, empty = find_recordings(files)
+    for folder in empty:
+        say(f"audiornn: {folder}: the folder holds no recordings")
+    return recordings, len(empty)
 
 
 def decoding_with(recognizer: Recognizer, options: dict[str, Any] | None) -> Recognizer:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from audiornn.errors import AudioError, SettingsError
 from audiornn.files import json_line
-from audiornn.verbs.models import load
-from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, SecondsHeard, n_cores, say
+from audiornn.verbs.models import load, recordings_of
+from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, SecondsHeard, exit_code, n_cores, say
 
 if TYPE_CHECKING:
     from audiornn.listen.keywords import SpotSettings
@@ -38,7 +38,6 @@ def spot(
     """`audiornn spot`: keywords as they are said, in files, a pipe, or a microphone."""
     from dataclasses import asdict
 
-    from audiornn.listen.folders import find_recordings
     from audiornn.listen.hit_command import HitCommand
     from audiornn.listen.keywords import check_keywords, default_keywords, settings_of
     from audiornn.listen.streaming import streams
@@ -75,10 +74,8 @@ def spot(
         if microphone or (files == ["-"] and (card.task == "classify" or streams(card))):
             stream = recognizer.spotter(chosen, settings=settings, inside_words=inside_words, look_ahead=look_ahead)
             return _spot_live(stream, card.features.sample_rate, microphone, device, channel, tell)
-        recordings, empty = find_recordings(files)
-        for folder in empty:
-            say(f"audiornn: {folder}: the folder holds no recordings")
-        n_bad = len(empty)
+        recordings, n_empty = recordings_of(files)
+        n_bad = n_empty
         progress = SecondsHeard()
         for recording in recordings:
             spots = []
@@ -102,7 +99,7 @@ def spot(
         progress.clear()
         if explain is not None and not n_bad:
             _explain(recognizer, files[0], chosen, settings, spots, explain, inside_words, channel, look_ahead)
-        return 0 if not n_bad else FAILURE if n_bad == len(recordings) + len(empty) else PARTIAL_FAILURE
+        return exit_code(n_bad, len(recordings) + n_empty)
     finally:
         if run is not None:
             run.check(wait=True)

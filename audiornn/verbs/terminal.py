@@ -7,11 +7,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["FAILURE", "INTERRUPTED", "PARTIAL_FAILURE", "SecondsHeard", "n_cores", "progress_bar", "say"]
+__all__ = ["FAILURE", "INTERRUPTED", "PARTIAL_FAILURE", "SecondsHeard", "exit_code", "n_cores", "progress_bar", "say"]
 
 PARTIAL_FAILURE = 1
 FAILURE = 2
 INTERRUPTED = 130
+
+
+def exit_code(n_bad: int, n_all: int) -> int:
+    """What a command returns that could not do so many of all."""
+    return 0 if not n_bad else FAILURE if n_bad == n_all else PARTIAL_FAILURE
 
 
 def n_cores() -> int:
