@@ -146,9 +146,11 @@ class Vocabulary:
             return [self._ids[symbol] for symbol in self.split(text)]
         except KeyError as error:
             unknown = error.args[0]
+            known = [symbol for symbol in self.symbols if symbol != BLANK]
+            other = next((case for case in (unknown.upper(), unknown.lower()) if case in known), "")
+            hint = f"; it writes {other!r}" if other else nearest(unknown, known)
             raise CorpusError(
-                f"{self.unit} {unknown!r} is not among the {len(self)} the model knows"
-                f"{nearest(unknown, self.symbols)} (in the text {text!r})"
+                f"{self.unit} {unknown!r} is not among the {len(known)} the model knows{hint} (in the text {text!r})"
             ) from None
 
     def join(self, ids: Iterable[int]) -> str:

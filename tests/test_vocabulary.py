@@ -67,6 +67,8 @@ def test_lower_case_is_a_choice():
     assert Vocabulary.build(["Yes NO"], unit="word", lower_case=True).encode("yes No") == [2, 1]
     with pytest.raises(CorpusError):
         Vocabulary.build(["Yes NO"], unit="word").encode("yes")
+    with pytest.raises(CorpusError, match="not among the 2 the model knows; it writes 'YES'"):
+        Vocabulary.build(["YES NO"], unit="word").encode("yes")
 
 
 def test_an_unknown_symbol_is_named_with_the_nearest():
