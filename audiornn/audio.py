@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import numbers
 import os
 import re
 import shutil
@@ -47,7 +48,7 @@ Waveform = NDArray[np.float32]
 AudioSource = str | os.PathLike[str] | IO[bytes]
 _Source = str | Path | IO[bytes]
 _LOUDEST = 100.0  # of floats in memory: louder than any recording, and less than integers that were not scaled
-_MOST_CHANNELS = 64  # more are samples
+_MOST_CHANNELS = 64  # more than these, and than there are samples, are samples
 _RATES = (100, 10_000_000)  # Hz; outside is no recording, but a mistake that would take for ever
 Observer = Callable[[NDArray[np.float32], int], None]
 
@@ -209,19 +210,19 @@ def to_waveform(
     Raises:
         AudioError: empty, of another shape, not finite, or integers that are far from full scale.
     """
-    samples = np.asarray(samples)
+    samples = _as_array(samples, name)
     _check_scale(samples, name, bits=32)  # here, for a block of a longer recording may be as quiet as that
     return Resampler(sample_rate, target_rate, name=name)(to_mono(samples, channel=channel, name=name), last=True)
 
 
 def to_mono(samples: NDArray[Any], *, channel: int | None = None, name: str = "the waveform") -> Waveform:
     """Samples in memory as float32 in −1…1, (samples,); arguments and errors are those of `to_waveform`."""
-    samples = np.asarray(samples)
+    samples = _as_array(samples, name)
     if samples.dtype.kind not in "iuf":
         raise AudioError(f"{name}: samples are numbers, integers or floats, not {samples.dtype}")
     if samples.ndim not in (1, 2) or not samples.size:
         raise AudioError(f"{name}: expected samples of shape (samples,) or (samples, channels), got {samples.shape}")
-    if samples.ndim == 2 and samples.shape[1] > _MOST_CHANNELS:
+    if samples.ndim == 2 and samples.shape[1] > max(_MOST_CHANNELS, samples.shape[0]):
         raise AudioError(f"{name}: {samples.shape[1]:,} channels? channels come second: transpose it, samples.T")
     _check_scale(samples, name, bits=64)
     if channel is not None:
@@ -243,16 +244,23 @@ def to_mono(samples: NDArray[Any], *, channel: int | None = None, name: str = "t
     return waveform
 
 
+def _as_array(samples: Any, name: str) -> NDArray[Any]:
+    try:
+        array = np.asarray(samples)
+        return array.astype(np.float64) if array.dtype == object else array
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise AudioError(f"{name}: no samples that NumPy can take: {error}") from None
+
+
 def _check_scale(samples: NDArray[Any], name: str, *, bits: int) -> None:
     """Integers of so many bits, as Python and NumPy make them of others, that leave the upper half of them unused."""
     if samples.dtype.kind != "i" or samples.dtype.itemsize * 8 != bits or not samples.size:
         return
     peak = max(int(samples.max()), -int(samples.min()))
     if 0 < peak <= 2 ** (bits // 2 - 1):
-        raise AudioError(
-            f"{name}: its {samples.dtype} samples reach {peak:,}, far from full scale: are they 16-bit? "
-            "samples.astype('int16')"
-        )
+        as_what = "samples / 2**23 if they were of 24 bits, samples / 2**31 if of 32"
+        remedy = "are they 16-bit? samples.astype('int16')" if peak <= 2**15 else as_what
+        raise AudioError(f"{name}: its {samples.dtype} samples reach {peak:,}, far from full scale: {remedy}")
 
 
 class Resampler:
@@ -282,8 +290,8 @@ def check_rate(sample_rate: float, name: str = "the waveform") -> None:
     Raises:
         AudioError: it is none.
     """
-    is_number = isinstance(sample_rate, (int, float, np.integer, np.floating)) and not isinstance(sample_rate, bool)
-    if not is_number or not _RATES[0] <= sample_rate <= _RATES[1]:
+    is_number = isinstance(sample_rate, numbers.Real) or getattr(sample_rate, "ndim", None) == 0
+    if not is_number or isinstance(sample_rate, bool) or not _RATES[0] <= float(sample_rate) <= _RATES[1]:
         low, high = _RATES
         raise AudioError(f"{name}: a sample rate of {sample_rate!r} Hz is none; recordings have {low:,} to {high:,}")
 
@@ -296,7 +304,7 @@ def is_file(source: object) -> bool:
 def is_one_array(samples: object) -> bool:
     """Whether these are the samples of one recording, as an array, a tensor or numbers, and not blocks of them."""
     if isinstance(samples, (list, tuple)):
-        return not samples or isinstance(samples[0], (int, float, np.number))
+        return bool(samples) and isinstance(samples[0], numbers.Real)
     return hasattr(samples, "__array__") or hasattr(samples, "typecode")
 
 

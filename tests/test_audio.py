@@ -448,6 +448,11 @@ def test_integers_that_were_widened_are_not_heard_as_silence(dtype):
     assert not to_waveform(np.zeros(3, dtype), 8000, 8000).any()
 
 
+def test_what_to_make_of_wider_integers_is_said():
+    with pytest.raises(AudioError, match=r"reach 4,520,960, far from full scale: samples / 2\*\*23"):
+        to_waveform(np.array([4_520_960, 0]), 8000, 8000)
+
+
 def test_channels_come_second():
     with pytest.raises(AudioError, match=r"800 channels\? .* transpose it"):
         to_waveform(np.zeros((2, 800)), 8000, 8000)

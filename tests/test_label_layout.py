@@ -217,6 +217,15 @@ def test_the_times_of_a_part_of_a_longer_recording_are_moved(tmp_path):
     (tmp_path / "whole.TextGrid").write_text(grid(0, 2, (0, 1, ""), (1, 2, "frog")))
     (tmp_path / "late.TextGrid").write_text(grid(0.5, 2, (0.5, 1, "frog"), (1, 2, "")))  # as its labels begin
     collection, found = segments_of(tmp_path)
+    recording(tmp_path / "odd.wav")  # its tier begins at 0, whatever the file's head says
+    (tmp_path / "odd.TextGrid").write_text(
+        grid(0, 2, (0, 1, "frog"), (1, 2, "")).replace("\n0\n2\n<", "\n12.5\n14.5\n<")
+    )
+    assert segments_of(tmp_path)[1]["odd.wav"] == [(0, 1, "frog")]
+    (tmp_path / "odd.TextGrid").write_text(grid(-1, 1, (-1, 0, "frog"), (0, 1, "")))
+    with pytest.raises(CorpusError, match="begins at -1 s, before the recording"):
+        segments_of(tmp_path)
+    (tmp_path / "odd.wav").unlink()
     assert found == {"part.wav": [(0.5, 1, "bird")], "whole.wav": [(1, 2, "frog")], "late.wav": [(0.5, 1, "frog")]}
     assert sum("of 1 the times begin later" in line for line in collection.understood) == 1
 

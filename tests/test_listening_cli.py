@@ -167,7 +167,9 @@ def test_json_is_a_line_whatever_a_file_is_called(works, heard_by, world, here):
     for name in (b"caf\xe9.wav", "a\u2028b.wav".encode()):
         shutil.copy(world.recording(), os.fsdecode(name))
     works("transcribe", ".", *heard_by(), "--format", "json", "--output-dir", "out")
-    for file in Path("out").iterdir():
+    files = list(Path("out").iterdir())
+    assert len(files) == 2
+    for file in files:
         (line,) = file.read_text(encoding="utf-8").splitlines()
         assert Path(json.loads(line)["audio"]).exists()
 

@@ -321,6 +321,14 @@ def test_tensors_buffers_and_numbers_are_one_recording(recognizer, world):
     for samples in (torch.from_numpy(waveform), waveform.tolist(), array.array("f", waveform)):
         assert model.transcribe(samples, RATE) == wanted
     assert model.transcribe(torch.from_numpy(waveform)[:, None].expand(-1, 2), RATE) == wanted
+    parts = (torch.from_numpy(waveform), torch.empty(0))
+    assert model.transcribe((part for part in parts), np.array(RATE)) == wanted
+    assert model.transcribe(np.tile(waveform[:, None], (1, 128)), RATE, channel=3) == wanted
+    assert model.transcribe(waveform.astype(object), RATE) == wanted
+    with pytest.raises(AudioError, match="no samples that NumPy can take"):
+        model.transcribe(torch.from_numpy(waveform).requires_grad_(), RATE)
+    with pytest.raises(AudioError, match="the blocks: too short"):
+        model.transcribe([], RATE)
     with pytest.raises(AudioError, match="transpose it"):
         model.transcribe(torch.from_numpy(np.stack([waveform, waveform])), RATE)
 
@@ -340,7 +348,9 @@ def test_a_recogniser_goes_to_other_processes(recognizer, model_file, world):
     assert copy.deepcopy(beam).transcribe(path) == beam.transcribe(path)
     with pytest.raises(TypeError, match="load_model"):
         pickle.dumps(saying([1, 0], [BLANK, "a"]))
-    with pytest.raises(SettingsError, match="0 threads"):
+    assert copy.copy(beam).transcribe(path) == beam.transcribe(path)
+    copy.copy(saying([1, 0], [BLANK, "a"]))
+    with pytest.raises(SettingsError, match="threads = 0"):
         load_model(model_file("transcribe"), threads=0)
 
 
@@ -376,7 +386,10 @@ def test_hot_words_in_any_form(recognizer):
     card = recognizer("transcribe").card
     assert choose_decoding(card, hot_words="sol").hot_words == {"sol": HOT_WORD_BOOST}
     assert choose_decoding(card, hot_words=["sol:3", "do"]).hot_words == {"sol": 3.0, "do": HOT_WORD_BOOST}
-    assert choose_decoding(card, hot_words={"sol": 2}).hot_words == {"sol": 2}
+    assert choose_decoding(card, hot_words={"sol": 2, "do": "3"}).hot_words == {"sol": 2, "do": 3}
+    for boost in (None, float("nan")):
+        with pytest.raises(SettingsError, match="is not WORD or WORD:BOOST"):
+            choose_decoding(card, hot_words={"sol": boost})
 
 
 def test_the_packages_names_are_listed():

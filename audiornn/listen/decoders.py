@@ -190,9 +190,10 @@ def choose_decoding(
         if words == "closed" and card.vocabulary.unit == "character":
             raise SettingsError("a closed vocabulary is that of a language model; name one with --lm FILE.arpa")
     settings = replace(decoding.settings, decoder="beam", **changes)
-    if not isinstance(hot_words, Mapping):
-        hot_words = dict(map(read_hot_word, [hot_words] if isinstance(hot_words, str) else hot_words))
-    return replace(decoding, settings=settings, hot_words=dict(hot_words), n_best=n_best)
+    if isinstance(hot_words, Mapping):
+        hot_words = [f"{word}:{boost}" for word, boost in hot_words.items()]
+    boosts = dict(map(read_hot_word, [hot_words] if isinstance(hot_words, str) else hot_words))
+    return replace(decoding, settings=settings, hot_words=boosts, n_best=n_best)
 
 
 def _check_spelling(vocabulary: Vocabulary, model: LanguageModel | None, path: Path) -> None:

@@ -84,6 +84,6 @@ def at_rate(blocks: Iterable[Samples], sample_rate: int, target_rate: int, chann
     """Blocks of samples as the model takes them."""
     resample = Resampler(sample_rate, target_rate)
     for block in blocks:
-        if np.size(block):
+        if np.asarray(block).size:
             yield resample(to_mono(block, channel=channel, name="the blocks"), last=False)
     yield resample(np.empty(0, np.float32), last=True)

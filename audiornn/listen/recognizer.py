@@ -74,8 +74,8 @@ def load_model(path: str | Path, *, threads: int = 1) -> Recognizer:
     Raises:
         ModelFileError: missing, not a model file, or of another version.
     """
-    if threads < 1:
-        raise SettingsError(f"{threads} threads can listen to nothing")
+    if not isinstance(threads, int) or threads < 1:
+        raise SettingsError(f"threads = {threads!r} must be a number of them, at least 1")
     session, card = open_model_file(path)
     return Recognizer(session, card, threads=threads, path=Path(path))
 
@@ -115,6 +115,9 @@ class Recognizer:
         other = Recognizer(self._session, self.card, threads=self._threads, decoding=decoding, path=self._path)
         _ = other._make_decoder  # made now, so that what is wrong with it is said once, and of no recording
         return other
+
+    def __copy__(self) -> Recognizer:
+        return Recognizer(self._session, self.card, threads=self._threads, decoding=self._decoding, path=self._path)
 
     def __reduce__(self) -> tuple[Callable[..., Recognizer], tuple[Any, ...]]:
         if self._path is None:

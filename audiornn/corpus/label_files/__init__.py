@@ -89,7 +89,8 @@ class LabelFile:
         Praat keeps the whole's times in a part's TextGrid ("preserve times"); in the part's sound file they are lost.
         """
         begin, end = self.span or (0.0, duration)
-        if abs(begin) <= _SLACK or abs(end - begin - duration) > _SLACK:
+        is_part = begin > _SLACK and abs(end - begin - duration) <= _SLACK
+        if not is_part or any(label.start < begin - _SLACK for label in self.labels):
             return self
         moved = tuple(replace(label, start=label.start - begin, end=label.end - begin) for label in self.labels)
         return replace(self, labels=moved, span=(0.0, end - begin))
