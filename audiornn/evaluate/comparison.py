@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
+
 __all__ = ["Comparison", "compare", "mcnemar"]
 
-_RESAMPLES = 10_000
+_RESAMPLES = 10_000  # a p-value lies in the tail
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,11 @@ def compare(
     """
     errors = np.array([first, second], np.float64)
     units = np.asarray(lengths, np.float64)
-    n = len(units)
     total = max(1.0, float(units.sum()))
-    rng = np.random.default_rng(seed)
-    differences = np.empty(_RESAMPLES)
-    for i in range(_RESAMPLES):
-        drawn = rng.integers(0, n, n)
-        differences[i] = (errors[0, drawn] - errors[1, drawn]).sum() / max(1.0, units[drawn].sum())
-    low, high = np.percentile(differences, [2.5, 97.5])
+    drawn = resampled_totals(np.stack([errors[0] - errors[1], units], axis=1), seed=seed, n_resamples=_RESAMPLES)
+    differences = drawn[:, 0] / np.maximum(1.0, drawn[:, 1])
+    interval = percentile_interval(differences)
+    assert interval is not None  # no draw is without a difference
     first_alone, second_alone = int((errors[0] < errors[1]).sum()), int((errors[1] < errors[0]).sum())
     if exact:
         p_value = mcnemar(first_alone, second_alone)
@@ -89,7 +88,7 @@ def compare(
         first_alone,
         second_alone,
         float((errors[0] - errors[1]).sum() / total),
-        (float(low), float(high)),
+        interval,
         p_value,
     )
 

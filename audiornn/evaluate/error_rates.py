@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
+from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
 
 __all__ = [
     "Confusion",
@@ -120,9 +120,7 @@ def error_rate(counts: Sequence[EditCounts], *, seed: int = 0) -> ErrorRate:
     return ErrorRate(sum(errors), sum(lengths), rate, bootstrap_interval(errors, lengths, seed=seed))
 
 
-def bootstrap_interval(
-    errors: Sequence[float], lengths: Sequence[int], *, seed: int = 0, n_resamples: int = 2000
-) -> tuple[float, float]:
+def bootstrap_interval(errors: Sequence[float], lengths: Sequence[int], *, seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of Σ errors / Σ lengths when utterances are drawn anew (Bisani and Ney 2004).
 
     Where no utterance has an error the bootstrap knows no spread, and the Wilson bound of 0 of Σ lengths is given.
@@ -131,15 +129,10 @@ def bootstrap_interval(
         return 0.0, 1.0
     if not sum(errors):
         return wilson_interval(0, sum(lengths))
-    rng = np.random.default_rng(seed)
-    n = len(errors)
-    both = np.stack([np.asarray(errors, np.float64), np.asarray(lengths, np.float64)])
-    rates = []
-    for _ in range(n_resamples):
-        drawn = both[:, rng.integers(0, n, n)].sum(axis=1)
-        rates.append(drawn[0] / max(drawn[1], 1.0))
-    low, high = np.percentile(rates, [2.5, 97.5])
-    return float(low), float(high)
+    drawn = resampled_totals(list(zip(errors, lengths, strict=True)), seed=seed)
+    interval = percentile_interval(wrong / max(units, 1.0) for wrong, units in drawn.tolist())
+    assert interval is not None  # no draw is without a rate
+    return interval
 
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:

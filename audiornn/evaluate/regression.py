@@ -24,6 +24,7 @@ from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.tracks import tracks_at_frames
 from audiornn.errors import CorpusError
+from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
 from audiornn.evaluate.hearing import Progress, hear_all, unseen
 from audiornn.listen.recognizer import Recognizer
 
@@ -31,7 +32,6 @@ __all__ = ["PITCH", "VOICING", "PitchScore", "RegressionReport", "TrackRow", "ev
 
 #: Names of tracks that mean something: log₂ of Hz, and 0 or 1.
 PITCH, VOICING = "log2_f0", "voicing"
-_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,8 @@ def _track_row(name: str, pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) ->
         y, error = wanted[defined].astype(np.float64), (found - wanted)[defined].astype(np.float64)
         sums.append([defined.sum(), np.square(error).sum(), np.abs(error).sum(), y.sum(), np.square(y).sum()])
     table = np.array(sums)
-    measures = [_measures(total) for total in _drawn(table)]
-    intervals = [_interval([m[k] for m in measures]) for k in range(3)]
+    measures = [_measures(total) for total in resampled_totals(table)]
+    intervals = [percentile_interval(m[k] for m in measures) or (math.nan, math.nan) for k in range(3)]
     rmse, mae, r2 = _measures(table.sum(axis=0))
     return TrackRow(
         name,
@@ -250,24 +250,12 @@ def pitch_score(
     n, right, chroma, recalled, voiceless, alarms = table.sum(axis=0)
     if not n:
         return None
-    accuracies = [total[1] / total[0] for total in _drawn(table) if total[0]]
+    accuracies = (total[1] / total[0] for total in resampled_totals(table) if total[0])
     return PitchScore(
         int(n),
         float(right / n),
-        _interval(accuracies),
+        percentile_interval(accuracies) or (math.nan, math.nan),
         float(chroma / n),
         None if voiced is None else float(recalled / n),
         None if voiced is None or not voiceless else float(alarms / voiceless),
     )
-
-
-def _drawn(table: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Sums over recordings drawn anew, of (recordings, …)."""
-    rng = np.random.default_rng(0)
-    n = len(table)
-    return [np.bincount(rng.integers(0, n, n), minlength=n) @ table for _ in range(_RESAMPLES)]
-
-
-def _interval(values: Sequence[float]) -> tuple[float, float]:
-    low, high = np.nanpercentile(values, [2.5, 97.5]) if not np.isnan(values).all() else (math.nan, math.nan)
-    return float(low), float(high)

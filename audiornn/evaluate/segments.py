@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
 from audiornn.listen.segments import labels_of
 from audiornn.model_file import ModelCard
 
@@ -44,8 +45,6 @@ __all__ = [
 TOLERANCE = 0.2
 #: And an offset by so much of the event's length.
 OFFSET_SHARE = 0.2
-
-_RESAMPLES = 1000
 
 Counts = NDArray[np.float64]
 
@@ -261,12 +260,11 @@ def score(card: ModelCard, counts: Sequence[SegmentCounts], *, seed: int = 0) ->
     frames = np.stack([each.frames for each in counts])
     events = np.stack([each.events for each in counts])
     seconds = np.stack([np.zeros(3) if each.seconds is None else each.seconds for each in counts])
-    rng = np.random.default_rng(seed)
-    drawn = [rng.integers(0, len(counts), len(counts)) for _ in range(_RESAMPLES)]
 
     def rate(per_recording: Counts, figure: Callable[[Counts], float]) -> Rate:
-        low, high = np.percentile([figure(per_recording[chosen].sum(axis=0)) for chosen in drawn], [2.5, 97.5])
-        return Rate(figure(per_recording.sum(axis=0)), (float(low), float(high)))
+        interval = percentile_interval(figure(total) for total in resampled_totals(per_recording, seed=seed))
+        assert interval is not None  # every draw has a rate
+        return Rate(figure(per_recording.sum(axis=0)), interval)
 
     missed, false_alarm, marked = seconds.sum(axis=0).tolist()
     rows = []

@@ -20,14 +20,13 @@ from numpy.typing import NDArray
 from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError
+from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
 from audiornn.evaluate.error_rates import wilson_interval
 from audiornn.evaluate.hearing import Progress, hear_all, unseen
 from audiornn.listen.recognizer import Recognizer
 from audiornn.model_file import ModelCard
 
 __all__ = ["LabelRow", "SeveralReport", "average_precision", "best_threshold", "choose_thresholds", "evaluate_several"]
-
-_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -239,7 +238,7 @@ def _report(
         for i, label in enumerate(symbols)
         for true, found, wrong in [total[:, i]]
     )
-    drawn = [_f1s(resampled) for resampled in _bootstrap(counts)]
+    drawn = [_f1s(resampled) for resampled in resampled_totals(counts)]
     micro, macro = _f1s(total)
     known = [p for p in precisions if not math.isnan(p)]
     n, n_right = len(truths), int((said == truths).all(axis=1).sum())
@@ -251,9 +250,9 @@ def _report(
         accuracy=n_right / n,
         interval=wilson_interval(n_right, n),
         micro_f1=None if math.isnan(micro) else micro,
-        micro_interval=_interval([f1 for f1, _ in drawn]),
+        micro_interval=percentile_interval(f1 for f1, _ in drawn),
         macro_f1=None if math.isnan(macro) else macro,
-        macro_interval=_interval([f1 for _, f1 in drawn]),
+        macro_interval=percentile_interval(f1 for _, f1 in drawn),
         mean_average_precision=sum(known) / len(known) if known else None,
         labels=rows,
         errors=int((said != truths).sum()),
@@ -262,7 +261,7 @@ def _report(
     )
 
 
-def _f1s(total: NDArray[np.int64]) -> tuple[float, float]:
+def _f1s(total: NDArray[Any]) -> tuple[float, float]:
     """Micro and macro F1 of counts (3, labels); NaN where no label holds."""
     true, found, wrong = total
     present = true > 0
@@ -270,21 +269,6 @@ def _f1s(total: NDArray[np.int64]) -> tuple[float, float]:
         return math.nan, math.nan
     micro = 2 * found.sum() / (true.sum() + found.sum() + wrong.sum())
     return float(micro), float((2 * found[present] / (true + found + wrong)[present]).mean())
-
-
-def _bootstrap(counts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Totals of recordings drawn anew."""
-    rng = np.random.default_rng(0)
-    n = len(counts)
-    return [np.tensordot(np.bincount(rng.integers(0, n, n), minlength=n), counts, axes=1) for _ in range(_RESAMPLES)]
-
-
-def _interval(values: Sequence[float]) -> tuple[float, float] | None:
-    known = [value for value in values if not math.isnan(value)]
-    if not known:
-        return None
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def _ratio(part: int, whole: int) -> float | None:
