@@ -13,7 +13,7 @@ import math
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from itertools import accumulate, pairwise, zip_longest
@@ -97,7 +97,9 @@ class Phrase:
     words: tuple[TimedLabel, ...]
 
 
-def format_result(result: Result, output_format: str, *, audio: str, task: str) -> str:
+def format_result(
+    result: Result, output_format: str, *, audio: str, task: str, model: str | PurePath | None = None
+) -> str:
     r"""A result in one of `FORMATS`, as it stands in a file.
 
     Args:
@@ -105,6 +107,7 @@ def format_result(result: Result, output_format: str, *, audio: str, task: str) 
         output_format: a name of `FORMATS`.
         audio: the recording's path; JSON holds it, CTM and RTTM its stem.
         task: the model's; JSON holds it.
+        model: the model file; JSON holds it where it is given.
 
     Returns:
         Text that ends in one newline, JSON in a single line. Where there is nothing to say, SRT, CTM, RTTM and
@@ -116,30 +119,24 @@ def format_result(result: Result, output_format: str, *, audio: str, task: str) 
     >>> format_result(Transcript("", (), 1.0), "vtt", audio="a.wav", task="transcribe")
     'WEBVTT\n'
     """
-    if output_format == "text":
-        return to_text(result) + "\n"
-    if output_format == "json":
-        return json_line(to_json(result, audio=audio, task=task)) + "\n"
-    if output_format == "srt":
-        return to_srt(result)
-    if output_format == "vtt":
-        return to_vtt(result)
-    if output_format == "ctm":
-        return to_ctm(result, audio=audio)
-    if output_format == "textgrid":
-        return to_textgrid(result)
-    if output_format == "rttm":
-        return to_rttm(result, audio=audio)
-    if output_format == "audacity":
-        return to_audacity(result)
-    if output_format == "elan":
-        return to_elan(result, audio=audio)
-    if output_format == "csv":
-        return to_csv(result)
-    raise SettingsError(
-        f"format {output_format!r}: there is no such format{nearest(output_format, FORMATS)} "
-        f"(there are {', '.join(FORMATS)})"
-    )
+    writers: dict[str, Callable[[], str]] = {
+        "text": lambda: to_text(result) + "\n",
+        "json": lambda: json_line(to_json(result, audio=audio, task=task, model=model)) + "\n",
+        "srt": lambda: to_srt(result),
+        "vtt": lambda: to_vtt(result),
+        "ctm": lambda: to_ctm(result, audio=audio),
+        "textgrid": lambda: to_textgrid(result),
+        "rttm": lambda: to_rttm(result, audio=audio),
+        "audacity": lambda: to_audacity(result),
+        "elan": lambda: to_elan(result, audio=audio),
+        "csv": lambda: to_csv(result),
+    }
+    if output_format not in writers:
+        raise SettingsError(
+            f"format {output_format!r}: there is no such format{nearest(output_format, FORMATS)} "
+            f"(there are {', '.join(FORMATS)})"
+        )
+    return writers[output_format]()
 
 
 def to_text(result: Result) -> str:
@@ -167,8 +164,9 @@ def to_text(result: Result) -> str:
     return "\n".join(f"{start:.2f}\t{end:.2f}\t{word}\t{sure:.3f}{mark}" for start, end, word, sure, mark in rows)
 
 
-def to_json(result: Result, *, audio: str, task: str) -> dict[str, Any]:
-    """A result as plain types, everything in it; times in seconds."""
+def to_json(result: Result, *, audio: str, task: str, model: str | PurePath | None = None) -> dict[str, Any]:
+    """A result as plain types, everything in it; times in seconds. The model file is named last, where it is given."""
+    of_model = {} if model is None else {"model": str(model)}
     if isinstance(result, Tracks):
         columns = list(zip(*(point.values for point in result.points), strict=True)) or [()] * len(result.names)
         return {
@@ -177,13 +175,14 @@ def to_json(result: Result, *, audio: str, task: str) -> dict[str, Any]:
             "times": [point.time for point in result.points],
             "tracks": dict(zip(result.names, map(list, columns), strict=True)),
             "duration": result.duration,
+            **of_model,
         }
     entry = asdict(result)
     if entry.get("labels", ()) is None:
         del entry["labels"]  # one holds, and is named
     if not entry.get("alternatives", True):
         del entry["alternatives"]  # nobody asked for them
-    return {"audio": audio, "task": task, **entry}
+    return {"audio": audio, "task": task, **entry, **of_model}
 
 
 def to_srt(result: Result) -> str:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from audiornn.errors import ModelFileError
 from audiornn.files import json_line
 from audiornn.verbs.listening import write_results
 from audiornn.verbs.models import load
-from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, n_cores, say
+from audiornn.verbs.terminal import n_cores, tell_live
 
 if TYPE_CHECKING:
     from audiornn.listen.folders import Recording
     from audiornn.listen.recognizer import Recognizer
-    from audiornn.listen.results import Result
+    from audiornn.listen.results import Result, TimedLabel
     from audiornn.listen.segments import SegmentSettings
 
 __all__ = ["label"]
@@ -67,18 +67,16 @@ def _label_live(
 
     from audiornn.audio import audio_blocks
     from audiornn.listen.formats import to_text
-    from audiornn.listen.live import Stopped, live_findings
+    from audiornn.listen.live import live_findings
     from audiornn.listen.results import Labelling
+
+    def tell(segment: TimedLabel) -> None:
+        if output_format == "json":
+            print(json_line({"audio": "-", "task": "label", **asdict(segment), "model": str(model)}), flush=True)
+        else:
+            print(to_text(Labelling((segment,), segment.end)), flush=True)
 
     stream = recognizer.stream(look_ahead=look_ahead, segments=settings)
     blocks = audio_blocks("-", recognizer.card.features.sample_rate, channel=channel)
-    for found in live_findings(stream, blocks, name="standard input"):
-        if isinstance(found, Stopped):
-            say(f"audiornn: {found.reason}")
-            return PARTIAL_FAILURE if stream.duration else FAILURE
-        if output_format == "json":
-            entry: dict[str, Any] = {"audio": "-", "task": "label", **asdict(found), "model": str(model)}
-            print(json_line(entry), flush=True)
-        else:
-            print(to_text(Labelling((found,), found.end)), flush=True)
-    return 0
+    found = live_findings(stream, blocks, name="standard input")
+    return tell_live(found, tell)

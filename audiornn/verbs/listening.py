@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from audiornn.errors import AudioError, AudiornnError, SettingsError
 from audiornn.files import json_line
 from audiornn.verbs.models import decoding_with, load, recordings_of
-from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, SecondsHeard, exit_code, n_cores, say
+from audiornn.verbs.terminal import SecondsHeard, exit_code, n_cores, say, tell_live
 
 if TYPE_CHECKING:
     from audiornn.listen.folders import Recording
+    from audiornn.listen.formats import Phrase
     from audiornn.listen.recognizer import Recognizer
     from audiornn.listen.results import Alignment, Result
 
@@ -102,7 +103,7 @@ def track(
     """`audiornn track`: values over time, a table a recording, written as they come."""
     from audiornn.files import write_atomically
     from audiornn.listen.folders import output_files
-    from audiornn.listen.formats import to_json
+    from audiornn.listen.formats import format_result
     from audiornn.listen.results import TrackPoint
     from audiornn.listen.streaming import LOOK_AHEAD, streams
     from audiornn.listen.tracks import track_lines
@@ -120,8 +121,7 @@ def track(
         seen = LOOK_AHEAD if live else look_ahead
         if output_format == "json":
             result = recognizer.track(recording, channel=channel, look_ahead=look_ahead)
-            entry = {**to_json(result, audio=recording, task=recognizer.card.task), "model": str(path)}
-            yield json_line(entry) + "\n"
+            yield format_result(result, "json", audio=recording, task=recognizer.card.task, model=path)
             return
         points: Iterator[TrackPoint] = recognizer.track_points(recording, channel=channel, look_ahead=seen)
         yield from track_lines(names, chain([next(points)], points))  # what cannot be read has no heading either
@@ -170,7 +170,7 @@ def write_results(
     from audiornn.errors import CorpusError
     from audiornn.files import write_atomically
     from audiornn.listen.folders import in_order, output_files
-    from audiornn.listen.formats import FORMATS, format_result, to_json
+    from audiornn.listen.formats import FORMATS, format_result
 
     recordings, n_empty = recordings_of(files)
     several = len(recordings) > 1 or files != [recording.path for recording in recordings]
@@ -196,12 +196,7 @@ def write_results(
             where = "" if recording in str(result) or recording == "-" else f"{recording}: "
             say(f"audiornn: {where}{result}")
             continue
-        task = recognizer.card.task
-        if output_format == "json":
-            entry = {**to_json(result, audio=recording, task=task), "model": str(model)}
-            shown = json_line(entry) + "\n"
-        else:
-            shown = format_result(result, output_format, audio=recording, task=task)
+        shown = format_result(result, output_format, audio=recording, task=recognizer.card.task, model=model)
         if output_format == "text" and several and not outputs:
             shown = "".join(f"{recording}\t{line}\n" for line in shown.removesuffix("\n").split("\n"))
         if outputs:
@@ -223,20 +218,19 @@ def _transcribe_live(
     from dataclasses import asdict
 
     from audiornn.audio import audio_blocks
-    from audiornn.listen.live import Stopped, live_phrases
+    from audiornn.listen.live import live_phrases
 
-    blocks = audio_blocks("-", recognizer.card.features.sample_rate, channel=channel)
-    stream = recognizer.stream(look_ahead=look_ahead)
-    for n_before, phrase in enumerate(live_phrases(stream, blocks, name="standard input")):
-        if isinstance(phrase, Stopped):
-            say(f"audiornn: {phrase.reason}")
-            return PARTIAL_FAILURE if n_before else FAILURE
+    def tell(phrase: Phrase) -> None:
         if output_format == "json":
             entry = {"audio": "-", "task": recognizer.card.task, **asdict(phrase), "model": str(model)}
             print(json_line(entry), flush=True)
         else:
             print(phrase.text, flush=True)
-    return 0
+
+    blocks = audio_blocks("-", recognizer.card.features.sample_rate, channel=channel)
+    stream = recognizer.stream(look_ahead=look_ahead)
+    found = live_phrases(stream, blocks, name="standard input")
+    return tell_live(found, tell)
 
 
 def _texts_of_manifest(manifest: Path) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from audiornn.errors import AudioError, SettingsError
 from audiornn.files import json_line
 from audiornn.verbs.models import load, recordings_of
-from audiornn.verbs.terminal import FAILURE, PARTIAL_FAILURE, SecondsHeard, exit_code, n_cores, say
+from audiornn.verbs.terminal import SecondsHeard, exit_code, n_cores, say, tell_live
 
 if TYPE_CHECKING:
     from audiornn.listen.keywords import SpotSettings
@@ -115,7 +115,7 @@ def _spot_live(
 ) -> int:
     """A microphone or standard input, which may never end; Ctrl-C is the way to end it."""
     from audiornn.audio import audio_blocks
-    from audiornn.listen.live import Stopped, live_findings
+    from audiornn.listen.live import live_findings
     from audiornn.listen.microphone import microphone_blocks
 
     if microphone:
@@ -129,12 +129,8 @@ def _spot_live(
         name, audio = "the microphone", "microphone"
     else:
         blocks, name, audio = audio_blocks("-", sample_rate, channel=channel), "standard input", "-"
-    for found in live_findings(stream, blocks, name=name):
-        if isinstance(found, Stopped):
-            say(f"audiornn: {found.reason}")
-            return PARTIAL_FAILURE if stream.duration else FAILURE
-        tell(found, audio)
-    return 0
+    hits = live_findings(stream, blocks, name=name)
+    return tell_live(hits, lambda hit: tell(hit, audio))
 
 
 def _explain(

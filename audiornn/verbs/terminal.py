@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-__all__ = ["FAILURE", "INTERRUPTED", "PARTIAL_FAILURE", "SecondsHeard", "exit_code", "n_cores", "progress_bar", "say"]
+if TYPE_CHECKING:
+    from audiornn.listen.live import Found, Stopped
+
+__all__ = [
+    "FAILURE",
+    "INTERRUPTED",
+    "PARTIAL_FAILURE",
+    "SecondsHeard",
+    "exit_code",
+    "n_cores",
+    "progress_bar",
+    "say",
+    "tell_live",
+]
 
 PARTIAL_FAILURE = 1
 FAILURE = 2
@@ -54,6 +68,26 @@ class SecondsHeard:
 def say(line: str) -> None:
     """A line to standard error, where all goes that is no answer."""
     print(line, file=sys.stderr, flush=True)
+
+
+def tell_live(found: Iterable[Found | Stopped], tell: Callable[[Found], None]) -> int:
+    """Tell what is found in a recording that may never end, each thing as soon as it is.
+
+    Args:
+        found: as `live_phrases` and `live_findings` give it.
+        tell: prints one.
+
+    Returns:
+        The exit code: where the recording broke off, whether anything had been told.
+    """
+    from audiornn.listen.live import Stopped
+
+    for n_told, each in enumerate(found):
+        if isinstance(each, Stopped):
+            say(f"audiornn: {each.reason}")
+            return PARTIAL_FAILURE if n_told else FAILURE
+        tell(each)
+    return 0
 
 
 @contextmanager
