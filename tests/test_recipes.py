@@ -277,6 +277,23 @@ def test_connected_digits_is_prepared_by_the_command(four_corpora, tmp_path):
     assert prepare_corpus(loaded, four_corpora, tmp_path / "data").unchanged
 
 
+def test_connected_digits_takes_its_test_out_of_speechocean762(four_corpora, tmp_path):
+    corpus = shutil.copytree(four_corpora, tmp_path / "corpus", symlinks=True)
+    shutil.rmtree(corpus / "connected_digits")
+    table = (packaged_recipes() / "connected_digits" / "strings.tsv").read_text().splitlines()
+    rows = [line.split("\t") for line in table[1:]]
+    assert len(rows) == len({name for name, _, _ in rows}) == 77
+    assert sum(len(text.split()) for _, _, text in rows) == 297
+    for name, speaker, _ in rows:
+        write(corpus / "speechocean762" / "WAVE" / f"SPEAKER{speaker}" / f"{name}.WAV", rate=16000, seconds=1.0)
+    test = connected_digits(corpus, tmp_path / "made")["test"]
+    assert [(u.id, u.speaker, u.text) for u in test] == [(f"so{s}/{n}", f"so{s}", text) for n, s, text in rows]
+    assert all(u.audio.is_file() for u in test)
+    test[-1].audio.unlink()
+    with pytest.raises(CorpusError, match=r"1 of the 77 recordings in strings\.tsv are missing"):
+        connected_digits(corpus, tmp_path / "made")
+
+
 def test_connected_digits_names_what_is_missing(four_corpora, tmp_path):
     with pytest.raises(CorpusError, match=r"speech_commands or speechcommands, none fsdd or digits, none an4"):
         connected_digits(tmp_path, tmp_path / "made")
@@ -291,7 +308,7 @@ def test_connected_digits_names_what_is_missing(four_corpora, tmp_path):
     with pytest.raises(CorpusError, match=r"'NIEN' of s1/0\.flac"):
         connected_digits(corpus, tmp_path / "made")
     shutil.rmtree(corpus / "connected_digits")
-    with pytest.raises(CorpusError, match="holds no folder connected_digits; this recipe"):
+    with pytest.raises(CorpusError, match="holds no folder connected_digits or speechocean762; this recipe"):
         connected_digits(corpus, tmp_path / "made")
 
 

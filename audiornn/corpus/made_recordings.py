@@ -15,7 +15,7 @@ __all__ = ["FOLDERS", "corpora_in", "folder_of_plan", "some_corpora_in"]
 #: What the folder of each recipe's corpus may be called: as published, as the recipe, or as `prep` keeps a fetched one.
 FOLDERS = {
     "an4": ("an4",),
-    "connected_digits": ("connected_digits",),
+    "connected_digits": ("connected_digits", "speechocean762"),
     "digits": ("fsdd", "digits", "free-spoken-digit-dataset-1.0.10"),
     "speechcommands": ("speech_commands", "speechcommands", "speech_commands_v0.02", "speech_commands_v0.01"),
 }

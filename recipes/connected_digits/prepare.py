@@ -22,6 +22,9 @@ from audiornn.recipe import Recipe, load_recipe, packaged_recipes
 
 DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 
+#: The utterances of speechocean762 (openslr.org/101, its training and test lists together) that are the test.
+STRINGS = Path(__file__).parent / "strings.tsv"
+
 CORPORA = ("speechcommands", "digits", "an4", "connected_digits")  # the recipes that they are of
 LONGEST_EDGE = 1.5  # seconds before and after a string: who records speech seldom begins at once
 PAUSES = (0.08, 0.4)  # seconds between words, in the median: some speak fluently, others word by word
@@ -143,27 +146,40 @@ def _said(utterances: Iterable[Utterance]) -> list[Utterance]:
 
 
 def _read_strings(folder: Path) -> list[Utterance]:
-    """The test: a table of audio, speaker and transcript beside the recordings."""
-    table = folder / "transcripts.tsv"
+    """The test: speechocean762 as published, or a table of audio, speaker and transcript beside the recordings."""
+    published = folder / "WAVE"
+    table = STRINGS if published.is_dir() else folder / "transcripts.tsv"
     try:
         rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
+        if published.is_dir():
+            rows = [
+                {
+                    "audio": f"WAVE/SPEAKER{row['speaker']}/{row['utterance']}.WAV",
+                    "speaker": f"so{row['speaker']}",
+                    "transcript": row["transcript"],
+                }
+                for row in rows
+            ]
         named = [(Path(row["audio"]), row["speaker"], " ".join(row["transcript"].split())) for row in rows]
     except OSError:
-        raise CorpusError(f"{table}: missing; is this the folder of connected_digits?") from None
+        raise CorpusError(
+            f"{table}: missing; is this the folder of connected_digits, or speechocean762 with its WAVE?"
+        ) from None
     except (KeyError, AttributeError):
         raise CorpusError(f"{table}: not a table of audio, speaker and transcript") from None
     utterances, missing = [], []
     for audio, speaker, transcript in named:
         if unknown := set(transcript.split()) - set(DIGITS):
             raise CorpusError(f"{table}: {min(unknown)!r} of {audio} is none of {', '.join(DIGITS)}")
-        file = next((f for end in (".wav", ".flac") if (f := folder / audio.with_suffix(end)).is_file()), None)
+        files = (folder / audio.with_suffix(ending) for ending in (".wav", ".flac", ".WAV"))
+        file = next((f for f in files if f.is_file()), None)
         if file is None:
             missing.append(audio)
         else:
-            utterances.append(Utterance(audio.with_suffix("").as_posix(), file, transcript, speaker))
+            utterances.append(Utterance(f"{speaker}/{audio.stem}", file, transcript, speaker))
     if missing or not utterances:
         raise CorpusError(
-            f"{folder}: {len(missing)} of the {len(named)} recordings in transcripts.tsv are missing"
+            f"{folder}: {len(missing)} of the {len(named)} recordings in {table.name} are missing"
             + (f", the first is {missing[0]}" if missing else "")
         )
     return utterances
