@@ -182,7 +182,7 @@ def _train(network: Network, train_set: Dataset, n_steps: int, clip_norm: float)
             indices = train_set.order(seed=settings.seed, epoch=step // n_batches)[step % n_batches]
             rng = np.random.default_rng([settings.seed, 1, step])
             batch = train_set.batch(indices, rng, progress=step / n_steps)
-            loss = losses_and_gradients(workers, network, batch, train_set.recipe, step).mean()
+            loss = losses_and_gradients(workers, network, batch, train_set.recipe, step, step / n_steps).mean()
             lengths.append(float(nn.utils.clip_grad_norm_(network.parameters(), clip_norm)))
             if not math.isfinite(lengths[-1]):
                 losses.append(math.inf)

@@ -317,7 +317,7 @@ def train_and_dev(prepared: Prepared, recipe: Recipe) -> tuple[Dataset, Dataset]
 
 
 def losses_and_gradients(
-    workers: Workers, network: Network, batch: Batch, recipe: Recipe, step: int, progress: float = 1.0
+    workers: Workers, network: Network, batch: Batch, recipe: Recipe, step: int, progress: float
 ) -> torch.Tensor:
     """A step's loss of each utterance, (B,), and its gradients in the parameters; the seed and step tell all chance."""
     settings = recipe.training
