@@ -301,9 +301,9 @@ class TrainingSettings:
         middle_ctc: share of CTC's loss that is counted at the middle layer, through the same output (Lee & Watanabe
             2021): a deep network's lower half learns sooner.
         consistency: weight, beside the loss, of how far the network's answers to two differently varied copies of an
-            utterance lie apart (Liang et al. 2021, "R-Drop"; Yao et al. 2025, "CR-CTC"). A step takes twice as long. The
-            weight grows as the variation does (`augment.easy_first`): whole from the first step on, it kept CTC longer
-            on its blank plateau.
+            utterance lie apart (Liang et al. 2021, "R-Drop"; Yao et al. 2025, "CR-CTC"). A step takes twice as long.
+            The weight grows as the variation does (`augment.easy_first`): whole from the first step on, it kept CTC
+            longer on its blank plateau.
         average: epochs; the weights that are scored and kept are a moving average over about so many, which does
             better than any one step's. 0 keeps the last step's.
         balanced: of the commonest label an epoch takes no more recordings than there are of the next, others each time;
