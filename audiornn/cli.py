@@ -327,7 +327,7 @@ def _parser() -> argparse.ArgumentParser:
         "--layout",
         default="auto",
         metavar="NAME",
-        help="auto, or: folders, names, table, transcripts, labels, kaldi, lhotse, cmu, huggingface",
+        help="auto, or: folders, names, table, transcripts, labels, tracks, kaldi, lhotse, cmu, huggingface",
     )
     p.add_argument(
         "--label",
@@ -343,11 +343,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--task",
-        choices=("auto", "classify", "transcribe", "label", "spot"),
+        choices=("auto", "classify", "transcribe", "label", "regress", "spot"),
         default="auto",
-        help="labels or words (auto tells these two), or stretches with labels; spot: a wake word, whose recordings "
-        "lie in a folder named after it (or positive, or DIR itself), beside not_WORD or negative, and background, "
-        "all but the first if you have any",
+        help="labels or words (auto tells these two), stretches with labels, or values over time; spot: a wake word, "
+        "whose recordings lie in a folder named after it (or positive, or DIR itself), beside not_WORD or negative, "
+        "and background, all but the first if you have any",
     )
     p.add_argument(
         "--word", default="", metavar="'HEY COMPUTER'", help="of --task spot: its spelling (its folder's name)"

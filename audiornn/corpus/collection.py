@@ -26,6 +26,8 @@ from audiornn.errors import CorpusError, SettingsError, nearest
 
 __all__ = ["LAYOUTS", "Collection", "embedded_headers", "read_collection", "written_out"]
 
+#: Tasks whose targets lie in files of their own: the layout that finds these, and what they are.
+_LAYOUT_OF_TASK = {"label": ("labels", "stretches with labels"), "regress": ("tracks", "values over time")}
 _MOST_LABEL_WORDS = 3  # a label is a word or a short command; a longer text that repeats is a prompt
 
 
@@ -36,8 +38,8 @@ class Collection:
     Attributes:
         folder: that the ids are relative to.
         layout: the name of the layout that was read.
-        task: classify where each text is one of few labels, label where stretches are labelled, else transcribe; spot
-            if that was asked for.
+        task: classify where each text is one of few labels, label where stretches are labelled, regress where values
+            over time are beside the recordings, else transcribe; spot if that was asked for.
         utterances: in the order of the source.
         splits: train, dev or test by utterance id, where the source says; those that it lacks are still to be drawn.
         understood: lines that say what was read.
@@ -50,7 +52,7 @@ class Collection:
 
     folder: Path
     layout: str
-    task: Literal["classify", "transcribe", "label", "spot"]
+    task: Literal["classify", "transcribe", "label", "regress", "spot"]
     utterances: tuple[Utterance, ...]
     splits: Mapping[str, str] = field(default_factory=dict)
     understood: tuple[str, ...] = ()
@@ -132,7 +134,7 @@ def read_collection(
         text: the column of texts or labels; the tier; `folder:N`; or a regular expression with a group `text`.
         audio: the column of paths.
         speaker: auto, none, folder, folder:N, column:NAME, or a regular expression with a group `speaker`.
-        task: classify, transcribe, label, or "auto".
+        task: classify, transcribe, label, regress, or "auto".
         encoding: of tables and transcripts; empty is UTF-8, or what a byte-order mark says.
         skip_bad: leave out lines whose audio is missing.
 
@@ -140,15 +142,18 @@ def read_collection(
         CorpusError: nothing is there, nothing is labelled, a line is wrong, or its audio is missing.
         SettingsError: an argument that is none of those above.
     """
-    tasks = ("auto", "classify", "transcribe", "label")
+    tasks = ("auto", "classify", "transcribe", *_LAYOUT_OF_TASK)
     if task not in tasks:
         raise SettingsError(f"task {task!r} must be one of {', '.join(tasks)}{nearest(task, tasks)}")
-    if (task == "label") != (layout == "labels"):
-        if layout not in ("auto", "labels"):
-            raise SettingsError(
-                f"layout {layout!r} has no stretches with labels; task = 'label' has the layout 'labels'"
-            )
-        task, layout = "label", "labels"
+    for own_task, (own_layout, what) in _LAYOUT_OF_TASK.items():
+        if (task == own_task) != (layout == own_layout):
+            if layout not in ("auto", own_layout):
+                raise SettingsError(
+                    f"layout {layout!r} has no {what}; task = {own_task!r} has the layout {own_layout!r}"
+                )
+            if task not in ("auto", own_task):
+                raise SettingsError(f"layout {layout!r} has {what}, and nothing else to {task}")
+            task, layout = own_task, own_layout
     if not source.exists():
         raise CorpusError(f"{source}: no such folder or file")
     folder = source if source.is_dir() else source.parent
@@ -166,7 +171,17 @@ def read_collection(
     keys = [survey.key(entry.audio) for entry in entries]
     speakers = find_speakers(keys, labels, [entry.speaker for entry in entries], speaker)
     utterances = tuple(
-        Utterance(identifier, entry.audio, entry.text, name, entry.start, entry.duration, entry.segments)
+        Utterance(
+            identifier,
+            entry.audio,
+            entry.text,
+            name,
+            entry.start,
+            entry.duration,
+            entry.segments,
+            entry.track,
+            entry.track_hop,
+        )
         for identifier, entry, name in zip(_ids(entries, keys), entries, speakers.names, strict=True)
     )
     settings = {key: value for key, value in reading.settings.items() if key != "label_column"}
@@ -215,6 +230,11 @@ def _without_repeats(reading: Reading) -> list[Entry]:
             raise CorpusError(
                 f"{before.where} and {entry.where}: the same recording ({entry.audio.name}) with other segments; "
                 "delete the wrong ones"
+            )
+        if before.track != entry.track:
+            raise CorpusError(
+                f"{before.where} and {entry.where}: the same recording ({entry.audio.name}) with other values over "
+                "time; delete the wrong ones"
             )
         if before.split != entry.split:
             raise CorpusError(

@@ -25,6 +25,7 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.recipe_settings import Setting, heard_seconds, model_settings, unlearnable
 from audiornn.corpus.splitting import Division, divide
 from audiornn.corpus.spotter_recipe import NewSpotter, read_spotter, spotter_prepare, spotter_readme
+from audiornn.corpus.tracks import read_tracks
 from audiornn.errors import AudioError, SettingsError
 from audiornn.files import write_atomically
 
@@ -76,9 +77,11 @@ class NewRecipe:
         }
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Utterances, speakers and labels (or different transcripts) by split."""
+        """Utterances, speakers and labels (or different transcripts, or tracks) by split."""
 
         def labels(utterances: Sequence[Utterance]) -> set[str]:
+            if self.collection.task == "regress":  # prep sees to it that all have the same
+                return {name for u in utterances[:1] if u.track is not None for name in read_tracks(u.track).names}
             texts = {u.text for u in utterances}
             if self.collection.several:
                 texts = {label.strip() for text in texts for label in text.split(",")}
@@ -119,7 +122,7 @@ def write_recipe(
         text: the column of texts or labels; the tier; `folder:N`; or a regular expression with a group `text`.
         audio: the column of paths.
         speaker: auto, none, folder, folder:N, column:NAME, or a regular expression with a group `speaker`.
-        task: classify, transcribe, label, spot, or "auto".
+        task: classify, transcribe, label, regress, spot, or "auto".
         encoding: of tables and transcripts.
         skip_bad: leave out lines whose audio is missing.
         other: recordings in which none of the labels is said.
@@ -146,7 +149,8 @@ def write_recipe(
     lines = ["prep looks for copies and keeps them in one split, so its counts may differ"] if by_recording else []
     is_lonely = collection.task == "classify" and len(collection.labels) == 1
     if other is not None and collection.task != "classify":
-        raise SettingsError("--other is for recordings with labels; here each has a transcript")
+        has = {"transcribe": "a transcript", "label": "stretches with labels", "regress": "values over time"}
+        raise SettingsError(f"--other is for recordings with labels; here each has {has[collection.task]}")
     headers = _headers(collection, source, text, audio)
     corpus = _corpus_settings(collection, source, asked, skip_bad)
     splits, contrast_settings, warnings = _with_others(collection, division, headers, other, is_lonely, source)
@@ -429,6 +433,8 @@ def _prepare(made: NewRecipe, others: str) -> str:
 
 def _title(made: NewRecipe) -> str:
     collection = made.collection
+    if collection.task == "regress":
+        return f"{len(collection.utterances):,} recordings with values over time"
     if collection.task == "label":
         return f"{len(collection.utterances):,} recordings with segments of {len(collection.labels):,} labels"
     if collection.task == "classify":

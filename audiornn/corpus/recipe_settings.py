@@ -50,7 +50,7 @@ def model_settings(
     """Everything from features to training, and lines on what was guessed of it."""
     rate, guessed = _sample_rate([header for _, header in headers])
     n_train = len(splits["train"])
-    settings = feature_settings(rate, log_mel=collection.task in ("classify", "label") or n_train >= _FEW)
+    settings = feature_settings(rate, log_mel=collection.task != "transcribe" or n_train >= _FEW)
     if collection.task == "classify":
         settings += [
             Setting("model", "front", "conv2d", "the best on dev of Speech Commands"),
@@ -72,6 +72,9 @@ def model_settings(
         else:
             settings.append(Setting("training", "balanced", True, "labels that are rare count as much as the others"))
         return settings + _classifier_training(n_train), guessed
+    if collection.task == "regress":
+        guessed.append("recordings are trained on whole; cut those that last minutes, and their values with them")
+        return settings + _REGRESSOR + _classifier_training(n_train), guessed
     texts = [u.text for u in collection.utterances]
     vocabulary, line = _vocabulary_settings(texts)
     rules = {setting.key: setting.value for setting in vocabulary}
@@ -83,6 +86,17 @@ def model_settings(
             "some texts are too long for their audio to be learnt by CTC; prep names them, --skip-bad leaves them out"
         )
     return settings, guessed
+
+
+#: What did best on dev of recipes/pitch.
+_REGRESSOR = [
+    Setting("model", "front", "conv", "an output every 20 ms"),
+    Setting("model", "stride", 2),
+    Setting("model", "dropout", 0.0, "a value with a grain of dropout is no value"),
+    Setting("augment", "warp", 0.0, "it moves harmonics, and with them a pitch; 0.1 for values that voices share"),
+    Setting("augment", "time_masks", 0, "what is cut away has no value to be guessed from"),
+    Setting("augment", "band_masks", 0),
+]
 
 
 def _overlap(utterance: Utterance) -> bool:
@@ -230,6 +244,8 @@ def _training(n_train: int, batch_size: int, n_steps: int, most: int) -> list[Se
 def unlearnable(splits: Mapping[str, Sequence[Utterance]], settings: Iterable[Setting]) -> list[str]:
     """Whether dev or test hold symbols that train lacks, which prep takes for mistakes."""
     chosen = {setting.key: setting.value for setting in settings}
+    if chosen["task"] == "regress":
+        return []
     if chosen["task"] == "label":
         return _unlearnable_labels(splits)
     unit = "label" if chosen["task"] == "classify" else str(chosen["unit"])

@@ -134,6 +134,8 @@ def _elsewhere(collection: Collection) -> set[str]:
 
 def _symbols(utterances: Sequence[Utterance], task: str) -> dict[str, frozenset[str]]:
     """What train must not lack, by utterance id: labels; or characters, and words where they are few."""
+    if task == "regress":
+        return {u.id: frozenset() for u in utterances}
     if task == "label":
         return {u.id: frozenset(segment.label for segment in u.segments) for u in utterances}
     if task == "classify":

@@ -26,7 +26,10 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError
 from audiornn.features import FeatureSettings
 
-__all__ = ["Tracks", "read_tracks", "tracks_at_frames"]
+__all__ = ["ENDINGS", "Tracks", "read_tracks", "tracks_at_frames"]
+
+#: Of track files.
+ENDINGS = (".csv", ".tsv", ".npy")
 
 _SLACK = 0.1  # seconds that a track may lack at either end: trackers that do not pad begin half a window late
 _BESIDE = 3  # gaps on either side that tell the pace

@@ -125,7 +125,7 @@ def new(
     ):
         if lines:
             print("\n".join([f"\n{title}", *(f"  {line}" for line in lines)]))
-    kind = "texts" if made.collection.task == "transcribe" else "labels"
+    kind = {"transcribe": "texts", "regress": "tracks"}.get(made.collection.task, "labels")
     print(f"\n{'split':6} {'utterances':>10} {'speakers':>9} {kind:>7}")
     for split, row in made.counts().items():
         print(f"{split:6} {row['utterances']:10,} {row['speakers']:9,} {row['labels']:7,}")

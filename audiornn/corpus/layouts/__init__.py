@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from audiornn.corpus.layouts import folders, huggingface, kaldi, labels, lhotse, table, transcripts
+from audiornn.corpus.layouts import folders, huggingface, kaldi, labels, lhotse, table, tracks, transcripts
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey
 from audiornn.errors import CorpusError, SettingsError, nearest
 
@@ -24,6 +24,7 @@ LAYOUTS: dict[str, Reader] = {
     "kaldi": kaldi.read,
     "cmu": transcripts.read_cmu,
     "labels": labels.read,
+    "tracks": tracks.read,
     "table": table.read,
     "transcripts": transcripts.read,
     "folders": folders.read,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import posixpath
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
 from pathlib import Path
 
 from audiornn.audio import audio_info
 from audiornn.corpus.label_files import ENDINGS, LabelFile, read_label_file, recording_stem
 from audiornn.corpus.layouts.folders import level, split_folders
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, split_in_name
+from audiornn.corpus.layouts.own_files import own_files
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, splits_of_lists
 from audiornn.corpus.manifest import read_manifest
 from audiornn.errors import AudioError, CorpusError
 
@@ -87,7 +86,7 @@ def _read_manifests(survey: Survey, reading: Reading) -> None:
             manifests[key] = utterances
         elif survey.only is not None:
             raise CorpusError(f"{path}: none of its lines has segments, [[start, end, label], …] in seconds")
-    splits = _splits_of(manifests)
+    splits = splits_of_lists(manifests)
     for key, utterances in manifests.items():
         reading.understood.append(f"a manifest of segments: {key}")
         reading.entries += [
@@ -96,19 +95,12 @@ def _read_manifests(survey: Survey, reading: Reading) -> None:
         ]
 
 
-def _splits_of(lists: Iterable[str]) -> dict[str, str]:
-    """The splits that lists are named after, if all are after one, train among them."""
-    named_after = {key: split_in_name(posixpath.basename(key)) for key in lists}
-    splits = {key: split for key, split in named_after.items() if split}
-    return splits if len(splits) == len(named_after) and {"train"} < set(splits.values()) else {}
-
-
 def _read_own(
     survey: Survey, choices: Choices, files: dict[str, Path], reading: Reading, broken: dict[Path, CorpusError]
 ) -> set[str]:
     """Label files of the recordings' own names; returns all that were looked at."""
     splits, used, kinds, n_unlabelled, n_moved = split_folders(survey), set[str](), Counter[str](), 0, 0
-    for key, candidates in _own_files(survey.audio, files).items():
+    for key, candidates in own_files(survey.audio, files, recording_stem).items():
         audio, found = survey.audio[key], dict[str, LabelFile]()
         for other in candidates:
             try:
@@ -141,56 +133,6 @@ def _read_own(
     return used
 
 
-def _own_files(recordings: Iterable[str], files: Iterable[str]) -> dict[str, list[str]]:
-    """The label files of each recording's name: in its own folder, else in one that lies as its own does.
-
-    `wav/s1/u0.wav` has `lab/s1/u0.TextGrid`, and not `lab/s2/u0.TextGrid`, though its name is the same.
-
-    Raises:
-        CorpusError: a label file may be of several recordings.
-    """
-    recordings_of: dict[str, list[str]] = defaultdict(list)
-    files_of: dict[str, list[str]] = defaultdict(list)
-    for key in recordings:
-        recordings_of[posixpath.splitext(posixpath.basename(key))[0].casefold()].append(key)
-    for key in files:
-        files_of[recording_stem(posixpath.basename(key)).casefold()].append(key)
-    own: dict[str, list[str]] = {}
-    for stem, keys in recordings_of.items():
-        beside = {key: [f for f in files_of[stem] if _n_shared(key, f) is None] for key in keys}
-        taken = {file for found in beside.values() for file in found}
-        alone = [key for key in keys if not beside[key]]
-        chosen: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        for file in files_of[stem]:
-            nearness = [(_n_shared(key, file) or 0, key) for key in alone]
-            nearest = [key for n, key in nearness if n == max(nearness)[0]]
-            if file in taken or not nearest:
-                continue
-            if len(nearest) > 1:
-                raise CorpusError(
-                    f"{file}: {len(nearest)} recordings have its name, {', '.join(nearest[:3])}: which one it is of "
-                    "cannot be told; put it beside its own, or into a folder of the same name"
-                )
-            chosen[nearest[0]].append((max(nearness)[0], file))
-        for key in keys:
-            best = max((n for n, _ in chosen[key]), default=0)
-            own[key] = beside[key] or [file for n, file in chosen[key] if n == best]
-    return {key: own[key] for key in recordings if own.get(key)}
-
-
-def _n_shared(a: str, b: str) -> int | None:
-    """The innermost folders of two paths that have the same names; None where both lie in the same one."""
-    folders = [posixpath.dirname(path).split("/") for path in (a, b)]
-    if folders[0] == folders[1]:
-        return None
-    n = 0
-    for one, other in zip(reversed(folders[0]), reversed(folders[1]), strict=False):
-        if one != other:
-            break
-        n += 1
-    return n
-
-
 def _read(path: Path, choices: Choices) -> LabelFile:
     return read_label_file(path, encoding=choices.encoding, label=choices.text)
 
@@ -218,7 +160,7 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
     known = {entry.audio for entry in reading.entries}
     missing: list[tuple[str, str]] = []
     not_lists: list[tuple[str, CorpusError]] = []
-    splits = _splits_of(lists)
+    splits = splits_of_lists(lists)
     n_named = n_unlabelled = 0
     for key, path in lists.items():
         try:

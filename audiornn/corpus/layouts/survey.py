@@ -78,6 +78,8 @@ class Entry:
         id: the source's own name of it; empty where it has none.
         where: the list and line that name it.
         segments: labelled stretches, where the source has them.
+        track: a file of values over time, likewise.
+        track_hop: seconds from one of its rows to the next, of a file that does not say.
     """
 
     audio: Path
@@ -89,6 +91,8 @@ class Entry:
     id: str = ""
     where: str = ""
     segments: tuple[Segment, ...] = ()
+    track: Path | None = None
+    track_hop: float | None = None
 
 
 @dataclass
@@ -97,7 +101,7 @@ class Reading:
 
     Attributes:
         entries: the labelled recordings.
-        task: classify, transcribe or label where the layout itself says so; None leaves it to the texts.
+        task: classify, transcribe, label or regress where the layout itself says so; None leaves it to the texts.
         understood: lines that say what was read.
         guessed: lines that say what was guessed, each with how to change it.
         left_out: files and stretches that are not used, and why.
@@ -107,7 +111,7 @@ class Reading:
     """
 
     entries: list[Entry] = field(default_factory=list)
-    task: Literal["classify", "transcribe", "label"] | None = None
+    task: Literal["classify", "transcribe", "label", "regress"] | None = None
     understood: list[str] = field(default_factory=list)
     guessed: list[str] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
@@ -290,6 +294,13 @@ def split_in_name(name: str) -> str | None:
     """The split that a file's or folder's name speaks of (`train_manifest.json`, `dev-clean`), or None."""
     found = {_SPLITS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in _SPLITS}
     return found.pop() if len(found) == 1 else None
+
+
+def splits_of_lists(lists: Iterable[str]) -> dict[str, str]:
+    """The splits that lists are named after, if all are after one, train among them."""
+    named_after = {key: split_in_name(posixpath.basename(key)) for key in lists}
+    splits = {key: split for key, split in named_after.items() if split}
+    return splits if len(splits) == len(named_after) and {"train"} < set(splits.values()) else {}
 
 
 def missing_audio(missing: list[tuple[str, str]], n_all: int, choices: Choices, reading: Reading) -> None:
