@@ -87,6 +87,15 @@ class ModelCard:
         """Of the recordings that it learnt from, in the median; a second where the file does not say."""
         return float(self.training.get("window_seconds", 1.0))
 
+    def check_task(self, task: str, what_it_does: str) -> None:
+        """Raise unless the model's task is this one.
+
+        Raises:
+            ModelFileError: it is another; says what only a model of this task does.
+        """
+        if self.task != task:
+            raise ModelFileError(f"this model's task is {self.task!r}; only one of task {task!r} {what_it_does}")
+
     def to_json(self) -> str:
         """The metadata's text."""
         return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, sort_keys=True)

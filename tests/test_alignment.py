@@ -351,7 +351,7 @@ def test_the_text_of_another_recording_is_an_error():
 @pytest.mark.parametrize("task", ["classify", "label"])
 def test_a_model_that_does_not_transcribe_is_an_error(task):
     card = card_of(Vocabulary(("no", "yes"), "label"), task=task)
-    with pytest.raises(ModelFileError, match=f"is to {task}"):
+    with pytest.raises(ModelFileError, match=f"task is {task!r}; only one of task .transcribe. can align"):
         align_text(card, np.zeros((4, 2), np.float32), "yes", 1.0)
 
 

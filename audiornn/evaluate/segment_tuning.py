@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Segment, Utterance
-from audiornn.errors import CorpusError, ModelFileError
+from audiornn.errors import CorpusError
 from audiornn.evaluate.hearing import Progress, check_segments, hear_all, unseen
 from audiornn.evaluate.segments import compare_segments, frame_centres, macro_f1
 from audiornn.listen.recognizer import Recognizer
@@ -104,8 +104,7 @@ def hear_frames(
         ModelFileError: the model does not label frames.
     """
     card = recognizer.card
-    if card.task != "label":
-        raise ModelFileError(f"this model's task is {card.task!r}; only one that labels frames has segments to tune")
+    card.check_task("label", "has segments to tune")
     rate = card.features.sample_rate
 
     def listen(utterance: Utterance, waveform: Waveform) -> HeardFrames:

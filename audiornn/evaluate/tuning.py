@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
-from audiornn.errors import CorpusError, ModelFileError, SettingsError
+from audiornn.errors import CorpusError, SettingsError
 from audiornn.evaluate.error_rates import count_edits
 from audiornn.evaluate.hearing import Progress, hear_all, unseen
 from audiornn.files import write_atomically
@@ -102,8 +102,7 @@ def hear(recognizer: Recognizer, utterances: Sequence[Utterance], progress: Prog
         ModelFileError: the model does not transcribe.
     """
     card = recognizer.card
-    if card.task != "transcribe":
-        raise ModelFileError(f"this model's task is {card.task!r}; only one that transcribes has a decoding to tune")
+    card.check_task("transcribe", "has a decoding to tune")
 
     def listen(utterance: Utterance, waveform: Waveform) -> Spoken:
         words = card.vocabulary.reference(utterance.text).split()

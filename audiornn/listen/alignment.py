@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audiornn.errors import CorpusError, ModelFileError
+from audiornn.errors import CorpusError
 from audiornn.listen.decoding import DecodedSymbol, greedy_ctc
 from audiornn.listen.results import AlignedWord, Alignment, TimedLabel
 from audiornn.listen.words import PAUSE, symbol_times, word_times
@@ -104,8 +104,7 @@ def align_text(card: ModelCard, log_probs: NDArray[np.float32], text: str, durat
             recording.
         ModelFileError: the model does not transcribe.
     """
-    if card.task != "transcribe":
-        raise ModelFileError(f"a text can be aligned by a model that transcribes; this one's task is to {card.task}")
+    card.check_task("transcribe", "can align a text")
     text = card.vocabulary.normalise(text)
     names = text.split()
     ids, spans = _encode(card.vocabulary, names)

@@ -205,8 +205,7 @@ class Recognizer:
             AudioError: the recording cannot be read, is shorter than one window, or its rate is not said.
             ModelFileError: the model does not label, or a look-ahead, but the model cannot stream.
         """
-        if self.card.task != "label":
-            raise ModelFileError(f"this model's task is {self.card.task!r}; `label` is for one whose task is 'label'")
+        self.card.check_task("label", "gives a label a frame")
         features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
         reader = reader_of(self.card, segments=settings)
         found = [s for block in self._log_prob_blocks(features, look_ahead, progress) for s in reader.push(block)]
@@ -234,8 +233,7 @@ class Recognizer:
 
         if not isinstance(text, str):
             raise CorpusError(f"a text is a string, not {type(text).__name__}: align(source, text, sample_rate)")
-        if self.card.task != "transcribe":
-            raise ModelFileError(f"this model's task is {self.card.task!r}; only one that transcribes can align a text")
+        self.card.check_task("transcribe", "can align a text")
         features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
         log_probs = np.concatenate(list(self._log_prob_blocks(features, None)))
         return align_text(self.card, log_probs, text, features.duration)
@@ -465,7 +463,7 @@ class Recognizer:
         Raises:
             ModelFileError: the model's task is another.
         """
-        self._check_regresses()
+        self.card.check_task("regress", "gives values over time")
         found = self.transcribe(source, sample_rate, channel=channel, look_ahead=look_ahead, progress=progress)
         assert isinstance(found, Tracks)
         return found
@@ -480,7 +478,7 @@ class Recognizer:
         progress: Callable[[float], None] = lambda seconds: None,
     ) -> Iterator[TrackPoint]:
         """The points of `track`, each as soon as it is known, in memory that does not grow with the recording."""
-        self._check_regresses()
+        self.card.check_task("regress", "gives values over time")
         reader = TrackReader(self.card)
         features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
         for values in self._log_prob_blocks(features, look_ahead, progress):
@@ -494,7 +492,7 @@ class Recognizer:
         Raises:
             ModelFileError: the model's task is another, or it normalises each recording as a whole.
         """
-        self._check_regresses()
+        self.card.check_task("regress", "gives values over time")
         return TrackStream(
             self.card,
             self._extractor,
@@ -502,12 +500,6 @@ class Recognizer:
             self.card.features.sample_rate if sample_rate is None else sample_rate,
             TrackReader(self.card),
         )
-
-    def _check_regresses(self) -> None:
-        if self.card.task != "regress":
-            raise ModelFileError(
-                f"this model's task is {self.card.task!r}; values over time come from one trained with task = 'regress'"
-            )
 
     def delay(self, look_ahead: float | None) -> float:
         """Seconds from a sound to the network's output for it, at most: of a stream that sees so far ahead.
