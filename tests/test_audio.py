@@ -499,3 +499,17 @@ def test_any_path_will_do(tmp_path):
 
     written(tmp_path / "a.wav", tone(0.1))
     np.testing.assert_array_equal(load_audio(Somewhere()), load_audio(tmp_path / "a.wav"))
+
+
+def test_a_pipes_channel_can_be_picked(tmp_path):
+    path = written(tmp_path / "a.wav", tone(n_channels=2))
+    reader, writer = os.pipe()  # which holds all of so short a recording
+    with os.fdopen(writer, "wb") as pipe:
+        pipe.write(path.read_bytes())
+    with os.fdopen(reader, "rb") as pipe:
+        np.testing.assert_array_equal(load_audio(pipe, channel=2), load_audio(path, channel=2))
+
+
+def test_integers_made_floats_are_refused_below_zero_too():
+    with pytest.raises(AudioError, match="integers made floats"):
+        to_waveform(np.array([0.0, -20000.0, 50.0]), 16000, 16000)

@@ -14,6 +14,7 @@ from audiornn.train.augment import (
     change_tempo,
     mix,
     other_noise,
+    overlay,
     scale_frequencies,
     shift,
     warp_bands,
@@ -305,3 +306,37 @@ def test_other_noise_has_another_colour_and_the_same_course():
         assert np.abs(difference).max() <= 15 + 15 + 15
     colours = [np.ptp((other - log_mel)[0]) for other in others]
     assert max(colours) > 15
+
+
+def test_echoes_of_a_room_last_as_long_as_rooms_do():
+    click = np.full((200, 5), -100.0, np.float32)
+    click[0] = 0.0
+    for seed in range(10):
+        heard = moved(replace(OFF, reverb=1.0), seed=seed, log_mel=click)[0][:, 0]
+        gone = heard[1] - 60
+        assert 10 <= int((heard > gone).sum()) <= 82  # 0.1 to 0.8 s, 10 ms each
+
+
+def test_what_reaches_before_the_beginning_is_cut_there():
+    quiet = np.full((10, 2), -100.0, np.float32)
+    sound = np.repeat(np.array([-10, -20, -30, -40], np.float32)[:, None], 2, axis=1)
+    np.testing.assert_allclose(overlay(quiet, sound, -2)[:3, 0], [-30, -40, -100], atol=1e-3)
+
+
+def test_a_shift_goes_either_way():
+    firsts = {float(moved(replace(OFF, time_shift=0.1), seed=seed)[1][5]) for seed in range(40)}
+    assert (min(firsts), max(firsts)) == (0.0, 15.0)
+
+
+def test_a_faster_tempo_stops_where_the_target_needs_its_frames():
+    log_mel = log_mel_of()
+    for seed in range(10):
+        found, places = augment(
+            log_mel,
+            replace(OFF, tempo=0.5),
+            frame_seconds=0.01,
+            rng=np.random.default_rng(seed),
+            may_cut=False,
+            least_frames=len(log_mel),
+        )
+        assert len(found) == len(places) >= len(log_mel)

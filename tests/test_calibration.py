@@ -120,3 +120,10 @@ def test_words_that_were_not_said_tell_nothing_of_times():
 def test_a_trained_model_has_measured_itself(recognizer):
     card = recognizer("transcribe").card
     assert card.confidence != (1.0, 0.0) or card.timing != (0.0, 0.0) or card.training["utterances"]["dev"] < 10
+
+
+def test_a_pause_is_as_long_whatever_the_frames():
+    log_mel = np.full((100, 3), -80.0, np.float32)
+    log_mel[20:40] = log_mel[53:70] = 0.0
+    assert len(sounds(log_mel, 0.02)) == 2
+    assert len(sounds(log_mel, 0.01)) == 1

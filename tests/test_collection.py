@@ -6,21 +6,15 @@ import json
 import os
 import unicodedata
 import zlib
-from collections import Counter
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
-from hypothesis import strategies as st
 
-from audiornn.corpus.collection import LAYOUTS, Collection, read_collection, written_out
-from audiornn.corpus.copies import find_copies
-from audiornn.corpus.manifest import Segment, Utterance
-from audiornn.corpus.splitting import divide, split
+from audiornn.corpus.collection import LAYOUTS, read_collection, written_out
+from audiornn.corpus.splitting import split
 from audiornn.errors import AudiornnError, CorpusError, SettingsError
 
 
@@ -782,142 +776,6 @@ def test_speakers_can_be_chosen(tmp_path):
     ):
         with pytest.raises(CorpusError, match=message):
             speakers(rule)
-
-
-# ----- splits
-
-
-def collection_of(utterances, task="classify", splits=None):
-    return Collection(Path("x"), "folders", task, tuple(utterances), splits or {})
-
-
-def utterance(identifier, text="yes", speaker=None, audio=None, start=0.0):
-    return Utterance(identifier, Path(audio or f"/nowhere/{identifier}.wav"), text, speaker, start)
-
-
-people = st.lists(st.integers(1, 30), min_size=3, max_size=25)
-
-
-@given(people, st.integers(1, 4), st.integers(0, 5))
-def test_no_speaker_stands_in_two_splits(counts, n_words, seed):
-    us = [utterance(f"{k}/{i}", f"w{i % n_words}", f"s{k}") for k, n in enumerate(counts) for i in range(n)]
-    division = divide(collection_of(us), seed=seed)
-    where = {}
-    for name, own in division.splits.items():
-        assert own
-        for u in own:
-            assert where.setdefault(u.speaker, name) == name
-    assert sum(map(len, division.splits.values())) == len(us)
-    assert not division.shared_speakers
-    assert divide(collection_of(us), seed=seed) == division
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_a_label_that_only_one_recording_has_does_not_empty_a_split(seed):
-    us = [
-        replace(
-            utterance(f"r{i}", ""), segments=(Segment(0.0, 1.0, "a"), *([Segment(1.0, 2.0, "rare")] if i == 5 else []))
-        )
-        for i in range(8)
-    ]
-    drawn = split(collection_of(us, task="label"), seed=seed)
-    assert all(drawn[name] for name in ("train", "dev", "test"))
-    assert any(u.id == "r5" for u in drawn["train"])
-
-
-@given(st.integers(3, 400), st.integers(1, 5))
-def test_every_class_of_three_recordings_is_in_every_split(n, n_words):
-    us = [utterance(f"r{i}", f"w{i % n_words}") for i in range(n)]
-    splits = split(collection_of(us))
-    for word, count in Counter(u.text for u in us).items():
-        found = {name for name, own in splits.items() if any(u.text == word for u in own)}
-        assert found == ({"train", "dev", "test"} if count >= 3 else {"train"})
-    assert len(splits["train"]) >= 0.5 * n or n < 10 * n_words
-
-
-@given(st.integers(3, 200), st.integers(1, 40))
-def test_recordings_that_are_added_move_few(n, n_more):
-    def where(us):
-        return {u.id: name for name, own in split(collection_of(us)).items() for u in own}
-
-    before = where([utterance(f"r{i}") for i in range(n)])
-    after = where([utterance(f"r{i}") for i in range(n + n_more)])
-    moved = [identifier for identifier in before if before[identifier] != after[identifier]]
-    assert len(moved) <= max(4, 0.1 * n)
-    if n > 100:  # none has to be moved to give a split its least
-        assert len(moved) <= 2 + n_more // 5
-
-
-def test_stretches_of_a_recording_stay_together():
-    us = [utterance(f"r{k}@{i}", "w", audio=f"/nowhere/r{k}.wav", start=float(i)) for k in range(12) for i in range(9)]
-    for own in split(collection_of(us)).values():
-        assert all(sum(u.audio == v.audio for v in own) == 9 for u in own)
-
-
-@pytest.mark.parametrize("n_speakers", [1, 2])
-def test_few_speakers_are_shared_and_it_is_said(n_speakers):
-    us = [utterance(f"r{i}", f"w{i % 2}", f"s{i % n_speakers}") for i in range(40)]
-    division = divide(collection_of(us))
-    assert division.shared_speakers
-    assert "will not show how strangers fare" in " ".join(division.lines)
-
-
-def test_dev_is_taken_from_train_by_speaker():
-    us = [utterance(f"s{k}/{i}", f"w{i % 2}", f"s{k}") for k in range(12) for i in range(4)]
-    given_splits = {u.id: "test" if u.speaker in ("s0", "s1") else "train" for u in us}
-    splits = split(collection_of(us, splits=given_splits))
-    assert {u.speaker for u in splits["test"]} == {"s0", "s1"}
-    assert splits["dev"]
-    assert not {u.speaker for u in splits["dev"]} & {u.speaker for u in splits["train"]}
-
-
-def test_train_lacks_no_symbol_that_the_others_hold():
-    us = [utterance(f"r{i}", f"abc {chr(0x3B1 + i) if i % 7 == 0 else 'd'}") for i in range(60)]
-    splits = split(collection_of(us, "transcribe"))
-    assert splits["dev"]
-    assert splits["test"]
-    known = {c for u in splits["train"] for c in u.text}
-    assert all(set(u.text) <= known for name in ("dev", "test") for u in splits[name])
-
-
-def test_copies_stay_together(tmp_path):
-    rng = np.random.default_rng(1)
-    for word in ("yes", "no"):
-        (tmp_path / word).mkdir()
-        for i in range(12):
-            waveform = 0.1 * rng.standard_normal(8000)
-            for k, copy in enumerate((waveform, 0.3 * waveform, waveform[400:])):
-                soundfile.write(tmp_path / word / f"{os.urandom(4).hex()}-{i}-{k}.wav", copy, 8000)
-    (tmp_path / "no" / "broken.wav").write_bytes(b"")
-    collection = read_collection(tmp_path, speaker="none")
-    copies = find_copies(collection, jobs=2)
-    names = {}
-    for identifier, name in copies.items():
-        names.setdefault(name, []).append(identifier)
-    assert sorted(map(len, names.values())) == [3] * 24
-    where = {u.id: name for name, own in split(collection, together=copies).items() for u in own}
-    assert all(len({where[i] for i in own}) == 1 for own in names.values())
-    assert set(where.values()) == {"train", "dev", "test"}
-
-
-def test_copies_of_one_recording_are_no_test():
-    us = [utterance(f"r{i}") for i in range(100)]
-    where = {
-        u.id: name
-        for name, own in split(collection_of(us), together={f"r{i}": "r0" for i in range(30)}).items()
-        for u in own
-    }
-    assert {where[f"r{i}"] for i in range(30)} == {"train"}
-
-
-def test_shares_can_be_set():
-    us = [utterance(f"r{i}") for i in range(1000)]
-    counts = {name: len(own) for name, own in split(collection_of(us), dev=0.0, test=0.3).items()}
-    assert counts["dev"] == 0
-    assert 250 < counts["test"] < 350
-    for shares in ({"dev": -0.1}, {"test": 1.0}, {"dev": 0.5, "test": 0.5}):
-        with pytest.raises(SettingsError, match="corpus"):
-            split(collection_of(us), **shares)
 
 
 # ----- real recordings

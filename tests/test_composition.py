@@ -287,3 +287,40 @@ def test_what_cannot_be_made_is_named(planned, tmp_path):
     with pytest.raises(AudioError, match=r"gone\.wav"):
         compose_files([gone])
     assert not (tmp_path / "a.flac").exists()
+
+
+def test_a_recordings_room_fades_out(recordings, tmp_path):
+    hum = np.sin(2 * np.pi * 3000 * np.arange(round((SECONDS + 2 * ROOM) * RATE)) / RATE)
+    soundfile.write(tmp_path / "a.wav", tone(400.0) + 0.001 * hum, RATE)
+    job = dataclasses.replace(string(recordings, ("ONE",), (), after=0.6), words=(Word(tmp_path / "a.wav", "ONE"),))
+    sound = np.flatnonzero(compose(job))
+    made = compose(job)[: sound[-1] + 1]
+    assert np.abs(made[-8:]).max() < 0.3 * np.abs(made[-400:-200]).max()
+
+
+def test_the_word_is_the_loudest_run_not_the_longest():
+    time = np.arange(RATE) / RATE
+    waveform = np.concatenate([tone(900.0), 0.015 * np.sin(2 * np.pi * 300 * time), np.zeros(4000)]).astype(np.float32)
+    assert speech_bounds(waveform, RATE)[1] / RATE == pytest.approx(ROOM + SECONDS, abs=0.03)
+
+
+def test_speech_that_reaches_over_a_joint_is_kept_whole(recordings):
+    job = string(recordings, ("ONE", "SIX"), (-0.2,))
+    made, (_, (at, _)) = compose(job), composition.word_bounds(job)
+    part = made[round(at * RATE) + 200 : round(at * RATE) + 600]
+    spectrum = np.abs(np.fft.rfft(part * np.hanning(400)))
+    assert spectrum[75] > 0.5 * spectrum[20]  # 1500 and 400 Hz
+
+
+def test_the_median_of_pauses_is_as_asked():
+    draw = random.Random(1)
+    for pause in (0.1, 0.3):
+        assert np.median([draw_gap(draw, 0.0, pause) for _ in range(2000)]) == pytest.approx(pause, rel=0.1)
+
+
+def test_made_noise_falls_off_by_its_tilt(recordings):
+    made = compose(string(recordings, ("ONE",), (), before=3.0, snr=0.0, tilt=6.0))[: 3 * RATE - 2000]
+    power = np.abs(np.fft.rfft(made)) ** 2
+    at = np.fft.rfftfreq(len(made), 1 / RATE)
+    low, high = (10 * np.log10(power[(at > f) & (at < 1.2 * f)].mean()) for f in (500, 2000))
+    assert low - high == pytest.approx(12, abs=1)  # two octaves

@@ -3,12 +3,14 @@
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from audiornn.train.dataset import Dataset, batch_order, looked_ahead
+from audiornn.corpus.manifest import Segment, Utterance
+from audiornn.train.dataset import Dataset, _frame_targets, batch_order, looked_ahead
 
 LENGTHS = np.random.default_rng(0).integers(10, 600, 1000)
 
@@ -201,3 +203,50 @@ def test_two_views_of_a_mixture_hold_the_same_two_recordings(dataset):
     for index in range(4):
         one, other = data._two_views(index, data.recipe.augment, np.random.default_rng(index))
         assert (one.other, one.share) == (other.other, other.share)
+
+
+def test_no_tempo_leaves_a_transcript_too_few_frames(dataset):
+    data = dataset("transcribe", augment={"tempo": 0.6, "easy_first": 0.0, "time_shift": 0.0})
+    data._needed = np.full(len(data), 9)  # frames after the stride
+    for seed in range(20):
+        batch = data.batch(range(8), np.random.default_rng(seed))
+        assert (-(-batch.feature_lengths // data.recipe.model.stride) >= 9).all()
+
+
+def test_recorded_noise_is_heard_in_what_is_trained_on(dataset):
+    data = dataset(augment={"noise_label": "do", "noise": 1.0, "easy_first": 0.0})
+    drawn = []
+    data._noise_source = lambda rng: lambda: drawn.append(1) or np.asarray(data.store[0])
+    data.batch(range(8), np.random.default_rng(0))
+    assert drawn
+
+
+def test_of_a_transcript_no_shift_cuts_anything(dataset):
+    data = dataset("transcribe", augment={"tempo": 0.0, "time_shift": 0.15, "easy_first": 0.0})
+    for index in range(8):
+        places = data._mixed(index, data.recipe.augment, np.random.default_rng(index)).places
+        assert set(range(data.lengths[index])) <= set(places.tolist())
+
+
+def test_an_output_shows_its_first_frame(prepared):
+    ready = prepared("label")
+    recipe = replace(ready.recipe, model=replace(ready.recipe.model, front="stack", stride=4))
+    strided, plain = (Dataset(ready, "train", r, ready.vocabulary) for r in (recipe, ready.recipe))
+    for index in range(8):
+        assert strided.target(index).tolist() == plain.target(index)[::4].tolist()
+
+
+def test_a_frame_belongs_to_the_segment_that_begins_at_its_centre(prepared):
+    vocabulary = prepared("label").vocabulary
+    a, b = (s for s in vocabulary.symbols if s != "_none_" and s in ("do", "mi"))
+    u = Utterance("u", Path("u.wav"), "", segments=(Segment(1.0, 2.0, a), Segment(2.0, 3.0, b)))
+    found = [vocabulary.symbols[i] for i in _frame_targets(u, np.arange(5.0), vocabulary)]
+    assert found == ["_none_", a, b, "_none_", "_none_"]
+
+
+def test_a_label_that_never_occurs_does_not_scale_the_others(dataset):
+    data = dataset("label", training={"balanced": True})
+    target = data.target
+    data.target = lambda index: np.where(target(index) == 3, 1, target(index))
+    targets = np.concatenate([data.target(i) for i in range(len(data))])
+    assert data.label_weights[targets].mean() == 1.0 or abs(data.label_weights[targets].mean() - 1) < 1e-9

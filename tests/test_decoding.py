@@ -99,3 +99,12 @@ def test_the_loss_oracle_is_torchs():
             reduction="none",
         )
         assert loss.item() == pytest.approx(ctc_loss(log_probs.tolist(), target), rel=1e-4)
+
+
+def test_what_may_still_go_on_is_not_settled():
+    decoder = GreedyDecoder()
+    best = np.array([0, 0, 2, 2])
+    assert decoder.push(np.log(np.eye(3, dtype=np.float32)[best] + 1e-6)) == []
+    assert decoder.settled == 2
+    decoder.push(np.log(np.eye(3, dtype=np.float32)[[0]] + 1e-6))
+    assert decoder.settled == 5

@@ -22,7 +22,7 @@ from audiornn.evaluate.detection import (
     poisson_upper,
 )
 from audiornn.evaluate.error_rates import wilson_interval
-from audiornn.evaluate.onsets import choose_onset
+from audiornn.evaluate.onsets import choose_onset, excursion
 from audiornn.evaluate.spotting import Heard, _references, evaluate_spotting, hear, tune_spotting
 from audiornn.listen.keywords import Scores, SpotSettings
 from tests.conftest import RATE
@@ -234,3 +234,17 @@ def test_a_label_is_found_in_a_transcript_however_it_is_written():
     notes = card_of("C", "C#", "+", unit="label", task="label")  # that are told apart by case and signs alone
     utterance = Utterance("a", Path("a.wav"), "C C# one")
     assert _references(notes, utterance, ["C", "C#", "+"], False)[1] == {"C": 1, "C#": 1, "+": 0}
+
+
+def test_a_rows_rates_are_an_hour_and_its_latencies_a_median_and_a_late_one():
+    row = keyword_row("x", 0.5, DetectionCount(20, 19, 5), 2.0, latencies=[0.1] * 18 + [0.2, 0.9])
+    assert row.false_alarm_interval == pytest.approx([limit / 2 for limit in poisson_interval(5)])
+    assert row.latency == pytest.approx((0.1, 0.235))
+
+
+def test_a_reference_that_is_over_first_is_found_first():
+    assert len(match_hits([(2, 2), (5, 5)], [(0, 6), (1, 3)], 0).pairs) == 2
+
+
+def test_an_excursion_ends_where_it_has_sunk():
+    assert excursion(np.array([0.1, 0.6, 0.9, 0.5, 0.4, 0.9]), 2, 0.5) == (1, 4)

@@ -470,3 +470,20 @@ def test_a_long_recording_in_two_threads_is_the_same_as_in_one(monkeypatch):
     one = extractor(waveform)
     monkeypatch.setattr(features_module, "_LONG_FRAMES", 100)
     close(extractor(waveform), one)
+
+
+def test_engine_librosa_heeds_every_setting():
+    settings = {
+        "kind": "log_mel",
+        "n_fft": 512,
+        "win_length": 320,
+        "hop_length": 100,
+        "n_mels": 24,
+        "fmin": 133.3,
+        "fmax": 6000.0,
+    }
+    waveform = random_waveform(8000)
+    close(
+        FeatureExtractor(FeatureSettings(**settings, engine="librosa"))(waveform),
+        FeatureExtractor(FeatureSettings(**settings))(waveform),
+    )

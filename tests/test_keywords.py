@@ -13,6 +13,7 @@ from audiornn.features import FeatureSettings
 from audiornn.listen import keywords as keywords_module
 from audiornn.listen.keywords import (
     CtcScorer,
+    Decision,
     LabelScorer,
     Scores,
     SpotDecider,
@@ -22,6 +23,7 @@ from audiornn.listen.keywords import (
     default_keywords,
     scorer_of,
     settings_of,
+    spot_of,
 )
 from audiornn.listen.results import KeywordSpot
 from audiornn.model_file import ModelCard
@@ -440,3 +442,16 @@ def test_a_threshold_of_no_label_is_an_error(recognizer):
     settings = SpotSettings(thresholds={"doo": (0.9, 0.5)})
     with pytest.raises(SettingsError, match="no label 'doo'; did you mean 'do'"):
         model.spot(spoken(["do"]), ["do"], RATE, settings=settings)
+
+
+def test_the_least_duration_counts_from_the_onset():
+    settings = SpotSettings(onset=0.5, offset=0.3, least_duration=0.02, settle=0.1)
+    assert decided([0, 0.4, 0.4, 0.6, 0], settings) == []
+    assert len(decided([0, 0.6, 0.4, 0], settings)) == 1
+
+
+def test_a_classifiers_hit_lies_where_its_windows_say():
+    card = card_of("mi", task="classify", training={"window_seconds": 0.8})
+    spot = spot_of(card, Decision("mi", 100, 119, 0.9, 130))
+    assert (spot.start, spot.end) == (pytest.approx(0.995 + 0.2), pytest.approx(1.195 + 0.4))
+    assert spot_of(card, Decision("mi", 100, 119, 0.9, 130), 1.5).end == 1.5

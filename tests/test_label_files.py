@@ -1,8 +1,8 @@
 """Label files in the shapes that other programs write, read to the millisecond; and what is wrong with some of them."""
 
 # ruff: noqa: W291 - Praat ends its lines with a space
-
 import codecs
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +10,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiornn.corpus.label_files import ALL_TIERS, read_label_file, read_segments, recording_stem
+from audiornn.corpus.label_files import ALL_TIERS, LabelFile, read_label_file, read_segments, recording_stem
+from audiornn.corpus.label_files.timed import Timed, seconds
 from audiornn.corpus.label_stretches import cut_labelled
 from audiornn.corpus.manifest import Segment, Utterance
 from audiornn.errors import CorpusError
@@ -771,3 +772,26 @@ def test_a_recording_in_which_nothing_happens(tmp_path):
     table.write_text("filename\tonset\toffset\tevent_label\na.wav\t\t1.0\tdog\n")
     with pytest.raises(CorpusError, match="line 2"):
         read_label_file(table)
+
+
+def test_a_textgrid_with_commas(tmp_path):
+    rows = ("0", "1,5", "<exists>", "1", '"IntervalTier"', '"a"', "0", "1,5", "1", "0,25", "1,5", '"yes"')
+    head = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n'
+    (tmp_path / "a.TextGrid").write_text(head + "\n".join(rows) + "\n")
+    assert [(s.start, s.end, s.label) for s in read_segments(tmp_path / "a.TextGrid")] == [(0.25, 1.5, "yes")]
+
+
+def test_a_point_at_the_beginning_begins_there():
+    (segment,) = LabelFile(Path("a"), (Timed(0.01, 0.01, "click"),)).segments()
+    assert (segment.start, segment.end) == (0.0, pytest.approx(0.035))
+
+
+def test_a_grid_that_begins_late_but_is_of_the_whole_stays():
+    grid = LabelFile(Path("a"), (Timed(2.0, 3.0, "a"),), (1.5, 4.0))
+    assert grid.begun_at_zero(4.0) == grid
+    assert grid.begun_at_zero(2.5).labels[0].start == 0.5
+
+
+def test_hours_count():
+    assert seconds("1:02:03.5", "") == 3723.5
+    assert seconds("02:03,5", "") == 123.5

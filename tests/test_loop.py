@@ -8,17 +8,19 @@ import shutil
 import signal
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from audiornn.errors import TrainingError
-from audiornn.settings import TrainingSettings
+from audiornn.settings import AugmentSettings, SpottingSettings, TrainingSettings
 from audiornn.train import loop, parallel
 from audiornn.train.checkpoint import load_checkpoint
 from audiornn.train.loop import Interrupted, learning_rate, train
 from audiornn.train.losses import utterance_losses
+from audiornn.train.parallel import Workers
 from tests.conftest import OUTPUTS, TASKS
 from tests.test_network import CELLS, FRONTS
 
@@ -283,3 +285,105 @@ def test_the_learning_rate_rises_then_falls_and_depends_on_the_step_alone():
 def test_a_final_rate_of_one_keeps_the_rate_where_it_is():
     settings = TrainingSettings(warmup=0.0, final_rate=1.0)
     assert {learning_rate(step, 50, settings) for step in range(1, 50)} == {settings.learning_rate}
+
+
+def test_normalised_features_of_the_training_set_have_mean_0_and_deviation_1(short):
+    ready, recipe = short("classify")
+    train_set, _ = loop.train_and_dev(ready, recipe)
+    network = loop.untrained_network(recipe, train_set, len(ready.vocabulary))
+    x = torch.cat([(train_set.batch([i]).features[0] - network.mean) * network.scale for i in range(len(train_set))])
+    torch.testing.assert_close(x.mean(dim=0), torch.zeros(12), rtol=0, atol=1e-3)
+    torch.testing.assert_close(x.std(dim=0), torch.ones(12), rtol=1e-2, atol=0)
+
+
+def test_a_step_heeds_its_settings():
+    augment = AugmentSettings(easy_first=0.5)
+    recipe = SimpleNamespace(
+        task="spot",
+        augment=augment,
+        spotting=SpottingSettings(pooling="max"),
+        training=TrainingSettings(label_smoothing=0.1, consistency=0.3),
+    )
+    workers = SimpleNamespace(losses_and_gradients=lambda *_, **settings: settings)
+    found = loop.losses_and_gradients(workers, torch.nn.Linear(1, 1), None, recipe, 7, 0.1)
+    assert 0 < augment.strength(0.1) < 1
+    assert found == {
+        "smoothing": 0.1,
+        "middle_ctc": 0.0,
+        "consistency": pytest.approx(0.3 * augment.strength(0.1)),
+        "pooling": "max",
+    }
+
+
+def test_what_is_scored_and_kept_is_the_average(short, tmp_path, monkeypatch):
+    ready, recipe = short("classify")
+    errors, scored = itertools.count(9, -1), []
+
+    def score(network, *_):
+        scored.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+        return loop.DevScore(next(errors), 10, 1.0, 0.0)
+
+    monkeypatch.setattr(loop, "dev_score", score)
+    quiet(ready, recipe, tmp_path / "run")
+    last, best = (load_checkpoint(tmp_path / "run" / f"{name}.safetensors")[0] for name in ("last", "best"))
+    for name, tensor in best.items():
+        assert torch.equal(tensor, last["averaged." + name])
+        assert torch.equal(tensor, scored[-1][name])
+    assert any(not torch.equal(tensor, last["network." + name]) for name, tensor in best.items())
+
+
+def test_weights_decay_as_asked(short, tmp_path):
+    for decay in (0.0, 0.5):
+        quiet(*short("classify", weight_decay=decay), tmp_path / str(decay))
+    sizes = [
+        sum(
+            float(t.square().sum())
+            for n, t in load_checkpoint(tmp_path / str(d) / "last.safetensors")[0].items()
+            if n.startswith("network.") and "weight" in n
+        )
+        for d in (0.0, 0.5)
+    ]
+    assert sizes[1] < 0.95 * sizes[0]
+
+
+@pytest.mark.parametrize("task", ["transcribe", "classify", "label"])
+def test_the_dev_score_is_of_utterances_whatever_the_batches(short, task):
+    ready, recipe = short(task)
+    train_set, dev_set = loop.train_and_dev(ready, recipe)
+    network = loop.untrained_network(recipe, train_set, len(ready.vocabulary))
+    with Workers(1) as workers:
+        one, all_ = (loop.dev_score(network, dev_set, size, torch.device("cpu"), workers) for size in (1, 100))
+    assert one.loss == pytest.approx(all_.loss, rel=1e-4)
+    assert (one.errors, one.reference_length) == (all_.errors, all_.reference_length)
+
+
+def test_each_epoch_has_its_order_and_each_step_its_progress(short, tmp_path, monkeypatch):
+    ready, recipe = short("classify")
+    epochs, shares = [], []
+    order, batch = loop.Dataset.order, loop.Dataset.batch
+    monkeypatch.setattr(
+        loop.Dataset, "order", lambda self, *, seed, epoch: epochs.append(epoch) or order(self, seed=seed, epoch=epoch)
+    )
+
+    def spied(self, indices, rng=None, progress=1.0):
+        if rng is not None:
+            shares.append(progress)
+        return batch(self, indices, rng, progress)
+
+    monkeypatch.setattr(loop.Dataset, "batch", spied)
+    quiet(ready, recipe, tmp_path / "run")
+    assert epochs == [0, 0, 1, 2]
+    assert shares == [step / len(shares) for step in range(len(shares))]
+
+
+def test_gradients_are_clipped(short, tmp_path, monkeypatch):
+    ready, recipe = short("classify", clip_norm=0.01)
+    norms, average = [], loop.average
+
+    def seen(averaged, network, share):
+        norms.append(math.sqrt(sum(float(p.grad.square().sum()) for p in network.parameters())))
+        average(averaged, network, share)
+
+    monkeypatch.setattr(loop, "average", seen)
+    quiet(ready, recipe, tmp_path / "run")
+    assert max(norms) == pytest.approx(0.01, rel=1e-3)

@@ -284,3 +284,14 @@ def test_multiply_adds_are_those_of_every_weight_at_every_frame():
     attention, output = 5 * (12 * 6 + 6), 12 * N_OUTPUTS
     found = network_of(settings, task="classify").multiply_adds(10)
     assert found == first + second + 5 * (2 * 3 * 6) + recurrent + attention + output
+
+
+def test_dropout_lies_between_layers_and_before_the_output():
+    network = Network(
+        NetworkSettings(n_layers=3, n_units=6, dropout=0.5), n_features=5, n_outputs=4, task="label"
+    ).train()
+    seen = []
+    network._dropout = lambda x, generator: seen.append(x.shape[2]) or x
+    network(torch.zeros(2, 9, 5), torch.tensor([9, 4]))
+    width = 6 * (1 + network.settings.bidirectional)
+    assert seen == [width, width, width]

@@ -8,15 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiornn.train import placing
+from audiornn.train.dataset import IGNORED
+from audiornn.train.placing import HOLD, MinedPeak, _fragment, _level, _Sound, frame_targets
+
 torch = pytest.importorskip("torch", reason="training needs torch")
 
 from audiornn.errors import CorpusError, SettingsError  # noqa: E402
 from audiornn.recipe import load_recipe  # noqa: E402
 from audiornn.settings import AugmentSettings, SpottingSettings  # noqa: E402
 from audiornn.train.augment import overlay  # noqa: E402
-from audiornn.train.dataset import IGNORED  # noqa: E402
 from audiornn.train.losses import _spotting_losses  # noqa: E402
-from audiornn.train.placing import HOLD, LEAD, MinedPeak, PlacedWords, frame_targets  # noqa: E402
+from audiornn.train.placing import LEAD, PlacedWords  # noqa: E402
 
 PLAIN = AugmentSettings(
     tempo=0.0, warp=0.0, gain=0.0, noise=0.0, time_shift=0.0, time_masks=0, band_masks=0, easy_first=0.0
@@ -186,3 +189,87 @@ def test_settings_are_checked(tmp_path):
     Path(tmp_path / "recipe.toml").write_text('task = "spot"\n[spotting]\nwindow = 3\n')
     with pytest.raises(SettingsError, match=r"spotting\.window'"):
         load_recipe(tmp_path)
+
+
+def marked(n_before=10, n_word=20, n_after=6):
+    log_mel = np.full((n_before + n_word + n_after, 16), -40.0, np.float32)
+    log_mel[n_before : n_before + n_word] = 0.0
+    return _Sound(log_mel, n_before, n_before + n_word)
+
+
+def test_after_another_sound_in_doubt_nothing_is_asked_for_a_moment(placed):
+    dataset = placed(keywords=0.0 + 1e-9, fragments=0.0, others=1.0 - 1e-9)
+    dataset._another = lambda *_: (marked(), True)
+    dataset._placed = lambda *_: (
+        np.zeros((dataset.n_window, 16), np.float32),
+        20,
+        40,
+        np.zeros(dataset.n_window, bool),
+    )
+    _, targets, _ = dataset.example(np.random.default_rng(0), PLAIN)
+    centres = np.arange(len(targets)) * dataset.recipe.model.stride
+    assert (targets[(centres >= 20) & (centres < 80)] == IGNORED).all()
+
+
+def test_background_in_doubt_is_where_the_peak_is_and_mined_background_holds_it(placed):
+    dataset = placed()
+    index = int(dataset.background[0])
+    counted = np.repeat(np.arange(2000, dtype=np.float32)[:, None] / 1000, 16, axis=1)
+    dataset.store, dataset.lengths = (
+        {int(i): counted for i in range(len(dataset.utterances))},
+        np.full(len(dataset.utterances), 2000),
+    )
+    dataset.mined = dataset.doubtful = [MinedPeak(index, 1000, 0.9)]
+    for seed in range(10):
+        log_mel, doubt, _ = dataset._background(100, np.random.default_rng(seed), PLAIN, mined=True)
+        frames = np.rint(1000 * log_mel[:, 0])
+        (at,) = np.flatnonzero(frames == 1000)
+        assert 35 <= at <= 98
+        assert doubt.tolist() == ((frames >= 950) & (frames < 1050)).tolist()
+
+
+def test_a_word_lies_where_it_is_said_to(placed, monkeypatch):
+    monkeypatch.setattr(placing, "_WAYS", (1.0, 0.0, 0.0))
+    for seed in range(5):
+        log_mel, first, last, _ = placed()._placed(marked(), np.random.default_rng(seed), PLAIN)
+        assert (log_mel[first:last] > -1).all()
+        assert last - first == 20
+        assert log_mel[max(0, first - 1)].max() < -20 or not first
+
+
+def test_the_label_comes_later_by_the_delay(placed):
+    dataset = placed(keywords=1.0, fragments=0.0, others=0.0, delay=0.3)
+    dataset._placed = lambda *_: (
+        np.zeros((dataset.n_window, 16), np.float32),
+        20,
+        40,
+        np.zeros(dataset.n_window, bool),
+    )
+    _, targets, _ = dataset.example(np.random.default_rng(0), PLAIN)
+    stride = dataset.recipe.model.stride
+    assert targets.tolist() == frame_targets(20, 40, 1, dataset.n_window // stride, 0.01, stride, 30).tolist()
+
+
+@pytest.mark.parametrize("snr", [0.0, 20.0])
+def test_speech_under_a_word_is_so_much_softer(placed, snr, monkeypatch):
+    monkeypatch.setattr(placing, "_WAYS", (0.0, 0.0, 1.0))
+    dataset = placed(least_snr=snr, most_snr=snr)
+    monkeypatch.setattr(placing, "overlay", lambda canvas, sound, first: canvas)
+    for seed in range(5):
+        canvas = dataset._placed(marked(), np.random.default_rng(seed), PLAIN)[0]
+        assert _level(canvas) == pytest.approx(-snr, abs=0.1)
+
+
+def test_synthetic_voices_get_their_share(placed, monkeypatch):
+    dataset = placed()
+    made = dataset.utterances[0].id
+    monkeypatch.setattr(placing, "is_synthetic", lambda utterance: utterance.id == made)
+    cumulated = dataset._chances(range(4), np.ones(4), 0.3)
+    np.testing.assert_allclose(cumulated, [0.3, 0.3 + 0.7 / 3, 0.3 + 1.4 / 3, 1.0])
+
+
+def test_a_fragment_knows_where_it_is():
+    for seed in range(20):
+        found = _fragment(marked(), np.random.default_rng(seed))
+        assert 0 <= found.first < found.last <= len(found.log_mel)
+        assert (found.log_mel[found.first : found.last] == 0).all()

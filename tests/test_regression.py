@@ -3,13 +3,15 @@
 import io
 import json
 import shutil
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 from sklearn import metrics
 
-from audiornn.corpus.tracks import read_tracks
+from audiornn.corpus.tracks import read_tracks, tracks_at_frames
 from audiornn.errors import CorpusError, ModelFileError
 from audiornn.evaluate.regression import _track_row, evaluate_tracks, pitch_score
 from audiornn.listen.recognizer import load_model
@@ -86,7 +88,7 @@ def test_the_command_line(run, works, fails, world, heard_by, places, tmp_path):
     assert (tmp_path / "out" / f"{recording.stem}.csv").read_text() == out
     fails("track", recording, world.recording(speaker="eva"), *heard, said=["--output-dir"])
     fails("track", tmp_path / "none.wav", *heard, said=["none.wav"])
-    fails("track", recording, *heard_by("label"), said=["task = 'regress'"])
+    fails("track", recording, *heard_by("label"), said=["only one of task 'regress'"])
     fails("transcribe", recording, *heard, said=["audiornn track FILE"])
     fails("evaluate", world.runs / "tones_regress", *places, "--look-ahead", "1", said=["--look-ahead"])
     text = works("evaluate", world.runs / "tones_regress", *places)
@@ -197,3 +199,29 @@ def test_values_in_bins_from_training_to_a_stream(works, world, prepared, places
     ]
     np.testing.assert_allclose(*columns, atol=1e-3)
     works("export", run, "--quantize", "int8", "--waveform-input", "--output", tmp_path / "b.onnx", *places)
+
+
+def test_with_a_stride_references_are_those_of_the_outputs_frames(model, prepared):
+    utterances, truths = prepared("regress").utterances("test")[:1], []
+
+    def features(waveform):
+        found = model.features(waveform)
+        truths.append(tracks_at_frames(utterances[0], len(found), model.card.features)[0][::2])
+        return found
+
+    heard = SimpleNamespace(card=replace(model.card, stride=2), features=features, log_probs=lambda _: truths[-1])
+    report = evaluate_tracks(heard, utterances, "test")
+    assert [row.rmse for row in report.tracks] == [0.0, 0.0]
+    assert report.tracks[0].frames > 0
+
+
+def test_a_false_alarm_is_a_voiceless_frame_said_to_be_voiced():
+    wanted, found = np.log2([100.0, 100.0, np.nan, np.nan, np.nan]), np.log2(np.full(5, 100.0))
+    score = pitch_score([wanted], [found], [np.array([True, True, True, False, False])])
+    assert (score.voicing_recall, score.voicing_false_alarm) == (1.0, pytest.approx(1 / 3))
+
+
+def test_the_interval_of_pitch_is_that_of_raw_pitch():
+    wanted = np.log2(np.full(4, 100.0))
+    score = pitch_score([wanted] * 6, [wanted + np.array([0, 0, 1, 1])] * 6)
+    assert (score.raw_pitch_accuracy, score.raw_chroma_accuracy, score.raw_pitch_interval) == (0.5, 1.0, (0.5, 0.5))

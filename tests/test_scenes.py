@@ -133,3 +133,40 @@ def test_a_folder_a_plan(tmp_path):
     assert (one.exists(), other.exists()) == (False, True)
     with pytest.raises(CorpusError, match="made_dir"):
         folder_of_plan(None, "a", "r")
+
+
+def stretches(*pieces):
+    quiet = np.zeros(RATE // 2, np.float32)
+    return [
+        (a / RATE, b / RATE)
+        for a, b in speech_stretches(np.concatenate([quiet, *pieces, quiet]).astype(np.float32), RATE)
+    ]
+
+
+def test_a_fricative_is_speech():
+    time = np.arange(RATE // 2) / RATE
+    low, high = 0.3 * np.sin(2 * np.pi * 200 * time), 0.01 * np.sin(2 * np.pi * 7000 * time)
+    np.testing.assert_allclose(stretches(low, high), [(0.5, 1.5)], atol=0.03)
+
+
+def test_a_stops_closure_ends_no_stretch():
+    np.testing.assert_allclose(stretches(burst(0.3), np.zeros(RATE // 7), burst(0.3)), [(0.5, 1.243)], atol=0.03)
+
+
+def test_a_scenes_level_is_heeded(speech):
+    scene = Scene(speech[0], (speech[0],), (0.5, 0.5), noise="coloured", seed=3)
+    (loud, _), (soft, _) = compose_scene(scene), compose_scene(replace(scene, level=-10.0))
+    np.testing.assert_allclose(soft, loud * 10**-0.5, rtol=1e-4, atol=1e-7)
+
+
+def test_speech_without_a_gap_is_one_segment(speech):
+    _, segments = compose_scene(Scene(speech[0], (speech[0], speech[0]), (0.5, 0.0, 0.5), noise="hum"))
+    assert len(segments) == 1
+
+
+def test_a_click_is_no_speech():
+    np.testing.assert_allclose(stretches(burst(0.3), np.zeros(RATE // 2), np.full(100, 0.4)), [(0.5, 0.8)], atol=0.03)
+
+
+def test_a_breath_is_no_speech():
+    np.testing.assert_allclose(stretches(burst(0.6), np.zeros(RATE // 2), 0.08 * burst(0.3)), [(0.5, 1.1)], atol=0.03)

@@ -1,6 +1,7 @@
 """Scores of segments against plain definitions, and a slow matching that tries everything."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -130,3 +131,12 @@ def test_tuning_finds_what_flicker_and_a_low_posterior_want():
 
 def test_frames_are_as_many_as_training_counts():
     assert len(frame_centres(CARD, 1.0)) == CARD.features.n_frames(8000)
+
+
+def test_precision_is_of_what_is_said_and_recall_of_what_holds():
+    row = score(CARD, [counts([Segment(0.5, 1.5, "a")], [Segment(1.0, 1.2, "a")])]).labels[0]
+    assert (row.precision, row.recall) == (1.0, pytest.approx(0.2))
+
+
+def test_frames_are_as_many_as_training_counts_with_any_stride():
+    assert len(frame_centres(replace(CARD, stride=4), 1.0)) == -(-CARD.features.n_frames(8000) // 4) == 26

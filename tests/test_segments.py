@@ -184,3 +184,32 @@ def test_a_long_recording_is_labelled_as_its_blocks_and_as_a_stream(recognizer, 
 def test_only_a_model_that_labels_labels(recognizer, world):
     with pytest.raises(ModelFileError, match="'transcribe'"):
         recognizer("transcribe").label(world.recording())
+
+
+def test_a_gap_of_just_the_least_stays():
+    settings = SegmentSettings(rule=LabelRule(least_gap=0.02))
+    assert one([1, 0, 0, 1], settings) == [(0, 0), (3, 3)]
+    assert one([1, 0, 1], settings) == [(0, 2)]
+
+
+def test_a_filled_gap_does_not_lower_the_confidence():
+    ((_, first, last, posterior),) = decoded(
+        np.array([[0.9], [0.1], [0.1], [0.9]]), SegmentSettings(rule=LabelRule(least_gap=0.05))
+    )
+    assert (first, last, posterior) == (0, 3, 0.9)
+
+
+def test_a_segment_of_just_the_least_length_stays():
+    settings = SegmentSettings(rule=LabelRule(least_segment=0.02))
+    assert one([0, 1, 1, 0, 1, 0], settings) == [(1, 2)]
+
+
+def test_a_labels_rule_keeps_what_it_does_not_say_from_the_common_one():
+    settings = SegmentSettings.from_json({"onset": 0.7, "least_gap": 0.2, "labels": {"b": {"onset": 0.9}}}, ("a", "b"))
+    assert settings.rule_of("b") == LabelRule(0.9, 0.5, 0.0, 0.2)
+
+
+def test_what_is_settled_ends_where_the_next_frame_begins():
+    reader = SegmentReader(CARD)
+    reader.push(np.log(np.full((10, 3), 1 / 3, np.float32) + np.array([0.1, 0, 0], np.float32)))
+    assert reader.settled == pytest.approx(0.095)

@@ -195,3 +195,11 @@ def test_an_audit_of_what_was_prepared_knows_its_labels(works, prepared, tmp_pat
         folder = prepared(task).folder
         report = json.loads(works("audit", folder, "--output", tmp_path / task, "--format", "json"))
         assert not [finding for finding in report["findings"] if finding["severity"] == "error"]
+
+
+def test_a_label_that_no_recording_has_is_not_in_the_mean_and_each_mean_has_its_interval():
+    truths = np.array([[1, 0, 0]] * 30 + [[1, 1, 0]] * 10, bool)
+    scores = np.where(truths & ([True, False, False] | (np.arange(40) % 2 == 0)[:, None]), 0.9, 0.1)
+    report = _report(card(labels=("a", "b", "c")), "test", scores, truths, ())
+    assert report.macro_f1 == pytest.approx((1 + 2 * 5 / (10 + 5)) / 2)
+    assert report.macro_interval[0] < report.micro_interval[0] - 0.05

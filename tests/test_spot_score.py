@@ -1,9 +1,15 @@
 """How a spotter does on dev, and which threshold that gives."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from audiornn.corpus.manifest import Segment, Utterance
+from audiornn.train import spot_score
 
 pytest.importorskip("torch", reason="training needs torch")
 
@@ -139,3 +145,35 @@ def test_dev_background_that_may_hold_the_word_is_named():
     lines = [line for line in spotting_of(told, 0.5)[2] if "dev's background" in line]
     assert len(lines) == 1
     assert "a.wav at 3.20 s" in lines[0]
+
+
+class Split(SimpleNamespace):
+    def __len__(self):
+        return len(self.utterances)
+
+
+def split(*utterances):
+    recipe = SimpleNamespace(features=SimpleNamespace(frame_seconds=0.01), model=SimpleNamespace(stride=2))
+    return Split(
+        recipe=recipe,
+        vocabulary=SimpleNamespace(symbols=("_none_", "hey")),
+        utterances=utterances,
+        lengths=np.array([400] * len(utterances)),
+    )
+
+
+def heard(first, last):
+    posteriors = np.zeros((200, 2), np.float32)
+    posteriors[round(first * 50) : round(last * 50), 1] = 0.9
+    return posteriors
+
+
+def test_an_answer_may_come_a_moment_late_and_a_false_alarm_is_told_where_it_is(monkeypatch):
+    said = Utterance("a", Path("a.wav"), "", None, 0.0, None, (Segment(1.0, 1.5, "hey"),))
+    quiet = Utterance("b", Path("b.wav"), "", None, 10.0, None)
+    monkeypatch.setattr(spot_score, "posteriors_of", lambda *_: [(0, heard(1.6, 1.8)), (1, heard(1.0, 1.2))])
+    found = spot_score.answers_of(None, split(said, quiet), None, None)
+    assert found.keywords["hey"] == pytest.approx([0.9])
+    assert found.alarms["hey"] == pytest.approx([0.9])
+    ((_, audio, seconds),) = found.loudest["hey"]
+    assert (audio, seconds) == ("b.wav", pytest.approx(11.1, abs=0.1))

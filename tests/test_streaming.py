@@ -317,3 +317,13 @@ def test_the_state_is_optional_and_in_batches(tmp_path):
     assert state.shape == (2, 2, 1, 3, 6)
     for row, true, n in zip(found, expected.numpy(), (10, 4, 6), strict=True):
         np.testing.assert_allclose(row[:n], true[:n], rtol=0, atol=1e-4)
+
+
+def test_a_look_ahead_is_no_less_than_the_fronts_view(tmp_path):
+    settings = NetworkSettings(n_units=6, n_layers=1, dropout=0.0, front="conv", stride=2)
+    model = listener(tmp_path, settings)
+    features = np.random.default_rng(2).standard_normal((60, N_FEATURES)).astype(np.float32)
+    found, seen = streamed(model._log_prob_stream(0.0, 0.1), features, [13]), settings.front_context[1]
+    for begin in range(0, 60, 10):
+        expected = model.log_probs(features[: begin + 10 + seen])[begin // 2 : begin // 2 + 5]
+        np.testing.assert_allclose(found[begin // 2 : begin // 2 + 5], expected, rtol=0, atol=2e-5)

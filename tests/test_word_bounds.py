@@ -73,3 +73,49 @@ def test_recordings_of_silence_are_named_or_left_out(tmp_path):
     assert [(s.label, round(s.start), round(s.end, 1)) for s in good.segments] == [("word", 5, 5.5)]
     assert good.text == ""
     assert broken.audio.name == "broken.wav"  # prep says why it cannot be read
+
+
+def test_a_loud_click_is_no_word():
+    assert bounds(silence(1), tone(0.03, 0.9), silence(1), tone(0.3, 0.1), silence(1)) == pytest.approx(
+        (2.03, 2.33), abs=0.06
+    )
+
+
+def test_what_is_20_db_softer_is_none_of_the_words():
+    assert bounds(silence(1), tone(0.3, 0.025), silence(0.4), tone(0.3), silence(1), n_words=2) == pytest.approx(
+        (1.7, 2.0), abs=0.06
+    )
+
+
+def test_words_that_run_into_each_other_leave_none_to_find():
+    assert bounds(silence(1), tone(1.0), silence(0.4), tone(0.2, 0.1), silence(1), n_words=2) == pytest.approx(
+        (1.0, 2.0), abs=0.06
+    )
+
+
+def test_short_words_are_no_more_than_were_asked_for():
+    word = tone(0.14)
+    assert bounds(
+        silence(1), word, silence(0.3), word, silence(0.32), tone(0.14, 0.2), silence(1), n_words=2
+    ) == pytest.approx((1.0, 1.58), abs=0.06)
+
+
+def test_bounds_are_within_the_utterance(tmp_path):
+    pieces = (tone(0.5, 0.9), silence(1.5), tone(0.3, 0.1), silence(0.5), tone(0.4, 0.3, 500.0))
+    soundfile.write(tmp_path / "a.wav", np.concatenate([*pieces, silence(1), tone(0.5, 0.9)]), RATE)
+    u = Utterance("a", tmp_path / "a.wav", "hey you", start=1.0, duration=2.203)
+    (found,) = with_word_bounds([u], n_words={"hey you": 2})
+    assert (found.segments[0].start, found.segments[0].end) == (
+        pytest.approx(1.0, abs=0.06),
+        pytest.approx(2.2, abs=0.06),
+    )
+    assert found.segments[0].end <= 2.203
+
+
+def test_a_word_begins_no_earlier_than_its_recording():
+    assert bounds(tone(0.5), silence(1))[0] == 0.0
+
+
+def test_of_two_neighbours_the_louder_is_the_other_word():
+    pieces = (silence(1), tone(0.2, 0.05), silence(0.4), tone(0.2), silence(0.4), tone(0.2, 0.15), silence(1))
+    assert bounds(*pieces, n_words=2) == pytest.approx((1.6, 2.4), abs=0.06)

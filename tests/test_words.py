@@ -124,3 +124,9 @@ def test_confidence_is_a_probability_and_keeps_the_order(a, b):
     low, high = sorted((calibrated(card, a), calibrated(card, b)))
     assert 0 <= low <= high <= 1
     assert (calibrated(card, min(a, b)), calibrated(card, max(a, b))) == (low, high)
+
+
+def test_what_is_settled_allows_for_words_that_are_moved_forward():
+    reader = reader_of(card_of(LETTERS, (-0.05, 0.0)))
+    reader.push(np.log(0.02 + 0.92 * np.eye(4)[[0] * 20]))
+    assert reader.settled == pytest.approx(0.195 - 0.05)

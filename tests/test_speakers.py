@@ -1,0 +1,24 @@
+"""Which part of a path is who speaks."""
+
+from audiornn.corpus.speakers import find_speakers
+
+
+def found(counts, labels=None, rest=0):
+    keys = [f"{who}_nohash_{i}.wav" for who, n in counts.items() for i in range(n)] + [
+        f"q{i}x.wav" for i in range(rest)
+    ]
+    return set(find_speakers(keys, [], [None] * len(keys), "auto").names) - {None}
+
+
+def test_a_guess_that_explains_little_is_none():
+    assert found({"a1": 5, "b2": 5, "c3": 5}) == {"a1", "b2", "c3"}
+    assert not found({"a1": 5, "b2": 5, "c3": 5}, rest=10), "too few have one"
+    assert not found({"a1": 10, "b2": 1, "c3": 1, "d4": 1}), "of one recording each"
+    assert not found({"a1": 40, "b2": 2, "c3": 2}), "nearly all are one"
+    assert not found({"a1": 2, "b2": 2, "c3": 2} | {f"d{i}": 1 for i in range(10)}), "nearly as many as recordings"
+
+
+def test_parts_that_mostly_go_with_one_label_are_no_speakers():
+    said = {"anna": ("kala", "vesi"), "berta": ("kala",), "carla": ("vesi",), "dora": ("vesi",)}
+    keys = [f"{word}/{who}_{i}.wav" for who, words in said.items() for word in words for i in range(6)]
+    assert set(find_speakers(keys, [k.split("/")[0] for k in keys], [None] * len(keys), "auto").names) == {None}
