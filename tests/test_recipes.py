@@ -294,6 +294,14 @@ def test_connected_digits_takes_its_test_out_of_speechocean762(four_corpora, tmp
         connected_digits(corpus, tmp_path / "made")
 
 
+def test_connected_digits_of_ones_own_may_share_a_name(four_corpora, tmp_path):
+    corpus = shutil.copytree(four_corpora, tmp_path / "corpus", symlinks=True)
+    rows = "".join(f"s{i}/0.wav\tann\tONE TWO\n" for i in (1, 2))
+    (corpus / "connected_digits" / "transcripts.tsv").write_text("audio\tspeaker\ttranscript\n" + rows)
+    test = connected_digits(corpus, tmp_path / "made")["test"]
+    assert [(u.id, u.speaker) for u in test] == [("s1/0", "ann"), ("s2/0", "ann")]
+
+
 def test_connected_digits_names_what_is_missing(four_corpora, tmp_path):
     with pytest.raises(CorpusError, match=r"speech_commands or speechcommands, none fsdd or digits, none an4"):
         connected_digits(tmp_path, tmp_path / "made")

@@ -1,6 +1,7 @@
 """Recordings with values over time beside them: which file is of which, and the recipe that `new` writes for them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import soundfile
 from audiornn.cli import main
 from audiornn.corpus.collection import read_collection
 from audiornn.corpus.new_recipe import write_recipe
+from audiornn.corpus.tracks import read_tracks
 from audiornn.errors import CorpusError, SettingsError
 from audiornn.recipe import load_recipe
 
@@ -35,6 +37,12 @@ def array(path, seconds=1.0):
     np.save(path, values(seconds))
 
 
+def odd(folder):
+    for name, header in (("b", "time,roll"), ("c", "time,tilt")):
+        recording(folder / f"{name}.wav")
+        table(folder / f"{name}.csv", header=header)
+
+
 def tracks_of(folder, **options):
     collection = read_collection(folder, task="regress", **options)
     assert collection.task == "regress"
@@ -44,16 +52,92 @@ def tracks_of(folder, **options):
     }
 
 
-def test_tables_beside_the_recordings_and_a_tree_of_arrays(tmp_path):
+def test_arrays_beside_a_recording_and_in_a_tree_like_the_recordings(tmp_path):
     recording(tmp_path / "ann" / "0.wav")
-    table(tmp_path / "ann" / "0.csv")
+    array(tmp_path / "ann" / "0.npy")
     recording(tmp_path / "bob" / "0.wav")
     recording(tmp_path / "bob" / "1.wav", seconds=2.0)
     array(tmp_path / "tilt" / "bob" / "1.npy", seconds=2.0)
     collection, found = tracks_of(tmp_path)
-    assert found == {"ann/0.wav": ("ann/0.csv", None), "bob/1.wav": ("tilt/bob/1.npy", HOP)}
+    assert found == {"ann/0.wav": ("ann/0.npy", HOP), "bob/1.wav": ("tilt/bob/1.npy", HOP)}
     assert collection.left_out == (("bob/0.wav", "has no file of values over time"),)
     assert any("rows of .npy files lie 0.02 s apart" in line for line in collection.guessed)
+    assert read_collection(tmp_path, task="regress", **collection.settings).utterances == collection.utterances
+
+
+@pytest.mark.parametrize("ends", [0, 1])
+@pytest.mark.parametrize("hop", [0.005, 0.01, 512 / 22050])
+def test_the_pace_of_arrays_is_found_whether_or_not_there_is_a_row_at_either_end(tmp_path, hop, ends):
+    for i, seconds in enumerate((1.0, 1.3, 9.0)):
+        recording(tmp_path / f"{i}.wav", seconds=seconds)
+        np.save(tmp_path / f"{i}.npy", np.zeros(int(seconds / hop) + ends))
+    collection, _ = tracks_of(tmp_path)
+    assert collection.settings["track_hop"] == pytest.approx(hop, rel=4e-3)
+    assert (collection.settings["track_hop"] == hop) == (hop <= 0.01)
+    for i, seconds in enumerate((1.0, 1.3, 9.0)):  # of a tracker that does not pad
+        np.save(tmp_path / f"{i}.npy", np.zeros(int((seconds - 0.04) / hop) + 1))
+    assert tracks_of(tmp_path)[0].settings["track_hop"] == pytest.approx(hop, rel=6e-3 if hop > 0.01 else 0)
+    np.save(tmp_path / "1.npy", np.zeros(int(1.3 / hop / 2)))
+    with pytest.raises(CorpusError, match=r"1\.wav: has \d+ rows of values in 1\.30 s"):
+        tracks_of(tmp_path)
+    assert len(tracks_of(tmp_path, track_hop=0.7)[1]) == 3  # prep will say what is wrong
+
+
+def test_a_manifest_and_the_files_beside_are_one_however_the_folder_is_named(tmp_path, monkeypatch):
+    for split in ("train", "dev"):
+        for i in range(3):
+            recording(tmp_path / "real" / split / f"{i}.wav")
+            table(tmp_path / "real" / split / f"{i}.csv")
+    line = {"audio_filepath": "train/0.wav", "track_filepath": "train/0.csv"}
+    (tmp_path / "real" / "some.jsonl").write_text(json.dumps(line) + "\n")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.chdir(tmp_path)
+    for folder in ("real", "link", tmp_path / "real"):
+        collection = read_collection(Path(folder), task="regress")
+        assert len(collection.utterances) == 6
+        assert sorted(collection.splits.values()) == ["dev"] * 3 + ["train"] * 3
+        assert any("6 files of values over time, tracks: tilt" in line for line in collection.understood)
+
+
+def test_another_speakers_file_is_nobodys(tmp_path):
+    for speaker in ("ann", "bob", "cy"):
+        for i in range(3):
+            recording(tmp_path / speaker / "wav" / f"{i}.wav")
+            if (speaker, i) != ("ann", 0):
+                table(tmp_path / speaker / "csv" / f"{i}.csv")
+    (tmp_path / "bob" / "wav" / "0.wav").unlink()
+    _, found = tracks_of(tmp_path)
+    assert found == {key: (key.replace("wav/", "csv/").replace(".wav", ".csv"), None) for key in found}
+    assert len(found) == 7
+
+
+def test_case_tells_files_apart_where_names_are_alike_otherwise(tmp_path):
+    for name in ("A", "a"):
+        recording(tmp_path / f"{name}.wav")
+        table(tmp_path / f"{name}.csv")
+    assert tracks_of(tmp_path)[1] == {"A.wav": ("A.csv", None), "a.wav": ("a.csv", None)}
+
+
+def test_what_is_bad_is_left_out_where_that_is_asked_for(tmp_path):
+    for name in "abc":
+        recording(tmp_path / f"{name}.wav")
+        table(tmp_path / f"{name}.csv")
+    (tmp_path / "b.csv").write_text("time,tilt\n0,nan\n")
+    collection, found = tracks_of(tmp_path, skip_bad=True)
+    assert sorted(found) == ["a.wav", "c.wav"]
+    assert any(name == "b.csv" and "NaN" in why for name, why in collection.left_out)
+    lines = [{"audio_filepath": f"{name}.wav", "track_filepath": f"{name}.csv"} for name in "ax"]
+    (tmp_path / "all.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(CorpusError, match=r"audio of 1 of 2 lines is missing \(all\.jsonl: x\.wav\)"):
+        read_collection(tmp_path / "all.jsonl", task="regress")
+    assert len(read_collection(tmp_path / "all.jsonl", task="regress", skip_bad=True).utterances) == 1
+
+
+def test_decimal_commas(tmp_path):
+    recording(tmp_path / "a.wav")
+    rows = "".join(f"{i * HOP:.2f};{value:.4f}\n" for i, value in enumerate(values())).replace(".", ",")
+    (tmp_path / "a.csv").write_text("time;tilt\n" + rows)
+    assert read_tracks(tmp_path / "a.csv").values[-1, 0] == 1.0
 
 
 def test_a_manifest_names_them_and_says_the_pace(tmp_path):
@@ -67,6 +151,9 @@ def test_a_manifest_names_them_and_says_the_pace(tmp_path):
     (tmp_path / "all.jsonl").write_text(json.dumps({"audio_filepath": "wav/a.wav", "text": "one"}) + "\n")
     with pytest.raises(CorpusError, match="none of its lines has a track_filepath"):
         read_collection(tmp_path / "all.jsonl", task="regress")
+    table(tmp_path / "wav" / "a.csv")
+    with pytest.raises(CorpusError, match="is one file; name the recordings' folder"):
+        read_collection(tmp_path / "wav" / "a.csv", task="regress")
 
 
 @pytest.mark.parametrize(
@@ -76,6 +163,8 @@ def test_a_manifest_names_them_and_says_the_pace(tmp_path):
         (lambda d: array(d / "a.npy"), {}, CorpusError, r"a\.wav: has 2 files of values over time, a\.csv, a\.npy"),
         (lambda d: table(d / "a.csv", header="start,end"), {}, CorpusError, r"a\.csv: cannot be read as tracks"),
         (lambda d: (d / "a.csv").write_text("time,tilt\n0,nan\n"), {}, CorpusError, r"line 2 holds NaN"),
+        (lambda d: (d / "a.csv").write_text("time,tilt,\n0,1,\n"), {}, CorpusError, r"a track has no name"),
+        (lambda d: odd(d), {}, CorpusError, r"b\.csv: its tracks are roll, those of most others tilt"),
         (lambda d: None, {"text": "tilt"}, SettingsError, "--label, --audio and --encoding are of lists"),
         (lambda d: None, {"layout": "folders"}, SettingsError, "layout 'folders' has no values over time"),
         (lambda d: None, {"layout": "labels"}, SettingsError, "'labels' has stretches with labels, and nothing else"),

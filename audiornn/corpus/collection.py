@@ -48,6 +48,7 @@ class Collection:
         settings: arguments of `read_collection` that write the guesses down.
         embedded: the audio lies inside the source's own files, and its paths are where `written_out` would have it.
         several: whether each recording has any number of labels, parted by commas, or none.
+        tracks: names of the values over time.
     """
 
     folder: Path
@@ -58,9 +59,10 @@ class Collection:
     understood: tuple[str, ...] = ()
     guessed: tuple[str, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str | float] = field(default_factory=dict)
     embedded: bool = False
     several: bool = False
+    tracks: tuple[str, ...] = ()
 
     @property
     def labels(self) -> Counter[str]:
@@ -125,6 +127,7 @@ def read_collection(
     task: str = "auto",
     encoding: str = "",
     skip_bad: bool = False,
+    track_hop: float = 0.0,
 ) -> Collection:
     """Understand a folder of recordings, or a list of them.
 
@@ -137,6 +140,7 @@ def read_collection(
         task: classify, transcribe, label, regress, or "auto".
         encoding: of tables and transcripts; empty is UTF-8, or what a byte-order mark says.
         skip_bad: leave out lines whose audio is missing.
+        track_hop: seconds from row to row of arrays of values over time; 0 finds out.
 
     Raises:
         CorpusError: nothing is there, nothing is labelled, a line is wrong, or its audio is missing.
@@ -158,7 +162,7 @@ def read_collection(
         raise CorpusError(f"{source}: no such folder or file")
     folder = source if source.is_dir() else source.parent
     survey = Survey(folder, None if source.is_dir() else source)
-    found, reading = read_layout(survey, layout, Choices(text, audio, speaker, encoding, skip_bad))
+    found, reading = read_layout(survey, layout, Choices(text, audio, speaker, encoding, skip_bad, track_hop))
     several = _are_several([entry.text for entry in reading.entries])
     chosen = _task(reading.entries, reading, several) if task == "auto" else task
     several = several and chosen == "classify"
@@ -202,6 +206,7 @@ def read_collection(
         settings=settings,
         embedded=reading.embedded,
         several=several,
+        tracks=reading.tracks,
     )
 
 
@@ -231,7 +236,7 @@ def _without_repeats(reading: Reading) -> list[Entry]:
                 f"{before.where} and {entry.where}: the same recording ({entry.audio.name}) with other segments; "
                 "delete the wrong ones"
             )
-        if before.track != entry.track:
+        if _track_of(before) != _track_of(entry):
             raise CorpusError(
                 f"{before.where} and {entry.where}: the same recording ({entry.audio.name}) with other values over "
                 "time; delete the wrong ones"
@@ -243,6 +248,10 @@ def _without_repeats(reading: Reading) -> list[Entry]:
             )
         reading.left_out.append((entry.where, f"the same as {before.where}"))
     return list(first.values())
+
+
+def _track_of(entry: Entry) -> tuple[str, float | None] | None:
+    return None if entry.track is None else (os.path.realpath(entry.track), entry.track_hop)
 
 
 def _ids(entries: Sequence[Entry], keys: Sequence[str]) -> list[str]:

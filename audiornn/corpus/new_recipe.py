@@ -25,7 +25,6 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.recipe_settings import Setting, heard_seconds, model_settings, unlearnable
 from audiornn.corpus.splitting import Division, divide
 from audiornn.corpus.spotter_recipe import NewSpotter, read_spotter, spotter_prepare, spotter_readme
-from audiornn.corpus.tracks import read_tracks
 from audiornn.errors import AudioError, SettingsError
 from audiornn.files import write_atomically
 
@@ -80,8 +79,8 @@ class NewRecipe:
         """Utterances, speakers and labels (or different transcripts, or tracks) by split."""
 
         def labels(utterances: Sequence[Utterance]) -> set[str]:
-            if self.collection.task == "regress":  # prep sees to it that all have the same
-                return {name for u in utterances[:1] if u.track is not None for name in read_tracks(u.track).names}
+            if self.collection.task == "regress":
+                return set(self.collection.tracks if utterances else ())
             texts = {u.text for u in utterances}
             if self.collection.several:
                 texts = {label.strip() for text in texts for label in text.split(",")}
@@ -133,7 +132,7 @@ def write_recipe(
         CorpusError: as of `read_collection`.
     """
     folder = recipes / _checked_name(name, recipes)
-    asked = {"layout": layout, "text": text, "audio": audio, "speaker": speaker, "encoding": encoding}
+    asked: dict[str, Any] = {"layout": layout, "text": text, "audio": audio, "speaker": speaker, "encoding": encoding}
     if task == "spot":
         for option, value in asked.items():
             if option != "speaker" and value not in ("", "auto"):
@@ -227,7 +226,7 @@ def _headers(collection: Collection, source: Path, text: str, audio: str) -> lis
     return found
 
 
-def _corpus_settings(collection: Collection, source: Path, asked: Mapping[str, str], skip_bad: bool) -> list[Setting]:
+def _corpus_settings(collection: Collection, source: Path, asked: Mapping[str, Any], skip_bad: bool) -> list[Setting]:
     """The arguments of `prepare` that write down what was guessed or asked for."""
     found: dict[str, tuple[Any, str]] = {"layout": (collection.layout, "guessed; README.md names the others")}
     if not source.is_dir():
@@ -235,7 +234,11 @@ def _corpus_settings(collection: Collection, source: Path, asked: Mapping[str, s
     for key, value in asked.items():
         if value not in ("", "auto"):
             found[key] = (value, "as asked for")
-    reasons = {"text": "where the label stands", "speaker": "none, folder:N, column:NAME or a regular expression"}
+    reasons = {
+        "text": "where the label stands",
+        "speaker": "none, folder:N, column:NAME or a regular expression",
+        "track_hop": "seconds from row to row of .npy files",
+    }
     for key, value in collection.settings.items():
         found.setdefault(key, (value, f"guessed: {reasons[key]}"))
     if skip_bad:
@@ -347,6 +350,7 @@ _ARGUMENTS = {
     "speaker": ('str = "auto"', "auto, none, folder:N, column:NAME, or a regular expression with a group `speaker`."),
     "encoding": ('str = ""', "of tables and transcripts, where they are not UTF-8."),
     "skip_bad": ("bool = False", "leave out lines whose recording is missing."),
+    "track_hop": ("float = 0.0", "seconds from row to row of .npy files; 0 finds out."),
     "other": ("str", "a folder of recordings in which no label is said."),
     "stretch": (
         "float = 0.0",
@@ -365,6 +369,8 @@ def _prepare(made: NewRecipe, others: str) -> str:
     """prepare.py: a call of the package with what recipe.toml may set."""
     is_embedded, is_classified = made.collection.embedded, made.collection.task == "classify"
     names = set(_ALWAYS)
+    if made.collection.task == "regress":
+        names = names - {"text", "audio", "encoding"} | {"track_hop"}
     steps = ["splits = split(collection, dev=dev, test=test, seed=seed)"]
     imports = ["from audiornn.corpus.manifest import Utterance", "from audiornn.corpus.splitting import split"]
     reader = "read_collection"
@@ -448,6 +454,9 @@ def _readme(made: NewRecipe, source: Path) -> str:
         return [f"- {line}" for line in lines]
 
     collection = made.collection
+    options = "`layout`, `text` (--label), `audio`, `speaker`, `encoding`"
+    if collection.task == "regress":
+        options = "`layout`, `speaker`, `track_hop`"
     left_out = Counter(why.partition(":")[0] for _, why in collection.left_out)
     parts = [
         f"# {made.folder.name}",
@@ -462,8 +471,8 @@ def _readme(made: NewRecipe, source: Path) -> str:
         "",
         "## Guessed",
         "",
-        "The options are those of `audiornn new`. In `[corpus]` of recipe.toml they are `layout`, `text` (--label),",
-        "`audio`, `speaker`, `encoding`; `--set corpus.speaker=none` changes one for a single `prep`. The layouts are",
+        f"The options are those of `audiornn new`. In `[corpus]` of recipe.toml they are {options};",
+        "`--set corpus.speaker=none` changes one for a single `prep`. The layouts are",
         f"{', '.join(LAYOUTS)}; `auto` finds out.",
         "",
         *listed(made.guessed),

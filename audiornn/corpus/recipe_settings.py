@@ -88,7 +88,7 @@ def model_settings(
     return settings, guessed
 
 
-#: What did best on dev of recipes/pitch.
+#: As recipes/pitch has it.
 _REGRESSOR = [
     Setting("model", "front", "conv", "an output every 20 ms"),
     Setting("model", "stride", 2),

@@ -26,12 +26,13 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError
 from audiornn.features import FeatureSettings
 
-__all__ = ["ENDINGS", "Tracks", "read_tracks", "tracks_at_frames"]
+__all__ = ["ENDINGS", "SLACK", "Tracks", "read_tracks", "tracks_at_frames"]
 
 #: Of track files.
 ENDINGS = (".csv", ".tsv", ".npy")
 
-_SLACK = 0.1  # seconds that a track may lack at either end: trackers that do not pad begin half a window late
+#: Seconds that a track may lack at either end: trackers that do not pad begin half a window late.
+SLACK = 0.1
 _BESIDE = 3  # gaps on either side that tell the pace
 _GAP = 1.5  # hops; over a wider one nothing is interpolated
 
@@ -114,7 +115,7 @@ def tracks_at_frames(
 
 
 def _check_extent(path: Path, times: NDArray[np.float64], hop: float, end: float) -> None:
-    slack = _SLACK + hop
+    slack = SLACK + hop
     if times[0] > slack or times[-1] < end - slack:
         raise CorpusError(
             f"{path}: reaches from {times[0]:.2f} to {times[-1]:.2f} s, the recording from 0 to {end:.2f} s; is it too "
@@ -169,7 +170,7 @@ def _read_array(path: Path) -> Tracks:
     values = np.load(path, allow_pickle=False)
     if values.dtype.kind not in "fiub" or values.ndim not in (1, 2):
         raise ValueError(f"an array of {values.dtype} of shape {values.shape}, not numbers of (rows, tracks)")
-    values = np.asarray(values, np.float64).reshape(len(values), -1)
+    values = np.asarray(values, np.float64).reshape(len(values), -1 if len(values) else 1)
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
         raise CorpusError(f"{path}: row {row + 1} holds {_unusable(values[row])}; {_UNDEFINED}")
@@ -187,12 +188,16 @@ def _read_table(path: Path) -> Tracks:
         raise ValueError(f"its first line is {header.strip()[:60]!r}")
     if len(set(names)) < len(names):
         raise ValueError("two tracks have one name")
+    if "" in names:
+        raise ValueError(f"a track has no name in its first line {header.strip()[:60]!r}")
     times, values = [], []
     for number, row in enumerate(rows, start=2):
         if not row:
             continue
         if len(row) != len(names):
             raise ValueError(f"line {number} has {len(row)} columns, the first {len(names)}")
+        if delimiter != ",":
+            row = [cell.replace(",", ".") for cell in row]  # a decimal comma
         numbers = [math.nan if not cell.strip() else float(cell) for cell in row]
         if any(not math.isfinite(value) and cell.strip() for cell, value in zip(row, numbers, strict=True)):
             raise CorpusError(f"{path}: line {number} holds {_unusable(np.array(numbers))}; {_UNDEFINED}")

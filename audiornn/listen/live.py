@@ -26,9 +26,15 @@ class _Stream(Protocol[Found]):
 
 @dataclass(frozen=True)
 class Stopped:
-    """The recording broke off; what had been heard until then was given."""
+    """The recording broke off; what had been heard until then was given.
+
+    Attributes:
+        reason: why.
+        heard: whether anything was; less than one window is nothing.
+    """
 
     reason: AudioError
+    heard: bool
 
 
 def live_phrases(stream: Stream, blocks: Iterable[Waveform], *, name: str) -> Iterator[Phrase | Stopped]:
@@ -69,12 +75,14 @@ def _heard(
         reason = error
     except KeyboardInterrupt:  # the way to end a microphone; what it heard last is wanted all the same
         pass
+    heard = True
     try:
         yield stream.finish(), True
     except AudioError as error:
+        heard = False
         reason = reason or AudioError(str(error).replace("the stream", name))
     if reason is not None:
-        yield Stopped(reason)
+        yield Stopped(reason, heard)
 
 
 class LivePhrases:

@@ -78,14 +78,14 @@ def tell_live(found: Iterable[Found | Stopped], tell: Callable[[Found], None]) -
         tell: prints one.
 
     Returns:
-        The exit code: where the recording broke off, whether anything had been told.
+        The exit code: where the recording broke off, whether anything had been heard.
     """
     from audiornn.listen.live import Stopped
 
-    for n_told, each in enumerate(found):
+    for each in found:
         if isinstance(each, Stopped):
             say(f"audiornn: {each.reason}")
-            return PARTIAL_FAILURE if n_told else FAILURE
+            return PARTIAL_FAILURE if each.heard else FAILURE
         tell(each)
     return 0
 

@@ -176,7 +176,8 @@ def _read_strings(folder: Path) -> list[Utterance]:
         if file is None:
             missing.append(audio)
         else:
-            utterances.append(Utterance(f"{speaker}/{audio.stem}", file, transcript, speaker))
+            identifier = f"{speaker}/{audio.stem}" if published.is_dir() else audio.with_suffix("").as_posix()
+            utterances.append(Utterance(identifier, file, transcript, speaker))
     if missing or not utterances:
         raise CorpusError(
             f"{folder}: {len(missing)} of the {len(named)} recordings in {table.name} are missing"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from audiornn.errors import CorpusError
 
@@ -35,35 +36,55 @@ def own_files(recordings: Iterable[str], files: Iterable[str], stem_of: Callable
         files_of[stem_of(posixpath.basename(key)).casefold()].append(key)
     own: dict[str, list[str]] = {}
     for stem, keys in recordings_of.items():
-        beside = {key: [f for f in files_of[stem] if _n_shared(key, f) is None] for key in keys}
-        taken = {file for found in beside.values() for file in found}
-        alone = [key for key in keys if not beside[key]]
-        chosen: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        for file in files_of[stem]:
-            nearness = [(_n_shared(key, file) or 0, key) for key in alone]
-            nearest = [key for n, key in nearness if n == max(nearness)[0]]
-            if file in taken or not nearest:
-                continue
-            if len(nearest) > 1:
-                raise CorpusError(
-                    f"{file}: {len(nearest)} recordings have its name, {', '.join(nearest[:3])}: which one it is of "
-                    "cannot be told; put it beside its own, or into a folder of the same name"
-                )
-            chosen[nearest[0]].append((max(nearness)[0], file))
-        for key in keys:
-            best = max((n for n, _ in chosen[key]), default=0)
-            own[key] = beside[key] or [file for n, file in chosen[key] if n == best]
+        own |= _of_one_name(keys, files_of[stem], stem_of)
     return {key: own[key] for key in recordings if own.get(key)}
 
 
-def _n_shared(a: str, b: str) -> int | None:
-    """The innermost folders of two paths that have the same names; None where both lie in the same one."""
+def _of_one_name(
+    recordings: Sequence[str], files: Sequence[str], stem_of: Callable[[str], str]
+) -> dict[str, list[str]]:
+    """The files of each of some recordings that are called alike, but perhaps for their case."""
+    beside = {
+        key: _of_exact_name(key, [f for f in files if posixpath.dirname(f) == posixpath.dirname(key)], stem_of)
+        for key in recordings
+    }
+    taken = {file for found in beside.values() for file in found}
+    alone = [key for key in recordings if not beside[key]]
+    chosen: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    strays = []  # files in folders that share nothing with any recording's
+    for file in files:
+        nearness = [(_n_shared(key, file), key) for key in alone]
+        if file in taken or not nearness:
+            continue
+        most = max(nearness)[0]
+        nearest = [key for n, key in nearness if n == most]
+        if not most and len(recordings) > 1:
+            strays.append((file, nearest))
+        elif len(nearest) > 1:
+            raise _ambiguous(file, nearest)
+        else:
+            chosen[nearest[0]].append((most, file))
+    if strays and not chosen and not taken:
+        raise _ambiguous(*strays[0])
+    best = {key: max((n for n, _ in chosen[key]), default=0) for key in alone}
+    return beside | {key: [file for n, file in chosen[key] if n == best[key]] for key in alone}
+
+
+def _of_exact_name(recording: str, files: list[str], stem_of: Callable[[str], str]) -> list[str]:
+    """Of files those that are spelled as the recording is, if any are: where a.wav and A.wav lie side by side."""
+    stem = posixpath.splitext(posixpath.basename(recording))[0]
+    return [file for file in files if stem_of(posixpath.basename(file)) == stem] or files
+
+
+def _ambiguous(file: str, recordings: Sequence[str]) -> CorpusError:
+    return CorpusError(
+        f"{file}: {len(recordings)} recordings have its name, {', '.join(recordings[:3])}: which one it is of "
+        "cannot be told; put it beside its own, or into a folder of the same name"
+    )
+
+
+def _n_shared(a: str, b: str) -> int:
+    """Folders of two paths that have the same names, counted from the innermost and from the outermost on."""
     folders = [posixpath.dirname(path).split("/") for path in (a, b)]
-    if folders[0] == folders[1]:
-        return None
-    n = 0
-    for one, other in zip(reversed(folders[0]), reversed(folders[1]), strict=False):
-        if one != other:
-            break
-        n += 1
-    return n
+    both = (zip(*map(reversed, folders), strict=False), zip(*folders, strict=False))
+    return sum(sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)) for pairs in both)

@@ -55,6 +55,7 @@ class Choices:
         speaker: auto, none, folder, folder:N, column:NAME, or a regular expression with a group `speaker`.
         encoding: of its tables and transcripts.
         skip_bad: leave out lines whose audio is missing.
+        track_hop: seconds from row to row of arrays of values over time; 0 finds out.
     """
 
     text: str = ""
@@ -62,6 +63,7 @@ class Choices:
     speaker: str = "auto"
     encoding: str = ""
     skip_bad: bool = False
+    track_hop: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Reading:
         without_text: recordings that a source names and gives no text; none of several labels may hold in them.
         settings: choices worth writing down, so that a guess does not change when recordings are added.
         embedded: the audio lies inside the source's own files and must be written out first.
+        tracks: names of the values over time.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -116,8 +119,9 @@ class Reading:
     guessed: list[str] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     without_text: list[Entry] = field(default_factory=list)
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str | float] = field(default_factory=dict)
     embedded: bool = False
+    tracks: tuple[str, ...] = ()
 
 
 class Survey:
