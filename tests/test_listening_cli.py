@@ -194,6 +194,15 @@ def test_a_stream_that_stops_gives_what_it_had(run, heard_by, through_a_pipe):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("command", "task"), [("transcribe", "transcribe"), ("label", "label"), ("spot", "label")])
+def test_a_stream_that_stops_was_heard_though_nothing_was_said(run, heard_by, through_a_pipe, command, task):
+    through_a_pipe(wav(np.zeros(8000, np.float32))[:-4000])
+    code, out, err = run(command, "-", *heard_by(task))
+    assert (code, out) == (1, "")
+    assert err.startswith("audiornn: standard input")
+    assert err.count("\n") == 1
+
+
 def test_a_stream_of_nothing(fails, heard_by, through_a_pipe):
     through_a_pipe(wav(np.zeros(0, np.float32)))
     fails("transcribe", "-", *heard_by(), said=["standard input", "no samples"])
