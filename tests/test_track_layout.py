@@ -164,6 +164,8 @@ def test_a_manifest_names_them_and_says_the_pace(tmp_path):
         (lambda d: table(d / "a.csv", header="start,end"), {}, CorpusError, r"a\.csv: cannot be read as tracks"),
         (lambda d: (d / "a.csv").write_text("time,tilt\n0,nan\n"), {}, CorpusError, r"line 2 holds NaN"),
         (lambda d: (d / "a.csv").write_text("time,tilt,\n0,1,\n"), {}, CorpusError, r"a track has no name"),
+        (lambda d: (d / "a.csv").write_text("time,tilt\n0,1\n", "utf-16"), {}, CorpusError, r"a\.csv: is not UTF-8"),
+        (lambda d: np.save(d / "b.npy", np.zeros((0, 1))) or recording(d / "b.wav"), {}, CorpusError, "holds no rows"),
         (lambda d: odd(d), {}, CorpusError, r"b\.csv: its tracks are roll, those of most others tilt"),
         (lambda d: None, {"text": "tilt"}, SettingsError, "--label, --audio and --encoding are of lists"),
         (lambda d: None, {"layout": "folders"}, SettingsError, "layout 'folders' has no values over time"),

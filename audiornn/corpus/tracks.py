@@ -179,7 +179,10 @@ def _read_array(path: Path) -> Tracks:
 
 
 def _read_table(path: Path) -> Tracks:
-    text = path.read_text(encoding="utf-8-sig")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise CorpusError(f"{path}: is not UTF-8, as tables of values over time are read; save it so") from None
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     rows = csv.reader(io.StringIO(text), delimiter=delimiter)
