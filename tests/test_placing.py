@@ -197,16 +197,17 @@ def marked(n_before=10, n_word=20, n_after=6):
     return _Sound(log_mel, n_before, n_before + n_word)
 
 
+def targets_of_a_sound(dataset, first, last):
+    """What is asked of an example whose sound lies in those frames of silence."""
+    silence, doubt = np.zeros((dataset.n_window, 16), np.float32), np.zeros(dataset.n_window, bool)
+    dataset._placed = lambda *_: (silence, first, last, doubt)
+    return dataset.example(np.random.default_rng(0), PLAIN)[1]
+
+
 def test_after_another_sound_in_doubt_nothing_is_asked_for_a_moment(placed):
-    dataset = placed(keywords=0.0 + 1e-9, fragments=0.0, others=1.0 - 1e-9)
+    dataset = placed(keywords=1e-9, fragments=0.0, others=1.0 - 1e-9)
     dataset._another = lambda *_: (marked(), True)
-    dataset._placed = lambda *_: (
-        np.zeros((dataset.n_window, 16), np.float32),
-        20,
-        40,
-        np.zeros(dataset.n_window, bool),
-    )
-    _, targets, _ = dataset.example(np.random.default_rng(0), PLAIN)
+    targets = targets_of_a_sound(dataset, 20, 40)
     centres = np.arange(len(targets)) * dataset.recipe.model.stride
     assert (targets[(centres >= 20) & (centres < 80)] == IGNORED).all()
 
@@ -239,13 +240,7 @@ def test_a_word_lies_where_it_is_said_to(placed, monkeypatch):
 
 def test_the_label_comes_later_by_the_delay(placed):
     dataset = placed(keywords=1.0, fragments=0.0, others=0.0, delay=0.3)
-    dataset._placed = lambda *_: (
-        np.zeros((dataset.n_window, 16), np.float32),
-        20,
-        40,
-        np.zeros(dataset.n_window, bool),
-    )
-    _, targets, _ = dataset.example(np.random.default_rng(0), PLAIN)
+    targets = targets_of_a_sound(dataset, 20, 40)
     stride = dataset.recipe.model.stride
     assert targets.tolist() == frame_targets(20, 40, 1, dataset.n_window // stride, 0.01, stride, 30).tolist()
 
