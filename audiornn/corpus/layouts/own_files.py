@@ -44,10 +44,10 @@ def _of_one_name(
     recordings: Sequence[str], files: Sequence[str], stem_of: Callable[[str], str]
 ) -> dict[str, list[str]]:
     """The files of each of some recordings that are called alike, but perhaps for their case."""
-    beside = {
-        key: _of_exact_name(key, [f for f in files if posixpath.dirname(f) == posixpath.dirname(key)], stem_of)
-        for key in recordings
-    }
+    by_folder: dict[str, list[str]] = defaultdict(list)  # a corpus may have a thousand speakers' 0.wav
+    for file in files:
+        by_folder[posixpath.dirname(file)].append(file)
+    beside = {key: _of_exact_name(key, by_folder[posixpath.dirname(key)], stem_of) for key in recordings}
     taken = {file for found in beside.values() for file in found}
     alone = [key for key in recordings if not beside[key]]
     chosen: dict[str, list[tuple[int, str]]] = defaultdict(list)
