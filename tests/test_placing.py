@@ -69,6 +69,21 @@ def test_every_keyword_example_holds_the_label_once(placed, seed, delay):
     assert (np.diff(asked) == 1).all()
 
 
+def test_many_windows_begin_with_the_word_as_recordings_of_words_do(placed, monkeypatch):
+    def beginnings():
+        dataset = placed(keywords=1.0, fragments=0.0, others=0.0)
+        ends = [
+            np.flatnonzero(dataset.example(np.random.default_rng(seed), PLAIN)[1] > 0)[0] * dataset.recipe.model.stride
+            for seed in range(200)
+        ]
+        longest = max(word.last - word.first for word in dataset.words)
+        return np.mean(np.array(ends) < longest + dataset._frames(placing._MARGIN))
+
+    often = beginnings()
+    monkeypatch.setattr(placing, "_AT_ONCE", 0.0)
+    assert often > beginnings() + 0.1
+
+
 def test_recorded_noise_is_heard_over_examples(placed):
     """Half of what noise there is comes from the recordings that carry its label."""
     noisy = replace(PLAIN, noise=1.0, least_snr=0.0, most_snr=0.0)

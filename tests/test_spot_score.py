@@ -54,8 +54,8 @@ def test_where_hours_are_few_the_threshold_lies_between_the_tail_and_the_words(s
     assert onset.threshold > alarms[0]
     assert not onset.is_counted
     if word > loudest + 0.1:
-        # half-way from the tail's end, which lies at the loudest or beyond it, at most half-way to the word
-        assert 0.49 < (place - loudest) / (word - loudest) < 0.76
+        # ¾ of the way from the tail's end, which lies at the loudest or beyond it, at most half-way to the word
+        assert 0.74 < (place - loudest) / (word - loudest) < 0.88
     else:
         assert place == pytest.approx(loudest, abs=0.1)
 

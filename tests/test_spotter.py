@@ -254,6 +254,10 @@ def test_without_any_background_synthetic_voices_talk_in_every_split(tmp_path):
     assert all(voices.values())
     assert not voices["train"] & (voices["dev"] | voices["test"])
     assert not voices["dev"] & voices["test"]
+    # Near misses teach; an hour of what is heard all day has none.
+    near = {name: [u for u in own if u.audio.parent.name == "near"] for name, own in splits.items()}
+    assert {name: len(own) for name, own in near.items()} == {"train": 9, "dev": 0, "test": 0}
+    assert not any(u.segments for u in near["train"])
     words = [u for u in splits["train"] if is_synthetic(u) and u.segments]
     assert len(words) == 9
     assert {s.label for u in words for s in u.segments} == {"hey computer"}

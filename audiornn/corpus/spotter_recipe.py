@@ -199,7 +199,8 @@ def spotter_settings(rate: int) -> tuple[Setting, ...]:
         *feature_settings(rate, log_mel=True),
         Setting("model", "bidirectional", False, "it answers as the word ends, and streams"),
         Setting("model", "front", "conv2d"),
-        Setting("model", "front_channels", 16, "small: it listens all day"),
+        Setting("model", "front_layers", 4),
+        Setting("model", "front_channels", 24, "small: it listens all day"),
         Setting("model", "stride", 3, "an output every 30 ms"),
         Setting("augment", "channel", 10.0, "other microphones"),
         Setting("augment", "reverb", 0.3, "other rooms"),
@@ -208,6 +209,8 @@ def spotter_settings(rate: int) -> tuple[Setting, ...]:
         Setting("spotting", "synthetic", 0.6, "share of synthetic voices; with hours of real talk as background, 0.3"),
         Setting("training", "consistency", 1.0, "twice the work, and far fewer words missed at as few false alarms"),
         Setting("training", "epochs", 32),
+        Setting("training", "final_rate", 0.4, "steps stay long, and the mean of ten epochs' weights is kept:"),
+        Setting("training", "average", 10.0, "steadier than where any of them ends"),
         Setting("training", "patience", 32, "dev is small: what is chosen is the best of all epochs"),
     )
 

@@ -19,6 +19,7 @@ __all__ = ["APART", "FEW", "Onset", "choose_onset", "excursion", "loudest_peaks"
 APART = 1.0  # seconds from a false alarm to the next
 FEW = 3.0  # allowed false alarms from which on they are counted and not extrapolated
 _TAIL = 12  # of the loudest peaks, that say how the tail goes on
+_TO_WORDS = 0.75  # of the way from there to the words: a few voices' tail says too little of what others bring
 _LEAST_EXCESS = 1e-3
 _SURE = 1e-6  # log-odds end here: float32 posteriors say no more
 
@@ -49,8 +50,9 @@ def choose_onset(
 
     Where they allow three or more, those are counted: the threshold lies half-way between the last that is allowed and
     the next. Where they allow fewer, the tail is extrapolated; and since a few voices' tail says too little of what
-    others bring, the threshold lies half-way, in log-odds, from there to what every other of the keyword's own answers
-    reaches, those apart that lie below the loudest peak: it is above that in any case (docs/spotting.md).
+    others bring, the threshold lies three quarters of the way, in log-odds, from there to what every other of the
+    keyword's own answers reaches, those apart that lie below the loudest peak: it is above that in any case
+    (docs/spotting.md).
 
     Args:
         answers: the highest score each time that the keyword was said.
@@ -69,7 +71,7 @@ def choose_onset(
     tail = _Tail(_log_odds(alarms[: _TAIL + 1])) if len(alarms) > _TAIL else None
     place = max(0.0, loudest) if tail is None else tail.place(n_allowed)
     place = min(max(place, loudest), (loudest + typical) / 2)
-    threshold = _rounded_up(1 / (1 + math.exp(-(place + typical) / 2)))
+    threshold = _rounded_up(1 / (1 + math.exp(-(place + _TO_WORDS * (typical - place)))))
     expected = float((alarms >= threshold).sum())
     if tail is not None:
         expected = max(expected, tail.number_beyond(_log_odds(threshold)))

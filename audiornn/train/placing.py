@@ -38,6 +38,7 @@ Floats = NDArray[np.float64]
 LEAD, HOLD = 0.06, 0.15
 _AFTERGLOW = 0.25  # seconds after that, in which either answer will do
 _MARGIN = 0.25  # seconds of its own recording that a word brings along, at most
+_AT_ONCE = 0.3  # share of windows that begin with the word, as recordings of single words do
 _PAUSE = 0.4  # seconds between a word and other speech beside it, at most
 _GAP_DEPTH = (25.0, 60.0)  # dB that speech sinks where it leaves a gap
 _BESIDE = (-10.0, 10.0)  # dB from speech beside a word up to the word
@@ -282,7 +283,10 @@ class PlacedWords(Dataset):
         n_word, n_window = sound.last - sound.first, self.n_window
         n_lead = self._frames(LEAD)
         latest = n_window - n_lead - self._frames(self.recipe.spotting.delay)
-        end = int(rng.integers(min(n_word, latest), latest + 1)) + n_lead // 2
+        earliest = min(n_word, latest)
+        if rng.random() < _AT_ONCE:
+            latest = min(latest, earliest + self._frames(_MARGIN))
+        end = int(rng.integers(earliest, latest + 1)) + n_lead // 2
         first, last = end - n_word, end
         level = _level(sound.log_mel[sound.first : sound.last])
         in_doubt = np.zeros(n_window, bool)

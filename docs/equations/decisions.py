@@ -31,7 +31,7 @@ def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float
 
     Where the hours allow three or more these are counted. Where they allow fewer, the log-odds of the loudest peaks are
     taken to thin out exponentially beyond them (Pickands 1975), by their mean excess (Hill 1975); and the threshold
-    lies half-way from there to the median of the words.
+    lies three quarters of the way from there to the median of the words.
     """
     peaks, n_allowed = np.sort(alarms)[::-1], per_hour * hours
     if n_allowed >= 3 and len(peaks) > n_allowed:
@@ -46,7 +46,7 @@ def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float
         excess = max(1e-3, float((odds[:TAIL] - odds[TAIL]).mean()))
         place = odds[TAIL] + excess * math.log(TAIL / n_allowed)
     place = min(max(place, loudest), (loudest + words) / 2)
-    return max(0.01, 1 / (1 + math.exp(-(place + words) / 2)))
+    return max(0.01, 1 / (1 + math.exp(-(place + 3 * words) / 4)))
 
 
 def confidence_loss(curve: Array, p: Array, right: Array) -> tuple[float, Array]:
