@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import time
 import zlib
 
@@ -12,8 +13,9 @@ import soundfile
 
 from audiornn.corpus import feature_store, preparation
 from audiornn.corpus.preparation import NO_LABEL, last_prepared, open_prepared, prepare_corpus
-from audiornn.errors import CorpusError
+from audiornn.errors import CorpusError, TrainingError
 from audiornn.recipe import load_recipe
+from audiornn.verbs.preparing import prepared_of, recipe_to_train
 from tests.conftest import PITCHES, RATE, spoken, write_recipe
 
 # A recipe whose corpus says itself what is in it: [name, text, speaker, segments] by split.
@@ -226,6 +228,22 @@ def test_a_recipe_that_moved_is_found_where_it_is(corpus):
     corpus.recipe_folder = corpus.recipe_folder.rename(corpus.root / "new" / "mine")
     corpus.prepare()
     assert open_prepared(corpus.data / "mine").recipe_folder == corpus.recipe_folder.resolve()
+
+
+def test_a_recipe_that_is_trained_is_the_one_that_is_named(corpus):
+    """Another folder of that name may say something else; one that was moved says what it says now."""
+    corpus.prepare()
+    other = corpus.root / "other" / "mine"
+    other.mkdir(parents=True)
+    for file in corpus.recipe_folder.glob("*.*"):
+        (other / file.name).write_text(file.read_text())
+    (other / "recipe.toml").write_text((other / "recipe.toml").read_text() + "\n[training]\nepochs = 7\n")
+    for recipe in (corpus.recipe_folder, "mine", None):
+        assert recipe_to_train(prepared_of(recipe, corpus.data), []).training.epochs == 40
+    with pytest.raises(TrainingError, match=r"was prepared from .*, and not from .*; run `audiornn prep .*other/mine`"):
+        prepared_of(other, corpus.data)
+    shutil.rmtree(corpus.recipe_folder)
+    assert recipe_to_train(prepared_of(other, corpus.data), []).training.epochs == 7
 
 
 def test_recordings_behind_a_linked_folder_are_watched(corpus):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from audiornn.errors import SettingsError
 from audiornn.files import json_line
 from audiornn.verbs.models import decoding_with, load, report_on, split_of_model
-from audiornn.verbs.preparing import recipe_to_train
+from audiornn.verbs.preparing import prepared_of, recipe_to_train
 from audiornn.verbs.terminal import INTERRUPTED, PARTIAL_FAILURE, progress_bar, say
 
 if TYPE_CHECKING:
@@ -261,13 +261,12 @@ def _evaluate_folds(
     recipe: Path | None, seeds: Sequence[int], overrides: Sequence[str], data: Path, runs: Path, output_format: str
 ) -> int:
     """`audiornn evaluate --folds speaker`: a training for each speaker of dev and test and each seed."""
-    from audiornn.corpus.preparation import last_prepared, open_prepared
     from audiornn.listen.recognizer import load_model
     from audiornn.train.folds import fold_table, speaker_folds, train_folds
     from audiornn.train.loop import Interrupted
     from audiornn.train.loop import train as run_training
 
-    prepared = open_prepared(last_prepared(data) if recipe is None else data / recipe.name)
+    prepared = prepared_of(recipe, data)
     trained = recipe_to_train(prepared, overrides)
     if trained.task == "regress":
         raise SettingsError("--folds counts errors, and values over time have none to count")

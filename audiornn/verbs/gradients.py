@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from audiornn.errors import TrainingError
 from audiornn.files import encode_json
-from audiornn.verbs.preparing import recipe_to_train
+from audiornn.verbs.preparing import prepared_of, recipe_to_train
 from audiornn.verbs.terminal import say
 
 if TYPE_CHECKING:
@@ -30,13 +30,11 @@ def gradients(
     overrides: list[str],
 ) -> int:
     """`audiornn gradients`: of a run its network, of a recipe its network with each of the three cells."""
-    from audiornn.corpus.preparation import last_prepared, open_prepared
-
     if source is not None and (Path(source) / "recipe.json").exists():
         report = _of_run(Path(source), data, overrides)
         picture = output or Path(source) / "gradients.png"
     else:
-        prepared = open_prepared(last_prepared(data) if source is None else data / Path(source).name)
+        prepared = prepared_of(source, data)
         report = _of_recipe(prepared, lags, steps, seeds, overrides)
         picture = output or prepared.folder / "gradients.png"
     report.draw(picture)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from audiornn.corpus.preparation import Prepared
     from audiornn.recipe import Recipe
 
-__all__ = ["audit", "new", "prep", "recipe_to_train"]
+__all__ = ["audit", "new", "prep", "prepared_of", "recipe_to_train"]
 
 
 def prep(
@@ -145,6 +146,29 @@ def _print_summary(prepared: Prepared) -> None:
         print(f"{prepared.skipped} bad utterances left out; {prepared.folder}/bad.txt names them")
     state = "nothing has changed" if prepared.unchanged else "prepared"
     print(f"{prepared.folder}: {state}, audit.html shows and plays what is odd; `audiornn train` comes next")
+
+
+def prepared_of(recipe: str | Path | None, data: Path) -> Prepared:
+    """What `prep` made of a recipe, given by its folder or its name; where none is given, of the one prepared last.
+
+    Raises:
+        CorpusError: nothing is prepared.
+        TrainingError: what is prepared under this name came from another recipe's folder.
+    """
+    from audiornn.corpus.preparation import last_prepared, open_prepared
+
+    if recipe is None:
+        return open_prepared(last_prepared(data))
+    folder = Path(recipe)
+    prepared = open_prepared(data / folder.name)
+    if not (folder / "recipe.toml").is_file() or folder.resolve() == prepared.recipe_folder:
+        return prepared
+    if prepared.recipe_folder.is_dir():
+        raise TrainingError(
+            f"{prepared.folder}: was prepared from {prepared.recipe_folder}, and not from {folder}; "
+            f"run `audiornn prep {folder}` first"
+        )
+    return replace(prepared, recipe_folder=folder)  # it was moved
 
 
 def recipe_to_train(prepared: Prepared, overrides: Sequence[str]) -> Recipe:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from audiornn.errors import SettingsError, TrainingError
 from audiornn.verbs.evaluating import evaluate
 from audiornn.verbs.models import last_model
-from audiornn.verbs.preparing import prep, recipe_to_train
+from audiornn.verbs.preparing import prep, prepared_of, recipe_to_train
 from audiornn.verbs.terminal import INTERRUPTED, say
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def train(
     overrides: list[str],
 ) -> int:
     """`audiornn train`: a prepared corpus becomes a model file."""
-    from audiornn.corpus.preparation import last_prepared, open_prepared
+    from audiornn.corpus.preparation import open_prepared
 
     if resume and start is not None:
         raise SettingsError("--resume goes on with a run as it began; --from begins a new one")
@@ -40,7 +40,7 @@ def train(
         trained, prepared_name = _resumed_recipe(run, overrides)
         prepared = open_prepared(data / prepared_name)
     else:
-        prepared = open_prepared(last_prepared(data) if recipe is None else data / Path(recipe).name)
+        prepared = prepared_of(recipe, data)
         if recipe is None:
             say(f"training {prepared.recipe.name}, prepared last, from {prepared.folder}")
         trained = recipe_to_train(prepared, overrides)
