@@ -1,6 +1,6 @@
 """A spotter that listens for an hour: the share of one core that it takes, and whether its memory stays flat.
 
-The network is a spotter's default (log-mel, three convolutions, 2 × 128 LSTM of one direction, an output every 30 ms)
+The network is a spotter's default (log-mel, four convolutions, 2 × 128 LSTM of one direction, an output every 30 ms)
 with random weights, or any model of yours. Samples come in steps of 80 ms, as from a microphone. Time is the process's
 own on the CPU, so that a busy machine changes little.
 """
@@ -84,7 +84,7 @@ def default_spotter(folder: Path) -> Path:
     from audiornn.vocabulary import NO_LABEL, Vocabulary
 
     torch.manual_seed(0)
-    settings = NetworkSettings(bidirectional=False, front="conv2d", front_channels=16, stride=3)
+    settings = NetworkSettings(bidirectional=False, front="conv2d", front_layers=4, front_channels=24, stride=3)
     features = FeatureSettings(kind="log_mel")
     network = Network(settings, n_features=features.n_features, n_outputs=2, task="spot").eval()
     card = ModelCard(

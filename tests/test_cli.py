@@ -516,7 +516,7 @@ def disk(monkeypatch):
 )
 @pytest.mark.parametrize("verb", ["prep", "train"])
 def test_a_disk_that_cannot_be_written(own_world, run, world, disk, verb, number, said):
-    recipe = write_recipe(own_world / "tones_classify", "classify")
+    recipe = write_recipe(own_world / "recipes" / "tones_classify", "classify")
     if verb == "prep":
         arguments = ["prep", recipe, "--corpus", world.corpus, "--data", own_world / "elsewhere"]
     else:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,10 @@ def test_what_few_hours_cannot_count_is_extrapolated_as_after_a_training():
     hours = 50 * 4 / 3600
     alarms, answers = np.float32(peaks[::-1]).astype(float), np.full(10, float(np.float32(0.99)))
     assert tuned == pytest.approx(choose_onset(answers, alarms, hours, 0.5).threshold)
+    made = [replace(one, synthetic=True) for one in rest]
+    by_voices = tune_spotting(CARD, [*made, *said], ["x"], SpotSettings(), 0.5).settings.threshold("x")[0]
+    assert by_voices == pytest.approx(choose_onset(answers, alarms, hours, 0.5, 40 / 50).threshold)
+    assert by_voices > tuned
     assert tuned > peaks[-1]
 
 

@@ -466,14 +466,15 @@ def test_the_average_that_is_kept_is_that_of_training(n_batches, epochs):
     n_words=st.integers(1, 40),
     hours=st.sampled_from([0.1, 1.0, 7.3]),
     per_hour=st.sampled_from([0.1, 0.5, 4.0]),
+    synthetic=st.sampled_from([0.0, 0.3, 1.0]),
     seed=st.integers(0, 2**31),
 )
-def test_a_keywords_threshold_is_this(n_peaks, n_words, hours, per_hour, seed):
+def test_a_keywords_threshold_is_this(n_peaks, n_words, hours, per_hour, synthetic, seed):
     alarms, words = (1 / (1 + np.exp(-drawn(seed + i, n))) for i, n in enumerate((n_peaks, n_words)))
     words = words ** (1 / 4)  # louder than most
-    answers = SpotAnswers({"hey": words}, {"hey": np.sort(alarms)[::-1]}, hours)
+    answers = SpotAnswers({"hey": words}, {"hey": np.sort(alarms)[::-1]}, hours, synthetic=synthetic)
     found = spotting_of(answers, per_hour)[0]["thresholds"]["hey"][0]
-    expected = decisions.onset(words, alarms, hours, per_hour)
+    expected = decisions.onset(words, alarms, hours, per_hour, synthetic)
     assert expected - 1e-9 <= found <= expected + 3.5e-6  # a hair above the loudest peak, and rounded up
 
 

@@ -7,11 +7,11 @@ import pytest
 import soundfile
 
 from audiornn.corpus import synthetic_speech
-from audiornn.corpus.manifest import SPLITS
+from audiornn.corpus.manifest import SPLITS, is_synthetic
 from audiornn.corpus.spotter import prepare_spotter, read_folder, split_folder
 from audiornn.corpus.spotter_recipe import read_spotter
 from audiornn.corpus.synthesis import phonemes
-from audiornn.corpus.synthetic_speech import is_synthetic, near_misses, speak_talk, speak_words
+from audiornn.corpus.synthetic_speech import near_misses, speak_talk, speak_words
 from audiornn.errors import AudiornnError, CorpusError
 
 RATE = 16000

@@ -23,9 +23,21 @@ from numpy.typing import NDArray
 from audiornn.errors import CorpusError
 from audiornn.files import encode_json, write_atomically
 
-__all__ = ["SPLITS", "Manifest", "Segment", "Utterance", "digest", "read_manifest", "write_manifest"]
+__all__ = [
+    "SPLITS",
+    "SYNTHETIC_SPEAKER",
+    "Manifest",
+    "Segment",
+    "Utterance",
+    "digest",
+    "is_synthetic",
+    "read_manifest",
+    "write_manifest",
+]
 
 SPLITS = ("train", "dev", "test")
+#: What the names of synthetic voices begin with.
+SYNTHETIC_SPEAKER = "espeak "
 
 _BLOCK = 1 << 24  # bytes searched for line ends at once
 
@@ -64,6 +76,11 @@ class Utterance:
     segments: tuple[Segment, ...] = field(default=())
     track: Path | None = None
     track_hop: float | None = None
+
+
+def is_synthetic(utterance: Utterance) -> bool:
+    """Whether a synthetic voice speaks in it."""
+    return (utterance.speaker or "").startswith(SYNTHETIC_SPEAKER)
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:

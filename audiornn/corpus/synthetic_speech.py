@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from audiornn.corpus.manifest import SPLITS, Utterance
+from audiornn.corpus.manifest import SPLITS, SYNTHETIC_SPEAKER, Utterance
 from audiornn.corpus.synthesis import SynthesisJob, Voice, list_voices, phonemes, synthesise_files, variants
 from audiornn.text import plain_words
 
-__all__ = ["is_synthetic", "near_misses", "speak_talk", "speak_words", "unlike"]
+__all__ = ["near_misses", "speak_talk", "speak_words", "unlike"]
 
 #: Words that are said often, and sounds of all kinds; what is spoken strings them together as chance has it.
 _WORDS = """
@@ -57,7 +57,6 @@ _SYLLABLE_PARTS = (
     [*"aeiou", "ee", "oo", "ay", "ow", "oy", "er", "ar", "or", "y"],
     ["", "", "", "n", "m", "s", "t", "k", "l", "r", "d", "x", "ng", "sh", "p"],
 )
-_SPEAKER = "espeak "
 _INVENTED = 0.15  # of all words
 _VOWELS = "aeiouy"
 _CONSONANTS = "tbsmdkrlfnvgpzjc"
@@ -68,11 +67,6 @@ _SPLIT_SHARES = {"train": 0.7, "dev": 0.15, "test": 0.15}  # of the voices
 _ACCENTS = ("en-us", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc", "en-029")
 _RATES = (120, 220)  # words a minute
 _PITCHES = (20, 80)
-
-
-def is_synthetic(utterance: Utterance) -> bool:
-    """Whether a synthetic voice speaks in it."""
-    return (utterance.speaker or "").startswith(_SPEAKER)
 
 
 def speak_words(
@@ -215,6 +209,8 @@ def _spoken(jobs_to_do: Sequence[SynthesisJob], texts: Sequence[str], jobs: int)
     unique = {job.path: (job, text) for job, text in zip(jobs_to_do, texts, strict=True)}
     synthesise_files([job for job, _ in unique.values()], jobs)
     return [
-        Utterance(f"{path.parent.name}/{path.stem}", path, text, f"{_SPEAKER}{job.voice.name.partition('+')[2]}")
+        Utterance(
+            f"{path.parent.name}/{path.stem}", path, text, f"{SYNTHETIC_SPEAKER}{job.voice.name.partition('+')[2]}"
+        )
         for path, (job, text) in unique.items()
     ]

@@ -19,7 +19,8 @@ __all__ = ["APART", "FEW", "Onset", "choose_onset", "excursion", "loudest_peaks"
 APART = 1.0  # seconds from a false alarm to the next
 FEW = 3.0  # allowed false alarms from which on they are counted and not extrapolated
 _TAIL = 12  # of the loudest peaks, that say how the tail goes on
-_TO_WORDS = 0.75  # of the way from there to the words: a few voices' tail says too little of what others bring
+#: Of the way from there to the words: a few people's tail says too little of what others bring, synthetic voices' less.
+_OF_PEOPLE, _OF_SYNTHETIC_VOICES = 0.5, 0.75
 _LEAST_EXCESS = 1e-3
 _SURE = 1e-6  # log-odds end here: float32 posteriors say no more
 
@@ -44,14 +45,19 @@ class Onset:
 
 
 def choose_onset(
-    answers: NDArray[np.float64], alarms: NDArray[np.float64], hours: float, false_alarms_per_hour: float
+    answers: NDArray[np.float64],
+    alarms: NDArray[np.float64],
+    hours: float,
+    false_alarms_per_hour: float,
+    synthetic: float = 0.0,
 ) -> Onset:
     """A keyword's threshold that keeps to so many false alarms an hour, as far as these hours can tell.
 
     Where they allow three or more, those are counted: the threshold lies half-way between the last that is allowed and
     the next. Where they allow fewer, the tail is extrapolated; and since a few voices' tail says too little of what
-    others bring, the threshold lies three quarters of the way, in log-odds, from there to what every other of the
-    keyword's own answers reaches, those apart that lie below the loudest peak: it is above that in any case
+    others bring, the threshold lies half-way, in log-odds, from there to what every other of the keyword's own answers
+    reaches, those apart that lie below the loudest peak: it is above that in any case. Where only synthetic voices were
+    heard it lies three quarters of the way, and where they were heard for a part of the time, in between
     (docs/spotting.md).
 
     Args:
@@ -59,6 +65,7 @@ def choose_onset(
         alarms: the peaks of all else, the highest first.
         hours: in which both were heard.
         false_alarms_per_hour: the target, above 0.
+        synthetic: share of those hours that synthetic voices speak.
     """
     n_allowed = false_alarms_per_hour * hours
     if n_allowed >= FEW and len(alarms) > n_allowed:
@@ -71,7 +78,8 @@ def choose_onset(
     tail = _Tail(_log_odds(alarms[: _TAIL + 1])) if len(alarms) > _TAIL else None
     place = max(0.0, loudest) if tail is None else tail.place(n_allowed)
     place = min(max(place, loudest), (loudest + typical) / 2)
-    threshold = _rounded_up(1 / (1 + math.exp(-(place + _TO_WORDS * (typical - place)))))
+    way = _OF_PEOPLE + synthetic * (_OF_SYNTHETIC_VOICES - _OF_PEOPLE)
+    threshold = _rounded_up(1 / (1 + math.exp(-(place + way * (typical - place)))))
     expected = float((alarms >= threshold).sum())
     if tail is not None:
         expected = max(expected, tail.number_beyond(_log_odds(threshold)))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiornn.audio import Waveform
-from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.manifest import Utterance, is_synthetic
 from audiornn.errors import AudioError, SettingsError
 from audiornn.evaluate.detection import (
     TOLERANCE,
@@ -65,12 +65,14 @@ class Heard:
         duration: seconds.
         spans: of each keyword, where it is said; None where only `said` is known.
         said: how often each keyword is said.
+        synthetic: whether a synthetic voice speaks.
     """
 
     scores: Scores
     duration: float
     spans: Mapping[str, tuple[Span, ...]] | None
     said: Mapping[str, int]
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,8 @@ def hear(
             )
         except AudioError as error:
             raise AudioError(str(error).replace("the waveform", str(utterance.audio))) from None
-        return Heard(scores, duration, *_references(recognizer.card, utterance, keywords, inside_words))
+        references = _references(recognizer.card, utterance, keywords, inside_words)
+        return Heard(scores, duration, *references, is_synthetic(utterance))
 
     heard, unreadable = hear_all(utterances, split, rate, listen, skip_bad=skip_bad, progress=progress)
     return [one for _, one in heard], unreadable
@@ -259,6 +262,7 @@ def tune_spotting(
     """
     check_target(false_alarms_per_hour)
     hours = sum(one.duration for one in heard) / 3600
+    synthetic = sum(one.duration for one in heard if one.synthetic) / 3600 / hours if hours else 0.0
     notes = []
     are_few = false_alarms_per_hour * hours < 1
     if are_few:
@@ -271,7 +275,7 @@ def tune_spotting(
             notes.append(f"{keyword}: is never said where its threshold was chosen, so its misses could not be weighed")
         if are_few:
             answers, alarms = _answers(card, heard, keyword, k, settings, tolerance)
-            chosen = choose_onset(answers, alarms, hours, false_alarms_per_hour)
+            chosen = choose_onset(answers, alarms, hours, false_alarms_per_hour, synthetic)
             settings = settings.with_onset(chosen.threshold, [keyword])
             if warning := chosen.warning(keyword, false_alarms_per_hour):
                 notes.append(warning)

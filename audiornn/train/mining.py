@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from audiornn.corpus.synthetic_speech import is_synthetic
+from audiornn.corpus.manifest import is_synthetic
 from audiornn.evaluate.onsets import loudest_peaks
 from audiornn.files import write_atomically
 from audiornn.train.network import Network

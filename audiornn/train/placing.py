@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from audiornn.corpus.manifest import is_synthetic
 from audiornn.corpus.preparation import Prepared
-from audiornn.corpus.synthetic_speech import is_synthetic
 from audiornn.errors import CorpusError
 from audiornn.features import LOG_MEL_FLOOR, Features
 from audiornn.recipe import Recipe

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiornn.corpus.synthetic_speech import is_synthetic
+from audiornn.corpus.manifest import is_synthetic
 from audiornn.evaluate.detection import poisson_upper
 from audiornn.evaluate.error_rates import wilson_interval
 from audiornn.evaluate.onsets import APART, FEW, choose_onset, loudest_peaks
@@ -45,12 +45,14 @@ class SpotAnswers:
         alarms: peaks of all else, by label, the loudest first.
         hours: of the split.
         loudest: of people's background, by label, the loudest places: score, recording, seconds.
+        synthetic: share of the hours that synthetic voices speak.
     """
 
     keywords: Mapping[str, NDArray[np.float64]]
     alarms: Mapping[str, NDArray[np.float64]]
     hours: float
     loudest: Mapping[str, Sequence[tuple[float, str, float]]] = field(default_factory=dict)
+    synthetic: float = 0.0
 
     @property
     def misses(self) -> int:
@@ -104,11 +106,13 @@ def answers_of(network: Network, dataset: Dataset, workers: Workers, device: tor
                     for place, score in peaks[:_LISTED]
                 ]
     seconds = float(dataset.lengths.sum()) * recipe.features.frame_seconds
+    by_synthetic = np.array([is_synthetic(utterance) for utterance in dataset.utterances], bool)
     return SpotAnswers(
         {label: np.array(found) for label, found in keywords.items()},
         {label: np.sort(np.array(found))[::-1] for label, found in alarms.items()},
         seconds / 3600,
         {label: sorted(found, reverse=True)[:_LISTED] for label, found in loudest.items()},
+        float(dataset.lengths[by_synthetic].sum() / max(1, dataset.lengths.sum())),
     )
 
 
@@ -146,7 +150,7 @@ def spotting_of(answers: SpotAnswers, false_alarms_per_hour: float) -> tuple[dic
     thresholds, lines = {}, []
     missed = said = n_alarms = 0
     for label, found in answers.keywords.items():
-        chosen = choose_onset(found, answers.alarms[label], answers.hours, false_alarms_per_hour)
+        chosen = choose_onset(found, answers.alarms[label], answers.hours, false_alarms_per_hour, answers.synthetic)
         onset = chosen.threshold
         thresholds[label] = [onset, round(OFFSET * onset, 6)]
         own_missed, own_alarms = int((found < onset).sum()), int((answers.alarms[label] >= onset).sum())

@@ -20,7 +20,7 @@ def log_odds(p: Array) -> Array:
     return np.log(p / (1 - p))
 
 
-def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float:
+def onset(answers: Array, alarms: Array, hours: float, per_hour: float, synthetic: float = 0.0) -> float:
     """A keyword's threshold for so many false alarms an hour.
 
     Args:
@@ -28,10 +28,11 @@ def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float
         alarms: peaks of all else, in any order.
         hours: in which they were heard.
         per_hour: false alarms allowed.
+        synthetic: share of the hours that synthetic voices speak.
 
     Where the hours allow three or more these are counted. Where they allow fewer, the log-odds of the loudest peaks are
     taken to thin out exponentially beyond them (Pickands 1975), by their mean excess (Hill 1975); and the threshold
-    lies three quarters of the way from there to the median of the words.
+    lies half-way from there to the median of the words, or nearer to the words where synthetic voices speak.
     """
     peaks, n_allowed = np.sort(alarms)[::-1], per_hour * hours
     if n_allowed >= 3 and len(peaks) > n_allowed:
@@ -46,7 +47,8 @@ def onset(answers: Array, alarms: Array, hours: float, per_hour: float) -> float
         excess = max(1e-3, float((odds[:TAIL] - odds[TAIL]).mean()))
         place = odds[TAIL] + excess * math.log(TAIL / n_allowed)
     place = min(max(place, loudest), (loudest + words) / 2)
-    return max(0.01, 1 / (1 + math.exp(-(place + 3 * words) / 4)))
+    way = (2 + synthetic) / 4
+    return max(0.01, 1 / (1 + math.exp(-(1 - way) * place - way * words)))
 
 
 def confidence_loss(curve: Array, p: Array, right: Array) -> tuple[float, Array]:
