@@ -230,7 +230,7 @@ def test_a_recipe_that_moved_is_found_where_it_is(corpus):
     assert open_prepared(corpus.data / "mine").recipe_folder == corpus.recipe_folder.resolve()
 
 
-def test_a_recipe_that_is_trained_is_the_one_that_is_named(corpus):
+def test_a_recipe_that_is_trained_is_the_one_that_is_named(corpus, monkeypatch):
     """Another folder of that name may say something else; one that was moved says what it says now."""
     corpus.prepare()
     other = corpus.root / "other" / "mine"
@@ -240,6 +240,9 @@ def test_a_recipe_that_is_trained_is_the_one_that_is_named(corpus):
     (other / "recipe.toml").write_text((other / "recipe.toml").read_text() + "\n[training]\nepochs = 7\n")
     for recipe in (corpus.recipe_folder, "mine", None):
         assert recipe_to_train(prepared_of(recipe, corpus.data), []).training.epochs == 40
+    with monkeypatch.context() as inside:
+        inside.chdir(corpus.recipe_folder)
+        assert prepared_of(".", corpus.data.resolve()).folder.name == "mine"
     with pytest.raises(TrainingError, match=r"was prepared from .*, and not from .*; run `audiornn prep .*other/mine`"):
         prepared_of(other, corpus.data)
     shutil.rmtree(corpus.recipe_folder)

@@ -160,7 +160,7 @@ def prepared_of(recipe: str | Path | None, data: Path) -> Prepared:
     if recipe is None:
         return open_prepared(last_prepared(data))
     folder = Path(recipe)
-    prepared = open_prepared(data / folder.name)
+    prepared = open_prepared(data / folder.resolve().name)
     if not (folder / "recipe.toml").is_file() or folder.resolve() == prepared.recipe_folder:
         return prepared
     if prepared.recipe_folder.is_dir():
