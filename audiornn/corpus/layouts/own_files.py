@@ -53,9 +53,9 @@ def _of_one_name(
     chosen: dict[str, list[tuple[int, str]]] = defaultdict(list)
     strays = []  # files in folders that share nothing with any recording's
     for file in files:
-        nearness = [(_n_shared(key, file), key) for key in alone]
-        if file in taken or not nearness:
+        if file in taken or not alone:
             continue
+        nearness = [(_n_shared(key, file), key) for key in alone]
         most = max(nearness)[0]
         nearest = [key for n, key in nearness if n == most]
         if not most and len(recordings) > 1:
