@@ -14,7 +14,8 @@ from measure import Report, arguments, in_turns, optional
 from threadpoolctl import threadpool_limits
 
 from audiornn.audio import load_audio
-from audiornn.evaluate.regression import PITCH, VOICING, PitchScore, pitch_score
+from audiornn.corpus.tracks import PITCH, VOICING
+from audiornn.evaluate.regression import PitchScore, pitch_score
 from audiornn.listen.recognizer import Recognizer, load_model
 
 RATE, HOP = 8000, 80

@@ -200,3 +200,42 @@ def test_the_recipe_gives_the_same_splits_and_prep_takes_it(tmp_path, monkeypatc
     assert "prepared" in capsys.readouterr().out
     assert main(["new", "other", "--from", "mine", "--task", "regress", "--other", "mine"]) == 2
     assert "here each has values over time" in capsys.readouterr().err
+
+
+def pitches(folder, name, low, high, *, n=12, voiceless=""):
+    """Tables of a pitch that rises, every second value of no voice."""
+    for i in range(n):
+        recording(folder / f"{i}.wav", seed=i)
+        rows = np.linspace(low, high, round(1.0 / HOP))
+        lines = [f"{r * HOP:.2f},{voiceless if r % 2 else round(value, 4)}" for r, value in enumerate(rows)]
+        (folder / f"{i}.csv").write_text("\n".join([f"time,{name}", *lines]) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "voiceless"),
+    [("log2_f0", 6.5, 8.5, ""), ("F0 (Hz)", 80, 300, "0"), ("pitch", 80, 300, ""), ("f0_hz", 80.0, 300.0, "0")],
+)
+def test_a_voice_s_pitch_is_looked_for_where_it_stands_as_a_peak(tmp_path, name, low, high, voiceless):
+    pitches(tmp_path / "own", name, low, high, voiceless=voiceless)
+    made = write_recipe("pitch", tmp_path / "own", recipes=tmp_path / "recipes", task="regress")
+    written, recipe = load_recipe(made.folder), load_recipe(Path("recipes/pitch"))
+    assert written.features == recipe.features
+    assert written.model.bins == recipe.model.bins
+    assert any("is a voice's pitch" in line for line in made.guessed)
+    assert any("in cents" in line for line in made.guessed) == (name != "log2_f0")
+
+
+def test_features_reach_as_far_as_the_voices_do(tmp_path):
+    pitches(tmp_path / "own", "f0", 45, 800)
+    made = write_recipe("sung", tmp_path / "own", recipes=tmp_path / "recipes", task="regress")
+    features = load_recipe(made.folder).features
+    assert features.lowest_pitch < 50
+    assert features.highest_pitch > 800
+    assert features.fmax > 2 * 750
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("f0", 2000, 5000), ("tilt", 80, 300), ("f0", -2, 2)])
+def test_what_is_no_voice_s_pitch_has_the_features_of_all_else(tmp_path, name, low, high):
+    pitches(tmp_path / "own", name, low, high)
+    made = write_recipe("other", tmp_path / "own", recipes=tmp_path / "recipes", task="regress")
+    assert load_recipe(made.folder).features.kind == "log_mel"

@@ -5,6 +5,7 @@ They are guesses from counts and headers, good enough to start with; none has be
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from audiornn.corpus.collection import Collection
 from audiornn.corpus.layouts.survey import named
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.segment_checks import SLIP
+from audiornn.corpus.tracks import PITCH
+from audiornn.corpus.voice_pitch import VoicePitch, voice_pitch
 from audiornn.features import FeatureSettings
 from audiornn.settings import TrainingSettings
 from audiornn.text import apply_rules, removed_marks
@@ -27,6 +30,8 @@ _FEW = 150  # utterances, below which CTC needs help to leave its blank plateau
 _SOME = 4000  # utterances, below which too much noise and too many masks leave CTC learning for long
 _SLIPS = 0.01  # of the recordings, in which they overlap by more and should not
 _MARGIN = 1.25  # frames that CTC should have for each it needs: augmentation makes an utterance a tenth faster
+_LOWEST_PITCH, _HIGHEST_PITCH = 55.0, 520.0  # Hz; features reach as far at the least, as recipes/pitch's
+_LAGS_AN_OCTAVE = 34.6
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,11 @@ def model_settings(
     collection: Collection, splits: Mapping[str, Sequence[Utterance]], headers: Sequence[tuple[Utterance, AudioInfo]]
 ) -> tuple[list[Setting], list[str]]:
     """Everything from features to training, and lines on what was guessed of it."""
-    rate, guessed = _sample_rate([header for _, header in headers])
     n_train = len(splits["train"])
+    if collection.task == "regress":
+        settings, guessed = _regressor(collection, headers)
+        return settings + _classifier_training(n_train), guessed
+    rate, guessed = _sample_rate([header for _, header in headers])
     settings = feature_settings(rate, log_mel=collection.task != "transcribe" or n_train >= _FEW)
     if collection.task == "classify":
         settings += [
@@ -72,9 +80,6 @@ def model_settings(
         else:
             settings.append(Setting("training", "balanced", True, "labels that are rare count as much as the others"))
         return settings + _classifier_training(n_train), guessed
-    if collection.task == "regress":
-        guessed.append("recordings are trained on whole; cut those that last minutes, and their values with them")
-        return settings + _REGRESSOR + _classifier_training(n_train), guessed
     texts = [u.text for u in collection.utterances]
     vocabulary, line = _vocabulary_settings(texts)
     rules = {setting.key: setting.value for setting in vocabulary}
@@ -88,8 +93,48 @@ def model_settings(
     return settings, guessed
 
 
+def _regressor(
+    collection: Collection, headers: Sequence[tuple[Utterance, AudioInfo]]
+) -> tuple[list[Setting], list[str]]:
+    whole = "recordings are trained on whole; cut those that last minutes, and their values with them"
+    if pitch := voice_pitch(collection.utterances, collection.tracks):
+        settings, guessed = _pitch_settings(pitch), [f"{pitch.name} is a voice's pitch: features are recipes/pitch's"]
+        if pitch.name != PITCH:
+            guessed.append(
+                f"{pitch.name} named {PITCH}, as base-2 logarithms of Hz and empty where there is no voice, would be "
+                "scored in cents, too"
+            )
+    else:
+        rate, guessed = _sample_rate([header for _, header in headers])
+        settings = feature_settings(rate, log_mel=True)
+    return settings + _OF_VALUES, [*guessed, whole]
+
+
+def _pitch_settings(pitch: VoicePitch) -> list[Setting]:
+    """Features in which the pitch stands as a peak: recipes/pitch's, reaching further where these voices do."""
+    lowest, highest = min(_LOWEST_PITCH, pitch.lowest), max(_HIGHEST_PITCH, pitch.highest)
+    n_lags = round(_LAGS_AN_OCTAVE * math.log2(highest / lowest))
+    fmin, fmax = 50.0, 1000.0 * highest / _HIGHEST_PITCH
+    return [
+        Setting("features", "kind", "autocorrelation", f"{pitch.name} is a pitch, which stands in it as a peak"),
+        Setting("features", "sample_rate", 8000),
+        Setting("features", "n_fft", 1024),
+        Setting("features", "win_length", 512, "64 ms"),
+        Setting("features", "hop_length", 80),
+        Setting("features", "n_mels", 1 + round((fmax - fmin) / 10), "a band every 10 Hz"),
+        Setting("features", "n_lags", n_lags, "a third of a semitone from one to the next"),
+        Setting("features", "lowest_pitch", lowest, "Hz"),
+        Setting("features", "highest_pitch", highest),
+        Setting("features", "fmin", fmin),
+        Setting("features", "fmax", fmax),
+        Setting(
+            "model", "bins", n_lags, 'a probability each: it may say "this or an octave higher", not what lies between'
+        ),
+    ]
+
+
 #: As recipes/pitch has it.
-_REGRESSOR = [
+_OF_VALUES = [
     Setting("model", "front", "conv", "an output every 20 ms"),
     Setting("model", "stride", 2),
     Setting("model", "dropout", 0.0, "a value with a grain of dropout is no value"),

@@ -26,7 +26,10 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError
 from audiornn.features import FeatureSettings
 
-__all__ = ["ENDINGS", "SLACK", "Tracks", "read_tracks", "tracks_at_frames"]
+__all__ = ["ENDINGS", "PITCH", "SLACK", "VOICING", "Tracks", "read_tracks", "tracks_at_frames"]
+
+#: Names of tracks that mean something: log₂ of Hz, and 0 or 1.
+PITCH, VOICING = "log2_f0", "voicing"
 
 #: Of track files.
 ENDINGS = (".csv", ".tsv", ".npy")

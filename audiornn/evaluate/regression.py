@@ -22,16 +22,13 @@ from numpy.typing import NDArray
 
 from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
-from audiornn.corpus.tracks import tracks_at_frames
+from audiornn.corpus.tracks import PITCH, VOICING, tracks_at_frames
 from audiornn.errors import CorpusError
 from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
 from audiornn.evaluate.hearing import Progress, hear_all, unseen
 from audiornn.listen.recognizer import Recognizer
 
-__all__ = ["PITCH", "VOICING", "PitchScore", "RegressionReport", "TrackRow", "evaluate_tracks", "pitch_score"]
-
-#: Names of tracks that mean something: log₂ of Hz, and 0 or 1.
-PITCH, VOICING = "log2_f0", "voicing"
+__all__ = ["PitchScore", "RegressionReport", "TrackRow", "evaluate_tracks", "pitch_score"]
 
 
 @dataclass(frozen=True)

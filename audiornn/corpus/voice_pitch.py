@@ -1,0 +1,86 @@
+"""Whether values over time are the pitch of voices: by their name, and by what they reach.
+
+A network finds a pitch in other features than what it is named for elsewhere: a log-mel spectrogram hardly shows it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.tracks import read_tracks
+from audiornn.errors import CorpusError
+
+__all__ = ["VoicePitch", "voice_pitch"]
+
+_NAME = re.compile(r"(?<![a-z])(f0|pitch|fundamental)(?![a-z])")
+_LOGARITHM = re.compile(r"log_?2")
+_LEAST, _MOST = 40.0, 1000.0  # Hz: below a creak, above what is sung high
+_LOOKED_AT = 200  # files
+_ODD = 1.0  # percent of the values at either end that a tracker may have got wrong
+_ROOM = 1.1  # beyond the lowest and the highest of the others
+
+
+@dataclass(frozen=True)
+class VoicePitch:
+    """A track that is the pitch of voices.
+
+    Attributes:
+        name: of the track.
+        lowest: Hz, a little below nearly all of it.
+        highest: Hz, a little above.
+    """
+
+    name: str
+    lowest: float
+    highest: float
+
+
+def voice_pitch(utterances: Sequence[Utterance], names: Sequence[str]) -> VoicePitch | None:
+    """The first track that is called a pitch, and whose values voices have.
+
+    Args:
+        utterances: with their track files.
+        names: of the tracks, in their order.
+
+    Returns:
+        None if there is none. A value of 0 in Hz is taken for "no voice", as pitch trackers write it.
+
+    Raises:
+        CorpusError: none of the files looked at can be read.
+    """
+    for column, name in enumerate(names):
+        if not _NAME.search(name.lower()):
+            continue
+        hertz = _hertz(utterances, column, is_logarithm=bool(_LOGARITHM.search(name.lower())))
+        if not len(hertz):
+            continue
+        lowest, highest = np.percentile(hertz, [_ODD, 100 - _ODD])
+        if lowest >= _LEAST and highest <= _MOST:
+            return VoicePitch(name, float(round(lowest / _ROOM)), float(round(highest * _ROOM)))
+    return None
+
+
+def _hertz(utterances: Sequence[Utterance], column: int, *, is_logarithm: bool) -> NDArray[np.float64]:
+    step = -(-len(utterances) // _LOOKED_AT)
+    found, unreadable = [], None
+    for utterance in utterances[::step]:
+        if utterance.track is None:
+            continue
+        try:
+            values = read_tracks(utterance.track).values
+        except CorpusError as error:  # prep names each
+            unreadable = error
+            continue
+        if column < values.shape[1]:
+            found.append(values[:, column])
+    if not found and unreadable is not None:
+        raise unreadable
+    values = np.concatenate(found) if found else np.empty(0)
+    values = values[np.isfinite(values) & (values > 0)]
+    return np.exp2(np.minimum(values, 30.0)) if is_logarithm else values
