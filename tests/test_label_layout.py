@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from audiornn.corpus.collection import read_collection
+from audiornn.corpus.splitting import divide
 from audiornn.errors import CorpusError
 
 
@@ -241,3 +242,100 @@ def test_a_part_that_praat_extracts_with_its_times_preserved(tmp_path):
     recording(tmp_path / "part.wav")
     _, found = segments_of(tmp_path, text="speech")
     assert found == {"part.wav": [(0.5, 1.25, "bird")]}
+
+
+ONE, TWO, THREE = ("the", "a", "no"), ("cat", "dog", "hen", "fox"), ("sat", "ran", "ate", "hid", "fed")
+
+
+def said_on(folder, *names, n=40, ending="txt"):
+    """Tapes of n sentences each, a second apart."""
+    for name in names:
+        recording(folder / f"{name}.wav", seconds=n)
+        labelled(
+            folder / f"{name}.{ending}",
+            *((i, i + 0.8, f"{ONE[i % 3]} {TWO[i // 3 % 4]} {THREE[i // 12 % 5]}") for i in range(n)),
+        )
+
+
+def test_stretches_with_texts_are_utterances(tmp_path):
+    said_on(tmp_path, "a", "b")
+    collection = read_collection(tmp_path, task="transcribe")
+    assert (collection.layout, collection.task, len(collection.utterances)) == ("stretches", "transcribe", 80)
+    first = collection.utterances[1]
+    assert (first.id, first.text, first.start, first.duration) == ("a@1", "a cat sat", 1.0, 0.8)
+    assert not first.segments
+    again = read_collection(tmp_path, layout="stretches", task="transcribe")
+    assert again.utterances == collection.utterances
+
+
+def test_a_tier_is_named_and_silence_is_none(tmp_path):
+    recording(tmp_path / "a.wav", 9.0)
+    (tmp_path / "a.csv").write_text(
+        "tier,start,end,label\nsaid,0,1,oh no\nsaid,2,3,\ngloss,0,1,dear me\nsaid,4,5,yes\n"
+    )
+    collection = read_collection(tmp_path, task="transcribe", layout="stretches", text="said")
+    assert [(u.text, u.start) for u in collection.utterances] == [("oh no", 0.0), ("yes", 4.0)]
+    with pytest.raises(CorpusError, match="name one"):
+        read_collection(tmp_path, task="transcribe", layout="stretches")
+
+
+def test_transcripts_beside_the_recordings_are_not_cut_by_alignments(tmp_path):
+    for name in ("a", "b", "c"):
+        recording(tmp_path / f"{name}.wav")
+        labelled(tmp_path / f"{name}.tsv", ("start", "end", "label"), (0.5, 1.0, "w"), (1.0, 1.5, "ow"))
+        (tmp_path / f"{name}.lab").write_text(f"what was said in {name}\n")
+        (tmp_path / f"{name}.txt").write_text(f"what was said in {name}\n")
+    assert {u.text for u in read_collection(tmp_path, task="transcribe").utterances} == {
+        f"what was said in {name}" for name in "abc"
+    }
+
+
+def test_words_in_folders_stay_words_where_they_were_aligned(tmp_path):
+    for i in range(6):
+        word = ("yes", "no")[i % 2]
+        recording(tmp_path / word / f"{i}.wav")
+        labelled(tmp_path / word / f"{i}.csv", ("start", "end", "label"), (0.5, 1.0, word))
+    collection = read_collection(tmp_path)
+    assert (collection.layout, collection.task) == ("folders", "classify")
+
+
+def test_labels_that_repeat_are_a_question_not_one_class(tmp_path):
+    for name in ("a", "b"):
+        recording(tmp_path / f"{name}.wav", 20.0)
+        labelled(tmp_path / f"{name}.tsv", ("start", "end", "label"), *((i, i + 0.5, "chirp") for i in range(9)))
+    with pytest.raises(CorpusError, match="--task label"):
+        read_collection(tmp_path)
+    assert read_collection(tmp_path, layout="stretches").task == "classify"
+
+
+@pytest.mark.parametrize("n_tapes", [1, 3])
+def test_stretches_of_a_few_tapes_are_in_all_splits(tmp_path, n_tapes):
+    said_on(tmp_path, *"abc"[:n_tapes], n=60)
+    collection = read_collection(tmp_path, task="transcribe")
+    division = divide(collection)
+    n = len(collection.utterances)
+    assert division.shared_speakers
+    assert sum(map(len, division.splits.values())) == n
+    for name in ("dev", "test"):
+        assert 0.05 * n < len(division.splits[name]) < 0.2 * n
+    assert any("too few to hold any out" in line for line in division.lines)
+
+
+def test_stretches_that_overlap_stay_together(tmp_path):
+    recording(tmp_path / "a.wav", 80.0)
+    rows = [
+        (2 * i + shift, 2 * i + shift + 1, f"the {i} {who}") for i in range(40) for shift, who in ((0, "a"), (0.5, "b"))
+    ]
+    labelled(tmp_path / "a.txt", *rows)
+    splits = divide(read_collection(tmp_path, task="transcribe")).splits
+    where = {u.start: name for name, own in splits.items() for u in own}
+    assert all(where[2.0 * i] == where[2 * i + 0.5] for i in range(40))
+    assert len(set(where.values())) == 3
+
+
+def test_many_recordings_are_held_out_whole(tmp_path):
+    said_on(tmp_path, *"abcdefghij", n=8)
+    splits = divide(read_collection(tmp_path, task="transcribe")).splits
+    tapes = {name: {u.audio.name for u in own} for name, own in splits.items()}
+    assert not tapes["train"] & tapes["test"]
+    assert tapes["test"]

@@ -156,13 +156,15 @@ def read_collection(
                     f"layout {layout!r} has no {what}; task = {own_task!r} has the layout {own_layout!r}"
                 )
             if task not in ("auto", own_task):
-                raise SettingsError(f"layout {layout!r} has {what}, and nothing else to {task}")
+                hint = "; layout 'stretches' takes each for a recording" if layout == "labels" else ""
+                raise SettingsError(f"layout {layout!r} has {what}, and nothing else to {task}{hint}")
             task, layout = own_task, own_layout
     if not source.exists():
         raise CorpusError(f"{source}: no such folder or file")
     folder = source if source.is_dir() else source.parent
     survey = Survey(folder, None if source.is_dir() else source)
-    found, reading = read_layout(survey, layout, Choices(text, audio, speaker, encoding, skip_bad, track_hop))
+    choices = Choices(text, audio, speaker, encoding, skip_bad, track_hop, task)
+    found, reading = read_layout(survey, layout, choices)
     several = _are_several([entry.text for entry in reading.entries])
     chosen = _task(reading.entries, reading, several) if task == "auto" else task
     several = several and chosen == "classify"

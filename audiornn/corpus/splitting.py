@@ -6,6 +6,7 @@ What is drawn is drawn by a hash of a speaker's or recording's name, so that rec
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ __all__ = ["Division", "divide", "split"]
 
 _LEAST_SPEAKERS = 3  # one a split
 _FEW_ALONE = 0.05  # of all, drawn by recording: not worth a search for copies
+_FEW_RECORDINGS, _SOME_STRETCHES = 8, 30  # fewer of as many: one tape cannot be train, dev and test
 _MOST_COPIES = 0.03  # of a label's recordings; where more are copies of one, they are for training
 
 
@@ -26,7 +28,7 @@ _MOST_COPIES = 0.03  # of a label's recordings; where more are copies of one, th
 class _Rules:
     """What is drawn: shares by split, what train must not lack by utterance id, whether texts are classes, the seed.
 
-    And which utterances are copies: a common name by id.
+    And which utterances stay together: a common name by id; and whether stretches of one recording need not.
     """
 
     wanted: Mapping[str, float]
@@ -34,6 +36,7 @@ class _Rules:
     classes: bool
     seed: int
     together: Mapping[str, str]
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ def divide(
 
     A source that lacks dev or test gets it from its train. By speaker, none stands in two splits, and train keeps every
     class where that can be; with fewer than three speakers they are shared. By recording, every class with three
-    recordings stands in every split; stretches of one recording, and copies, stay together.
+    recordings stands in every split; stretches of one recording, and copies, stay together, unless there are too few
+    recordings to hold any out.
 
     Args:
         collection: what was read.
@@ -155,6 +159,10 @@ def _draw(
     known = [u for u in utterances if u.speaker is not None]
     if len(speakers) < _LEAST_SPEAKERS - (2 - len(rules.wanted)) or 2 * len(known) < len(utterances):
         lines.append(_by_recording_line(len(speakers)))
+        if names := _stretches_of_few(utterances):
+            lines[-1] = _stretches_line(len({os.path.realpath(u.audio) for u in utterances}))
+            apart = replace(rules, together=names | dict(rules.together), apart=True)
+            return _by_recording(utterances, apart), True, 0
         drawn = _by_recording(utterances, rules)
         where: dict[str, set[str]] = defaultdict(set)
         for u in known:
@@ -176,6 +184,35 @@ def _by_recording_line(n_speakers: int) -> str:
     return f"split by recording, with {which} too few to hold any out: the test will not show how strangers fare"
 
 
+def _stretches_of_few(utterances: Sequence[Utterance]) -> dict[str, str]:
+    """A name by utterance id for the stretches of a few long recordings; empty where recordings are many.
+
+    Stretches that overlap have one name: what is said in one is heard in the other.
+    """
+    recordings: dict[str, list[Utterance]] = defaultdict(list)
+    for u in utterances:
+        recordings[os.path.realpath(u.audio)].append(u)
+    if len(recordings) >= _FEW_RECORDINGS or len(utterances) < _SOME_STRETCHES:
+        return {}
+    names: dict[str, str] = {}
+    for recording, own in recordings.items():
+        name, heard = "", 0.0
+        for u in sorted(own, key=lambda u: (u.start, u.id)):
+            if not name or u.start >= heard:
+                name = f"{recording}@{u.start:g}"
+            names[u.id] = name
+            heard = max(heard, math.inf if u.duration is None else u.start + u.duration)
+    return names
+
+
+def _stretches_line(n_recordings: int) -> str:
+    which = "one recording is" if n_recordings == 1 else f"{n_recordings} recordings are"
+    return (
+        f"{which} too few to hold any out: their stretches are divided, so the splits share speakers, and the test "
+        "will not show how strangers fare"
+    )
+
+
 def _position(name: str, seed: int) -> float:
     """Where a name lies in 0…1; evenly spread, and the same on every machine."""
     return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8], "big") / 2**64
@@ -195,7 +232,8 @@ def _by_recording(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, s
         if len({os.path.realpath(u.audio) for u in own}) > max(3, _MOST_COPIES * n_of_label[label]):
             drawn[audio] = "train"  # a test of copies of one recording tells little
             continue
-        strata[label].append((_position(min(u.id for u in own).partition("@")[0], rules.seed), audio))
+        name = min(u.id for u in own)
+        strata[label].append((_position(name if rules.apart else name.partition("@")[0], rules.seed), audio))
     for members in strata.values():
         drawn |= _stratum(sorted(members), rules.wanted)
     left = Counter(

@@ -26,6 +26,7 @@ LAYOUTS: dict[str, Reader] = {
     "labels": labels.read,
     "tracks": tracks.read,
     "table": table.read,
+    "stretches": labels.read_stretches,
     "transcripts": transcripts.read,
     "folders": folders.read,
     "names": folders.read_names,
@@ -65,12 +66,20 @@ def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Rea
 
 
 def _candidates(choices: Choices) -> dict[str, Reader]:
-    """The layouts that a choice already made leaves open."""
+    """The layouts that a choice already made leaves open.
+
+    Labelled stretches come last where nobody asks for transcripts: words in folders may have been aligned, too.
+    """
     if choices.text.startswith("folder"):
         return {"folders": folders.read}
     if "(?P<text>" in choices.text:
         return {"names": folders.read_names}
-    return LAYOUTS
+    if choices.task == "transcribe":
+        return LAYOUTS
+    return {
+        **{name: reader for name, reader in LAYOUTS.items() if name != "stretches"},
+        "stretches": labels.read_stretches,
+    }
 
 
 def _read_file(survey: Survey, choices: Choices) -> tuple[str, Reading]:

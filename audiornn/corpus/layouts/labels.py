@@ -1,8 +1,14 @@
-"""Recordings with label files: one beside each recording, or lists (RTTM, CTM, a table, a manifest) that name many."""
+"""Recordings with label files: one beside each recording, or lists (RTTM, CTM, a table, a manifest) that name many.
+
+What the labels say is one of two things: what holds when, which a network is to find (`read`); or what is said from
+when to when on a long tape, which is to be cut there (`read_stretches`).
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from audiornn.audio import audio_info
@@ -13,8 +19,12 @@ from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, miss
 from audiornn.corpus.manifest import read_manifest
 from audiornn.errors import AudioError, CorpusError
 
-__all__ = ["read"]
+__all__ = ["read", "read_stretches"]
 
+#: Of label files beside a recording in which people transcribe.
+_TRANSCRIBING = (".textgrid", ".eaf", ".txt", ".csv", ".tsv")
+_LOOKED_AT = 5  # recordings, to tell labels from transcripts
+_FEW = 1 / 3  # of the stretches; fewer texts than that are labels
 _LISTS = (".rttm", ".ctm", ".csv", ".tsv", ".selections.txt")
 
 
@@ -59,6 +69,58 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     reading.understood.append(f"{sum(counts.values()):,} segments of {len(counts):,} labels: {labels_heard}")
     reading.left_out += survey.unlabelled((e.audio for e in reading.entries), "has no label file")
     return reading
+
+
+def read_stretches(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None:
+    """Label files that say what is said from when to when: each stretch with a text is an utterance of its own.
+
+    Args:
+        survey: the folder.
+        choices: as `read` takes them.
+        forced: whether the user asked for this layout; otherwise None where fewer than half of the recordings have
+            label files beside them, where there are transcripts, too, or where few labels repeat and no task is said.
+
+    Raises:
+        CorpusError: as of `read`.
+    """
+    if not forced and not _are_transcribed(survey, choices):
+        return None
+    reading = read(survey, choices)
+    assert reading is not None, "it was forced"
+    texts = Counter(segment.label for entry in reading.entries for segment in entry.segments)
+    if not forced and choices.task == "auto" and len(texts) < _FEW * texts.total():
+        survey.complaints.append(
+            f"{survey.folder}: the label files beside the recordings hold few labels that repeat: --task label learns "
+            "when they hold, --layout stretches takes each labelled stretch for a recording of its own"
+        )
+        return None
+    reading.task = None
+    silent = [entry for entry in reading.entries if not entry.segments]
+    reading.left_out += [(entry.where, "nothing is labelled") for entry in silent]
+    n = len(reading.entries) - len(silent)
+    reading.understood[-1] = f"{texts.total():,} labelled stretches, in {n:,} of the recordings: each is an utterance"
+    reading.entries = [
+        replace(
+            entry, text=s.label, start=round(entry.start + s.start, 4), duration=round(s.end - s.start, 4), segments=()
+        )
+        for entry in reading.entries
+        for s in entry.segments
+    ]
+    return reading
+
+
+def _are_transcribed(survey: Survey, choices: Choices) -> bool:
+    """Whether most recordings have files beside them, and nothing but label files."""
+    files = survey.lists(*_TRANSCRIBING)
+    beside = own_files(survey.audio, files, recording_stem) if files else {}
+    if not beside or 2 * len(beside) < len(survey.audio):
+        return False
+    try:
+        for name in itertools.chain.from_iterable(itertools.islice(beside.values(), _LOOKED_AT)):
+            _read(files[name], choices)
+    except CorpusError:
+        return False
+    return True
 
 
 def _may_be_list(key: str, path: Path) -> bool:

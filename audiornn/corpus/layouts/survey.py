@@ -56,6 +56,7 @@ class Choices:
         encoding: of its tables and transcripts.
         skip_bad: leave out lines whose audio is missing.
         track_hop: seconds from row to row of arrays of values over time; 0 finds out.
+        task: what it is to be used for, or "auto".
     """
 
     text: str = ""
@@ -64,6 +65,7 @@ class Choices:
     encoding: str = ""
     skip_bad: bool = False
     track_hop: float = 0.0
+    task: str = "auto"
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,10 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     for key, path in beside.items():
         lines = [line.strip() for line in read_text(path, choices.encoding).split("\n") if line.strip()]
         if lines and all(_TIMED.match(line) for line in lines):
-            raise CorpusError(f"{path}: holds labels with times; --task label learns from those, transcripts have none")
+            raise CorpusError(
+                f"{path}: holds labels with times, and a transcript has none: --task label learns when they hold, "
+                "--layout stretches takes each stretch for an utterance"
+            )
         if lines:
             reading.entries.append(Entry(survey.audio[key], " ".join(lines), where=survey.key(path)))
         else:
