@@ -279,6 +279,26 @@ def test_a_tier_is_named_and_silence_is_none(tmp_path):
         read_collection(tmp_path, task="transcribe", layout="stretches")
 
 
+def test_tiers_that_begin_alike_are_a_speaker_each(tmp_path):
+    recording(tmp_path / "a.wav", 9.0)
+    tiers = {"tx@ann": (0, 1, "oh no"), "gl@ann": (0, 1, "dear me"), "tx@bob": (4, 5, "yes")}
+    slots, annotated = [], []
+    for i, (tier, (start, end, text)) in enumerate(tiers.items()):
+        for side, time in (("a", start), ("b", end)):
+            slots.append(f'<TIME_SLOT TIME_SLOT_ID="{side}{i}" TIME_VALUE="{1000 * time}"/>')
+        annotated.append(
+            f'<TIER TIER_ID="{tier}"><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="x{i}" TIME_SLOT_REF1="a{i}" '
+            f'TIME_SLOT_REF2="b{i}"><ANNOTATION_VALUE>{text}</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>'
+        )
+    (tmp_path / "a.eaf").write_text(
+        f"<ANNOTATION_DOCUMENT><TIME_ORDER>{''.join(slots)}</TIME_ORDER>{''.join(annotated)}</ANNOTATION_DOCUMENT>"
+    )
+    collection = read_collection(tmp_path, task="transcribe", text="tx@*")
+    assert [(u.text, u.start) for u in collection.utterances] == [("oh no", 0.0), ("yes", 4.0)]
+    with pytest.raises(CorpusError, match=r"no tier 'sp\*'"):
+        read_collection(tmp_path, task="transcribe", text="sp*")
+
+
 def test_transcripts_beside_the_recordings_are_not_cut_by_alignments(tmp_path):
     for name in ("a", "b", "c"):
         recording(tmp_path / f"{name}.wav")

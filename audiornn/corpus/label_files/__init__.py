@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path, PurePath
 
@@ -66,7 +67,7 @@ class LabelFile:
 
         Args:
             recording: as the file names it; None where it speaks of one only.
-            tier: its name, or `*` for all; empty where there is one only.
+            tier: its name, `*` for all, `tx@*` for all that begin so; empty where there is one only.
             point: seconds that a label without length lasts; closer ones meet half-way.
 
         Raises:
@@ -102,9 +103,10 @@ class LabelFile:
         listed = ", ".join(map(repr, tiers))
         if not tier:
             raise CorpusError(f"{self.path}: holds {len(tiers)} tiers, {listed}; name one, or {ALL_TIERS!r} for all")
-        if tier not in tiers:
+        matched = {name for name in tiers if fnmatchcase(name, tier)} if ALL_TIERS in tier else {tier} & set(tiers)
+        if not matched:
             raise CorpusError(f"{self.path}: has no tier {tier!r}{nearest(tier, tiers)} (there are {listed or 'none'})")
-        return [label for label in self.labels if label.tier == tier]
+        return [label for label in self.labels if label.tier in matched]
 
 
 def read_label_file(path: Path, *, encoding: str = "", label: str = "") -> LabelFile:
