@@ -26,10 +26,12 @@ from audiornn.vocabulary import Vocabulary, ctc_length
 __all__ = ["Setting", "feature_settings", "heard_seconds", "model_settings", "unlearnable"]
 
 _STEPS = 3000  # a training of this many steps is enough for most and over in minutes
+_MORE_STEPS, _HEARD = 6000, 35.0  # CTC goes on to learn: so many, unless they hear more than so many hours
 _FEW = 150  # utterances, below which CTC needs help to leave its blank plateau
 _SOME = 4000  # utterances, below which too much noise and too many masks leave CTC learning for long
 _SLIPS = 0.01  # of the recordings, in which they overlap by more and should not
 _MARGIN = 1.25  # frames that CTC should have for each it needs: augmentation makes an utterance a tenth faster
+_AT_EASE = 4.75  # frames to spare for each: with an output every 30 ms CTC still has two, and leaves its plateau sooner
 _LOWEST_PITCH, _HIGHEST_PITCH = 55.0, 520.0  # Hz; features reach as far at the least, as recipes/pitch's
 _LAGS_AN_OCTAVE = 34.6
 
@@ -84,7 +86,8 @@ def model_settings(
     vocabulary, line = _vocabulary_settings(texts)
     rules = {setting.key: setting.value for setting in vocabulary}
     stride, fits = _stride(headers, rules, rate)
-    settings += [*vocabulary, *_transcriber(n_train, stride, str(rules["unit"])), *_transcriber_training(n_train)]
+    settings += [*vocabulary, *_transcriber(n_train, stride, str(rules["unit"]))]
+    settings += _transcriber_training(n_train, _mean([heard_seconds(u, header) for u, header in headers]))
     guessed.append(line)
     if not fits:
         guessed.append(
@@ -221,9 +224,9 @@ def _stride(headers: Sequence[tuple[Utterance, AudioInfo]], rules: Mapping[str, 
         needed = ctc_length([ids[symbol] for symbol in symbols])
         if needed:
             spare.append(100 * heard_seconds(utterance, header) / (needed * _MARGIN))
-    most = 3 if rules["unit"] == "word" else 2
     spare.sort()
-    least = spare[len(spare) // 50] if spare else float(most)  # one in fifty may be a wrong transcript
+    least = spare[len(spare) // 50] if spare else 2.0  # one in fifty may be a wrong transcript
+    most = 3 if rules["unit"] == "word" or least >= _AT_EASE else 2
     return max(1, min(most, int(least))), not spare or spare[0] >= 1 / _MARGIN
 
 
@@ -256,11 +259,17 @@ def _transcriber(n_train: int, stride: int, unit: str) -> list[Setting]:
     return settings
 
 
-def _transcriber_training(n_train: int) -> list[Setting]:
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / max(1, len(values))
+
+
+def _transcriber_training(n_train: int, seconds: float) -> list[Setting]:
+    """For utterances of so many seconds, on average."""
     batch_size = (
         6 if n_train < _FEW else 8 if n_train < 1500 else 16 if n_train < _SOME else 32 if n_train < 30000 else 64
     )
-    settings = _training(n_train, batch_size, _STEPS, most=100)
+    affordable = round(3600 * _HEARD / (batch_size * max(seconds, 0.1)))
+    settings = _training(n_train, batch_size, max(_STEPS, min(_MORE_STEPS, affordable)), most=100)
     epochs = next((s.value for s in settings if s.key == "epochs"), TrainingSettings().epochs)
     if n_train < _FEW:
         settings.append(Setting("training", "learning_rate", 5e-3, "a small network"))
