@@ -327,7 +327,7 @@ def _parser() -> argparse.ArgumentParser:
         "--layout",
         default="auto",
         metavar="NAME",
-        help="auto, or: folders, names, table, transcripts, labels, tracks, kaldi, lhotse, cmu, huggingface",
+        help="auto, or: folders, names, table, transcripts, stretches, labels, tracks, kaldi, lhotse, cmu, huggingface",
     )
     p.add_argument(
         "--label",

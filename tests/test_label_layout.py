@@ -299,15 +299,33 @@ def test_tiers_that_begin_alike_are_a_speaker_each(tmp_path):
         read_collection(tmp_path, task="transcribe", text="sp*")
 
 
-def test_transcripts_beside_the_recordings_are_not_cut_by_alignments(tmp_path):
+@pytest.mark.parametrize("ending", [".txt", ".lab", "trans.txt"])
+def test_transcripts_go_before_what_was_aligned_to_them(tmp_path, ending):
     for name in ("a", "b", "c"):
         recording(tmp_path / f"{name}.wav")
         labelled(tmp_path / f"{name}.tsv", ("start", "end", "label"), (0.5, 1.0, "w"), (1.0, 1.5, "ow"))
-        (tmp_path / f"{name}.lab").write_text(f"what was said in {name}\n")
-        (tmp_path / f"{name}.txt").write_text(f"what was said in {name}\n")
+        if ending[0] == ".":
+            (tmp_path / f"{name}{ending}").write_text(f"what was said in {name}\n")
+    if ending[0] != ".":
+        (tmp_path / "all.trans.txt").write_text("".join(f"{name} what was said in {name}\n" for name in "abc"))
     assert {u.text for u in read_collection(tmp_path, task="transcribe").utterances} == {
         f"what was said in {name}" for name in "abc"
     }
+
+
+def test_a_folder_of_one_word_stays_that_word_where_it_was_aligned(tmp_path):
+    for i in range(6):
+        recording(tmp_path / "yes" / f"{i}.wav")
+        labelled(tmp_path / "yes" / f"{i}.tsv", ("start", "end", "label"), (0.5, 1.0, "yes"))
+    assert set(read_collection(tmp_path).labels) == {"yes"}
+
+
+def test_what_two_tiers_say_of_one_stretch_is_refused(tmp_path):
+    recording(tmp_path / "a.wav", 9.0)
+    (tmp_path / "a.csv").write_text("tier,start,end,label\ntx,0,1,oh no\ngl,0,1,dear me\ntx,4,5,yes\n")
+    with pytest.raises(CorpusError, match=r"from 0 to 1 s it says 'dear me' and 'oh no'; --label names the tier"):
+        read_collection(tmp_path, task="transcribe", text="*")
+    assert len(read_collection(tmp_path, task="transcribe", text="t*").utterances) == 2
 
 
 def test_words_in_folders_stay_words_where_they_were_aligned(tmp_path):
@@ -341,16 +359,40 @@ def test_stretches_of_a_few_tapes_are_in_all_splits(tmp_path, n_tapes):
     assert any("too few to hold any out" in line for line in division.lines)
 
 
-def test_stretches_that_overlap_stay_together(tmp_path):
+def test_two_who_speak_at_once_and_copies_stay_together(tmp_path):
     recording(tmp_path / "a.wav", 80.0)
     rows = [
-        (2 * i + shift, 2 * i + shift + 1, f"the {i} {who}") for i in range(40) for shift, who in ((0, "a"), (0.5, "b"))
+        (2 * i + at, 2 * i + at + 1.2, f"the {who} {ONE[i % 3]}")
+        for i in range(40)
+        for at, who in ((0, "a"), (0.5, "b"))
     ]
     labelled(tmp_path / "a.txt", *rows)
+    collection = read_collection(tmp_path, task="transcribe")
+    first = {u.start: u.id for u in collection.utterances}
+    copies = {first[2.0 * i]: f"copy {i // 2}" for i in range(20)}
+    for together in ({}, copies):
+        splits = divide(collection, together=together).splits
+        where = {u.start: name for name, own in splits.items() for u in own}
+        assert all(where[2.0 * i] == where[2 * i + 0.5] for i in range(40))
+        assert len(set(where.values())) == 3
+        assert not together or all(where[4.0 * i] == where[4.0 * i + 2] for i in range(10))
+
+
+@pytest.mark.parametrize("length", [1.0, 1.2])
+def test_a_talk_is_divided_where_turns_touch_and_where_they_overlap(tmp_path, length):
+    recording(tmp_path / "a.wav", 120.0)
+    labelled(tmp_path / "a.txt", *((i, i + length, f"{ONE[i % 3]} {TWO[i // 3 % 4]}") for i in range(100)))
     splits = divide(read_collection(tmp_path, task="transcribe")).splits
-    where = {u.start: name for name, own in splits.items() for u in own}
-    assert all(where[2.0 * i] == where[2 * i + 0.5] for i in range(40))
-    assert len(set(where.values())) == 3
+    assert 5 <= len(splits["test"]) <= 20
+    assert 5 <= len(splits["dev"]) <= 20
+
+
+def test_where_nothing_can_be_held_out_it_is_said(tmp_path):
+    recording(tmp_path / "a.wav", 120.0)
+    labelled(tmp_path / "a.txt", *((i, i + 1, f"{'abcdefghij'[i // 10]}{'klmnopqrst'[i % 10]}") for i in range(100)))
+    division = divide(read_collection(tmp_path, task="classify", layout="stretches"))
+    assert not division.splits["test"]
+    assert any("all are for training" in line for line in division.lines)
 
 
 def test_many_recordings_are_held_out_whole(tmp_path):

@@ -168,7 +168,7 @@ def test_a_manifest_names_them_and_says_the_pace(tmp_path):
         (lambda d: np.save(d / "b.npy", np.zeros((0, 1))) or recording(d / "b.wav"), {}, CorpusError, "holds no rows"),
         (lambda d: odd(d), {}, CorpusError, r"b\.csv: its tracks are roll, those of most others tilt"),
         (lambda d: None, {"text": "tilt"}, SettingsError, "--label, --audio and --encoding are of lists"),
-        (lambda d: None, {"layout": "folders"}, SettingsError, "layout 'folders' has no values over time"),
+        (lambda d: None, {"layout": "folders"}, SettingsError, "reads values over time, and has the layout 'tracks', not 'folders'"),
         (lambda d: None, {"layout": "labels"}, SettingsError, "'labels' has stretches with labels, and nothing else"),
     ],
 )
@@ -234,7 +234,9 @@ def test_features_reach_as_far_as_the_voices_do(tmp_path):
     assert features.fmax > 2 * 750
 
 
-@pytest.mark.parametrize(("name", "low", "high"), [("f0", 2000, 5000), ("tilt", 80, 300), ("f0", -2, 2)])
+@pytest.mark.parametrize(
+    ("name", "low", "high"), [("f0", 2000, 5000), ("tilt", 80, 300), ("f0", -2, 2), ("midi_pitch", 45, 65)]
+)
 def test_what_is_no_voice_s_pitch_has_the_features_of_all_else(tmp_path, name, low, high):
     pitches(tmp_path / "own", name, low, high)
     made = write_recipe("other", tmp_path / "own", recipes=tmp_path / "recipes", task="regress")

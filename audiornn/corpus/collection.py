@@ -153,7 +153,7 @@ def read_collection(
         if (task == own_task) != (layout == own_layout):
             if layout not in ("auto", own_layout):
                 raise SettingsError(
-                    f"layout {layout!r} has no {what}; task = {own_task!r} has the layout {own_layout!r}"
+                    f"task {own_task!r} reads {what}, and has the layout {own_layout!r}, not {layout!r}"
                 )
             if task not in ("auto", own_task):
                 hint = "; layout 'stretches' takes each for a recording" if layout == "labels" else ""

@@ -9,7 +9,7 @@ import hashlib
 import math
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from audiornn.corpus.collection import Collection
@@ -159,10 +159,10 @@ def _draw(
     known = [u for u in utterances if u.speaker is not None]
     if len(speakers) < _LEAST_SPEAKERS - (2 - len(rules.wanted)) or 2 * len(known) < len(utterances):
         lines.append(_by_recording_line(len(speakers)))
-        if names := _stretches_of_few(utterances):
-            lines[-1] = _stretches_line(len({os.path.realpath(u.audio) for u in utterances}))
-            apart = replace(rules, together=names | dict(rules.together), apart=True)
-            return _by_recording(utterances, apart), True, 0
+        if names := _stretches_of_few(utterances, rules.together):
+            drawn = _by_recording(utterances, replace(rules, together=names, apart=True))
+            lines[-1] = _stretches_line(len({os.path.realpath(u.audio) for u in utterances}), drawn.values())
+            return drawn, True, 0
         drawn = _by_recording(utterances, rules)
         where: dict[str, set[str]] = defaultdict(set)
         for u in known:
@@ -184,10 +184,12 @@ def _by_recording_line(n_speakers: int) -> str:
     return f"split by recording, with {which} too few to hold any out: the test will not show how strangers fare"
 
 
-def _stretches_of_few(utterances: Sequence[Utterance]) -> dict[str, str]:
+def _stretches_of_few(utterances: Sequence[Utterance], copies: Mapping[str, str]) -> dict[str, str]:
     """A name by utterance id for the stretches of a few long recordings; empty where recordings are many.
 
-    Stretches that overlap have one name: what is said in one is heard in the other.
+    Copies have one name, and so has a stretch with the one before it if they share more than half of the shorter: two
+    who speak at once. Where one only interrupts the other, a moment is heard in both, no reason to keep a whole talk
+    together.
     """
     recordings: dict[str, list[Utterance]] = defaultdict(list)
     for u in utterances:
@@ -195,18 +197,39 @@ def _stretches_of_few(utterances: Sequence[Utterance]) -> dict[str, str]:
     if len(recordings) >= _FEW_RECORDINGS or len(utterances) < _SOME_STRETCHES:
         return {}
     names: dict[str, str] = {}
+    alike: dict[str, str] = {}  # names that have become another one
+
+    def named(name: str) -> str:
+        while name in alike:
+            name = alike[name]
+        return name
+
+    of_copies: dict[str, str] = {}
     for recording, own in recordings.items():
-        name, heard = "", 0.0
+        before: Utterance | None = None
         for u in sorted(own, key=lambda u: (u.start, u.id)):
-            if not name or u.start >= heard:
-                name = f"{recording}@{u.start:g}"
-            names[u.id] = name
-            heard = max(heard, math.inf if u.duration is None else u.start + u.duration)
-    return names
+            at_once = before is not None and _shared(before, u) > 0.5
+            names[u.id] = names[before.id] if before is not None and at_once else f"{recording}@{u.id}"
+            before = u
+            if u.id in copies:
+                first, name = named(of_copies.setdefault(copies[u.id], names[u.id])), named(names[u.id])
+                if name != first:
+                    alike[name] = first
+    return {identifier: named(name) for identifier, name in names.items()}
 
 
-def _stretches_line(n_recordings: int) -> str:
+def _shared(a: Utterance, b: Utterance) -> float:
+    """The share that both have of the shorter of two stretches, of which `a` does not begin later."""
+    ends = [math.inf if u.duration is None else u.start + u.duration for u in (a, b)]
+    shorter = min(ends[0] - a.start, ends[1] - b.start)
+    common = min(ends) - b.start
+    return 1.0 if math.isinf(common) else common / max(shorter, 1e-9)
+
+
+def _stretches_line(n_recordings: int, splits: Iterable[str]) -> str:
     which = "one recording is" if n_recordings == 1 else f"{n_recordings} recordings are"
+    if set(splits) == {"train"}:
+        return f"{which} too few to hold any out, and what any stretch says no other does: all are for training"
     return (
         f"{which} too few to hold any out: their stretches are divided, so the splits share speakers, and the test "
         "will not show how strangers fare"

@@ -19,6 +19,7 @@ from audiornn.errors import CorpusError
 __all__ = ["VoicePitch", "voice_pitch"]
 
 _NAME = re.compile(r"(?<![a-z])(f0|pitch|fundamental)(?![a-z])")
+_NO_HERTZ = re.compile(r"midi|semi|cent|(?<![a-z])st(?![a-z])")
 _LOGARITHM = re.compile(r"log_?2")
 _LEAST, _MOST = 40.0, 1000.0  # Hz: below a creak, above what is sung high
 _LOOKED_AT = 200  # files
@@ -55,7 +56,7 @@ def voice_pitch(utterances: Sequence[Utterance], names: Sequence[str]) -> VoiceP
         CorpusError: none of the files looked at can be read.
     """
     for column, name in enumerate(names):
-        if not _NAME.search(name.lower()):
+        if not _NAME.search(name.lower()) or _NO_HERTZ.search(name.lower()):
             continue
         hertz = _hertz(utterances, column, is_logarithm=bool(_LOGARITHM.search(name.lower())))
         if not len(hertz):

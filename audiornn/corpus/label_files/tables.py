@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
@@ -273,7 +274,7 @@ def _choose(label: str, at: dict[str, int], header: Sequence[str], rows: Sequenc
     """
     column = at.get("tier", len(header))
     tiers = list(dict.fromkeys(row[column] for row in rows if column < len(row)))
-    if label in tiers:
+    if label in tiers or (ALL_TIERS in label and any(fnmatchcase(tier, label) for tier in tiers)):
         return
     if label not in header:
         known = [*header, *tiers]

@@ -26,11 +26,13 @@ LAYOUTS: dict[str, Reader] = {
     "labels": labels.read,
     "tracks": tracks.read,
     "table": table.read,
-    "stretches": labels.read_stretches,
     "transcripts": transcripts.read,
+    "stretches": labels.read_stretches,
     "folders": folders.read,
     "names": folders.read_names,
 }
+
+_LAST: dict[str, Reader] = {"stretches": labels.read_stretches}
 
 
 def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Reading]:
@@ -76,10 +78,7 @@ def _candidates(choices: Choices) -> dict[str, Reader]:
         return {"names": folders.read_names}
     if choices.task == "transcribe":
         return LAYOUTS
-    return {
-        **{name: reader for name, reader in LAYOUTS.items() if name != "stretches"},
-        "stretches": labels.read_stretches,
-    }
+    return {**{name: reader for name, reader in LAYOUTS.items() if name != "stretches"}, **_LAST}
 
 
 def _read_file(survey: Survey, choices: Choices) -> tuple[str, Reading]:

@@ -25,6 +25,7 @@ __all__ = ["read", "read_stretches"]
 _TRANSCRIBING = (".textgrid", ".eaf", ".txt", ".csv", ".tsv")
 _LOOKED_AT = 5  # recordings, to tell labels from transcripts
 _FEW = 1 / 3  # of the stretches; fewer texts than that are labels
+_OR_WHOLE = "--layout folders takes the recordings whole"
 _LISTS = (".rttm", ".ctm", ".csv", ".tsv", ".selections.txt")
 
 
@@ -78,20 +79,30 @@ def read_stretches(survey: Survey, choices: Choices, *, forced: bool = True) -> 
         survey: the folder.
         choices: as `read` takes them.
         forced: whether the user asked for this layout; otherwise None where fewer than half of the recordings have
-            label files beside them, where there are transcripts, too, or where few labels repeat and no task is said.
+            label files beside them. Where nobody asks for transcripts either, also None for recordings in folders, and
+            where a few labels come again and again, which `survey.complaints` then says.
 
     Raises:
-        CorpusError: as of `read`.
+        CorpusError: as of `read`; or two stretches from and to the same seconds say different things.
     """
-    if not forced and not _are_transcribed(survey, choices):
+    asked = forced or choices.task == "transcribe"
+    if not forced and not _are_transcribed(survey):
         return None
-    reading = read(survey, choices)
+    if not asked and any("/" in key for key in survey.audio):
+        return None  # a folder is what its recordings are called
+    try:
+        reading = read(survey, choices)
+    except CorpusError as error:
+        if asked:
+            raise
+        survey.complaints.append(f"{error}; {_OR_WHOLE}")
+        return None
     assert reading is not None, "it was forced"
     texts = Counter(segment.label for entry in reading.entries for segment in entry.segments)
-    if not forced and choices.task == "auto" and len(texts) < _FEW * texts.total():
+    if not asked and len(texts) < _FEW * texts.total():
         survey.complaints.append(
-            f"{survey.folder}: the label files beside the recordings hold few labels that repeat: --task label learns "
-            "when they hold, --layout stretches takes each labelled stretch for a recording of its own"
+            f"{survey.folder}: the label files beside the recordings hold a few labels again and again: --task label "
+            f"learns when they hold, --layout stretches takes each stretch for a recording of its own, {_OR_WHOLE}"
         )
         return None
     reading.task = None
@@ -99,17 +110,26 @@ def read_stretches(survey: Survey, choices: Choices, *, forced: bool = True) -> 
     reading.left_out += [(entry.where, "nothing is labelled") for entry in silent]
     n = len(reading.entries) - len(silent)
     reading.understood[-1] = f"{texts.total():,} labelled stretches, in {n:,} of the recordings: each is an utterance"
-    reading.entries = [
-        replace(
-            entry, text=s.label, start=round(entry.start + s.start, 4), duration=round(s.end - s.start, 4), segments=()
-        )
-        for entry in reading.entries
-        for s in entry.segments
-    ]
+    reading.entries = [stretch for entry in reading.entries for stretch in _stretches(entry)]
     return reading
 
 
-def _are_transcribed(survey: Survey, choices: Choices) -> bool:
+def _stretches(entry: Entry) -> list[Entry]:
+    """An entry for each of its segments."""
+    said: dict[tuple[float, float], str] = {}
+    for s in entry.segments:
+        if said.setdefault((s.start, s.end), s.label) != s.label:
+            raise CorpusError(
+                f"{entry.where}: from {s.start:g} to {s.end:g} s it says {said[s.start, s.end][:60]!r} and "
+                f"{s.label[:60]!r}; --label names the tier that is to be learnt, or one of the two is to be deleted"
+            )
+    return [
+        replace(entry, text=text, start=round(entry.start + start, 4), duration=round(end - start, 4), segments=())
+        for (start, end), text in said.items()
+    ]
+
+
+def _are_transcribed(survey: Survey) -> bool:
     """Whether most recordings have files beside them, and nothing but label files."""
     files = survey.lists(*_TRANSCRIBING)
     beside = own_files(survey.audio, files, recording_stem) if files else {}
@@ -117,7 +137,7 @@ def _are_transcribed(survey: Survey, choices: Choices) -> bool:
         return False
     try:
         for name in itertools.chain.from_iterable(itertools.islice(beside.values(), _LOOKED_AT)):
-            _read(files[name], choices)
+            read_label_file(files[name])
     except CorpusError:
         return False
     return True

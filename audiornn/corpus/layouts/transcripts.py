@@ -55,10 +55,14 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     for key, path in beside.items():
         lines = [line.strip() for line in read_text(path, choices.encoding).split("\n") if line.strip()]
         if lines and all(_TIMED.match(line) for line in lines):
-            raise CorpusError(
+            timed = (
                 f"{path}: holds labels with times, and a transcript has none: --task label learns when they hold, "
                 "--layout stretches takes each stretch for an utterance"
             )
+            if forced or (choices.task != "transcribe" and any("/" in key for key in survey.audio)):
+                raise CorpusError(timed)
+            survey.complaints.append(timed)
+            return None
         if lines:
             reading.entries.append(Entry(survey.audio[key], " ".join(lines), where=survey.key(path)))
         else:
