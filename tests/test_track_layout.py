@@ -168,7 +168,12 @@ def test_a_manifest_names_them_and_says_the_pace(tmp_path):
         (lambda d: np.save(d / "b.npy", np.zeros((0, 1))) or recording(d / "b.wav"), {}, CorpusError, "holds no rows"),
         (lambda d: odd(d), {}, CorpusError, r"b\.csv: its tracks are roll, those of most others tilt"),
         (lambda d: None, {"text": "tilt"}, SettingsError, "--label, --audio and --encoding are of lists"),
-        (lambda d: None, {"layout": "folders"}, SettingsError, "reads values over time, and has the layout 'tracks', not 'folders'"),
+        (
+            lambda d: None,
+            {"layout": "folders"},
+            SettingsError,
+            "reads values over time, and has the layout 'tracks', not 'folders'",
+        ),
         (lambda d: None, {"layout": "labels"}, SettingsError, "'labels' has stretches with labels, and nothing else"),
     ],
 )
