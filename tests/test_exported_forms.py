@@ -156,7 +156,8 @@ def test_javascript_hears_the_same(javascript, model_file, recognizer, world, tm
     heard = json.loads(done.stdout.splitlines()[-1])
     expected = model.log_probs(FeatureExtractor(model.card.features)(samples))
     found = np.array(heard["log_probs"]).reshape(heard["dims"])
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3)
+    # Eight-bit products saturate on CPUs without VNNI, and WebAssembly's do not.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.2 if form == "int8" else 1e-3)
     assert heard["text"] == model.transcribe(world.recording()).text
     assert (
         subprocess.run(command, cwd=javascript, capture_output=True, text=True, timeout=60).stdout.strip()

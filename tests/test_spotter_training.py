@@ -83,7 +83,9 @@ def test_hits_are_the_same_whatever_the_blocks(spotter_world, sizes):
         begin += size
         if begin >= len(waveform):
             break
-    assert (*told, *stream.finish()) == whole
+    told += stream.finish()
+    assert [(spot.keyword, spot.start, spot.end) for spot in told] == [(s.keyword, s.start, s.end) for s in whole]
+    assert [spot.score for spot in told] == pytest.approx([s.score for s in whole], abs=1e-5)  # blocks round otherwise
 
 
 def test_a_stopped_training_ends_like_one_that_was_not(spotter_world, tmp_path, monkeypatch):
