@@ -57,7 +57,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         if lines and all(_TIMED.match(line) for line in lines):
             timed = (
                 f"{path}: holds labels with times, and a transcript has none: --task label learns when they hold, "
-                "--task transcribe takes each stretch for an utterance"
+                "--layout stretches takes each stretch for an utterance"
             )
             if forced or choices.task != "transcribe":
                 raise CorpusError(timed)
