@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from audiornn.audio import AudioInfo
@@ -31,7 +32,7 @@ _FEW = 150  # utterances, below which CTC needs help to leave its blank plateau
 _SOME = 4000  # utterances, below which too much noise and too many masks leave CTC learning for long
 _SLIPS = 0.01  # of the recordings, in which they overlap by more and should not
 _MARGIN = 1.25  # frames that CTC should have for each it needs: augmentation makes an utterance a tenth faster
-_AT_EASE = 4.75  # frames to spare for each: with an output every 30 ms CTC still has two, and leaves its plateau sooner
+_AT_EASE = 4.75  # frames to spare for each: CTC still has two at 30 ms an output, and AN4 does better in less time
 _LOWEST_PITCH, _HIGHEST_PITCH = 55.0, 520.0  # Hz; features reach as far at the least, as recipes/pitch's
 _LAGS_AN_OCTAVE = 34.6
 
@@ -87,7 +88,7 @@ def model_settings(
     rules = {setting.key: setting.value for setting in vocabulary}
     stride, fits = _stride(headers, rules, rate)
     settings += [*vocabulary, *_transcriber(n_train, stride, str(rules["unit"]))]
-    settings += _transcriber_training(n_train, _mean([heard_seconds(u, header) for u, header in headers]))
+    settings += _transcriber_training(n_train, fmean([heard_seconds(u, header) for u, header in headers] or [0.0]))
     guessed.append(line)
     if not fits:
         guessed.append(
@@ -257,10 +258,6 @@ def _transcriber(n_train: int, stride: int, unit: str) -> list[Setting]:
             Setting("augment", "easy_first", 0.5),
         ]
     return settings
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / max(1, len(values))
 
 
 def _transcriber_training(n_train: int, seconds: float) -> list[Setting]:

@@ -205,11 +205,11 @@ def _stretches_of_few(utterances: Sequence[Utterance], copies: Mapping[str, str]
         return name
 
     of_copies: dict[str, str] = {}
-    for recording, own in recordings.items():
+    for own in recordings.values():
         before: Utterance | None = None
         for u in sorted(own, key=lambda u: (u.start, u.id)):
             at_once = before is not None and _shared(before, u) > 0.5
-            names[u.id] = names[before.id] if before is not None and at_once else f"{recording}@{u.id}"
+            names[u.id] = names[before.id] if before is not None and at_once else u.id
             before = u
             if u.id in copies:
                 first, name = named(of_copies.setdefault(copies[u.id], names[u.id])), named(names[u.id])

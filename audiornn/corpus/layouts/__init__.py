@@ -32,8 +32,6 @@ LAYOUTS: dict[str, Reader] = {
     "names": folders.read_names,
 }
 
-_LAST: dict[str, Reader] = {"stretches": labels.read_stretches}
-
 
 def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Reading]:
     """Read a folder in the layout asked for, or in the first that fits.
@@ -78,7 +76,7 @@ def _candidates(choices: Choices) -> dict[str, Reader]:
         return {"names": folders.read_names}
     if choices.task == "transcribe":
         return LAYOUTS
-    return {**{name: reader for name, reader in LAYOUTS.items() if name != "stretches"}, **_LAST}
+    return dict(sorted(LAYOUTS.items(), key=lambda item: item[0] == "stretches"))
 
 
 def _read_file(survey: Survey, choices: Choices) -> tuple[str, Reading]:
