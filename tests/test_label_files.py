@@ -4,16 +4,13 @@
 import codecs
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from audiornn.corpus.label_files import ALL_TIERS, LabelFile, read_label_file, read_segments, recording_stem
 from audiornn.corpus.label_files.timed import Timed, seconds
-from audiornn.corpus.label_stretches import cut_labelled
-from audiornn.corpus.manifest import Segment, Utterance
+from audiornn.corpus.manifest import Segment
 from audiornn.errors import CorpusError
 from audiornn.listen.formats import format_result
 from audiornn.listen.results import Labelling, TimedLabel
@@ -685,22 +682,6 @@ def test_every_format_that_is_written_is_read_back(tmp_path_factory, parts):
         read = read_segments(path)
         assert [(round(s.start, 3), round(s.end, 3)) for s in read] == [(s.start, s.end) for s in found], name
         assert [s.label.replace("_", " ") for s in read] == [s.label for s in found], name
-
-
-# --- stretches ---
-
-
-def test_long_recordings_are_cut_and_keep_every_labelled_second(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.zeros(8000 * 50), 8000)
-    segments = (Segment(1.0, 2.0, "a"), Segment(15.0, 30.0, "b"), Segment(49.0, 51.0, "out"))
-    utterance = Utterance("a", tmp_path / "a.wav", segments=segments)
-    cut = cut_labelled({"train": [utterance], "test": [utterance]}, 20.0)
-    assert cut["test"] == [utterance]
-    assert len(cut["train"]) == 3
-    assert len({u.id for u in cut["train"]}) == 3
-    back = [(round(s.start + u.start, 3), round(s.end + u.start, 3), s.label) for u in cut["train"] for s in u.segments]
-    assert back == [(1.0, 2.0, "a"), (15.0, 16.667, "b"), (16.667, 30.0, "b"), (49.0, 51.0, "out")]
-    assert cut_labelled({"train": [utterance]}, 0.0) == {"train": [utterance]}
 
 
 # --- what once went wrong without a word, or was refused for nothing ---

@@ -187,6 +187,7 @@ def read_collection(
             entry.segments,
             entry.track,
             entry.track_hop,
+            entry.track_start,
         )
         for identifier, entry, name in zip(_ids(entries, keys), entries, speakers.names, strict=True)
     )
@@ -252,8 +253,8 @@ def _without_repeats(reading: Reading) -> list[Entry]:
     return list(first.values())
 
 
-def _track_of(entry: Entry) -> tuple[str, float | None] | None:
-    return None if entry.track is None else (os.path.realpath(entry.track), entry.track_hop)
+def _track_of(entry: Entry) -> tuple[str, float | None, float | None] | None:
+    return None if entry.track is None else (os.path.realpath(entry.track), entry.track_hop, entry.track_start)
 
 
 def _ids(entries: Sequence[Entry], keys: Sequence[str]) -> list[str]:

@@ -1,8 +1,8 @@
 """The manifest: one utterance a line, as JSON, with the keys the field shares.
 
 `audio_filepath`, `duration` and `text` are NeMo's, so that a NeMo manifest can be used as it is; `speaker`, `start`
-(NeMo: `offset`), `segments`, `track_filepath` with `track_hop`, and `id` are added where known. Paths are relative to
-the manifest's own folder. A text that is a list, as of several labels, is joined with commas.
+(NeMo: `offset`), `segments`, `track_filepath` with `track_hop` and `track_start`, and `id` are added where known. Paths
+are relative to the manifest's own folder. A text that is a list, as of several labels, is joined with commas.
 """
 
 from __future__ import annotations
@@ -63,8 +63,10 @@ class Utterance:
         start: where the utterance begins in the recording, in seconds.
         duration: its length in seconds; None until somebody has looked: to the recording's end.
         segments: labelled stretches, in seconds from `start`.
-        track: a file of values over time, from `start` on, that `corpus.tracks` reads.
+        track: a file of values over time that `corpus.tracks` reads.
         track_hop: seconds from one of its rows to the next, of a file that does not say.
+        track_start: where its time is zero, in seconds of the recording, if it reaches beyond the utterance; None:
+            it is of this utterance alone, from `start` on.
     """
 
     id: str
@@ -76,6 +78,7 @@ class Utterance:
     segments: tuple[Segment, ...] = field(default=())
     track: Path | None = None
     track_hop: float | None = None
+    track_start: float | None = None
 
 
 def is_synthetic(utterance: Utterance) -> bool:
@@ -186,6 +189,8 @@ def _to_json(utterance: Utterance, folder: Path) -> dict[str, Any]:
         entry["track_filepath"] = os.path.relpath(utterance.track.resolve(), folder)
     if utterance.track_hop is not None:
         entry["track_hop"] = utterance.track_hop
+    if utterance.track_start is not None:
+        entry["track_start"] = utterance.track_start
     return entry
 
 
@@ -201,11 +206,13 @@ def _from_json(entry: dict[str, Any], folder: Path) -> Utterance:
     text = next((entry[key] for key in ("text", "label", "command") if entry.get(key) is not None), None)
     if isinstance(text, list):
         text = ", ".join(map(str, text))
-    track, track_hop = entry.get("track_filepath"), entry.get("track_hop")
+    track, track_hop, track_start = (entry.get(key) for key in ("track_filepath", "track_hop", "track_start"))
     if text is None and "segments" not in entry and track is None:  # no segment at all is a label, too: nothing
         raise KeyError("text")
     if track_hop is not None and not 0 < float(track_hop) < math.inf:
         raise ValueError(f"track_hop is {track_hop}")
+    if track_start is not None and not 0 <= float(track_start) <= start:
+        raise ValueError(f"track_start is {track_start}, where the utterance starts at {start}")
     speaker = entry.get("speaker")
     return Utterance(
         id=str(entry.get("id", f"{audio}@{start!r}" if start else audio)),
@@ -217,6 +224,7 @@ def _from_json(entry: dict[str, Any], folder: Path) -> Utterance:
         segments=tuple(Segment(float(a), float(b), str(label)) for a, b, label in segments),
         track=None if track is None else _path(folder, str(track)),
         track_hop=None if track_hop is None else float(track_hop),
+        track_start=None if track_start is None else float(track_start),
     )
 
 

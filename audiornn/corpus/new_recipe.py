@@ -25,14 +25,13 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.recipe_settings import Setting, heard_seconds, model_settings, unlearnable
 from audiornn.corpus.splitting import Division, divide
 from audiornn.corpus.spotter_recipe import NewSpotter, read_spotter, spotter_prepare, spotter_readme
+from audiornn.corpus.stretches import LONGEST, STRETCH, cut_few, cut_long
 from audiornn.errors import AudioError, SettingsError
 from audiornn.files import write_atomically
 
 __all__ = ["NewRecipe", "write_recipe"]
 
 _HEADERS = 200  # recordings whose header is read
-_STRETCH = 20.0  # seconds
-_LONGEST_STRETCH = 30.0  # seconds of a labelled recording that need no cutting
 _LONG = 2.0  # background this many times as long as the words is cut
 
 
@@ -143,16 +142,17 @@ def write_recipe(
     if word:
         raise SettingsError("--word spells the word of a spotter: add --task spot")
     collection = read_collection(source, task=task, skip_bad=skip_bad, **asked)
-    division = divide(collection)
+    stretches = cut_few(collection)
+    division = divide(stretches)
     by_recording = division.by_recording and len(collection.utterances) <= MOST
     lines = ["prep looks for copies and keeps them in one split, so its counts may differ"] if by_recording else []
     is_lonely = collection.task == "classify" and len(collection.labels) == 1
     if other is not None and collection.task != "classify":
         has = {"transcribe": "a transcript", "label": "stretches with labels", "regress": "values over time"}
         raise SettingsError(f"--other is for recordings with labels; here each has {has[collection.task]}")
-    headers = _headers(collection, source, text, audio)
+    headers = _headers(stretches, source, text, audio)
     corpus = _corpus_settings(collection, source, asked, skip_bad)
-    splits, contrast_settings, warnings = _with_others(collection, division, headers, other, is_lonely, source)
+    splits, contrast_settings, warnings = _with_others(stretches, division, headers, other, is_lonely, source)
     task_settings, guessed = model_settings(collection, splits, headers)
     top = [
         Setting("", "task", collection.task),
@@ -256,9 +256,11 @@ def _with_others(
 ) -> tuple[dict[str, list[Utterance]], list[Setting], list[str]]:
     """The splits with what the labels are told from; the settings for it, and what to say of it."""
     splits = {name: list(utterances) for name, utterances in division.splits.items()}
-    if collection.task == "label" and any(heard_seconds(u, header) > _LONGEST_STRETCH for u, header in headers):
+    if collection.task in ("label", "regress"):
+        if all(heard_seconds(u, header) <= LONGEST for u, header in headers):
+            return splits, [], []
         reason = "seconds: longer recordings are cut for training and dev, tested whole; 0 leaves them whole"
-        return splits, [Setting("corpus", "stretch", _STRETCH, reason)], []
+        return cut_long(splits, STRETCH), [Setting("corpus", "stretch", STRETCH, reason)], []
     if collection.task != "classify":
         return splits, [], []
     words = [heard_seconds(u, header) for u, header in headers if is_lonely or not is_background(u.text)]
@@ -395,9 +397,9 @@ def _prepare(made: NewRecipe, others: str) -> str:
         imports.append("from audiornn.corpus.contrast import other_recordings")
         steps.append("return other_recordings(splits, Path(other), stretch, dev=dev, test=test, seed=seed)")
         names |= {"other", "stretch"}
-    elif made.collection.task == "label":
-        imports.append("from audiornn.corpus.label_stretches import cut_labelled")
-        steps.append("return cut_labelled(splits, stretch)")
+    elif made.collection.task in ("label", "regress"):
+        imports.append("from audiornn.corpus.stretches import cut_few, cut_long")
+        steps = ["collection = cut_few(collection)", *steps, "return cut_long(splits, stretch)"]
         names.add("stretch")
     elif is_classified:
         imports.append("from audiornn.corpus.contrast import cut_background")

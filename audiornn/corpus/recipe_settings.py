@@ -100,7 +100,6 @@ def model_settings(
 def _regressor(
     collection: Collection, headers: Sequence[tuple[Utterance, AudioInfo]]
 ) -> tuple[list[Setting], list[str]]:
-    whole = "recordings are trained on whole; cut those that last minutes, and their values with them"
     if pitch := voice_pitch(collection.utterances, collection.tracks):
         settings, guessed = _pitch_settings(pitch), [f"{pitch.name} is a voice's pitch: features are recipes/pitch's"]
         if pitch.name != PITCH:
@@ -111,7 +110,7 @@ def _regressor(
     else:
         rate, guessed = _sample_rate([header for _, header in headers])
         settings = feature_settings(rate, log_mel=True)
-    return settings + _OF_VALUES, [*guessed, whole]
+    return settings + _OF_VALUES, guessed
 
 
 def _pitch_settings(pitch: VoicePitch) -> list[Setting]:

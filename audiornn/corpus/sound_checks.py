@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiornn.corpus.findings import Finding, Inspected
 
@@ -108,7 +109,13 @@ def levels(seen: Inspected) -> Iterator[Finding]:
         "lost packets or buffer under-runs: record them again",
         worst=lambda row: float(row["dropout"]),
     )
-    sound = seen.sounding & ~silent & (snr > _CUT_SNR)
+    if seen.corpus.task in ("classify", "transcribe"):  # else labels or values say where there is what
+        yield from _edges(seen, sound=seen.sounding & ~silent & (snr > _CUT_SNR))
+
+
+def _edges(seen: Inspected, sound: NDArray[np.bool_]) -> Iterator[Finding]:
+    """Sound that is cut off, and long silence around it."""
+    rows = seen.rows
     for edge, key in (("beginning", "first_level"), ("end", "last_level")):
         other = "start recording earlier" if edge == "beginning" else "stop recording later"
         yield from seen.finding(

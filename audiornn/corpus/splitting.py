@@ -16,7 +16,7 @@ from audiornn.corpus.collection import Collection
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.errors import SettingsError
 
-__all__ = ["Division", "divide", "split"]
+__all__ = ["Division", "are_of_few", "divide", "split"]
 
 _LEAST_SPEAKERS = 3  # one a split
 _FEW_ALONE = 0.05  # of all, drawn by recording: not worth a search for copies
@@ -125,6 +125,14 @@ def divide(
             "strangers fare"
         )
     return Division(splits, shared, n_alone + len(undrawn) > _FEW_ALONE * len(taken), tuple(lines))
+
+
+def are_of_few(utterances: Sequence[Utterance]) -> bool:
+    """Whether utterances are of too few recordings, by too few known speakers, to hold any of them out."""
+    speakers = [u.speaker for u in utterances if u.speaker is not None]
+    return len({os.path.realpath(u.audio) for u in utterances}) < _FEW_RECORDINGS and (
+        len(set(speakers)) < _LEAST_SPEAKERS or 2 * len(speakers) < len(utterances)
+    )
 
 
 def _elsewhere(collection: Collection) -> set[str]:

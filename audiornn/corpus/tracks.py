@@ -6,9 +6,10 @@
       0.01,6.91,1               without it there must be a row for each feature frame
       0.02,6.93,1
 
-A table says its times (seconds from the utterance's beginning, rising, at any pace) and its tracks' names; tabs and
-semicolons part its columns as well. An empty cell is a value that is not defined there, as the pitch of a voiceless
-sound: it is no target. NaN is an error, since it is mostly the trace of another one.
+A table says its times (seconds from the utterance's beginning, or from the manifest's `track_start` in the recording,
+of which the utterance is then a stretch; rising, at any pace) and its tracks' names; tabs and semicolons part its
+columns as well. An empty cell is a value that is not defined there, as the pitch of a voiceless sound: it is no target.
+NaN is an error, since it is mostly the trace of another one.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import csv
 import io
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audiornn.audio import audio_info
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError
 from audiornn.features import FeatureSettings
@@ -96,10 +99,12 @@ def tracks_at_frames(
 
     Raises:
         CorpusError: as `read_tracks`; or the track is of another rate, or shorter or longer than the recording.
+        AudioError: the track is of a whole recording, whose header cannot be read.
     """
     if utterance.track is None:
         raise CorpusError(f"{utterance.id}: has no track; each line of the manifest names one, track_filepath")
-    tracks, path = read_tracks(utterance.track), utterance.track
+    path = utterance.track
+    tracks = _read_once(path, path.stat().st_mtime_ns) if path.is_file() else read_tracks(path)
     frame_times = np.array([settings.frames_to_seconds(t) for t in range(n_frames)])
     if tracks.times is None and utterance.track_hop is None:
         if len(tracks.values) != n_frames:
@@ -113,8 +118,18 @@ def tracks_at_frames(
     evenly = np.arange(len(tracks.values), dtype=np.float64) * (utterance.track_hop or 0.0)
     times: NDArray[np.float64] = evenly if tracks.times is None else tracks.times
     hop = float(np.median(np.diff(times))) if len(times) > 1 else settings.frame_seconds
-    _check_extent(path, times, hop, float(frame_times[-1]))
+    end = float(frame_times[-1])
+    if utterance.track_start is not None:
+        frame_times += utterance.start - utterance.track_start
+        end = audio_info(utterance.audio).duration - utterance.track_start
+    _check_extent(path, times, hop, end)
     return _interpolated(times, tracks.values, frame_times, hop).astype(np.float32), tracks.names
+
+
+@lru_cache(maxsize=2)
+def _read_once(path: Path, changed: int) -> Tracks:
+    """A track file as of a time of change: of a long recording its stretches ask one after the other."""
+    return read_tracks(path)
 
 
 def _check_extent(path: Path, times: NDArray[np.float64], hop: float, end: float) -> None:

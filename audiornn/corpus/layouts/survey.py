@@ -84,6 +84,7 @@ class Entry:
         segments: labelled stretches, where the source has them.
         track: a file of values over time, likewise.
         track_hop: seconds from one of its rows to the next, of a file that does not say.
+        track_start: where its time is zero, in seconds of the recording; None: at `start`.
     """
 
     audio: Path
@@ -97,6 +98,7 @@ class Entry:
     segments: tuple[Segment, ...] = ()
     track: Path | None = None
     track_hop: float | None = None
+    track_start: float | None = None
 
 
 @dataclass

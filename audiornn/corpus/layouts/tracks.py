@@ -82,7 +82,10 @@ def _read_manifests(survey: Survey, choices: Choices, folders: dict[str, str], r
                 continue
             split = splits.get(key) or folders.get(level(survey.key(u.audio), 1))
             reading.entries.append(
-                Entry(u.audio, "", u.speaker, u.start, u.duration, split, u.id, key, (), u.track, u.track_hop)
+                Entry(
+                    *(u.audio, "", u.speaker, u.start, u.duration, split, u.id, key, ()),
+                    *(u.track, u.track_hop, u.track_start),
+                )
             )
     missing_audio(missing, n_all, choices, reading)
     if reading.entries and (first := reading.entries[0].track) is not None:
