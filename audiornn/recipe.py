@@ -222,7 +222,7 @@ def load_recipe(folder: Path, overrides: Sequence[str] = ()) -> Recipe:
     Args:
         folder: holds `prepare.py` and `recipe.toml`.
         overrides: such as `"training.epochs=5"`; the value is TOML, or a bare word. Or the name of a TOML file with
-            more of them, laid out as `recipe.toml` is.
+            more of them, laid out as `recipe.toml` is; one of a packaged recipe's is found anywhere.
 
     Raises:
         SettingsError: a file is missing or malformed, or a key is unknown, mistyped or out of range.
@@ -250,12 +250,20 @@ def expand_overrides(overrides: Sequence[str]) -> list[str]:
         if "=" in override or not override.endswith(".toml"):
             expanded.append(override)
             continue
-        if not Path(override).is_file():
-            raise SettingsError(f"--set {override}: no such file; a setting is key=value, such as training.epochs=5")
-        for section, values in _read_toml(Path(override)).items():
+        for section, values in _read_toml(_find_settings(Path(override))).items():
             pairs = values.items() if isinstance(values, dict) else [("", values)]
             expanded += [f"{section}.{key}".rstrip(".") + f"={_toml_value(value)}" for key, value in pairs]
     return expanded
+
+
+def _find_settings(path: Path) -> Path:
+    """A file of settings, as it is named or, as recipes are, among the packaged recipes."""
+    packaged = packaged_recipes() / path.parent.name / path.name
+    if not path.is_file() and not path.is_absolute() and len(path.parts) in (2, 3) and packaged.is_file():
+        return packaged
+    if not path.is_file():
+        raise SettingsError(f"--set {path}: no such file; a setting is key=value, such as training.epochs=5")
+    return path
 
 
 def _toml_value(value: Any) -> str:

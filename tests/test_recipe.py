@@ -9,7 +9,7 @@ import pytest
 
 from audiornn.errors import CorpusError, SettingsError
 from audiornn.features import FeatureSettings
-from audiornn.recipe import Recipe, find_recipe, load_recipe, packaged_recipes, recipe_fingerprint
+from audiornn.recipe import Recipe, expand_overrides, find_recipe, load_recipe, packaged_recipes, recipe_fingerprint
 from audiornn.settings import AugmentSettings, NetworkSettings, TrainingSettings
 from tests.conftest import write_recipe
 
@@ -479,3 +479,15 @@ def test_a_file_of_settings_stands_for_all_of_them(tmp_path, recipe_of):
     assert (loaded.training.clip_norm, loaded.training.balanced) == (float("inf"), True)
     with pytest.raises(SettingsError, match="no such file"):
         load_recipe(folder, [str(tmp_path / "none.toml")])
+
+
+def test_a_packaged_recipe_s_file_of_settings_is_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    expected = expand_overrides([str(packaged_recipes() / "digits" / "started.toml")])
+    assert expected
+    assert expand_overrides(["recipes/digits/started.toml"]) == expand_overrides(["digits/started.toml"]) == expected
+    (tmp_path / "recipes" / "digits").mkdir(parents=True)
+    (tmp_path / "recipes" / "digits" / "started.toml").write_text("[training]\nepochs = 1\n")
+    assert expand_overrides(["recipes/digits/started.toml"]) == ["training.epochs=1"]  # one's own comes first
+    with pytest.raises(SettingsError, match="no such file"):
+        expand_overrides(["recipes/digits/startled.toml"])

@@ -75,6 +75,15 @@ def test_nothing_is_invented_in_a_gap_nor_beyond_the_end(tmp_path):
     assert (values[:30] == 1).all()
 
 
+def test_beside_a_gap_the_nearest_row_holds_and_not_what_lies_beyond(tmp_path):
+    times = [*np.arange(0, 0.3, 0.016), *np.arange(0.6, 0.95, 0.016)]
+    said = [100 if t < 0.5 else 200 for t in times]
+    values = at_frames(table(tmp_path, line(times, said)))[0][:, 0]
+    assert set(values[~np.isnan(values)]) == {100, 200}
+    last = max(t for t in times if t < 0.5)
+    assert values[int(np.ceil(last / 0.01))] == 100  # within half a row of it
+
+
 def test_an_array_of_a_row_a_frame_needs_no_rate(tmp_path):
     np.save(tmp_path / "a.npy", np.arange(2 * N_FRAMES).reshape(N_FRAMES, 2))
     values, names = at_frames(tmp_path / "a.npy")

@@ -151,7 +151,8 @@ def _interpolated(
 ) -> NDArray[np.float64]:
     """Values (rows, tracks) at other times; at an end the nearest row's, half a hop beyond it.
 
-    Rows are missing in a gap that is wider than those on both sides of it: a pace may change.
+    Rows are missing in a gap that is wider than those on both sides of it: a pace may change. What lies there
+    within half a row's distance of one has its value, as at an end.
     """
     left = np.clip(np.searchsorted(times, wanted + 1e-9, side="right") - 1, 0, len(times) - 1)
     right = np.minimum(left + 1, len(times) - 1)
@@ -159,11 +160,14 @@ def _interpolated(
     around = _gaps_around(times, hop)[left]
     share = np.clip((wanted - times[left]) / np.where(gap > 0, gap, np.inf), 0.0, 1.0)
     share[share < 1e-6] = 0.0  # a row's own time: what its neighbour is does not matter
+    is_wide = gap > _GAP * around
+    share[is_wide] = np.rint(share[is_wide])
     share = share[:, None]
     with np.errstate(invalid="ignore"):
-        found = np.where(share > 0, (1 - share) * values[left] + share * values[right], values[left])
+        between = (1 - share) * values[left] + share * values[right]
+    found = np.where(share == 0, values[left], np.where(share == 1, values[right], between))
     nearest = np.minimum(np.abs(wanted - times[left]), np.abs(wanted - times[right]))
-    in_gap = (gap > _GAP * around) & (nearest > around / 2)
+    in_gap = is_wide & (nearest > around / 2)
     beyond = ((wanted < times[0]) | (wanted > times[-1])) & (nearest > hop / 2 + 1e-9)
     found[in_gap | beyond] = np.nan
     return found

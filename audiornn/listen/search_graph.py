@@ -39,8 +39,8 @@ class DecodingSettings:
         word_bonus: nats a word, against a language model's liking for few of them.
         unknown_word: nats off for a word that the language model of an open vocabulary does not know, besides what
             `<unk>` costs.
-        words: "open" reads any word that can be spelled, "closed" only those of the lexicon (phones: always), or the
-            language model's where symbols are words.
+        words: "open" reads any word that can be spelled, "closed" only those of the lexicon (phones always, if there is
+            a language model), or the language model's where symbols are words.
         horizon_frames: output frames after which the best hypothesis decides: others must share what it read before.
     """
 
