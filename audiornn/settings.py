@@ -308,7 +308,8 @@ class TrainingSettings:
             better than any one step's. 0 keeps the last step's.
         balanced: of the commonest label an epoch takes no more recordings than there are of the next, others each time;
             where frames are labelled, those of all labels together count alike.
-        patience: epochs without a better dev metric before training stops.
+        patience: epochs without a better dev metric before training stops; 0 goes on to the last, where the rate is
+            lowest and most networks are best.
         checkpoint_steps: steps from one safety copy to the next, besides one an epoch.
         seed: of initial weights, order, augmentation and dropout.
         device: "auto" takes CUDA where there is one.
@@ -330,7 +331,7 @@ class TrainingSettings:
     consistency: float = 0.0
     average: float = 2.0
     balanced: bool = False
-    patience: int = 15
+    patience: int = 0
     checkpoint_steps: int = 1000
     seed: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -352,7 +353,7 @@ class TrainingSettings:
             middle_ctc=(0 <= self.middle_ctc < 1, self.middle_ctc, "in 0…1"),
             consistency=(0 <= self.consistency < math.inf, self.consistency, "at least 0"),
             average=(0 <= self.average < math.inf, self.average, "at least 0"),
-            patience=(self.patience >= 1, self.patience, "at least 1"),
+            patience=(self.patience >= 0, self.patience, "not negative"),
             checkpoint_steps=(self.checkpoint_steps >= 1, self.checkpoint_steps, "at least 1"),
             seed=(self.seed >= 0, self.seed, "at least 0"),
             threads=(self.threads >= 0, self.threads, "at least 0"),

@@ -266,11 +266,8 @@ def _transcriber_training(n_train: int, seconds: float) -> list[Setting]:
     )
     affordable = round(3600 * _HEARD / (batch_size * max(seconds, 0.1)))
     settings = _training(n_train, batch_size, max(_STEPS, min(_MORE_STEPS, affordable)), most=100)
-    epochs = next((s.value for s in settings if s.key == "epochs"), TrainingSettings().epochs)
     if n_train < _FEW:
         settings.append(Setting("training", "learning_rate", 5e-3, "a small network"))
-    if isinstance(epochs, int) and epochs > TrainingSettings().patience:
-        settings.append(Setting("training", "patience", epochs, "CTC may stand still for long before it starts"))
     return settings
 
 

@@ -211,7 +211,6 @@ def spotter_settings(rate: int) -> tuple[Setting, ...]:
         Setting("training", "epochs", 32),
         Setting("training", "final_rate", 0.4, "steps stay long, and the mean of ten epochs' weights is kept:"),
         Setting("training", "average", 10.0, "steadier than where any of them ends"),
-        Setting("training", "patience", 32, "dev is small: what is chosen is the best of all epochs"),
     )
 
 

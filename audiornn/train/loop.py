@@ -256,7 +256,7 @@ def train(
                 state["mined"] = mine(averaged, train_set, mined, draw, workers, device).to_json()
             report(epoch_line(metrics, score, recipe, n_steps, dev="dev" if len(dev_set) else "train"))
             state |= {"loss_sum": 0.0, "frames": 0, "seconds": 0.0}
-            state["finished"] = epoch - state["best"][2] >= settings.patience
+            state["finished"] = 0 < settings.patience <= epoch - state["best"][2]
             save()
             if interrupted() and state["step"] < n_steps and not state["finished"]:
                 raise Interrupted(stopped_at(state["step"], n_steps))
