@@ -241,6 +241,7 @@ def _parser() -> argparse.ArgumentParser:
         to.add_argument("--channel", type=_count, metavar="N", help="this channel only, from 1 (all, mixed down)")
         to.add_argument("--threads", type=_count, metavar="N", help="that listen side by side (one a core)")
         to.add_argument("--output-dir", type=Path, metavar="DIR", help="write a file for each recording there")
+        to.add_argument("--overwrite", action="store_true", help="there, replace files of those names")
         to.add_argument(
             "--format",
             dest="output_format",

@@ -152,6 +152,15 @@ def test_stretches_of_one_file_are_left_to_the_manifest(folder):
     assert not folder.found(stretches)
 
 
+def test_what_is_shared_is_measured_by_the_whole_stretch_and_not_by_what_is_left_of_it(folder):
+    """Two long stretches that have a second of jingle in common are not copies; a clip that is all in one is."""
+    jingle = voice(3, 1.5)
+    folder.add(np.concatenate([voice(1, 8.5), jingle]))
+    folder.add(np.concatenate([jingle, voice(2, 8.5)]))
+    folder.add(jingle)
+    assert folder.pairs() == {(0, 2), (1, 2)}
+
+
 @pytest.mark.parametrize("sound", ["tone", "hum", "white noise", "pulses"])
 def test_a_steady_sound_is_no_copy_of_another_like_it(folder, sound):
     time_ = np.arange(RATE) / RATE

@@ -159,8 +159,7 @@ def test_bootstrap_without_an_error_is_wilsons_bound():
 
 
 def test_bootstrap_of_one_utterance_and_of_none():
-    low, high = bootstrap_interval([2], [4])
-    assert low == high == 0.5
+    assert bootstrap_interval([2], [4]) == (0.0, 1.0)  # who knows how another one fares
     assert bootstrap_interval([], []) == (0.0, 1.0)
 
 

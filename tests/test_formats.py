@@ -365,6 +365,8 @@ def test_labels_have_a_cue_each_and_a_classification_one():
     assert read_vtt(to_vtt(RESULTS["classify"])) == [(0.0, 1.0, "left")]
     touching = Labelling((TimedLabel("a", 0, 2, 1), TimedLabel("b", 1.9999, 4, 1)), 4.0)
     assert read_srt(to_srt(touching)) == [(0, 2, "a"), (2, 4, "b")]
+    brief = Labelling((TimedLabel("a", 0, 0.25, 1), TimedLabel("b", 2, 2.5, 1)), 4.0)
+    assert read_srt(to_srt(brief)) == [(0, 0.25, "a"), (2, 2.5, "b")]  # a measurement, which nobody has to read
 
 
 def test_vtt_escapes():

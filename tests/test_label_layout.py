@@ -47,6 +47,19 @@ def test_labels_that_may_be_of_several_recordings_are_refused(tmp_path):
         read_collection(tmp_path, task="label")
 
 
+def test_label_files_of_no_recording_s_name_are_named(tmp_path):
+    for name in ("r1", "r2"):
+        recording(tmp_path / f"{name}.wav")
+    for name in ("r1", "r2_final", "zzz"):
+        labelled(tmp_path / f"{name}.txt", (0.5, 1.0, "bird"))
+    left_out = dict(read_collection(tmp_path, task="label").left_out)
+    assert left_out["r2_final.txt"].endswith("did you mean r2.wav?")
+    assert left_out["zzz.txt"] == "a label file of no recording's name"
+    (tmp_path / "r1.txt").rename(tmp_path / "Label Track.txt")
+    with pytest.raises(CorpusError, match=r"there are Label Track\.txt"):
+        read_collection(tmp_path, task="label")
+
+
 def test_what_is_beside_and_holds_no_labels_is_passed_over(tmp_path):
     for name in ("a", "b"):
         recording(tmp_path / f"{name}.wav")

@@ -84,6 +84,17 @@ def test_one_name_twice_in_one_folder(fails, folder, heard_by):
     assert not Path("out").exists()
 
 
+def test_what_is_there_is_replaced_only_if_asked_for(works, fails, folder, heard_by):
+    beside = ["transcribe", "in", *heard_by(), "--format", "textgrid", "--output-dir", "in"]
+    (folder / "b.TextGrid").write_text("made by hand")
+    fails(*beside, said=["in/b.TextGrid", "--overwrite"])
+    assert (folder / "b.TextGrid").read_text() == "made by hand"
+    assert not (folder / "a.TextGrid").exists()  # nothing is listened to
+    works(*beside, "--overwrite")
+    assert "ooTextFile" in (folder / "b.TextGrid").read_text()
+    fails(*beside, said=["in/a.TextGrid and 2 more"])
+
+
 def test_an_output_folder_that_is_none(fails, folder, heard_by):
     Path("out").write_text("a file")
     fails("transcribe", "in/a.wav", *heard_by(), "--output-dir", "out", said=["out"])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from audiornn.corpus.collection import read_collection
-from audiornn.corpus.findings import Corpus, Finding, Inspected
+from audiornn.corpus.findings import Corpus, Finding, Inspected, place
 from audiornn.corpus.manifest import SPLITS, Utterance, read_manifest
 from audiornn.corpus.measure import measure_recordings
 from audiornn.corpus.sound_checks import channels, durations, levels, rates
@@ -65,8 +65,8 @@ class Audit:
         for finding in self.findings:
             lines.append(f"{finding.severity:7} {finding.kind}: {finding.what}")
             for case in finding.cases[:cases]:
-                place = "" if case.figure.startswith(case.audio) else f"{case.audio}: "
-                lines.append(f"          {place}{case.figure}")
+                where = "" if case.figure.startswith(case.audio) else f"{place(case.audio, case.start)}: "
+                lines.append(f"          {where}{case.figure}")
             if len(finding.cases) > cases:
                 lines.append(f"          … and {len(finding.cases) - cases:,} more")
             lines.append(f"          remedy: {finding.remedy}")

@@ -157,7 +157,8 @@ def _compare(a: Utterance, b: Utterance, shift: float) -> tuple[float, float]:
         return 0.0, 0.0  # a tone is like every tone of its pitch
     lag = round(lags[best] / _FINE)
     overlap = min(len(x) + min(0, lag), len(y) - max(0, lag))
-    if overlap < max(_LEAST_OVERLAP * _RATE, 0.5 * min(len(x), len(y))):
+    shorter = min(_LONGEST, begin_a + len(x) / _RATE, begin_b + len(y) / _RATE)
+    if overlap < max(_LEAST_OVERLAP, 0.5 * shorter) * _RATE:
         return 0.0, 0.0
     x, y = x[max(0, -lag) :][:overlap], y[max(0, lag) :][:overlap]
     scale = float(np.sqrt(np.dot(x, x) * np.dot(y, y)))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.measure import Measured
 
-__all__ = ["BETWEEN_LABELS", "Case", "Corpus", "Finding", "Inspected"]
+__all__ = ["BETWEEN_LABELS", "Case", "Corpus", "Finding", "Inspected", "place"]
 
 Severity = Literal["error", "warning"]
 
@@ -24,15 +24,24 @@ _LISTED_IN_JSON = 1000  # cases of one finding
 _OWN_NATURE = 0.5  # of a label's recordings: noise is the nature of a class "noise"
 
 
+def place(audio: str, start: float) -> str:
+    """A recording, and of a stretch where it begins."""
+    return f"{audio} from {start:.2f} s on" if start else audio
+
+
 @dataclass(frozen=True)
 class Case:
-    """One utterance of a finding: where it is, the figure that speaks against it, and of a pair the other's id."""
+    """One utterance of a finding: where it is, the figure that speaks against it, and of a pair the other's id.
+
+    `start` is in seconds: where in the recording it begins.
+    """
 
     id: str
     audio: str
     split: str
     figure: str
     other: str = ""
+    start: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -121,7 +130,7 @@ class Inspected:
     def case(self, i: int, figure: str, other: str = "") -> Case:
         """An utterance as a finding names it."""
         utterance = self.utterances[i]
-        return Case(utterance.id, str(utterance.audio), self.splits[i], figure, other)
+        return Case(utterance.id, str(utterance.audio), self.splits[i], figure, other, utterance.start)
 
     def select(self, flags: NDArray[np.bool_], *, by_label: bool = True) -> list[int]:
         """Indices where a flag is set, but for labels in whose nature it lies."""

@@ -410,7 +410,9 @@ def _target_problem(utterance: Utterance, stored: StoredUtterance, recipe: Recip
                     return f"segment {segment.start:g}–{segment.end:g} s has no label"
             exclusive = not vocabulary.several and NO_LABEL in vocabulary.symbols
             frame_seconds = recipe.features.frame_seconds
-            return segment_problem(utterance.segments, stored.duration, frame_seconds, exclusive=exclusive)
+            problem = segment_problem(utterance.segments, stored.duration, frame_seconds, exclusive=exclusive)
+            of_stretch = f" (times of the stretch from {utterance.start:g} s on)" if problem and utterance.start else ""
+            return problem + of_stretch
         ids = vocabulary.encode(utterance.text)
     except CorpusError as error:
         return str(error)

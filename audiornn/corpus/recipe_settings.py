@@ -17,6 +17,7 @@ from audiornn.corpus.collection import Collection
 from audiornn.corpus.layouts.survey import named
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.segment_checks import SLIP
+from audiornn.corpus.stretches import STRETCH
 from audiornn.corpus.tracks import PITCH
 from audiornn.corpus.voice_pitch import VoicePitch, voice_pitch
 from audiornn.features import FeatureSettings
@@ -59,7 +60,7 @@ def model_settings(
     n_train = len(splits["train"])
     if collection.task == "regress":
         settings, guessed = _regressor(collection, headers)
-        return settings + _classifier_training(n_train), guessed
+        return settings + _timed_training(n_train, headers), guessed
     rate, guessed = _sample_rate([header for _, header in headers])
     settings = feature_settings(rate, log_mel=collection.task != "transcribe" or n_train >= _FEW)
     if collection.task == "classify":
@@ -72,7 +73,8 @@ def model_settings(
             settings.append(Setting("vocabulary", "several", True, "labels parted by commas: any number of them holds"))
         return settings + _classifier_training(n_train), guessed
     if collection.task == "label":
-        settings += [Setting("model", "front", "conv", "an output every 20 ms"), Setting("model", "stride", 2)]
+        settings += [Setting("model", "front", "conv2d", "convolutions over time and bands: fewer words mistaken")]
+        settings.append(Setting("model", "stride", 2, "an output every 20 ms"))
         n_overlapping = sum(_overlap(utterance) for utterance in collection.utterances)
         if n_overlapping > _SLIPS * len(collection.utterances):
             settings.append(Setting("vocabulary", "several", True, "labels overlap"))
@@ -80,9 +82,7 @@ def model_settings(
                 f"labels overlap in {n_overlapping:,} recordings, so that each is judged by itself; "
                 "vocabulary.several = false gives a frame one label, and prep names what overlaps"
             )
-        else:
-            settings.append(Setting("training", "balanced", True, "labels that are rare count as much as the others"))
-        return settings + _classifier_training(n_train), guessed
+        return settings + _timed_training(n_train, headers), guessed
     texts = [u.text for u in collection.utterances]
     vocabulary, line = _vocabulary_settings(texts)
     rules = {setting.key: setting.value for setting in vocabulary}
@@ -274,6 +274,14 @@ def _transcriber_training(n_train: int, seconds: float) -> list[Setting]:
 def _classifier_training(n_train: int) -> list[Setting]:
     batch_size = 8 if n_train < 200 else 16 if n_train < 1000 else 32 if n_train < 5000 else 64
     return _training(n_train, batch_size, _STEPS, most=60)
+
+
+def _timed_training(n_train: int, headers: Sequence[tuple[Utterance, AudioInfo]]) -> list[Setting]:
+    """Of labelled stretches or values over time: each second teaches, so that few recordings go round more often."""
+    batch_size = 8 if n_train < 1000 else 16 if n_train < 5000 else 32
+    seconds = fmean([min(STRETCH, heard_seconds(u, header)) for u, header in headers] or [STRETCH])
+    affordable = round(3600 * _HEARD / (batch_size * max(seconds, 0.1)))
+    return _training(n_train, batch_size, min(_STEPS, affordable), most=200)
 
 
 def _training(n_train: int, batch_size: int, n_steps: int, most: int) -> list[Setting]:

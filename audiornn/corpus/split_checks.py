@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from audiornn.corpus.duplicates import Duplicate, find_duplicates
-from audiornn.corpus.findings import Finding, Inspected
+from audiornn.corpus.findings import Finding, Inspected, place
 from audiornn.corpus.manifest import SPLITS, Utterance
 
 __all__ = ["same_audio", "speaker_leaks"]
@@ -69,7 +69,8 @@ def same_audio(seen: Inspected) -> Iterator[Finding]:
             tuple(cases),
             tuple(dict.fromkeys(dropped)),
         )
-    contradictory = [d for d in within if seen.texts[d.first] != seen.texts[d.second]]
+    has_one_text = seen.corpus.task in ("classify", "transcribe")  # labels of stretches lie anywhere in them
+    contradictory = [d for d in within if has_one_text and seen.texts[d.first] != seen.texts[d.second]]
     for kind, found, what, remedy in (
         (
             "contradiction",
@@ -108,7 +109,7 @@ def _is_copy(seen: Inspected, d: Duplicate) -> bool:
 
 def _alike(seen: Inspected, d: Duplicate, other: int) -> str:
     utterance = seen.utterances[other]
-    where = f"{utterance.audio} ({seen.splits[other]}, {seen.texts[other]!r})"
+    where = f"{place(str(utterance.audio), utterance.start)} ({seen.splits[other]}, {seen.texts[other]!r})"
     if d.similarity == 1 and np.isnan(d.overlap):
         return f"the samples of {where}"
     if d.similarity == 1 and not np.isnan(d.overlap):

@@ -123,9 +123,10 @@ def error_rate(counts: Sequence[EditCounts], *, seed: int = 0) -> ErrorRate:
 def bootstrap_interval(errors: Sequence[float], lengths: Sequence[int], *, seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of Σ errors / Σ lengths when utterances are drawn anew (Bisani and Ney 2004).
 
-    Where no utterance has an error the bootstrap knows no spread, and the Wilson bound of 0 of Σ lengths is given.
+    Where no utterance has an error the bootstrap knows no spread, and the Wilson bound of 0 of Σ lengths is given. Of
+    one utterance it knows none either, nor does anything else: 0 to 1.
     """
-    if not sum(lengths):
+    if not sum(lengths) or len(lengths) == 1:
         return 0.0, 1.0
     if not sum(errors):
         return wilson_interval(0, sum(lengths))

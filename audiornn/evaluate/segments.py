@@ -256,7 +256,7 @@ def _detection(reference: Sequence[_Timed], hypothesis: Sequence[_Timed], durati
 
 
 def score(card: ModelCard, counts: Sequence[SegmentCounts], *, seed: int = 0) -> SegmentReport:
-    """Pool the counts of recordings; intervals are bootstraps over them."""
+    """Pool the counts of recordings; intervals are bootstraps over them, and 0 to 1 where there is but one."""
     frames = np.stack([each.frames for each in counts])
     events = np.stack([each.events for each in counts])
     seconds = np.stack([np.zeros(3) if each.seconds is None else each.seconds for each in counts])
@@ -264,7 +264,7 @@ def score(card: ModelCard, counts: Sequence[SegmentCounts], *, seed: int = 0) ->
     def rate(per_recording: Counts, figure: Callable[[Counts], float]) -> Rate:
         interval = percentile_interval(figure(total) for total in resampled_totals(per_recording, seed=seed))
         assert interval is not None  # every draw has a rate
-        return Rate(figure(per_recording.sum(axis=0)), interval)
+        return Rate(figure(per_recording.sum(axis=0)), interval if len(counts) > 1 else (0.0, 1.0))
 
     missed, false_alarm, marked = seconds.sum(axis=0).tolist()
     rows = []

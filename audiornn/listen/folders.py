@@ -47,13 +47,19 @@ def find_recordings(files: Sequence[str]) -> tuple[list[Recording], list[str]]:
     return recordings, empty
 
 
-def output_files(recordings: Sequence[Recording], folder: Path, suffix: str) -> list[Path]:
+def output_files(
+    recordings: Sequence[Recording], folder: Path | None, suffix: str, *, overwrite: bool = False
+) -> list[Path]:
     """A file for each recording in an output folder, below it as the recording lay below its own; the folder is made.
 
+    None without a folder.
+
     Raises:
-        SettingsError: two recordings would share a file.
+        SettingsError: two recordings would share a file; or one is there already, perhaps made by hand.
         AudiornnError: the folder cannot be written to.
     """
+    if folder is None:
+        return []
     taken: dict[Path, Recording] = {}
     for recording in recordings:
         file = folder / recording.name.with_suffix(suffix)
@@ -61,8 +67,14 @@ def output_files(recordings: Sequence[Recording], folder: Path, suffix: str) -> 
         if other is not recording:
             raise SettingsError(
                 f"{file}: would be written for both {other.path} and {recording.path}; name the folder that "
-                "holds both, which keeps theirs apart, or transcribe them into two folders"
+                "holds both, which keeps their folders apart, or rename one of them"
             )
+    if there := [file for file in taken if not overwrite and file.exists()]:
+        more = f" and {len(there) - 1:,} more" if len(there) > 1 else ""
+        raise SettingsError(
+            f"{there[0]}{more}: already there, and perhaps made by hand; another --output-dir leaves it, --overwrite "
+            "replaces it"
+        )
     with write_atomically(folder / ".audiornn"):  # better now than after an hour's listening
         pass
     (folder / ".audiornn").unlink()

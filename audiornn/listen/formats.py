@@ -430,7 +430,10 @@ def _stretches(result: Result) -> list[tuple[str, float, float]]:
 
 
 def _cues(result: Result) -> list[tuple[int, int, list[str]]]:
-    """Start and end in milliseconds, and lines, of each subtitle; they last a second where the next leaves room."""
+    """Start and end in milliseconds, and lines, of each subtitle.
+
+    What is to be read lasts a second where the next leaves room; labels are measurements, and last as long as they do.
+    """
     each = isinstance(result, Classification | Labelling)  # labels are not a text: every one has its own cue
     labels = _labels(result)
     if isinstance(result, Classification) and len(labels) > 1:  # they hold together
@@ -443,8 +446,9 @@ def _cues(result: Result) -> list[tuple[int, int, list[str]]]:
         start = _milliseconds(phrase.start)
         starts.append(max(start, starts[-1] + 1) if starts else start)
     last = max(_milliseconds(result.duration), _milliseconds(found[-1].end), starts[-1] + 1)
+    least = 1 if isinstance(result, Labelling) else _LEAST_CUE
     return [
-        (start, min(max(_milliseconds(phrase.end), start + _LEAST_CUE), following), _lines(phrase.text))
+        (start, min(max(_milliseconds(phrase.end), start + least), following), _lines(phrase.text))
         for phrase, (start, following) in zip(found, pairwise([*starts, last]), strict=True)
     ]
 

@@ -388,6 +388,8 @@ def looked_ahead(items: Iterator[T]) -> Iterator[T]:
 
 def _frame_targets(utterance: Utterance, centres: NDArray[np.float64], vocabulary: Vocabulary) -> NDArray[Any]:
     """The label of each output frame, or 0 or 1 for each: of the segments that its centre, in seconds, lies in."""
+    if utterance.duration:  # the last frame's centre may lie at the very end, where all segments are over
+        centres = np.minimum(centres, np.nextafter(utterance.duration, 0.0))
     several = np.zeros((len(centres), len(vocabulary)), np.float32)
     targets = (
         np.zeros(len(centres), np.int64)

@@ -29,6 +29,7 @@ def label(
     look_ahead: float | None,
     threads: int | None,
     output_dir: Path | None,
+    overwrite: bool,
     output_format: str,
     **rule: float | None,
 ) -> int:
@@ -51,7 +52,7 @@ def label(
             recording.path, settings=settings, channel=channel, look_ahead=look_ahead, progress=progress
         )
 
-    return write_results(listen, "labelled", files, recognizer, path, threads, output_dir, output_format)
+    return write_results(listen, "labelled", files, recognizer, path, threads, output_dir, overwrite, output_format)
 
 
 def _label_live(

@@ -29,6 +29,7 @@ def transcribe(
     look_ahead: float | None,
     threads: int | None,
     output_dir: Path | None,
+    overwrite: bool,
     output_format: str,
     decoding: dict[str, Any] | None = None,
 ) -> int:
@@ -49,7 +50,7 @@ def transcribe(
     def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
         return recognizer.transcribe(recording.path, channel=channel, look_ahead=look_ahead, progress=progress)
 
-    return write_results(listen, "read", files, recognizer, path, threads, output_dir, output_format)
+    return write_results(listen, "read", files, recognizer, path, threads, output_dir, overwrite, output_format)
 
 
 def align(
@@ -61,6 +62,7 @@ def align(
     channel: int | None,
     threads: int | None,
     output_dir: Path | None,
+    overwrite: bool,
     output_format: str,
     explain: Path | None = None,
 ) -> int:
@@ -87,7 +89,7 @@ def align(
             _draw_alignment(recognizer, recording.path, alignment, explain, channel)
         return alignment
 
-    return write_results(listen, "aligned", files, recognizer, path, threads, output_dir, output_format)
+    return write_results(listen, "aligned", files, recognizer, path, threads, output_dir, overwrite, output_format)
 
 
 def track(
@@ -98,6 +100,7 @@ def track(
     look_ahead: float | None,
     threads: int | None,
     output_dir: Path | None,
+    overwrite: bool,
     output_format: str,
 ) -> int:
     """`audiornn track`: values over time, a table a recording, written as they come."""
@@ -113,7 +116,7 @@ def track(
     recordings, n_empty = recordings_of(files)
     if len(recordings) > 1 and output_dir is None and output_format == "csv":
         raise SettingsError("--format csv is a table a recording: name a folder for them, --output-dir DIR")
-    outputs = output_files(recordings, output_dir, f".{output_format}") if output_dir is not None else []
+    outputs = output_files(recordings, output_dir, f".{output_format}", overwrite=overwrite)
 
     def lines(recording: str) -> Iterator[str]:
         # Standard input may never end: it is heard as it comes.
@@ -164,6 +167,7 @@ def write_results(
     model: Path,
     threads: int | None,
     output_dir: Path | None,
+    overwrite: bool,
     output_format: str,
 ) -> int:
     """Listen to recordings side by side and print what was heard in their order, or write each to a file of its own."""
@@ -176,7 +180,7 @@ def write_results(
     several = len(recordings) > 1 or files != [recording.path for recording in recordings]
     if several and output_dir is None and output_format not in ("text", "json", "ctm", "rttm"):
         raise SettingsError(f"--format {output_format} is a file a recording: name a folder for them, --output-dir DIR")
-    outputs = output_files(recordings, output_dir, FORMATS[output_format]) if output_dir is not None else []
+    outputs = output_files(recordings, output_dir, FORMATS[output_format], overwrite=overwrite)
     progress = SecondsHeard()
     show_progress = progress if len(recordings) == 1 else lambda seconds: None
 

@@ -7,9 +7,11 @@ when to when on a long tape, which is to be cut there (`read_stretches`).
 from __future__ import annotations
 
 import itertools
+import posixpath
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from audiornn.audio import audio_info
 from audiornn.corpus.label_files import ENDINGS, LabelFile, read_label_file, recording_stem
@@ -55,9 +57,10 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         if audio not in labelled:
             raise error
     if not reading.entries:
+        there = f" (there are {named(files, 3)})" if files else ""
         raise CorpusError(
             f"{survey.folder}: no recording has a label file of its own name ({', '.join(ENDINGS)}), and no list names "
-            "one; is it the right folder?"
+            f"one{there}; is it the right folder?"
         )
     counts = Counter(segment.label for entry in reading.entries for segment in entry.segments)
     if not counts:
@@ -69,7 +72,22 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     labels_heard = named(label for label, _ in counts.most_common())
     reading.understood.append(f"{sum(counts.values()):,} segments of {len(counts):,} labels: {labels_heard}")
     reading.left_out += survey.unlabelled((e.audio for e in reading.entries), "has no label file")
+    reading.left_out += _strays(survey, files, used)
     return reading
+
+
+def _strays(survey: Survey, files: Iterable[str], used: set[str]) -> list[tuple[str, str]]:
+    """Label files of sorts that are in use, but of no recording's name; with the recording that may be meant."""
+    endings = {PurePath(key).suffix.lower() for key in used}
+    stems = {posixpath.splitext(posixpath.basename(key))[0]: key for key in survey.audio}
+    found = []
+    for key in files:
+        stem = recording_stem(posixpath.basename(key))
+        if key not in used and PurePath(key).suffix.lower() in endings and not _may_be_list(key, survey.folder / key):
+            meant = [stems[s] for s in stems if stem.startswith(s)]
+            hint = f"; did you mean {max(meant, key=len)}?" if meant else ""
+            found.append((key, f"a label file of no recording's name{hint}"))
+    return found
 
 
 def read_stretches(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None:
