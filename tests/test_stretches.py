@@ -80,6 +80,24 @@ def test_one_labelled_tape_is_divided_and_no_second_of_it_is_in_two_splits(tmp_p
     assert any("one recording is too few to hold any out" in line for line in division.lines)
 
 
+def test_tapes_with_a_label_each_are_divided_too(tmp_path):
+    """A species a tape: held out whole, any would be a label that is never learnt."""
+    rows = [(t, t + 0.6) for t in range(0, 59, 2)]
+    utterances = tuple(
+        Utterance(
+            name, tape(tmp_path / f"{name}.wav", 60), segments=tuple(Segment(a, b, f"species {name}") for a, b in rows)
+        )
+        for name in "abcdefghi"
+    )
+    division = divide(cut_few(Collection(tmp_path, "labels", "label", utterances)))
+    assert {s.label for u in division.splits["train"] for s in u.segments} == {
+        f"species {name}" for name in "abcdefghi"
+    }
+    assert len(division.splits["dev"]) > 3
+    assert len(division.splits["test"]) > 3
+    assert any("of 9 recordings nearly each has what no other has" in line for line in division.lines)
+
+
 @pytest.mark.parametrize("names", ["abcdefgh", "abc"])
 def test_recordings_that_can_be_held_out_stay_whole(tmp_path, names):
     speakers = dict.fromkeys("abcdefgh") | ({} if len(names) > 3 else dict(zip(names, names, strict=True)))

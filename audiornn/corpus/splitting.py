@@ -128,11 +128,21 @@ def divide(
 
 
 def are_of_few(utterances: Sequence[Utterance]) -> bool:
-    """Whether utterances are of too few recordings, by too few known speakers, to hold any of them out."""
+    """Whether labelled utterances are by too few known speakers, and of recordings of which none can be held out."""
     speakers = [u.speaker for u in utterances if u.speaker is not None]
-    return len({os.path.realpath(u.audio) for u in utterances}) < _FEW_RECORDINGS and (
-        len(set(speakers)) < _LEAST_SPEAKERS or 2 * len(speakers) < len(utterances)
-    )
+    if len(set(speakers)) >= _LEAST_SPEAKERS and 2 * len(speakers) >= len(utterances):
+        return False
+    return not _can_spare(utterances, _symbols(utterances, "label"))
+
+
+def _can_spare(utterances: Sequence[Utterance], symbols: Mapping[str, frozenset[str]]) -> bool:
+    """Whether recordings are not few, and some of them have no symbol that no other has."""
+    held: dict[str, set[str]] = defaultdict(set)
+    for u in utterances:
+        held[os.path.realpath(u.audio)] |= symbols[u.id]
+    n_holding = Counter(symbol for own in held.values() for symbol in own)
+    n_spare = sum(all(n_holding[symbol] > 1 for symbol in own) for own in held.values())
+    return len(held) >= _FEW_RECORDINGS and n_spare > 1
 
 
 def _elsewhere(collection: Collection) -> set[str]:
@@ -167,7 +177,7 @@ def _draw(
     known = [u for u in utterances if u.speaker is not None]
     if len(speakers) < _LEAST_SPEAKERS - (2 - len(rules.wanted)) or 2 * len(known) < len(utterances):
         lines.append(_by_recording_line(len(speakers)))
-        if names := _stretches_of_few(utterances, rules.together):
+        if names := _stretches_of_few(utterances, rules):
             drawn = _by_recording(utterances, replace(rules, together=names, apart=True))
             lines[-1] = _stretches_line(len({os.path.realpath(u.audio) for u in utterances}), drawn.values())
             return drawn, True, 0
@@ -192,17 +202,19 @@ def _by_recording_line(n_speakers: int) -> str:
     return f"split by recording, with {which} too few to hold any out: the test will not show how strangers fare"
 
 
-def _stretches_of_few(utterances: Sequence[Utterance], copies: Mapping[str, str]) -> dict[str, str]:
-    """A name by utterance id for the stretches of a few long recordings; empty where recordings are many.
+def _stretches_of_few(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, str]:
+    """A name by utterance id for stretches of long recordings of which none can be held out; else empty.
 
     Copies have one name, and so has a stretch with the one before it if they share more than half of the shorter: two
     who speak at once. Where one only interrupts the other, a moment is heard in both, no reason to keep a whole talk
     together.
     """
+    copies = rules.together
     recordings: dict[str, list[Utterance]] = defaultdict(list)
     for u in utterances:
         recordings[os.path.realpath(u.audio)].append(u)
-    if len(recordings) >= _FEW_RECORDINGS or len(utterances) < _SOME_STRETCHES:
+    are_whole = len(recordings) == len(utterances)
+    if are_whole or len(utterances) < _SOME_STRETCHES or _can_spare(utterances, rules.symbols):
         return {}
     names: dict[str, str] = {}
     alike: dict[str, str] = {}  # names that have become another one
@@ -235,12 +247,14 @@ def _shared(a: Utterance, b: Utterance) -> float:
 
 
 def _stretches_line(n_recordings: int, splits: Iterable[str]) -> str:
-    which = "one recording is" if n_recordings == 1 else f"{n_recordings} recordings are"
+    which = "one recording is too few" if n_recordings == 1 else f"{n_recordings} recordings are too few"
+    if n_recordings >= _FEW_RECORDINGS:
+        which = f"of {n_recordings} recordings nearly each has what no other has, too much"
     if set(splits) == {"train"}:
-        return f"{which} too few to hold any out, and what any stretch says no other does: all are for training"
+        return f"{which} to hold any out, and what any stretch says no other does: all are for training"
     return (
-        f"{which} too few to hold any out: their stretches are divided, so the splits share speakers, and the test "
-        "will not show how strangers fare"
+        f"{which} to hold any out: their stretches are divided, so the splits share speakers, and the test will not "
+        "show how strangers fare"
     )
 
 

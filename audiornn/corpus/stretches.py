@@ -43,8 +43,8 @@ def cut_long(splits: Mapping[str, Sequence[Utterance]], seconds: float) -> dict[
 def cut_few(collection: Collection) -> Collection:
     """A collection of a few long recordings in stretches, so that `split` can divide one tape; else as it is.
 
-    Few are those that leave none to hold out: fewer than eight, by fewer than three known speakers, without splits of
-    the source's own.
+    Few are those that leave none to hold out: by fewer than three known speakers, without splits of the source's own,
+    and fewer than eight, or nearly each with a label that no other has.
     """
     if collection.task not in ("label", "regress") or collection.splits or not are_of_few(collection.utterances):
         return collection
