@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Literal
 from audiornn.errors import CorpusError, SettingsError, nearest
 from audiornn.text import apply_rules, text_changes
 
-__all__ = ["BLANK", "NO_LABEL", "Vocabulary", "VocabularySettings", "ctc_length"]
+__all__ = ["BLANK", "NO_LABEL", "Vocabulary", "VocabularySettings", "ctc_length", "is_background"]
 
 #: The CTC blank, always id 0 of a vocabulary that has one.
 BLANK = "<blank>"
@@ -19,7 +20,16 @@ BLANK = "<blank>"
 #: The label of a stretch where none of the labels holds.
 NO_LABEL = "_none_"
 
+_BACKGROUND = re.compile(
+    r"^_|background|noise|silence|unknown|^others?$|^negatives?$|^not[_\- ]|^no[nt]?[_\- ]?wake", re.I
+)
+
 Unit = Literal["character", "word", "phone", "label", "track"]
+
+
+def is_background(label: str) -> bool:
+    """Whether a label stands, by its name, for all that is not meant: noise, silence, other speech."""
+    return _BACKGROUND.search(label) is not None
 
 
 @dataclass(frozen=True)

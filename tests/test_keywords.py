@@ -346,6 +346,15 @@ def test_settings_travel_in_the_model_file():
     assert settings_of(card_of("a", unit="label", task="label")).smoothing > 0
 
 
+def test_what_is_not_meant_is_spotted_only_if_asked_for():
+    """A user's folder `background` is what the words are told from, not a command of its own."""
+    labels = {"unit": "label", "task": "label"}
+    assert default_keywords(card_of("left", "background", "_unknown_", "stop", **labels)) == ("left", "stop")
+    assert default_keywords(card_of("noise", "silence", **labels)) == ("noise", "silence")  # else there is nothing
+    tuned = SpotSettings().with_onset(0.8, ["noise"]).to_json()
+    assert default_keywords(card_of("left", "noise", spotting=tuned, **labels)) == ("left", "noise")
+
+
 # --- what cannot be spotted ---
 
 

@@ -68,6 +68,14 @@ def test_one_recording_in_any_format_is_what_its_file_holds(works, run, folder, 
     assert "do" in shown or "mi" in shown or "sol" in shown or form == "rttm"
 
 
+def test_what_systems_leave_behind_is_not_listened_to(works, folder, heard_by):
+    shown = works("transcribe", "in", *heard_by())
+    (folder / "._a.wav").write_bytes(b"no sound, but what macOS lays beside one")
+    (folder / ".trash").mkdir()
+    shutil.copy(folder / "a.wav", folder / ".trash" / "a.wav")
+    assert works("transcribe", "in", *heard_by()) == shown
+
+
 def test_several_subtitles_want_a_folder(fails, folder, heard_by):
     for form in SUBTITLES:
         fails("transcribe", "in", *heard_by(), "--format", form, said=["--output-dir", form])

@@ -217,6 +217,19 @@ def test_training_stops_early_and_keeps_the_best(short, tmp_path, monkeypatch):
     assert load_checkpoint(tmp_path / "run" / "best.safetensors")[1]["best"][2] == 1
 
 
+def test_a_handful_of_recordings_chooses_no_epoch(short, tmp_path, monkeypatch):
+    """Of four clips of dev one epoch or another has all right, mostly an early one."""
+    ready, recipe = short("classify")
+    assert len(ready.utterances("dev")) > 0
+    rates = iter(range(EPOCHS))
+    monkeypatch.setattr(loop, "dev_score", lambda *_: loop.DevScore(next(rates), 100, 1.0, 0.0))
+    monkeypatch.setattr(loop, "_ENOUGH", len(ready.utterances("dev")) + 1)
+    lines = []
+    train(ready, recipe, tmp_path / "run", report=lines.append)
+    assert any("too few to choose an epoch by" in line for line in lines)
+    assert load_checkpoint(tmp_path / "run" / "best.safetensors")[1]["best"][2] == EPOCHS - 1
+
+
 def test_the_log_tells_a_blank_plateau_from_a_broken_start(short):
     _, recipe = short()
     stuck = loop.DevScore(100, 100, 3.0, 1.0)

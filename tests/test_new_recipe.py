@@ -1,6 +1,7 @@
 """`audiornn new`: the recipe it writes is one that `prep` takes as it is, and says what it guessed."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -83,7 +84,9 @@ def test_recipe_toml_holds_only_what_differs_and_its_reasons(tmp_path):
     for section, known in (("training", recipe.training), ("model", recipe.model), ("features", recipe.features)):
         for key, value in entry.get(section, {}).items():
             assert value != getattr(type(known)(), key), key
-    assert 2000 <= recipe.training.epochs * 80 / recipe.training.batch_size <= 4000 or recipe.training.epochs == 60
+    assert (
+        2000 <= recipe.training.epochs * 80 / recipe.training.batch_size <= 4000 or recipe.training.epochs * 10 == 1000
+    )
 
 
 @pytest.mark.parametrize(
@@ -267,12 +270,24 @@ def test_long_background_is_cut(tmp_path):
     source = words(tmp_path / "set", n=20, seconds=0.5)
     record(source, *(f"_background_noise_/{i}.wav" for i in range(4)), seconds=5.0)
     made, _, splits = new(tmp_path, source)
-    noise = [u for own in splits.values() for u in own if u.text == "_background_noise_"]
-    assert len(noise) == 40
+    noise = {name: [u for u in own if u.text == "_background_noise_"] for name, own in splits.items()}
     assert "cut into stretches of 0.5 s" in " ".join(made.guessed)
-    assert len({u.id for u in noise}) == 40
+    assert [u.start for u in noise["train"]] == [0.5 * i for i in range(8)] * 4, "the beginnings of all four"
+    assert {u.start for u in noise["dev"]} == {4.0}
+    assert {u.start for u in noise["test"]} == {4.5}
+    words_of = Counter(u.text for u in splits["dev"])
+    assert words_of["_background_noise_"] <= max(n for word, n in words_of.items() if not word.startswith("_"))
     whole = load_recipe(made.folder, ["corpus.stretch=0.0"]).prepare(source)
     assert sum(u.text == "_background_noise_" for own in whole.values() for u in own) == 4
+
+
+def test_few_recordings_are_said_to_be_few(tmp_path):
+    made, recipe, splits = new(tmp_path, words(tmp_path / "set", n=2, seconds=0.5))
+    said = " ".join(made.warnings)
+    assert "fewer than 10 recordings of" in said
+    assert "dev and test hold nothing" in said
+    steps = recipe.training.epochs * -(-len(splits["train"]) // recipe.training.batch_size)
+    assert steps >= 500, "few recordings are heard more often"
 
 
 def test_background_is_kept_in_bounds(tmp_path):

@@ -334,6 +334,15 @@ def test_folders_of_splits_and_of_speakers(tmp_path):
     assert {u.speaker for u in found.keywords} == {"anna", "bob"}
 
 
+def test_a_word_below_its_speakers_is_found_and_their_other_words_are_not_it(tmp_path):
+    for who in ("anna", "bob", "carl"):
+        folder_with(tmp_path / who, left=4, right=3)
+    found = read_folder(tmp_path, word="left", speaker="folder:1")
+    assert found.labels == {"left": 12}
+    assert {u.id.split("/")[1] for u in found.background} == {"right"}
+    assert {u.speaker for u in found.keywords} == {"anna", "bob", "carl"}
+
+
 def test_background_elsewhere_may_hold_the_word_too_and_must_be_there(tmp_path):
     folder = folder_with(tmp_path / "all", computer=12, talk=4)
     found = prepare_spotter(folder / "computer", word="computer", more_background=str(folder), synthetic=False)

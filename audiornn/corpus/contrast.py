@@ -22,13 +22,13 @@ import soundfile
 
 from audiornn.audio import Waveform, audio_info, load_audio
 from audiornn.corpus.collection import Collection
-from audiornn.corpus.layouts.folders import is_background
 from audiornn.corpus.layouts.survey import Survey
 from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.speakers import find_speakers
 from audiornn.corpus.splitting import split
 from audiornn.errors import AudioError, CorpusError
 from audiornn.files import write_atomically
+from audiornn.vocabulary import is_background
 
 __all__ = ["N_CONTRASTS", "OTHER", "contrast", "cut_background", "make_contrast", "other_recordings"]
 
@@ -39,6 +39,7 @@ _FADE_SECONDS = 0.01
 _SHORTEST_SECONDS = 0.03
 _MOST_ENERGY = 0.2  # of a recording's, in one of its pieces
 _TRIES = 100  # permutations
+_FEW_RECORDINGS, _SOME = 8, 10  # fewer recordings of at least so many stretches are divided by time
 _MOST = 5  # times as many stretches as recordings of the most frequent other label: more would only drown it
 
 Splits = Mapping[str, Sequence[Utterance]]
@@ -201,27 +202,59 @@ def other_recordings(
     return cut_background(joined, seconds, labels={OTHER})
 
 
-def cut_background(splits: Splits, seconds: float, *, labels: Iterable[str] = ()) -> dict[str, list[Utterance]]:
+def cut_background(
+    splits: Splits, seconds: float, *, labels: Iterable[str] = (), dev: float = 0.0, test: float = 0.0
+) -> dict[str, list[Utterance]]:
     """The splits with long recordings of all that is not meant cut into stretches as long as the words are.
 
-    Else a classifier learns from the length which label is the background. At most five times as many stretches are
-    kept as the most frequent other label has recordings, spread over all of them.
+    Else a classifier learns from the length which label is the background. Of train at most five times as many
+    stretches are kept as the most frequent other label has recordings, of dev and test as many, spread over all.
 
     Args:
         splits: utterances by split.
         seconds: the length of a stretch; zero cuts nothing.
         labels: which labels are cut; none given, those that are named like background, noise or unknown.
+        dev: where fewer than eight recordings are cut, the share of each that is for dev: a split that has but one of
+            them would measure that one. Zero, with that of test, leaves them in their splits.
+        test: likewise; each recording's beginning is for train, its end for test.
     """
     if not seconds:
         return {name: list(utterances) for name, utterances in splits.items()}
     everywhere = {u.text for utterances in splits.values() for u in utterances}
     cut = set(labels) or {label for label in everywhere if is_background(label)}
-    return {name: _cut(utterances, seconds, cut) for name, utterances in splits.items()}
+    if dev or test:
+        splits = _by_time(splits, seconds, cut, dev, test)
+    return {
+        name: _cut(utterances, seconds, cut, _MOST if name == "train" else 1) for name, utterances in splits.items()
+    }
 
 
-def _cut(utterances: Sequence[Utterance], seconds: float, labels: set[str]) -> list[Utterance]:
+def _by_time(splits: Splits, seconds: float, labels: set[str], dev: float, test: float) -> Splits:
+    """The splits with each of a few long recordings divided among them; as they are where these are many."""
+    long = {
+        u.id: parts
+        for own in splits.values()
+        for u in own
+        if u.text in labels and len(parts := _stretches(u, seconds)) >= _SOME
+    }
+    if len({parts[0].audio for parts in long.values()}) >= _FEW_RECORDINGS:
+        return splits
+    divided = {name: [u for u in own if u.id not in long] for name, own in splits.items()}
+    for parts in long.values():
+        n_dev, n_test = round(dev * len(parts)), round(test * len(parts))
+        n_train = len(parts) - n_dev - n_test
+        for name, own in (
+            ("train", parts[:n_train]),
+            ("dev", parts[n_train : n_train + n_dev]),
+            ("test", parts[n_train + n_dev :]),
+        ):
+            divided.setdefault(name, []).extend(own)
+    return divided
+
+
+def _cut(utterances: Sequence[Utterance], seconds: float, labels: set[str], times: int) -> list[Utterance]:
     counts = Counter(u.text for u in utterances if u.text not in labels)
-    most = _MOST * max(counts.values(), default=len(utterances))
+    most = times * max(counts.values(), default=len(utterances))
     kept = [u for u in utterances if u.text not in labels]
     stretches: dict[str, list[Utterance]] = defaultdict(list)
     for utterance in utterances:

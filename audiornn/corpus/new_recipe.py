@@ -19,19 +19,21 @@ from audiornn.audio import EXTENSIONS, AudioInfo, audio_info
 from audiornn.corpus.collection import LAYOUTS, Collection, embedded_headers, read_collection
 from audiornn.corpus.contrast import N_CONTRASTS, OTHER, cut_background, other_recordings
 from audiornn.corpus.copies import MOST
-from audiornn.corpus.layouts.folders import is_background
 from audiornn.corpus.layouts.survey import named
-from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.recipe_settings import Setting, heard_seconds, model_settings, unlearnable
 from audiornn.corpus.splitting import Division, divide
 from audiornn.corpus.spotter_recipe import NewSpotter, read_spotter, spotter_prepare, spotter_readme
 from audiornn.corpus.stretches import LONGEST, STRETCH, cut_few, cut_long
 from audiornn.errors import AudioError, SettingsError
 from audiornn.files import write_atomically
+from audiornn.vocabulary import is_background
 
 __all__ = ["NewRecipe", "write_recipe"]
 
+_FEW = 10  # recordings of a label
 _HEADERS = 200  # recordings whose header is read
+_SHARE = 0.1  # of dev and of test, as `divide` has them
 _LONG = 2.0  # background this many times as long as the words is cut
 
 
@@ -162,7 +164,7 @@ def write_recipe(
     if division.shared_speakers:
         top.append(Setting("", "shared_speakers", True, "the splits share speakers; strangers may fare worse"))
     settings = [*top, *corpus, *contrast_settings, *task_settings]
-    warnings += unlearnable(splits, settings)
+    warnings += [*unlearnable(splits, settings), *_too_few(collection, splits)]
     prep = f"audiornn prep {folder.as_posix()}"
     if any("--skip-bad" in line for line in warnings):
         prep += " --skip-bad"
@@ -280,7 +282,8 @@ def _with_others(
     if not any(length >= _LONG * seconds for length in long):
         return splits, [], []
     reason = "seconds: longer recordings of what is not meant are cut so, or their length would tell them"
-    return cut_background(splits, seconds), [Setting("corpus", "stretch", seconds, reason)], []
+    share = 0.0 if collection.splits else _SHARE
+    return cut_background(splits, seconds, dev=share, test=share), [Setting("corpus", "stretch", seconds, reason)], []
 
 
 def _stretch_line(settings: Sequence[Setting]) -> list[str]:
@@ -293,6 +296,23 @@ def _stretch_line(settings: Sequence[Setting]) -> list[str]:
         f"longer recordings of what is not meant are cut into stretches of {seconds} s, as long as the words are; "
         "corpus.stretch changes it, 0 leaves them whole"
     ]
+
+
+def _too_few(collection: Collection, splits: Mapping[str, Sequence[Utterance]]) -> list[str]:
+    """What small numbers will not do."""
+    lines = []
+    few = [label for label, n in collection.labels.most_common() if n < _FEW] if collection.task == "classify" else []
+    if few:
+        lines.append(
+            f"fewer than {_FEW} recordings of {named(map(repr, few))}: expect strangers to be mistaken; 50 by ten "
+            "people are a good start, and `train --from` one that knows other words does with fewer"
+        )
+    if empty := [name for name in SPLITS[1:] if not splits[name]]:
+        lines.append(
+            f"{' and '.join(empty)} hold{'s' * (len(empty) == 1)} nothing, so how well it hears cannot be told: record "
+            "more, or keep others for `evaluate --manifest`"
+        )
+    return lines
 
 
 def _lonely_line(collection: Collection, label: str, source: Path) -> str:
@@ -403,7 +423,8 @@ def _prepare(made: NewRecipe, others: str) -> str:
         names.add("stretch")
     elif is_classified:
         imports.append("from audiornn.corpus.contrast import cut_background")
-        steps.append("return cut_background(splits, stretch)")
+        shares = "" if made.collection.splits else ", dev=dev, test=test"
+        steps.append(f"return cut_background(splits, stretch{shares})")
         names.add("stretch")
     else:
         steps[-1] = steps[-1].replace("splits =", "return")

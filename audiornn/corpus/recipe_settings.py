@@ -29,6 +29,7 @@ __all__ = ["Setting", "feature_settings", "heard_seconds", "model_settings", "un
 
 _STEPS = 3000  # a training of this many steps is enough for most and over in minutes
 _MORE_STEPS, _HEARD = 6000, 35.0  # CTC goes on to learn: so many, unless they hear more than so many hours
+_LEAST_STEPS, _ROUNDS = 1000, 500  # of a classifier: few recordings are heard more often, up to so many times
 _FEW = 150  # utterances, below which CTC needs help to leave its blank plateau
 _SOME = 4000  # utterances, below which too much noise and too many masks leave CTC learning for long
 _SLIPS = 0.01  # of the recordings, in which they overlap by more and should not
@@ -273,7 +274,8 @@ def _transcriber_training(n_train: int, seconds: float) -> list[Setting]:
 
 def _classifier_training(n_train: int) -> list[Setting]:
     batch_size = 8 if n_train < 200 else 16 if n_train < 1000 else 32 if n_train < 5000 else 64
-    return _training(n_train, batch_size, _STEPS, most=60)
+    most = max(60, min(_ROUNDS, _LEAST_STEPS // -(-max(1, n_train) // batch_size)))
+    return _training(n_train, batch_size, _STEPS, most=most)
 
 
 def _timed_training(n_train: int, headers: Sequence[tuple[Utterance, AudioInfo]]) -> list[Setting]:

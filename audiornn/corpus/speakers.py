@@ -106,7 +106,8 @@ def _folder(key: str, n: int) -> str:
 def _guess(keys: Sequence[str], labels: Sequence[str]) -> Speakers | None:
     for pattern, known in _PATTERNS:
         names = [find_in_path(re.compile(pattern), key, "speaker") or None for key in keys]
-        if _is_plausible(names) and (known.startswith("as in") or _is_crossed(names, labels)):
+        is_known = known.startswith("as in")
+        if _is_plausible(names, few_each=is_known) and (is_known or _is_crossed(names, labels)):
             return _guessed(names, pattern, f"a part of the file's name, {known}")
     depth = max(key.count("/") for key in keys)
     for n in range(1, depth + 1):
@@ -140,13 +141,14 @@ def _guessed(names: Sequence[str | None], rule: str, what: str) -> Speakers:
     return Speakers(tuple(names), rule, guessed=line)
 
 
-def _is_plausible(names: Sequence[str | None]) -> bool:
+def _is_plausible(names: Sequence[str | None], *, few_each: bool = False) -> bool:
+    """Whether names are as many as speakers may be; with two recordings each at least, unless few are no surprise."""
     counts = Counter(name for name in names if name)
     n = sum(counts.values())
     return (
         n >= _COVERED * len(names)
         and sum(count >= _LEAST_EACH for count in counts.values()) >= _LEAST
-        and len(counts) <= n / 2
+        and (few_each or len(counts) <= n / 2)
         and max(counts.values()) < 0.9 * n
     )
 

@@ -19,6 +19,9 @@ from audiornn.errors import SettingsError
 __all__ = ["Division", "are_of_few", "divide", "split"]
 
 _LEAST_SPEAKERS = 3  # one a split
+_LEAST_SHARE = (
+    0.8  # of its share that a split of a label's recordings has at least; what hashes give may be more or less
+)
 _FEW_ALONE = 0.05  # of all, drawn by recording: not worth a search for copies
 _FEW_RECORDINGS, _SOME_STRETCHES = 8, 30  # fewer of as many: one tape cannot be train, dev and test
 _MOST_COPIES = 0.03  # of a label's recordings; where more are copies of one, they are for training
@@ -312,12 +315,14 @@ def _stratum(members: Sequence[tuple[float, str]], wanted: Mapping[str, float]) 
     if n <= len(wanted):
         return dict.fromkeys(drawn, "train")
     for name, share in {**wanted, "train": 1 - first}.items():
-        least = max(1, int(share * n * 0.6))
+        least = max(1, int(share * n * _LEAST_SHARE))
         for _, audio in members:  # in the order of their hashes: one more recording moves one other at most
             if counts[name] >= least:
                 break
             source = drawn[audio]
-            if source != name and counts[source] > max(1, int({**wanted, "train": 1 - first}[source] * n * 0.6)):
+            if source != name and counts[source] > max(
+                1, int({**wanted, "train": 1 - first}[source] * n * _LEAST_SHARE)
+            ):
                 counts[source] -= 1
                 counts[name] += 1
                 drawn[audio] = name

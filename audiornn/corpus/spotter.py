@@ -23,7 +23,7 @@ from pathlib import Path
 from audiornn.audio import audio_info
 from audiornn.corpus.collection import Collection as Recordings
 from audiornn.corpus.copies import find_copies
-from audiornn.corpus.layouts.folders import is_background, level, that_cannot_be_read
+from audiornn.corpus.layouts.folders import level, that_cannot_be_read
 from audiornn.corpus.layouts.survey import Survey
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.speakers import find_speakers
@@ -32,6 +32,7 @@ from audiornn.corpus.synthetic_speech import near_misses, speak_talk, speak_word
 from audiornn.corpus.word_bounds import with_word_bounds
 from audiornn.errors import AudioError, CorpusError, nearest
 from audiornn.text import plain_words
+from audiornn.vocabulary import is_background
 
 __all__ = [
     "FEWEST",
@@ -108,10 +109,11 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: 
     keys = list(survey.audio)
     if not keys:
         raise CorpusError(f"{folder}: holds no recordings{that_cannot_be_read(survey)}")
-    top = {level(key, 1) for key in keys}
+    depth = _depth_of(word, keys) if word else 1
+    top = {level(key, depth) for key in keys}
     word = word or (_named_after(top, recipe) if recipe else "")
     labels = _labels(top, folder, word, speaker)
-    texts = [labels[level(key, 1)] for key in keys]
+    texts = [labels[level(key, depth)] for key in keys]
     names: dict[str, str | None] = {}
     for is_word in (True, False):  # each in its own way, as they were recorded
         own = [(key, text) for key, text in zip(keys, texts, strict=True) if bool(text) == is_word]
@@ -134,6 +136,13 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: 
         0 if labels.get("") else sum(not level(key, 1) for key in keys),
         tuple(survey.unusable),
     )
+
+
+def _depth_of(word: str, keys: Sequence[str]) -> int:
+    """At which level of the paths folders are named after the word: 1, or deeper where speakers come first."""
+    wanted = plain_words(word)
+    found = {n for key in keys for n, name in enumerate(key.split("/")[:-1], 1) if plain_words(name) == wanted}
+    return min(found, default=1)
 
 
 def _can_be_said(spelling: str) -> bool:

@@ -40,11 +40,18 @@ def find_recordings(files: Sequence[str]) -> tuple[list[Recording], list[str]]:
         if file == "-" or not path.is_dir():
             recordings.append(Recording(file, PurePath("standard_input" if file == "-" else path.name)))
             continue
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+        found = sorted(
+            p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file() and _is_shown(p, path)
+        )
         if not found:
             empty.append(file)
         recordings += [Recording(str(p), p.relative_to(path)) for p in found]
     return recordings, empty
+
+
+def _is_shown(file: Path, folder: Path) -> bool:
+    """Whether neither a file's name nor its folders' begins with a dot, as what systems leave behind does."""
+    return not any(part.startswith(".") for part in file.relative_to(folder).parts)
 
 
 def output_files(

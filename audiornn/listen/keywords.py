@@ -29,7 +29,7 @@ from audiornn.listen.decoding import DecodedSymbol
 from audiornn.listen.results import KeywordSpot
 from audiornn.listen.words import symbol_times, word_times
 from audiornn.model_file import ModelCard
-from audiornn.vocabulary import BLANK, NO_LABEL
+from audiornn.vocabulary import BLANK, NO_LABEL, is_background
 
 __all__ = [
     "LINGER",
@@ -55,7 +55,6 @@ WORD_GAP = 0.3
 #: Seconds for which a keyword that need not be a whole word has just been said. More, and the same word said twice is
 #: one; none, and a last symbol that may be in one frame or in the next counts half.
 LINGER = 0.06
-_NOT_MEANT = "_"  # labels that begin so are what remains: silence, other words, nothing
 _LABELLING = ("label", "classify")  # tasks whose labels are keywords as they are
 
 Floats = NDArray[np.float64]
@@ -190,14 +189,15 @@ def settings_of(card: ModelCard) -> SpotSettings:
 
 
 def default_keywords(card: ModelCard) -> tuple[str, ...]:
-    """What a model spots if nobody says: its labels, or what it has thresholds for.
+    """What a model spots if nobody says: what it has thresholds for, or its labels but for background.
 
     Raises:
         SettingsError: it has neither.
     """
-    if card.task in _LABELLING:
-        return tuple(label for label in card.vocabulary.symbols if not label.startswith(_NOT_MEANT))
     named = tuple(settings_of(card).thresholds)
+    if card.task in _LABELLING:
+        meant = [label for label in card.vocabulary.symbols if label in named or not is_background(label)]
+        return tuple(meant or [label for label in card.vocabulary.symbols if label != NO_LABEL])
     if not named and card.task == "transcribe":
         raise SettingsError(
             f"this model spots any word that its {len(card.vocabulary) - 1} {card.vocabulary.unit}s can spell: "

@@ -61,6 +61,8 @@ __all__ = [
     "untrained_network",
 ]
 
+_ENOUGH = 20  # recordings of dev, a class each, by which an epoch can be chosen
+
 
 class Interrupted(Exception):  # noqa: N818 - not an error
     """Training was stopped by the user and can go on from its checkpoint."""
@@ -175,6 +177,9 @@ def train(
     )
     if taken is not None:
         report(taken)
+    can_choose = len(dev_set) >= (_ENOUGH if recipe.task == "classify" else 1)
+    if len(dev_set) and not can_choose:
+        report(f"dev holds {len(dev_set)} utterances, too few to choose an epoch by: the last is kept")
     if recipe.augment.noise_label and not len(train_set.noise):
         report(f"augment.noise_label: nothing is labelled {recipe.augment.noise_label!r}; all noise is synthetic")
     if settings.precision == "bf16" and not state["bf16"]:
@@ -233,8 +238,8 @@ def train(
             state["seconds"] += time.perf_counter() - started
 
             score = dev_score(averaged, dev_set if len(dev_set) else train_set, settings.batch_size, device, workers)
-            # Without a dev set nothing can be chosen: the last weights are kept.
-            ranking = [score.error_rate, score.loss, epoch] if len(dev_set) else [0.0, 0.0, epoch]
+            # Without a dev set, or by a handful of recordings, nothing can be chosen: the last weights are kept.
+            ranking = [score.error_rate, score.loss, epoch] if can_choose else [0.0, 0.0, epoch]
             if state["best"] is None or ranking[:2] <= state["best"][:2]:
                 state["best"] = ranking
                 save_checkpoint(run_dir / "best.safetensors", averaged.state_dict(), {**state, "dev": asdict(score)})

@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named, read_text, split_in_name
 from audiornn.errors import CorpusError
+from audiornn.vocabulary import is_background
 
 __all__ = [
     "compiled",
     "find_in_path",
-    "is_background",
     "level",
     "read",
     "read_names",
@@ -107,15 +107,7 @@ KNOWN_WORDS = frozenset(
 _SPEAKER_LIKE = re.compile(
     r"(speaker|spk|spkr|user|person|subject|participant|voice|female|male|p|s|f|m|id)[_\-]?\d+", re.I
 )
-_BACKGROUND = re.compile(
-    r"^_|background|noise|silence|unknown|^others?$|^negatives?$|^not[_\- ]|^no[nt]?[_\- ]?wake", re.I
-)
 _LISTS = {"validation_list.txt": "dev", "testing_list.txt": "test"}
-
-
-def is_background(label: str) -> bool:
-    """Whether a label stands for all that is not meant: noise, silence, other speech."""
-    return _BACKGROUND.search(label) is not None
 
 
 def level(key: str, n: int) -> str:
