@@ -211,7 +211,7 @@ graphs = pytest.mark.parametrize("graph", GRAPHS)
 
 
 @graphs
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     seed=seeds,
     cuts=st.lists(st.integers(0, 900), max_size=8),

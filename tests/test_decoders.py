@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiornn.errors import CorpusError, ModelFileError, SettingsError
@@ -179,6 +179,7 @@ def test_words_with_the_phones_of_the_vocabularys_lexicon():
 
 
 @pytest.mark.parametrize("decoding", [Decoding(TUNED, MODEL), Decoding(TUNED, MODEL, n_best=4)])
+@settings(max_examples=10)
 @given(seed=st.integers(0, 999), cuts=st.lists(st.integers(0, 400), max_size=5))
 def test_a_decoder_in_pieces(decoding, seed, cuts):
     make = decoder_maker(card_of(), decoding)

@@ -220,6 +220,7 @@ def test_several_places_of_a_recording_are_doubted_at_once(spotter_world, monkey
     ("options", "said"),
     [
         (["--task", "spot", "--layout", "kaldi"], "--layout is not for --task spot"),
+        (["--task", "spot", "--label", "folder:2"], "--label is not for --task spot"),
         (["--word", "mi"], "add --task spot"),
     ],
 )

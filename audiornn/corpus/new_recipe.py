@@ -31,6 +31,7 @@ from audiornn.vocabulary import is_background
 
 __all__ = ["NewRecipe", "write_recipe"]
 
+_HELD_OUT_FROM, _TOLD_FROM = 8, 60  # recordings of a label, and of all; fewer are all learnt from
 _FEW = 10  # recordings of a label
 _HEADERS = 200  # recordings whose header is read
 _SHARE = 0.1  # of dev and of test, as `divide` has them
@@ -137,7 +138,10 @@ def write_recipe(
     if task == "spot":
         for option, value in asked.items():
             if option != "speaker" and value not in ("", "auto"):
-                raise SettingsError(f"--{option} is not for --task spot, which reads a folder a label; see new --help")
+                named_so = "label" if option == "text" else option
+                raise SettingsError(
+                    f"--{named_so} is not for --task spot, which reads a folder a label; see new --help"
+                )
         return _write_spotter(
             folder, source, read_spotter(source, name=folder.name, word=word, speaker=speaker, background=other)
         )
@@ -145,7 +149,9 @@ def write_recipe(
         raise SettingsError("--word spells the word of a spotter: add --task spot")
     collection = read_collection(source, task=task, skip_bad=skip_bad, **asked)
     stretches = cut_few(collection)
-    division = divide(stretches)
+    are_all_needed = _are_all_needed(collection)
+    share = 0.0 if are_all_needed else _SHARE
+    division = divide(stretches, dev=share, test=share)
     by_recording = division.by_recording and len(collection.utterances) <= MOST
     lines = ["prep looks for copies and keeps them in one split, so its counts may differ"] if by_recording else []
     is_lonely = collection.task == "classify" and len(collection.labels) == 1
@@ -154,6 +160,11 @@ def write_recipe(
         raise SettingsError(f"--other is for recordings with labels; here each has {has[collection.task]}")
     headers = _headers(stretches, source, text, audio)
     corpus = _corpus_settings(collection, source, asked, skip_bad)
+    if are_all_needed:
+        reason = (
+            f"fewer than {_HELD_OUT_FROM} recordings a label are all for training: a few held out would tell nothing"
+        )
+        corpus += [Setting("corpus", "dev", 0.0, reason), Setting("corpus", "test", 0.0, "likewise")]
     splits, contrast_settings, warnings = _with_others(stretches, division, headers, other, is_lonely, source)
     task_settings, guessed = model_settings(collection, splits, headers)
     top = [
@@ -282,7 +293,7 @@ def _with_others(
     if not any(length >= _LONG * seconds for length in long):
         return splits, [], []
     reason = "seconds: longer recordings of what is not meant are cut so, or their length would tell them"
-    share = 0.0 if collection.splits else _SHARE
+    share = 0.0 if collection.splits or _are_all_needed(collection) else _SHARE
     return cut_background(splits, seconds, dev=share, test=share), [Setting("corpus", "stretch", seconds, reason)], []
 
 
@@ -298,6 +309,14 @@ def _stretch_line(settings: Sequence[Setting]) -> list[str]:
     ]
 
 
+def _are_all_needed(collection: Collection) -> bool:
+    """Whether recordings are too few to hold any out: of five of a word three would be left, and one be the test."""
+    if collection.task != "classify" or collection.splits:
+        return False
+    counts = [n for label, n in collection.labels.items() if not is_background(label)]
+    return max(counts, default=0) < _HELD_OUT_FROM and sum(counts) < _TOLD_FROM
+
+
 def _too_few(collection: Collection, splits: Mapping[str, Sequence[Utterance]]) -> list[str]:
     """What small numbers will not do."""
     lines = []
@@ -310,7 +329,7 @@ def _too_few(collection: Collection, splits: Mapping[str, Sequence[Utterance]]) 
     if empty := [name for name in SPLITS[1:] if not splits[name]]:
         lines.append(
             f"{' and '.join(empty)} hold{'s' * (len(empty) == 1)} nothing, so how well it hears cannot be told: record "
-            "more, or keep others for `evaluate --manifest`"
+            "more, or others for `evaluate --manifest`"
         )
     return lines
 
