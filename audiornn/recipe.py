@@ -259,7 +259,8 @@ def expand_overrides(overrides: Sequence[str]) -> list[str]:
 def _find_settings(path: Path) -> Path:
     """A file of settings, as it is named or, as recipes are, among the packaged recipes."""
     packaged = packaged_recipes() / path.parent.name / path.name
-    if not path.is_file() and not path.is_absolute() and len(path.parts) in (2, 3) and packaged.is_file():
+    is_named_so = path in (Path(*packaged.parts[-2:]), Path("recipes", *packaged.parts[-2:]))
+    if not path.is_file() and is_named_so and packaged.is_file():
         return packaged
     if not path.is_file():
         raise SettingsError(f"--set {path}: no such file; a setting is key=value, such as training.epochs=5")

@@ -50,11 +50,13 @@ def test_labels_that_may_be_of_several_recordings_are_refused(tmp_path):
 def test_label_files_of_no_recording_s_name_are_named(tmp_path):
     for name in ("r1", "r2"):
         recording(tmp_path / f"{name}.wav")
-    for name in ("r1", "r2_final", "zzz"):
+    for name in ("r1", "r2_final", "r1_old", "zzz"):
         labelled(tmp_path / f"{name}.txt", (0.5, 1.0, "bird"))
+    (tmp_path / "README.txt").write_text("these are my recordings\n")
     left_out = dict(read_collection(tmp_path, task="label").left_out)
     assert left_out["r2_final.txt"].endswith("did you mean r2.wav?")
-    assert left_out["zzz.txt"] == "a label file of no recording's name"
+    assert left_out["r1_old.txt"] == left_out["zzz.txt"] == "a label file of no recording's name"
+    assert "README.txt" not in left_out
     (tmp_path / "r1.txt").rename(tmp_path / "Label Track.txt")
     with pytest.raises(CorpusError, match=r"there are Label Track\.txt"):
         read_collection(tmp_path, task="label")

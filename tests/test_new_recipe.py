@@ -290,6 +290,27 @@ def test_few_recordings_are_said_to_be_few(tmp_path):
     assert steps >= 500, "few recordings are heard more often"
 
 
+def test_labels_that_are_all_noise_are_labels(tmp_path):
+    made, _, splits = new(tmp_path, words(tmp_path / "set", labels=("traffic_noise", "white_noise"), n=20))
+    assert splits["dev"]
+    assert splits["test"]
+    assert not made.warnings
+
+
+def test_background_of_known_speakers_stays_with_them(tmp_path):
+    folder = words(tmp_path / "set", n=0)
+    rows = ["path,label,speaker"]
+    for who in ("anna", "bob", "carl", "dora"):
+        for name, seconds in (*((f"{word}{i}", 0.5) for word in ("yes", "no") for i in range(4)), ("background", 10.0)):
+            record(folder, f"{who}/{name}.wav", seconds=seconds)
+            rows.append(f"{who}/{name}.wav,{name.rstrip('0123')},{who}")
+    write(folder / "list.csv", "\n".join(rows))
+    _, _, splits = new(tmp_path, folder / "list.csv")
+    speakers = [{u.speaker for u in own} for own in splits.values()]
+    assert not speakers[0] & (speakers[1] | speakers[2])
+    assert all(speakers)
+
+
 def test_background_is_kept_in_bounds(tmp_path):
     record(tmp_path, "noise.wav", seconds=20.0)
     splits = {"train": [Utterance("n", tmp_path / "noise.wav", "noise"), Utterance("w", tmp_path / "w.wav", "word")]}

@@ -489,5 +489,6 @@ def test_a_packaged_recipe_s_file_of_settings_is_found_from_anywhere(tmp_path, m
     (tmp_path / "recipes" / "digits").mkdir(parents=True)
     (tmp_path / "recipes" / "digits" / "started.toml").write_text("[training]\nepochs = 1\n")
     assert expand_overrides(["recipes/digits/started.toml"]) == ["training.epochs=1"]  # one's own comes first
-    with pytest.raises(SettingsError, match="no such file"):
-        expand_overrides(["recipes/digits/startled.toml"])
+    for missing in ("recipes/digits/startled.toml", "mine/digits/started.toml", "../digits/started.toml"):
+        with pytest.raises(SettingsError, match="no such file"):
+            expand_overrides([missing])

@@ -16,6 +16,8 @@ def test_a_guess_that_explains_little_is_none():
     nearly_as_many = {"spk1": 2, "spk2": 2, "spk3": 2} | {f"spk{i}": 1 for i in range(10, 20)}
     assert not found(nearly_as_many, name="{}_x{}.wav"), "nearly as many as recordings"
     sure = {"a1": 2, "b2": 2, "c3": 2} | {f"d{i}": 1 for i in range(10)}
+    dates = {f"202405{i:02d}": 2 - (i > 3) for i in range(1, 29)}
+    assert not found(dates, name="{}-101523-000{}.wav"), "LibriSpeech's names are numbers, as other things' are"
     assert found(sure) == set(sure), "Speech Commands' own names, of fifty recordings of one word"
 
 

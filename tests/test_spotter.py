@@ -343,6 +343,12 @@ def test_a_word_below_its_speakers_is_found_and_their_other_words_are_not_it(tmp
     assert {u.speaker for u in found.keywords} == {"anna", "bob", "carl"}
 
 
+def test_a_folder_of_background_called_as_the_word_is_not_it(tmp_path):
+    folder_with(tmp_path, positive=4, not_computer=2)
+    folder_with(tmp_path / "background", computer=3)
+    assert read_folder(tmp_path, word="computer").labels == {"computer": 4}
+
+
 def test_background_elsewhere_may_hold_the_word_too_and_must_be_there(tmp_path):
     folder = folder_with(tmp_path / "all", computer=12, talk=4)
     found = prepare_spotter(folder / "computer", word="computer", more_background=str(folder), synthetic=False)

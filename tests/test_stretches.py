@@ -45,6 +45,15 @@ def test_cuts_lie_in_pauses_and_every_labelled_second_is_kept(tmp_path):
     assert cut_long({"train": [utterance]}, 0.0) == {"train": [utterance]}
 
 
+def test_labels_that_meet_are_parted_without_a_crumb():
+    """0.3 i + 0.3 is not always 0.3 (i + 1): what one begins before another's end is no part of a stretch."""
+    segments = tuple(Segment(i * 0.3, i * 0.3 + 0.3, "ab"[i % 2]) for i in range(200))
+    stretches = cut_long({"train": [Utterance("a", "a.wav", duration=60.0, segments=segments)]}, 20.0)["train"]
+    assert len(stretches) == 3
+    assert all(s.end - s.start > 0.2 for u in stretches for s in u.segments)
+    assert sum(len(u.segments) for u in stretches) == 200
+
+
 @given(st.floats(1.0, 300.0), st.lists(st.tuples(st.floats(0, 300), st.floats(0.01, 40)), max_size=40))
 def test_stretches_lie_end_to_end_and_none_is_too_long(duration, spans):
     segments = tuple(Segment(start, start + length, "x") for start, length in spans)
@@ -117,6 +126,14 @@ def test_a_tape_of_the_source_s_own_split_stays_there(tmp_path):
     assert cut_few(collection) is collection
 
 
+def test_short_recordings_stay_whole(tmp_path):
+    utterances = tuple(
+        Utterance(name, tape(tmp_path / f"{name}.wav", 6), segments=(Segment(0, 1, "x"),)) for name in "abcdefg"
+    )
+    collection = Collection(tmp_path, "labels", "label", utterances)
+    assert cut_few(collection) is collection
+
+
 def test_what_cannot_be_read_stays_whole_for_prep_to_name(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"no sound")
     utterance = Utterance("a", tmp_path / "a.wav", segments=(Segment(0, 1, "x"),))
@@ -147,12 +164,33 @@ def test_a_stretch_has_the_values_of_its_own_time(tmp_path):
     assert read_collection(tmp_path / "cut.jsonl", task="regress").utterances[5].track_start == 0
 
 
-@pytest.mark.parametrize("seconds", [150, 260])
-def test_a_track_of_another_length_than_its_tape_is_an_error_of_every_stretch(tmp_path, seconds):
+@pytest.mark.parametrize(("seconds", "which"), [(150, -1), (260, 0)])
+def test_a_track_of_another_length_than_its_tape_is_an_error(tmp_path, seconds, which):
+    """A short one of the stretches that it does not reach, a long one of all: it is another recording's."""
     rows = np.arange(0, seconds, 0.05)
     stretches = cut_few(read_collection(with_values(tmp_path, rows=rows), task="regress")).utterances
     with pytest.raises(CorpusError, match="the recording"):
-        tracks_at_frames(stretches[0], 100, FeatureSettings())
+        tracks_at_frames(stretches[which], 100, FeatureSettings())
+
+
+def test_a_row_a_frame_has_its_place_in_every_stretch(tmp_path):
+    settings = FeatureSettings()
+    tape(tmp_path / "tape.wav", 90)
+    np.save(tmp_path / "tape.npy", np.arange(9001) / 100)
+    whole = Utterance("tape", tmp_path / "tape.wav", track=tmp_path / "tape.npy")
+    for utterance in cut_long({"train": [whole]}, 20.0)["train"]:
+        values, _ = tracks_at_frames(utterance, 100, settings)
+        np.testing.assert_allclose(values[:, 0], utterance.start + np.arange(100) / 100, atol=1e-3)
+
+
+def test_parts_of_a_recording_with_tracks_of_their_own_are_cut_too(tmp_path):
+    tape(tmp_path / "tape.wav", 300)
+    (tmp_path / "part.csv").write_text("time,tilt\n" + "".join(f"{t:.2f},{t:.2f}\n" for t in np.arange(0, 60, 0.05)))
+    part = Utterance("part", tmp_path / "tape.wav", start=100.0, duration=60.0, track=tmp_path / "part.csv")
+    stretches = cut_long({"train": [part]}, 20.0)["train"]
+    assert [u.start for u in stretches] == [100, 120, 140]
+    values, _ = tracks_at_frames(stretches[1], 100, FeatureSettings())
+    np.testing.assert_allclose(values[:, 0], 20 + np.arange(100) / 100, atol=0.03)
 
 
 def test_a_place_in_a_track_that_cannot_be_is_an_error(tmp_path):

@@ -23,9 +23,9 @@ import soundfile
 from audiornn.audio import Waveform, audio_info, load_audio
 from audiornn.corpus.collection import Collection
 from audiornn.corpus.layouts.survey import Survey
-from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.speakers import find_speakers
-from audiornn.corpus.splitting import split
+from audiornn.corpus.splitting import by_time, split
 from audiornn.errors import AudioError, CorpusError
 from audiornn.files import write_atomically
 from audiornn.vocabulary import is_background
@@ -230,26 +230,16 @@ def cut_background(
 
 
 def _by_time(splits: Splits, seconds: float, labels: set[str], dev: float, test: float) -> Splits:
-    """The splits with each of a few long recordings divided among them; as they are where these are many."""
-    long = {
-        u.id: parts
-        for own in splits.values()
-        for u in own
-        if u.text in labels and len(parts := _stretches(u, seconds)) >= _SOME
-    }
-    if len({parts[0].audio for parts in long.values()}) >= _FEW_RECORDINGS:
+    """The splits with each of a few long recordings divided among them; as they are where these are many, or known."""
+    long = {}
+    for utterance in (u for own in splits.values() for u in own if u.text in labels):
+        if len(parts := _stretches(utterance, seconds)) >= _SOME:
+            long[utterance.id] = parts
+    speakers = {parts[0].speaker for parts in long.values()} - {None}
+    if len(long) >= _FEW_RECORDINGS or len(speakers) >= len(SPLITS):
         return splits
-    divided = {name: [u for u in own if u.id not in long] for name, own in splits.items()}
-    for parts in long.values():
-        n_dev, n_test = round(dev * len(parts)), round(test * len(parts))
-        n_train = len(parts) - n_dev - n_test
-        for name, own in (
-            ("train", parts[:n_train]),
-            ("dev", parts[n_train : n_train + n_dev]),
-            ("test", parts[n_train + n_dev :]),
-        ):
-            divided.setdefault(name, []).extend(own)
-    return divided
+    divided = by_time(long.values(), dev, test)
+    return {name: [*(u for u in own if u.id not in long), *divided[name]] for name, own in splits.items()}
 
 
 def _cut(utterances: Sequence[Utterance], seconds: float, labels: set[str], times: int) -> list[Utterance]:

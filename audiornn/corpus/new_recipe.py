@@ -165,7 +165,7 @@ def write_recipe(
             f"fewer than {_HELD_OUT_FROM} recordings a label are all for training: a few held out would tell nothing"
         )
         corpus += [Setting("corpus", "dev", 0.0, reason), Setting("corpus", "test", 0.0, "likewise")]
-    splits, contrast_settings, warnings = _with_others(stretches, division, headers, other, is_lonely, source)
+    splits, contrast_settings, warnings = _with_others(stretches, division, headers, other, is_lonely, source, share)
     task_settings, guessed = model_settings(collection, splits, headers)
     top = [
         Setting("", "task", collection.task),
@@ -266,6 +266,7 @@ def _with_others(
     other: Path | None,
     is_lonely: bool,
     source: Path,
+    share: float,
 ) -> tuple[dict[str, list[Utterance]], list[Setting], list[str]]:
     """The splits with what the labels are told from; the settings for it, and what to say of it."""
     splits = {name: list(utterances) for name, utterances in division.splits.items()}
@@ -279,7 +280,7 @@ def _with_others(
     words = [heard_seconds(u, header) for u, header in headers if is_lonely or not is_background(u.text)]
     seconds = round(median(words), 2) if words else 1.0
     if other is not None:
-        splits = other_recordings(splits, other, seconds)
+        splits = other_recordings(splits, other, seconds, dev=share, test=share)
         where = Setting("corpus", "other", str(other.resolve()), f"recordings that become {OTHER}")
         return splits, [where, Setting("corpus", "stretch", seconds, "seconds, as long as a labelled recording")], []
     if is_lonely:
@@ -293,7 +294,7 @@ def _with_others(
     if not any(length >= _LONG * seconds for length in long):
         return splits, [], []
     reason = "seconds: longer recordings of what is not meant are cut so, or their length would tell them"
-    share = 0.0 if collection.splits or _are_all_needed(collection) else _SHARE
+    share = 0.0 if collection.splits else share
     return cut_background(splits, seconds, dev=share, test=share), [Setting("corpus", "stretch", seconds, reason)], []
 
 
@@ -313,15 +314,16 @@ def _are_all_needed(collection: Collection) -> bool:
     """Whether recordings are too few to hold any out: of five of a word three would be left, and one be the test."""
     if collection.task != "classify" or collection.splits:
         return False
-    counts = [n for label, n in collection.labels.items() if not is_background(label)]
+    labels = collection.labels
+    counts = [n for label, n in labels.items() if not is_background(label)] or list(labels.values())
     return max(counts, default=0) < _HELD_OUT_FROM and sum(counts) < _TOLD_FROM
 
 
 def _too_few(collection: Collection, splits: Mapping[str, Sequence[Utterance]]) -> list[str]:
     """What small numbers will not do."""
     lines = []
-    few = [label for label, n in collection.labels.most_common() if n < _FEW] if collection.task == "classify" else []
-    if few:
+    labels = collection.labels.most_common() if collection.task == "classify" else []
+    if few := [label for label, n in labels if n < _FEW and not is_background(label)]:
         lines.append(
             f"fewer than {_FEW} recordings of {named(map(repr, few))}: expect strangers to be mistaken; 50 by ten "
             "people are a good start, and `train --from` one that knows other words does with fewer"

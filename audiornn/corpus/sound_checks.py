@@ -109,7 +109,7 @@ def levels(seen: Inspected) -> Iterator[Finding]:
         "lost packets or buffer under-runs: record them again",
         worst=lambda row: float(row["dropout"]),
     )
-    if seen.corpus.task in ("classify", "transcribe"):  # else labels or values say where there is what
+    if seen.corpus.task not in ("label", "regress"):  # else labels or values say where there is what
         yield from _edges(seen, sound=seen.sounding & ~silent & (snr > _CUT_SNR))
 
 

@@ -107,7 +107,7 @@ def _guess(keys: Sequence[str], labels: Sequence[str]) -> Speakers | None:
     for pattern, known in _PATTERNS:
         names = [find_in_path(re.compile(pattern), key, "speaker") or None for key in keys]
         is_known = known.startswith("as in")
-        if _is_plausible(names, few_each=is_known) and (is_known or _is_crossed(names, labels)):
+        if _is_plausible(names, few_each="_nohash_" in pattern) and (is_known or _is_crossed(names, labels)):
             return _guessed(names, pattern, f"a part of the file's name, {known}")
     depth = max(key.count("/") for key in keys)
     for n in range(1, depth + 1):

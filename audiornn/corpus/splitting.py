@@ -16,14 +16,14 @@ from audiornn.corpus.collection import Collection
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.errors import SettingsError
 
-__all__ = ["Division", "are_of_few", "divide", "split"]
+__all__ = ["SOME_STRETCHES", "Division", "are_of_few", "by_time", "divide", "split"]
 
 _LEAST_SPEAKERS = 3  # one a split
 _LEAST_SHARE = (
     0.8  # of its share that a split of a label's recordings has at least; what hashes give may be more or less
 )
 _FEW_ALONE = 0.05  # of all, drawn by recording: not worth a search for copies
-_FEW_RECORDINGS, _SOME_STRETCHES = 8, 30  # fewer of as many: one tape cannot be train, dev and test
+_FEW_RECORDINGS, SOME_STRETCHES = 8, 30  # fewer of as many: one tape cannot be train, dev and test
 _MOST_COPIES = 0.03  # of a label's recordings; where more are copies of one, they are for training
 
 
@@ -148,6 +148,20 @@ def _can_spare(utterances: Sequence[Utterance], symbols: Mapping[str, frozenset[
     return len(held) >= _FEW_RECORDINGS and n_spare > 1
 
 
+def by_time(recordings: Iterable[Sequence[Utterance]], dev: float, test: float) -> dict[str, list[Utterance]]:
+    """Stretches by split: the beginning of each recording for train, then dev, then test.
+
+    Who speaks in them cannot be kept apart so, and is not claimed to be.
+    """
+    splits: dict[str, list[Utterance]] = {name: [] for name in SPLITS}
+    for stretches in recordings:
+        n_dev, n_test = round(dev * len(stretches)), round(test * len(stretches))
+        last = len(stretches) - n_test
+        for name, first, end in (("train", 0, last - n_dev), ("dev", last - n_dev, last), ("test", last, None)):
+            splits[name] += [replace(u, speaker=None) for u in stretches[first:end]]
+    return splits
+
+
 def _elsewhere(collection: Collection) -> set[str]:
     """Speakers that the source has in dev or test; drawing from the others keeps them there."""
     return {
@@ -217,7 +231,7 @@ def _stretches_of_few(utterances: Sequence[Utterance], rules: _Rules) -> dict[st
     for u in utterances:
         recordings[os.path.realpath(u.audio)].append(u)
     are_whole = len(recordings) == len(utterances)
-    if are_whole or len(utterances) < _SOME_STRETCHES or _can_spare(utterances, rules.symbols):
+    if are_whole or len(utterances) < SOME_STRETCHES or _can_spare(utterances, rules.symbols):
         return {}
     names: dict[str, str] = {}
     alike: dict[str, str] = {}  # names that have become another one

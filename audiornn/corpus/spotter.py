@@ -27,7 +27,7 @@ from audiornn.corpus.layouts.folders import level, that_cannot_be_read
 from audiornn.corpus.layouts.survey import Survey
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.speakers import find_speakers
-from audiornn.corpus.splitting import divide
+from audiornn.corpus.splitting import by_time, divide
 from audiornn.corpus.synthetic_speech import near_misses, speak_talk, speak_words
 from audiornn.corpus.word_bounds import with_word_bounds
 from audiornn.errors import AudioError, CorpusError, nearest
@@ -140,9 +140,12 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: 
 
 def _depth_of(word: str, keys: Sequence[str]) -> int:
     """At which level of the paths folders are named after the word: 1, or deeper where speakers come first."""
-    wanted = plain_words(word)
-    found = {n for key in keys for n, name in enumerate(key.split("/")[:-1], 1) if plain_words(name) == wanted}
-    return min(found, default=1)
+    wanted, top = plain_words(word), {level(key, 1) for key in keys}
+    if "" in top or any(plain_words(name) == wanted or _UNNAMED.fullmatch(name) for name in top):
+        return 1
+    speakers = {name for name in top if not is_background(name) and not _NOT_IT.fullmatch(name)}
+    folders = [key.split("/")[:-1] for key in keys if level(key, 1) in speakers]
+    return min((n for own in folders for n, name in enumerate(own, 1) if plain_words(name) == wanted), default=1)
 
 
 def _can_be_said(spelling: str) -> bool:
@@ -254,7 +257,11 @@ def split_folder(
             continue
         is_few = len({u.audio for u in group}) < _FEW_RECORDINGS and len(speakers[1]) < len(SPLITS)
         if group is background and is_few:
-            _by_time(group, dev, test, splits)
+            recordings: dict[Path, list[Utterance]] = defaultdict(list)
+            for utterance in group:
+                recordings[utterance.audio].append(utterance)
+            for name, own in by_time(recordings.values(), dev, test).items():
+                splits[name] += own
             continue
         collection = replace(whole, utterances=tuple(group))
         drawn = divide(collection, dev=dev, test=test, seed=seed, together=copies).splits
@@ -275,22 +282,6 @@ def _stretches(utterance: Utterance) -> list[Utterance]:
     length = int(1000 * duration / n) / 1000
     starts = [round(i * length, 3) for i in range(n)]
     return [replace(utterance, id=f"{utterance.id}@{start:.3f}", start=start, duration=length) for start in starts]
-
-
-def _by_time(background: Sequence[Utterance], dev: float, test: float, splits: Splits) -> None:
-    """The beginning of each recording for train, then dev, then test; a single short one is for train alone.
-
-    Who speaks in them cannot be kept apart so, and is not claimed to be.
-    """
-    by_recording: dict[Path, list[Utterance]] = defaultdict(list)
-    for utterance in background:
-        by_recording[utterance.audio].append(replace(utterance, speaker=None))
-    for own in by_recording.values():
-        n_dev, n_test = round(dev * len(own)), round(test * len(own))
-        n_train = len(own) - n_dev - n_test
-        splits["train"] += own[:n_train]
-        splits["dev"] += own[n_train : n_train + n_dev]
-        splits["test"] += own[n_train + n_dev :]
 
 
 def as_background(utterances: Sequence[Utterance]) -> list[Utterance]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from audiornn.audio import audio_info
 from audiornn.corpus.collection import Collection
 from audiornn.corpus.manifest import Segment, Utterance
-from audiornn.corpus.splitting import are_of_few
+from audiornn.corpus.splitting import SOME_STRETCHES, are_of_few
 from audiornn.errors import AudioError
 
 __all__ = ["LONGEST", "STRETCH", "cut_few", "cut_long"]
@@ -44,13 +44,15 @@ def cut_few(collection: Collection) -> Collection:
     """A collection of a few long recordings in stretches, so that `split` can divide one tape; else as it is.
 
     Few are those that leave none to hold out: by fewer than three known speakers, without splits of the source's own,
-    and fewer than eight, or nearly each with a label that no other has.
+    and fewer than eight, or nearly each with a label that no other has. What is too short for
+    thirty stretches stays whole.
     """
     if collection.task not in ("label", "regress") or collection.splits or not are_of_few(collection.utterances):
         return collection
     total = sum(_duration(u) for u in collection.utterances)
     seconds = max(_SHORTEST, min(STRETCH, total / _SOME))
-    return replace(collection, utterances=tuple(part for u in collection.utterances for part in _parts(u, seconds)))
+    cut = tuple(part for u in collection.utterances for part in _parts(u, seconds))
+    return replace(collection, utterances=cut) if len(cut) >= SOME_STRETCHES else collection
 
 
 def _duration(utterance: Utterance) -> float:
@@ -108,8 +110,9 @@ def _clipped(segments: Sequence[Segment], first: float, last: float, outside: tu
     """Segments of a stretch; those that lie outside the recording stay with its first or last, for prep to name."""
     low = -math.inf if outside[0] else first
     high = math.inf if outside[1] else last
-    return tuple(
-        Segment(round(max(s.start, low) - first, 6), round(min(s.end, high) - first, 6), s.label)
-        for s in segments
-        if s.end > low and s.start < high
-    )
+    found = []
+    for s in segments:
+        start, end = (round(second - first, 6) for second in (max(s.start, low), min(s.end, high)))
+        if s.end > low and s.start < high and (end > start or s.end <= s.start):  # no part that rounding leaves empty
+            found.append(Segment(start, end, s.label))
+    return tuple(found)

@@ -106,7 +106,8 @@ def tracks_at_frames(
     path = utterance.track
     tracks = _read_once(path, path.stat().st_mtime_ns) if path.is_file() else read_tracks(path)
     frame_times = np.array([settings.frames_to_seconds(t) for t in range(n_frames)])
-    if tracks.times is None and utterance.track_hop is None:
+    is_stretch = utterance.track_start is not None
+    if tracks.times is None and utterance.track_hop is None and not is_stretch:
         if len(tracks.values) != n_frames:
             likely = frame_times[-1] / max(1, len(tracks.values) - 1)
             raise CorpusError(
@@ -115,14 +116,14 @@ def tracks_at_frames(
                 f"row, track_hop (about {likely:.2g} by these numbers)"
             )
         return tracks.values.astype(np.float32), tracks.names
-    evenly = np.arange(len(tracks.values), dtype=np.float64) * (utterance.track_hop or 0.0)
+    evenly = np.arange(len(tracks.values), dtype=np.float64) * (utterance.track_hop or settings.frame_seconds)
     times: NDArray[np.float64] = evenly if tracks.times is None else tracks.times
     hop = float(np.median(np.diff(times))) if len(times) > 1 else settings.frame_seconds
-    end = float(frame_times[-1])
+    last = float(frame_times[-1])
     if utterance.track_start is not None:
         frame_times += utterance.start - utterance.track_start
-        end = audio_info(utterance.audio).duration - utterance.track_start
-    _check_extent(path, times, hop, end)
+        last = audio_info(utterance.audio).duration - utterance.track_start
+    _check_extent(path, times, hop, (float(frame_times[0]), float(frame_times[-1])), last)
     return _interpolated(times, tracks.values, frame_times, hop).astype(np.float32), tracks.names
 
 
@@ -132,16 +133,18 @@ def _read_once(path: Path, changed: int) -> Tracks:
     return read_tracks(path)
 
 
-def _check_extent(path: Path, times: NDArray[np.float64], hop: float, end: float) -> None:
+def _check_extent(path: Path, times: NDArray[np.float64], hop: float, wanted: tuple[float, float], last: float) -> None:
+    """That rows reach over the seconds that are wanted, and no further than to the `last` that is heard."""
     slack = SLACK + hop
-    if times[0] > slack or times[-1] < end - slack:
+    if times[0] > wanted[0] + slack or times[-1] < wanted[1] - slack:
         raise CorpusError(
-            f"{path}: reaches from {times[0]:.2f} to {times[-1]:.2f} s, the recording from 0 to {end:.2f} s; is it too "
-            "short, or of another frame rate? (a value that is not defined is an empty cell, not a missing row)"
+            f"{path}: reaches from {times[0]:.2f} to {times[-1]:.2f} s, the recording from {wanted[0]:.2f} to "
+            f"{wanted[1]:.2f} s; is it too short, or of another frame rate? (a value that is not defined is an empty "
+            "cell, not a missing row)"
         )
-    if times[0] < -slack or times[-1] > end + slack:
+    if times[0] < -slack or times[-1] > last + slack:
         raise CorpusError(
-            f"{path}: reaches to {times[-1]:.2f} s, the recording to {end:.2f} s; is it another recording's, or of "
+            f"{path}: reaches to {times[-1]:.2f} s, the recording to {last:.2f} s; is it another recording's, or of "
             "another frame rate?"
         )
 

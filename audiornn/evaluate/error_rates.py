@@ -124,10 +124,10 @@ def bootstrap_interval(errors: Sequence[float], lengths: Sequence[int], *, seed:
     """95 % percentile interval of Σ errors / Σ lengths when utterances are drawn anew (Bisani and Ney 2004).
 
     Where no utterance has an error the bootstrap knows no spread, and the Wilson bound of 0 of Σ lengths is given. Of
-    one utterance it knows none either, nor does anything else: 0 to 1.
+    one utterance it knows none either, nor does anything else: 0 to 1, or to more errors than words.
     """
     if not sum(lengths) or len(lengths) == 1:
-        return 0.0, 1.0
+        return 0.0, max(1.0, sum(errors) / max(1, sum(lengths)))
     if not sum(errors):
         return wilson_interval(0, sum(lengths))
     drawn = resampled_totals(list(zip(errors, lengths, strict=True)), seed=seed)

@@ -264,7 +264,8 @@ def score(card: ModelCard, counts: Sequence[SegmentCounts], *, seed: int = 0) ->
     def rate(per_recording: Counts, figure: Callable[[Counts], float]) -> Rate:
         interval = percentile_interval(figure(total) for total in resampled_totals(per_recording, seed=seed))
         assert interval is not None  # every draw has a rate
-        return Rate(figure(per_recording.sum(axis=0)), interval if len(counts) > 1 else (0.0, 1.0))
+        value = figure(per_recording.sum(axis=0))
+        return Rate(value, interval if len(counts) > 1 else (0.0, max(1.0, value)))
 
     missed, false_alarm, marked = seconds.sum(axis=0).tolist()
     rows = []

@@ -179,7 +179,9 @@ def train(
         report(taken)
     can_choose = len(dev_set) >= (_ENOUGH if recipe.task == "classify" else 1)
     if len(dev_set) and not can_choose:
-        report(f"dev holds {len(dev_set)} utterances, too few to choose an epoch by: the last is kept")
+        report(
+            f"dev holds {len(dev_set)} utterances, too few to choose an epoch by, or to stop early: the last is kept"
+        )
     if recipe.augment.noise_label and not len(train_set.noise):
         report(f"augment.noise_label: nothing is labelled {recipe.augment.noise_label!r}; all noise is synthetic")
     if settings.precision == "bf16" and not state["bf16"]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import posixpath
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePath
 
@@ -72,21 +71,27 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     labels_heard = named(label for label, _ in counts.most_common())
     reading.understood.append(f"{sum(counts.values()):,} segments of {len(counts):,} labels: {labels_heard}")
     reading.left_out += survey.unlabelled((e.audio for e in reading.entries), "has no label file")
-    reading.left_out += _strays(survey, files, used)
+    reading.left_out += _strays(survey, choices, files, used)
     return reading
 
 
-def _strays(survey: Survey, files: Iterable[str], used: set[str]) -> list[tuple[str, str]]:
+def _strays(survey: Survey, choices: Choices, files: dict[str, Path], used: set[str]) -> list[tuple[str, str]]:
     """Label files of sorts that are in use, but of no recording's name; with the recording that may be meant."""
     endings = {PurePath(key).suffix.lower() for key in used}
+    labelled = {recording_stem(posixpath.basename(key)) for key in used}
     stems = {posixpath.splitext(posixpath.basename(key))[0]: key for key in survey.audio}
     found = []
-    for key in files:
+    for key, path in files.items():
+        if key in used or PurePath(key).suffix.lower() not in endings or _may_be_list(key, path):
+            continue
+        try:
+            _read(path, choices)
+        except CorpusError:
+            continue  # a text of another kind
         stem = recording_stem(posixpath.basename(key))
-        if key not in used and PurePath(key).suffix.lower() in endings and not _may_be_list(key, survey.folder / key):
-            meant = [stems[s] for s in stems if stem.startswith(s)]
-            hint = f"; did you mean {max(meant, key=len)}?" if meant else ""
-            found.append((key, f"a label file of no recording's name{hint}"))
+        meant = max((s for s in stems if stem.startswith(s) and s not in labelled), key=len, default=None)
+        hint = "" if meant is None else f"; did you mean {stems[meant]}?"
+        found.append((key, f"a label file of no recording's name{hint}"))
     return found
 
 
