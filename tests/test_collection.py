@@ -403,14 +403,14 @@ def test_times_that_are_none(tmp_path, start, end):
         read_collection(table)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
-def test_encodings_with_a_mark(tmp_path, encoding):
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32", "utf-16-le", "utf-16-be"])
+def test_encodings_that_can_be_told(tmp_path, encoding):
     record(tmp_path, "a.wav", "b.wav")
     write(tmp_path / "t.tsv", "path\ttext\na.wav\tgrün\nb.wav\tblau\n", encoding)
     assert read_collection(tmp_path).utterances[0].text == "grün"
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16-le"])
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-32-le"])
 def test_encodings_without_a_mark(tmp_path, encoding):
     record(tmp_path, "a.wav", "b.wav")
     write(tmp_path / "t.tsv", "path\ttext\na.wav\tblau\nb.wav\tgrün\n", encoding)

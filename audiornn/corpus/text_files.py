@@ -10,7 +10,7 @@ __all__ = ["read_text"]
 
 
 def read_text(path: Path, encoding: str = "") -> str:
-    r"""A text file, UTF-8 or what its byte-order mark says; lines end with `\n`.
+    r"""A text file, UTF-8, UTF-16, or what its byte-order mark says; lines end with `\n`.
 
     Raises:
         CorpusError: it cannot be read, or is in another encoding; the first bad line is named.
@@ -21,7 +21,7 @@ def read_text(path: Path, encoding: str = "") -> str:
         raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not encoding:
         marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-        encoding = next((code for mark, code in marks.items() if raw.startswith(mark)), "utf-8")
+        encoding = next((code for mark, code in marks.items() if raw.startswith(mark)), _without_mark(raw))
     try:
         text = raw.decode(encoding)
     except LookupError:
@@ -38,3 +38,9 @@ def read_text(path: Path, encoding: str = "") -> str:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise CorpusError(f"{path}, line {line}: holds zero bytes; if it is UTF-16, say --encoding utf-16")
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _without_mark(raw: bytes) -> str:
+    """UTF-8, unless it begins as UTF-16 does: two Latin letters, of which every other byte is zero."""
+    zeros = [byte == 0 for byte in raw[:4]]
+    return {(True, False) * 2: "utf-16-be", (False, True) * 2: "utf-16-le"}.get(tuple(zeros), "utf-8")
