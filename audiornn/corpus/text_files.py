@@ -43,4 +43,6 @@ def read_text(path: Path, encoding: str = "") -> str:
 def _without_mark(raw: bytes) -> str:
     """UTF-8, unless it begins as UTF-16 does: two Latin letters, of which every other byte is zero."""
     zeros = [byte == 0 for byte in raw[:4]]
-    return {(True, False) * 2: "utf-16-be", (False, True) * 2: "utf-16-le"}.get(tuple(zeros), "utf-8")
+    if zeros == [True, False, True, False]:
+        return "utf-16-be"
+    return "utf-16-le" if zeros == [False, True, False, True] else "utf-8"
