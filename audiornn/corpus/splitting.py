@@ -19,9 +19,7 @@ from audiornn.errors import SettingsError
 __all__ = ["SOME_STRETCHES", "Division", "are_of_few", "by_time", "divide", "split"]
 
 _LEAST_SPEAKERS = 3  # one a split
-_LEAST_SHARE = (
-    0.8  # of its share that a split of a label's recordings has at least; what hashes give may be more or less
-)
+_LEAST_SHARE = 0.8  # of its share, that a split has at least; hashes alone may give it less, and often more
 _FEW_ALONE = 0.05  # of all, drawn by recording: not worth a search for copies
 _FEW_RECORDINGS, SOME_STRETCHES = 8, 30  # fewer of as many: one tape cannot be train, dev and test
 _MOST_COPIES = 0.03  # of a label's recordings; where more are copies of one, they are for training
@@ -328,15 +326,14 @@ def _stratum(members: Sequence[tuple[float, str]], wanted: Mapping[str, float]) 
     counts = Counter(drawn.values())
     if n <= len(wanted):
         return dict.fromkeys(drawn, "train")
-    for name, share in {**wanted, "train": 1 - first}.items():
-        least = max(1, int(share * n * _LEAST_SHARE))
+    shares = {**wanted, "train": 1 - first}
+    least = {name: max(1, int(share * n * _LEAST_SHARE)) for name, share in shares.items()}
+    for name in shares:
         for _, audio in members:  # in the order of their hashes: one more recording moves one other at most
-            if counts[name] >= least:
+            if counts[name] >= least[name]:
                 break
             source = drawn[audio]
-            if source != name and counts[source] > max(
-                1, int({**wanted, "train": 1 - first}[source] * n * _LEAST_SHARE)
-            ):
+            if source != name and counts[source] > least[source]:
                 counts[source] -= 1
                 counts[name] += 1
                 drawn[audio] = name
