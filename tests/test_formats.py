@@ -555,6 +555,8 @@ def test_elan_s_library_reads_what_is_written(tmp_path):
     assert read.get_annotation_data_for_tier("dog") == [(0, 1500, "dog")]
     assert read.get_annotation_data_for_tier('"cat" & <x>') == [(1000, 2000, '"cat" & <x>')]
     assert read.media_descriptors[0]["RELATIVE_MEDIA_URL"] == "./my%20dog.wav"
+    for folder, place in (("x", "./my%20dog.wav"), ("y/z", "../../x/my%20dog.wav"), (".", "./x/my%20dog.wav")):
+        assert f'RELATIVE_MEDIA_URL="{place}"' in to_elan(OVERLAPPING, audio="x/my dog.wav", folder=Path(folder))
     (tmp_path / "b.eaf").write_text(to_elan(RESULTS["label"], audio="a.flac"), encoding="utf-8")
     assert pympi.Elan.Eaf(str(tmp_path / "b.eaf")).get_annotation_data_for_tier("labels") == [(500, 1250, "dog barks")]
 

@@ -64,7 +64,8 @@ def test_a_file_for_each_recording(run, folder, heard_by, form):
 def test_one_recording_in_any_format_is_what_its_file_holds(works, run, folder, heard_by, form):
     shown = works("transcribe", "in/a.wav", *heard_by(), "--format", form)
     run("transcribe", "in/a.wav", *heard_by(), "--format", form, "--output-dir", "out")
-    assert (Path("out") / f"a{FORMATS[form]}").read_text(encoding="utf-8") == shown
+    written = (Path("out") / f"a{FORMATS[form]}").read_text(encoding="utf-8")
+    assert written.replace('"../in/', '"./in/') == shown  # ELAN's recording, seen from the file
     assert "do" in shown or "mi" in shown or "sol" in shown or form == "rttm"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import re
 import sys
 import unicodedata
@@ -98,7 +99,13 @@ class Phrase:
 
 
 def format_result(
-    result: Result, output_format: str, *, audio: str, task: str, model: str | PurePath | None = None
+    result: Result,
+    output_format: str,
+    *,
+    audio: str,
+    task: str,
+    model: str | PurePath | None = None,
+    folder: PurePath | None = None,
 ) -> str:
     r"""A result in one of `FORMATS`, as it stands in a file.
 
@@ -108,6 +115,7 @@ def format_result(
         audio: the recording's path; JSON holds it, CTM and RTTM its stem.
         task: the model's; JSON holds it.
         model: the model file; JSON holds it where it is given.
+        folder: that it will lie in, from which ELAN finds the recording; None is the recording's own.
 
     Returns:
         Text that ends in one newline, JSON in a single line. Where there is nothing to say, SRT, CTM, RTTM and
@@ -128,7 +136,7 @@ def format_result(
         "textgrid": lambda: to_textgrid(result),
         "rttm": lambda: to_rttm(result, audio=audio),
         "audacity": lambda: to_audacity(result),
-        "elan": lambda: to_elan(result, audio=audio),
+        "elan": lambda: to_elan(result, audio=audio, folder=folder),
         "csv": lambda: to_csv(result),
     }
     if output_format not in writers:
@@ -253,8 +261,8 @@ def to_csv(result: Result) -> str:
     return out.getvalue()
 
 
-def to_elan(result: Result, *, audio: str) -> str:
-    """A result as an annotation file of ELAN (EAF 3.0), times in milliseconds, beside its recording.
+def to_elan(result: Result, *, audio: str, folder: PurePath | None = None) -> str:
+    """A result as an annotation file of ELAN (EAF 3.0), times in milliseconds, beside its recording or in a folder.
 
     Tiers as in a TextGrid, and as there the earlier of two that overlap ends where the next begins. What rounds to no
     milliseconds gets one: ELAN shows nothing shorter.
@@ -281,7 +289,8 @@ def to_elan(result: Result, *, audio: str) -> str:
                 "        </ALIGNABLE_ANNOTATION></ANNOTATION>",
             ]
         tiers.append("    </TIER>")
-    url = quoteattr("./" + quote(name, errors="surrogateescape"))
+    place = name if folder is None else PurePath(os.path.relpath(audio, folder)).as_posix()
+    url = quoteattr(("" if place.startswith("../") else "./") + quote(place, errors="surrogateescape"))
     media = f'MEDIA_URL={url} MIME_TYPE="{mime}" RELATIVE_MEDIA_URL={url}'
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',

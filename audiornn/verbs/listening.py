@@ -200,7 +200,10 @@ def write_results(
             where = "" if recording in str(result) or recording == "-" else f"{recording}: "
             say(f"audiornn: {where}{result}")
             continue
-        shown = format_result(result, output_format, audio=recording, task=recognizer.card.task, model=model)
+        folder = outputs[i].parent if outputs else Path()
+        shown = format_result(
+            result, output_format, audio=recording, task=recognizer.card.task, model=model, folder=folder
+        )
         if output_format == "text" and several and not outputs:
             shown = "".join(f"{recording}\t{line}\n" for line in shown.removesuffix("\n").split("\n"))
         if outputs:
