@@ -13,7 +13,6 @@ import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,7 +24,8 @@ from audiornn.corpus.collection import Collection
 from audiornn.corpus.layouts.survey import Survey
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.speakers import find_speakers
-from audiornn.corpus.splitting import by_time, split
+from audiornn.corpus.splitting import FEW_RECORDINGS, by_time, split
+from audiornn.corpus.stretches import equal_parts
 from audiornn.errors import AudioError, CorpusError
 from audiornn.files import write_atomically
 from audiornn.vocabulary import is_background
@@ -39,7 +39,7 @@ _FADE_SECONDS = 0.01
 _SHORTEST_SECONDS = 0.03
 _MOST_ENERGY = 0.2  # of a recording's, in one of its pieces
 _TRIES = 100  # permutations
-_FEW_RECORDINGS, _SOME = 8, 10  # fewer recordings of at least so many stretches are divided by time
+_SOME = 10  # stretches, of which a recording is divided by time where recordings are few
 _MOST = 5  # times as many stretches as recordings of the most frequent other label: more would only drown it
 
 Splits = Mapping[str, Sequence[Utterance]]
@@ -233,10 +233,10 @@ def _by_time(splits: Splits, seconds: float, labels: set[str], dev: float, test:
     """The splits with each of a few long recordings divided among them; as they are where these are many, or known."""
     long = {}
     for utterance in (u for own in splits.values() for u in own if u.text in labels):
-        if len(parts := _stretches(utterance, seconds)) >= _SOME:
+        if len(parts := equal_parts(utterance, seconds)) >= _SOME:
             long[utterance.id] = parts
     speakers = {parts[0].speaker for parts in long.values()} - {None}
-    if len(long) >= _FEW_RECORDINGS or len(speakers) >= len(SPLITS):
+    if len(long) >= FEW_RECORDINGS or len(speakers) >= len(SPLITS):
         return splits
     divided = by_time(long.values(), dev, test)
     return {name: [*(u for u in own if u.id not in long), *divided[name]] for name, own in splits.items()}
@@ -249,23 +249,7 @@ def _cut(utterances: Sequence[Utterance], seconds: float, labels: set[str], time
     stretches: dict[str, list[Utterance]] = defaultdict(list)
     for utterance in utterances:
         if utterance.text in labels:
-            stretches[utterance.text] += _stretches(utterance, seconds)
+            stretches[utterance.text] += equal_parts(utterance, seconds)
     for own in stretches.values():
         kept += [own[i * len(own) // most] for i in range(most)] if len(own) > most else own
     return kept
-
-
-def _stretches(utterance: Utterance, seconds: float) -> list[Utterance]:
-    """A recording in equal parts of about `seconds`; whole if it cannot be read, which `prep` says."""
-    duration = utterance.duration
-    if duration is None:
-        try:
-            duration = audio_info(utterance.audio).duration - utterance.start
-        except AudioError:
-            return [utterance]
-    n = round(duration / seconds)
-    if n < 2:
-        return [utterance]
-    length = int(1000 * duration / n) / 1000  # whole milliseconds, and never beyond the end
-    starts = [round(utterance.start + i * length, 3) for i in range(n)]
-    return [replace(utterance, id=f"{utterance.id}@{start:.3f}", start=start, duration=length) for start in starts]

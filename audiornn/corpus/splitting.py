@@ -16,12 +16,12 @@ from audiornn.corpus.collection import Collection
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.errors import SettingsError
 
-__all__ = ["SOME_STRETCHES", "Division", "are_of_few", "by_time", "divide", "split"]
+__all__ = ["FEW_RECORDINGS", "SOME_STRETCHES", "Division", "are_of_few", "by_time", "divide", "split"]
 
 _LEAST_SPEAKERS = 3  # one a split
 _LEAST_SHARE = 0.8  # of its share, that a split has at least; hashes alone may give it less, and often more
 _FEW_ALONE = 0.05  # of all, drawn by recording: not worth a search for copies
-_FEW_RECORDINGS, SOME_STRETCHES = 8, 30  # fewer of as many: one tape cannot be train, dev and test
+FEW_RECORDINGS, SOME_STRETCHES = 8, 30  # fewer of as many: one tape cannot be train, dev and test
 _MOST_COPIES = 0.03  # of a label's recordings; where more are copies of one, they are for training
 
 
@@ -143,7 +143,7 @@ def _can_spare(utterances: Sequence[Utterance], symbols: Mapping[str, frozenset[
         held[os.path.realpath(u.audio)] |= symbols[u.id]
     n_holding = Counter(symbol for own in held.values() for symbol in own)
     n_spare = sum(all(n_holding[symbol] > 1 for symbol in own) for own in held.values())
-    return len(held) >= _FEW_RECORDINGS and n_spare > 1
+    return len(held) >= FEW_RECORDINGS and n_spare > 1
 
 
 def by_time(recordings: Iterable[Sequence[Utterance]], dev: float, test: float) -> dict[str, list[Utterance]]:
@@ -263,7 +263,7 @@ def _shared(a: Utterance, b: Utterance) -> float:
 
 def _stretches_line(n_recordings: int, splits: Iterable[str]) -> str:
     which = "one recording is too few" if n_recordings == 1 else f"{n_recordings} recordings are too few"
-    if n_recordings >= _FEW_RECORDINGS:
+    if n_recordings >= FEW_RECORDINGS:
         which = f"of {n_recordings} recordings nearly each has what no other has, too much"
     if set(splits) == {"train"}:
         return f"{which} to hold any out, and what any stretch says no other does: all are for training"

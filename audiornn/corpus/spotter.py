@@ -27,7 +27,8 @@ from audiornn.corpus.layouts.folders import level, that_cannot_be_read
 from audiornn.corpus.layouts.survey import Survey
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.speakers import find_speakers
-from audiornn.corpus.splitting import by_time, divide
+from audiornn.corpus.splitting import FEW_RECORDINGS, by_time, divide
+from audiornn.corpus.stretches import LONGEST, STRETCH, equal_parts
 from audiornn.corpus.synthetic_speech import near_misses, speak_talk, speak_words
 from audiornn.corpus.word_bounds import with_word_bounds
 from audiornn.errors import AudioError, CorpusError, nearest
@@ -54,9 +55,6 @@ _NOT_IT = re.compile(
     re.I,
 )
 _SPLIT_NAMES = re.compile(r"train(ing)?|dev|valid(ation)?|val|eval|test(ing)?", re.I)
-_LONG = 30.0  # seconds; longer recordings of background are cut
-_STRETCH = 20.0  # into so long ones
-_FEW_RECORDINGS = 8  # of background: fewer are divided by time
 _MUCH = 0.05  # hours of the user's own background in dev, beside which synthetic talk would only flatter
 FEWEST = 10  # recordings of the word, one or two for each of dev and test among them
 
@@ -239,7 +237,7 @@ def split_folder(
                 f"{found.folder}: {n} recordings of {label!r} are too few to train, choose a threshold and test; "
                 f"record at least {FEWEST}, better 50, by as many people as you can"
             )
-    background = [part for u in found.background for part in _stretches(u)]
+    background = [part for u in found.background for part in equal_parts(u, STRETCH, longest=LONGEST)]
     whole = Recordings(found.folder, "folders", "classify", (*found.keywords, *background))
     if copies is None:
         copies = find_copies(whole, jobs=jobs)
@@ -255,7 +253,7 @@ def split_folder(
             group = background = [u for u in background if copies.get(u.id) not in where]
         if not group:
             continue
-        is_few = len({u.audio for u in group}) < _FEW_RECORDINGS and len(speakers[1]) < len(SPLITS)
+        is_few = len({u.audio for u in group}) < FEW_RECORDINGS and len(speakers[1]) < len(SPLITS)
         if group is background and is_few:
             recordings: dict[Path, list[Utterance]] = defaultdict(list)
             for utterance in group:
@@ -268,20 +266,6 @@ def split_folder(
         for name, own in drawn.items():
             splits[name] += own
     return splits
-
-
-def _stretches(utterance: Utterance) -> list[Utterance]:
-    """A long recording in stretches; whole if it cannot be read, which `prep` says."""
-    try:
-        duration = audio_info(utterance.audio).duration
-    except AudioError:
-        return [utterance]
-    n = round(duration / _STRETCH) if duration > _LONG else 1
-    if n == 1:
-        return [utterance]
-    length = int(1000 * duration / n) / 1000
-    starts = [round(i * length, 3) for i in range(n)]
-    return [replace(utterance, id=f"{utterance.id}@{start:.3f}", start=start, duration=length) for start in starts]
 
 
 def as_background(utterances: Sequence[Utterance]) -> list[Utterance]:

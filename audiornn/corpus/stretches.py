@@ -1,4 +1,4 @@
-"""Long recordings with labels or values over time, in stretches that a network can be trained on."""
+"""Long recordings in stretches that a network can be trained on, and that splits can divide."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audiornn.corpus.manifest import Segment, Utterance
 from audiornn.corpus.splitting import SOME_STRETCHES, are_of_few
 from audiornn.errors import AudioError
 
-__all__ = ["LONGEST", "STRETCH", "cut_few", "cut_long"]
+__all__ = ["LONGEST", "STRETCH", "cut_few", "cut_long", "equal_parts"]
 
 #: Seconds of a stretch, and of a recording that is left whole.
 STRETCH, LONGEST = 20.0, 30.0
@@ -44,8 +44,8 @@ def cut_few(collection: Collection) -> Collection:
     """A collection of a few long recordings in stretches, so that `split` can divide one tape; else as it is.
 
     Few are those that leave none to hold out: by fewer than three known speakers, without splits of the source's own,
-    and fewer than eight, or nearly each with a label that no other has. What is too short for
-    thirty stretches stays whole.
+    and fewer than eight, or nearly each with a label that no other has. What is too short for thirty stretches stays
+    whole.
     """
     if collection.task not in ("label", "regress") or collection.splits or not are_of_few(collection.utterances):
         return collection
@@ -53,6 +53,20 @@ def cut_few(collection: Collection) -> Collection:
     seconds = max(_SHORTEST, min(STRETCH, total / _SOME))
     cut = tuple(part for u in collection.utterances for part in _parts(u, seconds))
     return replace(collection, utterances=cut) if len(cut) >= SOME_STRETCHES else collection
+
+
+def equal_parts(utterance: Utterance, seconds: float, *, longest: float = 0.0) -> list[Utterance]:
+    """A recording in equal parts of about `seconds`, wherever the cuts fall; whole if that is no more than `longest`.
+
+    What cannot be read stays whole, too, for `prep` to name.
+    """
+    duration = _duration(utterance)
+    n = round(duration / seconds)
+    if n < 2 or duration <= longest:
+        return [utterance]
+    length = int(1000 * duration / n) / 1000  # whole milliseconds, and never beyond the end
+    starts = [round(utterance.start + i * length, 3) for i in range(n)]
+    return [replace(utterance, id=f"{utterance.id}@{start:.3f}", start=start, duration=length) for start in starts]
 
 
 def _duration(utterance: Utterance) -> float:

@@ -106,8 +106,7 @@ def tracks_at_frames(
     path = utterance.track
     tracks = _read_once(path, path.stat().st_mtime_ns) if path.is_file() else read_tracks(path)
     frame_times = np.array([settings.frames_to_seconds(t) for t in range(n_frames)])
-    is_stretch = utterance.track_start is not None
-    if tracks.times is None and utterance.track_hop is None and not is_stretch:
+    if tracks.times is None and utterance.track_hop is None and utterance.track_start is None:
         if len(tracks.values) != n_frames:
             likely = frame_times[-1] / max(1, len(tracks.values) - 1)
             raise CorpusError(
