@@ -59,7 +59,7 @@ def output_files(
 ) -> list[Path]:
     """A file for each recording in an output folder, below it as the recording lay below its own; the folder is made.
 
-    None without a folder.
+    Without a folder the list is empty.
 
     Raises:
         SettingsError: two recordings would share a file; or one is there already, perhaps made by hand.
