@@ -472,7 +472,8 @@ def _range(file: Any, name: str, start: float, duration: float | None) -> tuple[
     if n_wanted > available + max(1, file.samplerate // 100):
         raise AudioError(
             f"{name}: {start:g} to {start + duration:g} s was asked for, but it ends at "
-            f"{file.frames / file.samplerate:.2f} s; is the manifest for another version of the file?"
+            f"{file.frames / file.samplerate:.2f} s; is the manifest for another version of the file, or in "
+            "milliseconds?"
         )
     return first, min(n_wanted, available)
 

@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--run", type=Path, metavar="DIR", help="the run's folder (runs/RECIPE, or the next free number)")
     p.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     p.add_argument(
-        "--from", dest="start", type=Path, metavar="RUN", help="start from what another run learnt, of any labels"
+        "--from", dest="start", type=Path, metavar="RUN|FILE", help="start from what another run learnt, of any labels"
     )
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
     places(p, "data", "runs", "set")
@@ -291,6 +291,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("model", nargs="?", type=Path, metavar="RUN|MODEL", help="which (the one trained last)")
     p.add_argument("--quantize", choices=("int8",), help="weights in eight bits; says what it costs on dev")
     p.add_argument("--waveform-input", action="store_true", help="the features in the graph, for any ONNX runtime")
+    p.add_argument("--start", type=Path, metavar="FILE", help="of a run: its weights, for `train --from` elsewhere")
     p.add_argument("--output", type=Path, metavar="FILE", help="where to write it (beside the model)")
     places(p, "data", "runs")
 

@@ -30,7 +30,16 @@ from audiornn.features import FeatureSettings
 from audiornn.settings import AugmentSettings, NetworkSettings, SpottingSettings, TrainingSettings
 from audiornn.vocabulary import VocabularySettings
 
-__all__ = ["OutputKind", "Recipe", "Task", "expand_overrides", "find_recipe", "load_recipe", "packaged_recipes"]
+__all__ = [
+    "OutputKind",
+    "Recipe",
+    "Task",
+    "expand_overrides",
+    "find_packaged",
+    "find_recipe",
+    "load_recipe",
+    "packaged_recipes",
+]
 
 #: transcribe: symbols in their order, by CTC. classify: labels of a recording. label: labels of each frame.
 #: regress: values of each frame. spot: like label, of keywords that training places in background; the model it gives
@@ -256,15 +265,19 @@ def expand_overrides(overrides: Sequence[str]) -> list[str]:
     return expanded
 
 
-def _find_settings(path: Path) -> Path:
-    """A file of settings, as it is named or, as recipes are, among the packaged recipes."""
+def find_packaged(path: Path) -> Path:
+    """The path, or where nothing is there the packaged recipe's file that is named so, `recipes/NAME/FILE`."""
     packaged = packaged_recipes() / path.parent.name / path.name
     is_named_so = path in (Path(*packaged.parts[-2:]), Path("recipes", *packaged.parts[-2:]))
-    if not path.is_file() and is_named_so and packaged.is_file():
-        return packaged
-    if not path.is_file():
+    return packaged if not path.exists() and is_named_so and packaged.is_file() else path
+
+
+def _find_settings(path: Path) -> Path:
+    """A file of settings, as it is named or, as recipes are, among the packaged recipes."""
+    found = find_packaged(path)
+    if not found.is_file():
         raise SettingsError(f"--set {path}: no such file; a setting is key=value, such as training.epochs=5")
-    return path
+    return found
 
 
 def _toml_value(value: Any) -> str:

@@ -312,6 +312,8 @@ class TrainingSettings:
             lowest and most networks are best.
         checkpoint_steps: steps from one safety copy to the next, besides one an epoch.
         seed: of initial weights, order, augmentation and dropout.
+        start: a run, or a file of `audiornn export --start`, whose weights are begun with, as `train --from` names it;
+            of a packaged recipe's, as `--set` does, `recipes/NAME/FILE`. Empty begins with random ones.
         device: "auto" takes CUDA where there is one.
         threads: CPU cores that share a batch; 0 takes all.
         precision: "bf16" computes the network in bfloat16 where the processor has it (AVX512-BF16, a GPU), with
@@ -334,6 +336,7 @@ class TrainingSettings:
     patience: int = 0
     checkpoint_steps: int = 1000
     seed: int = 1
+    start: str = ""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 0
     precision: Literal["float32", "bf16"] = "float32"

@@ -4,7 +4,9 @@
 import codecs
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -332,7 +334,8 @@ def test_htk_s_whole_numbers_are_tenths_of_a_microsecond(file):
     assert read_segments(file("a.lab", content)) == (Segment(0.0, 0.28, "sil"), Segment(0.28, 1.2, "a"))
     samples = "0 9640 h#\n9640 112400 sh\n"
     scored = "0 2800000 sil -1210.5\n2800000 12000000 a -99.1\n"
-    for name, refused in (("b.txt", content), ("c.lab", samples), ("d.lab", scored)):
+    assert read_segments(file("d.lab", scored)) == read_segments(file("a.lab", content))
+    for name, refused in (("b.txt", content), ("c.lab", samples)):
         with pytest.raises(CorpusError, match=rf"{name}: its times are whole numbers up to 1.*samples or HTK's"):
             read_segments(file(name, refused))
     assert read_segments(file("e.lab", "0 2 sil\n2 5 a\n")) == (Segment(0.0, 2.0, "sil"), Segment(2.0, 5.0, "a"))
@@ -695,6 +698,8 @@ def test_every_format_that_is_written_is_read_back(tmp_path_factory, parts):
         "Tier\tBegin Time - hh:mm:ss.ms\tEnd Time - hh:mm:ss.ms\tAnnotation\nwords\t00:00:00.500\t00:00:01.250\ta b\n",
         "words\t\t0.500\t1.250\ta b\nwords\t\t2.0\t3.5\tc\n",
         "words\t\t500\t1250\ta b\nwords\t\t2000\t3500\tc\n",
+        "words\tAnn\t500\t1250\ta b\nwords\tAnn\t2000\t3500\tc\n",
+        "words\t00:00:00.500\t00:00:01.250\ta b\nwords\t00:00:02.000\t00:00:03.500\tc\n",
     ],
 )
 def test_elan_s_columns_however_few_were_asked_for(tmp_path, text):
@@ -771,6 +776,112 @@ def test_a_grid_that_begins_late_but_is_of_the_whole_stays():
     grid = LabelFile(Path("a"), (Timed(2.0, 3.0, "a"),), (1.5, 4.0))
     assert grid.begun_at_zero(4.0) == grid
     assert grid.begun_at_zero(2.5).labels[0].start == 0.5
+
+
+def test_a_mark_goes_before_the_encoding_asked_for(file):
+    old, new = "0\t1\tlé\n".encode("latin-1"), "0\t1\tlé\n".encode("utf-16")
+    for name, content in (("a.txt", old), ("b.txt", new), ("c.txt", "\ufeff0\t1\tlé\n".encode())):
+        assert read_segments(file(name, content), encoding="latin-1") == (Segment(0.0, 1.0, "lé"),)
+
+
+def test_points_at_one_time_and_of_several_tiers_each_last(file):
+    def tier(number, name, *marks):
+        points = "".join(
+            f'points [{i}]:\nnumber = {time}\nmark = "{mark}"\n' for i, (time, mark) in enumerate(marks, start=1)
+        )
+        return f'item [{number}]:\n"TextTier"\n"{name}"\n0\n3\n{len(marks)}\n{points}'
+
+    tiers = [("tone", (1.5, "H*"), (1.5, "")), ("break", (1.5, "4"), (1.52, "1")), ("misc", (1.5, "x"), (1.5, "y"))]
+    head = 'File type = "ooTextFile"\nObject class = "TextGrid"\n0\n3\n<exists>\n3\n'
+    path = file("a.TextGrid", head + "".join(tier(i, *one) for i, one in enumerate(tiers, start=1)))
+    assert read_segments(path, tier="tone") == (Segment(1.475, 1.525, "H*"),)
+    assert read_segments(path, tier="break") == (Segment(1.475, 1.51, "4"), Segment(1.51, 1.545, "1"))
+    assert {s.label for s in read_segments(path, tier="*")} == {"H*", "4", "1", "x", "y"}
+    assert [s.label for s in read_segments(path, tier="misc")] == ["x", "y"]
+
+
+def test_two_tiers_of_one_name_are_told_apart(file):
+    tier = '"IntervalTier"\n"w"\n0\n2\n1\n0\n2\n"{}"\n'
+    content = 'File type = "ooTextFile"\nObject class = "TextGrid"\n0\n2\n<exists>\n2\n'
+    path = file("a.TextGrid", content + tier.format("said") + tier.format("Ann"))
+    assert read_segments(path, tier="w") == (Segment(0.0, 2.0, "said"),)
+    assert read_segments(path, tier="w (2)") == (Segment(0.0, 2.0, "Ann"),)
+    with pytest.raises(CorpusError, match=r"holds 2 tiers, 'w', 'w \(2\)'"):
+        read_segments(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "label", "note"),
+    [
+        ("event,start,end,class", "17,1,2,tit", "tit", ""),
+        ("name,start,end,species", "Anna,1,2,tit", "tit", "'species'; --label takes another ('name')"),
+        ("start,end,annotation,species", "1,2,,tit", "tit", ""),
+        ("start,end,text,gloss", "1,2,tit,Meise", "tit", "'text'; --label takes another ('gloss')"),
+        ("DATE,TIME,OFFSET,DURATION,MANUAL ID", "2020-05-01,00:00:00,1,1,tit", "tit", "('DATE')"),
+        ("onset,offset,duration,event_label", "1,2,1,tit", "tit", ""),
+    ],
+)
+def test_which_column_is_of_labels_and_which_of_times(file, header, row, label, note):
+    found = read_label_file(file("a.csv", f"{header}\n{row}\n"))
+    assert found.segments() == (Segment(1.0, 2.0, label),)
+    assert found.guessed.endswith(note)
+    assert bool(found.guessed) == bool(note)
+
+
+def test_two_columns_of_labels_without_names_are_refused(file):
+    for row in ("1.0\t2.0\t1.0\tx\t\n3.0\t4.0\t1.0\t\tq\n", "1.0,2.0,x,\n3.0,4.0,,q\n"):
+        with pytest.raises(CorpusError, match=r"a\.(txt|csv), line 2: columns . and ., which have no names, both"):
+            read_label_file(file("a.txt" if "\t" in row else "a.csv", row))
+
+
+def test_the_medium_s_offset_in_elan_s_table_is_told(file):
+    head = '"#file:///home/a.wav -- offset: {}"\nTier\tBegin Time - ss.msec\tEnd Time - ss.msec\tAnnotation\n'
+    row = "tx\t1.0\t2.0\tx\n"
+    assert "offset of 2500 ms" in read_label_file(file("a.txt", head.format(2500) + row)).guessed
+    assert not read_label_file(file("a.txt", head.format(0) + row)).guessed
+
+
+# --- subtitles, TIMIT ---
+
+SRT = "1\n00:00:01,000 --> 00:00:02,500\n<i>Hello</i>\n{\\an8}you\n\n2\n00:01:03,000 --> 00:01:04,250\nbye\n"
+VTT = """WEBVTT - a title
+
+NOTE 00:00 is not 00:01
+two lines
+
+STYLE
+::cue { color: red }
+
+intro
+00:01.000 --> 00:02.500 align:start
+<v Ann>Hello <c.loud>you</c></v>
+
+01:03.000 --> 01:04.250
+<v Bob>bye &amp; bye</v>
+"""
+
+
+def test_subtitles(file):
+    said = (Segment(1.0, 2.5, "Hello you"), Segment(63.0, 64.25, "bye"))
+    for name, content in (("a.srt", SRT), ("a.txt", SRT), ("b.srt", SRT.replace("\n\n", "\n")), ("c.srt", SRT[2:])):
+        assert read_segments(file(name, content)) == said
+    assert read_segments(file("d.srt", SRT.replace("\n", "\r\n"))) == said
+    voices = read_label_file(file("a.vtt", VTT))
+    assert voices.tiers == ("Ann", "Bob")
+    assert voices.segments(tier="*") == (Segment(1.0, 2.5, "Hello you"), Segment(63.0, 64.25, "bye & bye"))
+    assert read_segments(file("e.vtt", "WEBVTT\n")) == ()
+    with pytest.raises(CorpusError, match="holds no line of times"):
+        read_segments(file("f.srt", "hello\n"))
+
+
+def test_timit_s_samples_by_the_rate_of_the_recording(file, tmp_path):
+    path = file("SA1.PHN", "0 3050 h#\n3050 4559 sh\n")
+    with pytest.raises(CorpusError, match="no recording of its name lies beside it"):
+        read_segments(path)
+    soundfile.write(tmp_path / "SA1.wav", np.zeros(5000), 16000)
+    assert read_segments(path) == (Segment(0.0, 0.190625, "h#"), Segment(0.190625, 0.284938, "sh"))
+    with pytest.raises(CorpusError, match=r"SA1\.WRD, line 1: not a first sample"):
+        read_segments(file("SA1.WRD", "0.5 1.5 she\n"))
 
 
 def test_hours_count():

@@ -416,3 +416,79 @@ def test_many_recordings_are_held_out_whole(tmp_path):
     tapes = {name: {u.audio.name for u in own} for name, own in splits.items()}
     assert not tapes["train"] & tapes["test"]
     assert tapes["test"]
+
+
+def test_a_table_beside_a_recording_that_names_another_is_the_other_s(tmp_path):
+    for name in ("a", "b"):
+        recording(tmp_path / f"{name}.wav")
+    (tmp_path / "a.csv").write_text("file,start,end,label\nb.wav,0.5,1,tit\n")
+    assert segments_of(tmp_path)[1] == {"b.wav": [(0.5, 1.0, "tit")]}
+    (tmp_path / "a.csv").write_text("file,start,end,label\nsite 7,0.5,1,tit\n")  # a name of nothing that is here
+    assert segments_of(tmp_path)[1] == {"a.wav": [(0.5, 1.0, "tit")]}
+
+
+def test_lists_in_texts_and_lists_that_name_nothing(tmp_path):
+    for name in ("a", "b"):
+        recording(tmp_path / f"{name}.wav")
+    rows = "a.wav\t0.5\t1\tdog\nb.wav\t0.5\t1\tcat\n"
+    (tmp_path / "meta.txt").write_text(rows)
+    assert segments_of(tmp_path)[1] == {"a.wav": [(0.5, 1.0, "dog")], "b.wav": [(0.5, 1.0, "cat")]}
+    (tmp_path / "meta.txt").unlink()
+    header = "site,start,end,label\n"
+    (tmp_path / "all.csv").write_text(header + rows.replace("\t", ","))
+    with pytest.raises(CorpusError, match=r"all\.csv is no recording's by its name, and none of its columns names one"):
+        read_collection(tmp_path, task="label")
+    assert len(segments_of(tmp_path, audio="site")[1]) == 2
+    (tmp_path / "a.csv").write_text("start,end,label\n0,1,dog\n")
+    (tmp_path / "b_new.csv").write_text("start,end,label\n0,1,dog\n")
+    collection, found = segments_of(tmp_path)
+    assert list(found) == ["a.wav"]
+    assert dict(collection.left_out)["b_new.csv"].endswith("did you mean b.wav?")
+
+
+def test_label_files_that_are_not_read_are_named(tmp_path):
+    for name in ("a", "b"):
+        recording(tmp_path / f"{name}.wav")
+    (tmp_path / "a.cha").write_text("@UTF8\n")
+    with pytest.raises(CorpusError, match=r"a\.cha is of a sort that is not read; save it as a TextGrid"):
+        read_collection(tmp_path, task="label")
+    labelled(tmp_path / "b.txt", (0.5, 1.0, "bird"))
+    assert "not read" in dict(read_collection(tmp_path, task="label").left_out)["a.cha"]
+
+
+def test_timit_s_phones_and_words_are_tiers_of_a_recording(tmp_path):
+    recording(tmp_path / "dr1" / "sa1.wav")
+    for ending, label in (("phn", "sh"), ("wrd", "she"), ("txt", "She had your suit")):
+        (tmp_path / "dr1" / f"sa1.{ending}").write_text(f"800 8000 {label}\n")
+    for tier, label in (("phn", "sh"), ("wrd", "she")):
+        assert segments_of(tmp_path, text=tier)[1] == {"dr1/sa1.wav": [(0.1, 1.0, label)]}
+    with pytest.raises(CorpusError, match="holds 2 tiers, 'phn', 'wrd'"):
+        read_collection(tmp_path, task="label")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.TextGrid", "lé".encode("latin-1"), "is not UTF-8"),
+        ("a.TextGrid", b"ooBinaryFile", "Praat's binary format"),
+        ("a.eaf", b"<ANNOTATION_DOCUMENT>", "not well-formed XML"),
+        ("a.csv", b"start,end,gloss,ipa\n0,1,x,y\n", "no column of labels"),
+        ("a.cha", b"@UTF8\n", r"no transcripts were found \(there are a\.cha\)"),
+        ("all.ctm", b"a 1 0 1 hello\n", r"no transcripts were found \(there are all\.ctm\)"),
+    ],
+)
+def test_transcripts_that_cannot_be_read_are_no_folder_s_name(tmp_path, name, content, said):
+    recording(tmp_path / "a.wav")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError, match=said):
+        read_collection(tmp_path, task="transcribe")
+
+
+def test_subtitles_are_what_is_said_and_when(tmp_path):
+    recording(tmp_path / "a.wav")
+    (tmp_path / "a.srt").write_text("1\n00:00:00,500 --> 00:00:01,000\nhello\n")
+    (utterance,) = read_collection(tmp_path, task="transcribe").utterances
+    assert (utterance.text, utterance.start, utterance.duration) == ("hello", 0.5, 0.5)
+    (tmp_path / "a.srt").rename(tmp_path / "a.txt")
+    (utterance,) = read_collection(tmp_path, task="transcribe").utterances
+    assert (utterance.text, utterance.start, utterance.duration) == ("hello", 0.5, 0.5)

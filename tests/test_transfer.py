@@ -43,18 +43,31 @@ def test_another_task_begins_with_the_layers_of_the_first(short, first, tmp_path
     assert all(torch.equal(untouched[name], before[name]) for name in before)
 
 
-def test_an_output_of_other_symbols_begins_anew(short, first, tmp_path):  # noqa: F811
+def test_of_an_output_of_other_symbols_the_shared_ones_are_taken_over(short, first, tmp_path):  # noqa: F811
     ready, recipe = short("transcribe")
     start = read_start(first)
-    once = replace(recipe, training=replace(recipe.training, epochs=1))
-    said = {}
-    for name, symbols in (("same", start.vocabulary.symbols), ("other", start.vocabulary.symbols[::-1])):
+    hardly = replace(recipe.training, epochs=1, learning_rate=1e-12, weight_decay=0.0)
+    once = replace(recipe, training=hardly)
+    turned = start.symbols[::-1]
+    said, after = {}, {}
+    for name, symbols in (
+        ("same", start.symbols),
+        ("turned", turned),
+        ("one", (start.symbols[0], *("?" * n for n in range(1, len(start.symbols))))),
+        ("none", tuple("?" * n for n in range(1, len(start.symbols) + 1))),
+    ):
         lines = []
-        begun = replace(start, vocabulary=replace(start.vocabulary, symbols=symbols))
-        train(ready, once, tmp_path / name, start=begun, report=lines.append)
+        train(ready, once, tmp_path / name, start=replace(start, symbols=symbols), report=lines.append)
         said[name] = next(line for line in lines if line.startswith("starts from"))
+        after[name] = load_checkpoint(tmp_path / name / "best.safetensors")[0]["output.weight"]
+    weight = start.tensors["output.weight"]
     assert "new are" not in said["same"]
-    assert said["other"].endswith("new are output.bias, output.weight")
+    assert said["turned"].endswith(f"new are output.bias, output.weight but for {len(turned)} symbols that both know")
+    assert said["none"].endswith("new are output.bias, output.weight")
+    torch.testing.assert_close(after["turned"], weight.flip(0), atol=1e-6, rtol=0)
+    torch.testing.assert_close(after["one"][0], weight[0], atol=1e-6, rtol=0)
+    assert not torch.allclose(after["one"][1:], weight[1:], atol=1e-3)
+    assert not torch.allclose(after["none"][0], weight[0], atol=1e-3)
 
 
 def test_licences_of_both_are_in_the_card(short, first, tmp_path):  # noqa: F811
@@ -85,7 +98,7 @@ def test_what_cannot_be_started_from(short, first, tmp_path):  # noqa: F811
     other = replace(start, recipe=replace(start.recipe, features=replace(recipe.features, fmin=300.0)))
     with pytest.raises(TrainingError, match=r"other features \(fmin = 300\.0"):
         quiet(ready, recipe, tmp_path / "b", start=other)
-    with pytest.raises(TrainingError, match=r"nowhere.recipe\.json"):
+    with pytest.raises(TrainingError, match=r"nowhere: no such run"):
         read_start(tmp_path / "nowhere")
     (first / "model.onnx").rename(first / "elsewhere.onnx")
     with pytest.raises(ModelFileError, match="no such model file"):
@@ -94,6 +107,42 @@ def test_what_cannot_be_started_from(short, first, tmp_path):  # noqa: F811
     with pytest.raises(TrainingError, match="not a checkpoint"):
         read_start(first)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_file_to_start_from_is_half_as_large_and_starts_the_same(short, first, tmp_path, capsys):  # noqa: F811
+    file = tmp_path / "start.safetensors"
+    assert main(["export", str(first), "--start", str(file)]) == 0
+    assert str(file) in capsys.readouterr().out
+    assert file.stat().st_size < 0.8 * (first / "best.safetensors").stat().st_size
+    ready, recipe = short("classify")
+    hardly = replace(recipe.training, epochs=1, learning_rate=1e-12, weight_decay=0.0)
+    still = replace(recipe, training=replace(hardly, start=str(file)), model=read_start(first).recipe.model)
+    train(ready, still, tmp_path / "second", report=lambda line: None)
+    before, _ = load_checkpoint(first / "best.safetensors")
+    after, _ = load_checkpoint(tmp_path / "second" / "best.safetensors")
+    for name in [name for name in after if name.startswith("layers.")]:
+        torch.testing.assert_close(after[name], before[name], atol=1e-3, rtol=1e-3)
+    assert load_model(tmp_path / "second" / "model.onnx").card.training["started_from"]["recipe"]
+    assert main(["export", str(first), "--start", str(file)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert main(["export", str(first), "--start", str(tmp_path / "other"), "--quantize", "int8"]) == 2
+    assert "leave out" in capsys.readouterr().err
+
+
+def test_a_recipe_may_name_its_start_and_resumes_without_it(short, first, tmp_path, monkeypatch):  # noqa: F811
+    ready, recipe = short("classify")
+    named = replace(recipe, training=replace(recipe.training, start=str(first)))
+    quiet(ready, recipe, tmp_path / "given", start=read_start(first))
+    with stopping_at(3, monkeypatch), pytest.raises(Interrupted):
+        quiet(ready, named, tmp_path / "named")
+    first.rename(tmp_path / "elsewhere")
+    quiet(ready, named, tmp_path / "named", resume=True)
+    tensors = [load_checkpoint(tmp_path / run / "best.safetensors")[0] for run in ("given", "named")]
+    assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
+    with pytest.raises(TrainingError, match="no run, and no file"):
+        read_start(tmp_path / "named" / "last.safetensors")
+    with pytest.raises(TrainingError, match="no such run"):
+        quiet(ready, named, tmp_path / "third")
 
 
 def test_resume_and_from_exclude_each_other(tmp_path, capsys):

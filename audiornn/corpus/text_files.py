@@ -10,7 +10,7 @@ __all__ = ["read_text"]
 
 
 def read_text(path: Path, encoding: str = "") -> str:
-    r"""A text file, UTF-8, UTF-16, or what its byte-order mark says; lines end with `\n`.
+    r"""A text file, by its byte-order mark, else in `encoding`, else UTF-8 or UTF-16; lines end with `\n`.
 
     Raises:
         CorpusError: it cannot be read, or is in another encoding; the first bad line is named.
@@ -19,9 +19,9 @@ def read_text(path: Path, encoding: str = "") -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if not encoding:
-        marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-        encoding = next((code for mark, code in marks.items() if raw.startswith(mark)), _without_mark(raw))
+    # Praat's files of one folder may be UTF-16 with a mark, and Latin-1: the mark goes before what was asked for.
+    marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+    encoding = next((code for mark, code in marks.items() if raw.startswith(mark)), encoding or _without_mark(raw))
     try:
         text = raw.decode(encoding)
     except LookupError:

@@ -225,7 +225,10 @@ def to_ctm(result: Result, *, audio: str) -> str:
     for word in _labels(result):
         start, end = _milliseconds(word.start), _milliseconds(word.end)
         confidence = min(1.0, max(0.0, word.confidence))
-        lines.append(f"{file} 1 {_span(start, end)} {_token(word.label) or '<eps>'} {confidence:.3f}\n")
+        said = _token(word.label) or "<eps>"
+        if said.upper().startswith("<ALT"):  # would begin alternatives
+            said = f"_{said}"
+        lines.append(f"{file} 1 {_span(start, end)} {said} {confidence:.3f}\n")
     return "".join(lines)
 
 

@@ -36,7 +36,7 @@ from audiornn.evaluate.several import choose_thresholds
 from audiornn.files import write_atomically
 from audiornn.listen.decoding import greedy_ctc
 from audiornn.model_file import ModelCard
-from audiornn.recipe import Recipe, Task
+from audiornn.recipe import Recipe, Task, find_packaged
 from audiornn.settings import TrainingSettings
 from audiornn.train.calibration import Heard, calibrate
 from audiornn.train.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
@@ -48,7 +48,7 @@ from audiornn.train.network import Network
 from audiornn.train.parallel import Workers, fast_in_bf16, n_workers
 from audiornn.train.placing import PlacedWords
 from audiornn.train.spot_score import answers_of, spotting_of
-from audiornn.train.transfer import Start, take_over
+from audiornn.train.transfer import Start, read_start, take_over
 from audiornn.train.weight_noise import noisy_weights
 
 __all__ = [
@@ -114,7 +114,7 @@ def train(
         prepared: the corpus.
         recipe: the settings; its features must be those of the corpus.
         run_dir: an empty or new folder, or with `resume` one that a run was stopped in.
-        start: what another run has learnt, to start from.
+        start: what another run has learnt, to start from, instead of what `training.start` names.
         resume: go on from the run's last checkpoint.
         report: takes a line of text now and then.
         show_progress: whether a progress bar is drawn on standard error.
@@ -123,13 +123,16 @@ def train(
         The model file's path.
 
     Raises:
-        TrainingError: a loss that is not finite, a checkpoint of another corpus, or a start that does not fit.
+        TrainingError: a loss that is not finite, a checkpoint of another corpus, or a start that is missing or does
+            not fit.
         Interrupted: Ctrl-C or a termination signal; the checkpoint is written.
     """
     settings = recipe.training
     device = choose_device(settings.device)
     train_set, dev_set = train_and_dev(prepared, recipe)
     network = untrained_network(recipe, train_set, len(prepared.vocabulary)).to(device)
+    if start is None and settings.start and not resume:
+        start = read_start(find_packaged(Path(settings.start)))
     taken = None if start is None else take_over(network, recipe, prepared.vocabulary, start)
     averaged = copy.deepcopy(network)
     names = {parameter: name for name, parameter in network.named_parameters()}

@@ -55,6 +55,7 @@ def export(
     model: Path | None,
     quantize: str | None,
     waveform_input: bool,
+    start: Path | None,
     output: Path | None,
     data: Path,
     runs: Path,
@@ -62,8 +63,14 @@ def export(
     """`audiornn export`: a model file in another form."""
     import tempfile
 
-    if quantize is None and not waveform_input:
-        raise SettingsError("export makes another form of a model: name --quantize int8, --waveform-input, or both")
+    if quantize is None and not waveform_input and start is None:
+        raise SettingsError(
+            "export makes another form of a model: name --quantize int8, --waveform-input, or both; or --start FILE"
+        )
+    if start is not None:
+        return _export_start(
+            model, start, runs, other_forms=quantize is not None or waveform_input or output is not None
+        )
     recognizer, path = load(model, runs)
     form = (".int8" if quantize else "") + (".waveform" if waveform_input else "")
     output = output or path.with_suffix(f"{form}.onnx")
@@ -85,6 +92,26 @@ def export(
             write_waveform_model(source, output)
             rate = recognizer.card.features.sample_rate
             print(f"{output}: takes `waveform`, mono float32 samples at {rate:,} Hz, and gives `log_probs`")
+    return 0
+
+
+def _export_start(model: Path | None, file: Path, runs: Path, *, other_forms: bool) -> int:
+    """`audiornn export --start`: what a run has learnt, for other trainings to start from."""
+    from audiornn.train.transfer import read_start, write_start
+
+    if other_forms:
+        raise SettingsError(
+            "--start FILE is a file of its own, for training; leave out --quantize, --waveform-input, --output"
+        )
+    run = last_model(runs).parent if model is None else model if model.is_dir() else model.parent
+    if file.exists():
+        raise SettingsError(f"{file}: is there already; name another file")
+    start = read_start(run)
+    write_start(file, start)
+    print(
+        f"{file}: {file.stat().st_size:,} bytes of {run}, in half precision; `audiornn train --from {file}`, or "
+        f'start = "{file}" under [training], begins with it'
+    )
     return 0
 
 

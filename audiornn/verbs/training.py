@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audiornn.errors import SettingsError, TrainingError
 from audiornn.verbs.evaluating import evaluate
@@ -45,21 +46,18 @@ def train(
             say(f"training {prepared.recipe.name}, prepared last, from {prepared.folder}")
         trained = recipe_to_train(prepared, overrides)
         run = _new_run(runs, trained.name) if run is None else _empty_run(run)
-    if device is not None:
-        from dataclasses import replace
-
-        trained = replace(trained, training=replace(trained.training, device=device))  # type: ignore[arg-type]
+    given = {"device": device, "start": None if start is None else str(start)}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    trained = replace(trained, training=replace(trained.training, **options))
 
     from audiornn.train.loop import Interrupted
     from audiornn.train.loop import train as run_training
-    from audiornn.train.transfer import read_start
 
     try:
         model = run_training(
             prepared,
             trained,
             run,
-            start=None if start is None else read_start(start),
             resume=resume,
             report=say,
             show_progress=sys.stderr.isatty(),

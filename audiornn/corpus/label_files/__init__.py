@@ -3,39 +3,54 @@
     read_segments(Path("a.TextGrid"), tier="words")                 # of the recording beside it
     read_segments(Path("all.rttm"), recording="meeting_1")          # of one of many
 
-Praat (TextGrid), ELAN (.eaf), Audacity's labels, HTK's, NIST's RTTM and CTM, and tables (CSV, TSV, DCASE's, Raven's,
-Sonic Visualiser's). The readers are our own: the libraries trip over what annotators leave behind, such as ELAN's slots
-without a time.
+Praat (TextGrid), ELAN (.eaf), Audacity's labels, HTK's, TIMIT's, NIST's RTTM and CTM, subtitles (SubRip, WebVTT), and
+tables (CSV, TSV, DCASE's, Raven's, Sonic Visualiser's). The readers are our own: the libraries trip over what
+annotators leave behind, such as ELAN's slots without a time.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path, PurePath
 
+from audiornn.audio import EXTENSIONS
 from audiornn.corpus.label_files.elan import read_elan
 from audiornn.corpus.label_files.lines import read_audacity, read_ctm, read_rttm
+from audiornn.corpus.label_files.subtitles import TIMES, read_subtitles
 from audiornn.corpus.label_files.tables import read_table
 from audiornn.corpus.label_files.textgrid import BINARY, STARTS, read_textgrid
 from audiornn.corpus.label_files.timed import ALL_TIERS, Timed
+from audiornn.corpus.label_files.timit import TIMIT, read_timit
 from audiornn.corpus.manifest import Segment
 from audiornn.corpus.text_files import read_text
 from audiornn.errors import CorpusError, nearest
 
-__all__ = ["ALL_TIERS", "ENDINGS", "POINT", "LabelFile", "read_label_file", "read_segments", "recording_stem"]
+__all__ = [
+    "ALL_TIERS",
+    "ENDINGS",
+    "POINT",
+    "TIMIT",
+    "LabelFile",
+    "read_label_file",
+    "read_segments",
+    "recording_stem",
+]
 
 #: Seconds that a point of a point tier is taken to last, half of them before it.
 POINT = 0.05
 _SLACK = 0.05  # seconds by which two lengths of one recording differ at most
 #: What label files are called, lower case.
-ENDINGS = (".textgrid", ".eaf", ".rttm", ".ctm", ".txt", ".lab", ".csv", ".tsv")
+ENDINGS = (".textgrid", ".eaf", ".rttm", ".ctm", ".txt", ".lab", ".csv", ".tsv", ".srt", ".vtt", *TIMIT)
 #: What Raven and BirdNET put between a recording's name and the ending.
-_OF_RAVEN = re.compile(r"(\.table\.\d+)?\.selections$|\.birdnet\.selection\.table$", re.IGNORECASE)
+_OF_RAVEN = re.compile(
+    r"(\.table\.\d+)?\.selections$|\.birdnet\.(selection\.table|results(\.r|\.kaleidoscope)?)$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -46,11 +61,13 @@ class LabelFile:
         path: of it.
         labels: in its order.
         span: the seconds from and to which it says that it goes; of a TextGrid.
+        guessed: what was guessed of it, with how to change it; of a table.
     """
 
     path: Path
     labels: tuple[Timed, ...]
     span: tuple[float, float] | None = None
+    guessed: str = ""
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -80,9 +97,10 @@ class LabelFile:
         chosen = [label for label in chosen if recording is None or label.recording == recording]
         for label in chosen:
             _check_times(label, self.path)
-        lasting = [Segment(label.start, label.end, label.label.strip()) for label in chosen if label.end > label.start]
-        points = sorted((label.start, label.label.strip()) for label in chosen if label.end == label.start)
-        return tuple(sorted(s for s in [*lasting, *_widened(points, point)] if s.label))
+        named = [replace(label, label=text) for label in chosen if (text := label.label.strip())]
+        lasting = [Segment(label.start, label.end, label.label) for label in named if label.end > label.start]
+        points = [label for label in named if label.end == label.start]
+        return tuple(sorted([*lasting, *_widened(points, point)]))
 
     def begun_at_zero(self, duration: float) -> LabelFile:
         """The same, moved to begin at 0 where it begins later and is as long as a recording of so many seconds.
@@ -109,20 +127,21 @@ class LabelFile:
         return [label for label in self.labels if label.tier in matched]
 
 
-def read_label_file(path: Path, *, encoding: str = "", label: str = "") -> LabelFile:
+def read_label_file(path: Path, *, encoding: str = "", label: str = "", audio: str = "") -> LabelFile:
     """Read a label file of any of the formats, told by its name, or by what stands in it.
 
     Args:
         path: of the file.
         encoding: empty is UTF-8, or what a byte-order mark says.
         label: of a table, the column of labels, or one of its tiers; empty finds the column.
+        audio: of a table, the column of recordings; empty finds it.
 
     Raises:
         CorpusError: it cannot be read, is of another format, or a line of it makes no sense.
     """
     _refuse_others(path)
     text = read_text(path, encoding) if path.suffix.lower() != ".eaf" else ""
-    ending, span = path.suffix.lower(), None
+    ending, span, guessed = path.suffix.lower(), None, ""
     if ending == ".eaf":
         labels = read_elan(path)
     elif ending == ".textgrid" or text.startswith(STARTS):
@@ -131,20 +150,25 @@ def read_label_file(path: Path, *, encoding: str = "", label: str = "") -> Label
         labels = read_rttm(text, path)
     elif ending == ".ctm":
         labels = read_ctm(text, path)
-    elif ending in (".csv", ".tsv"):
-        labels = read_table(text, path, label)
+    elif ending in TIMIT:
+        labels = read_timit(text, path)
+    elif ending in (".srt", ".vtt") or any(map(TIMES.fullmatch, text.split("\n", 4)[:4])):
+        labels = read_subtitles(text, path)
+    elif ending not in (".csv", ".tsv") and _is_audacity(text):
+        labels = read_audacity(text, path)
     else:
-        labels = read_audacity(text, path) if _is_audacity(text) else read_table(text, path, label)
-    return LabelFile(path, tuple(labels), span)
+        labels, guessed = read_table(text, path, label, audio)
+    return LabelFile(path, tuple(labels), span, guessed)
 
 
 def recording_stem(name: str) -> str:
     """The name, without ending, of the recording that a label file of this name stands beside.
 
-    >>> recording_stem("a.TextGrid"), recording_stem("a.b.Table.1.selections.txt")
-    ('a', 'a.b')
+    >>> recording_stem("a.TextGrid"), recording_stem("a.b.Table.1.selections.txt"), recording_stem("a.wav.csv")
+    ('a', 'a.b', 'a')
     """
-    return _OF_RAVEN.sub("", PurePath(name).stem)
+    stem = PurePath(_OF_RAVEN.sub("", PurePath(name).stem))
+    return stem.stem if stem.suffix.lower() in EXTENSIONS else str(stem)
 
 
 def read_segments(
@@ -198,12 +222,15 @@ def _check_times(label: Timed, path: Path) -> None:
         )
 
 
-def _widened(points: Sequence[tuple[float, str]], width: float) -> list[Segment]:
-    if not points:
-        return []
-    borders = [-math.inf, *((a + b) / 2 for (a, _), (b, _) in pairwise(points)), math.inf]
-    return [
-        Segment(max(0.0, time - width / 2, low), min(time + width / 2, high), label)
-        for (time, label), (low, high) in zip(points, pairwise(borders), strict=True)
-        if high > low
-    ]
+def _widened(points: Sequence[Timed], width: float) -> list[Segment]:
+    """Points as segments so wide; between two times of one tier both end half-way."""
+    times_of: dict[str, set[float]] = defaultdict(set)
+    for label in points:
+        times_of[label.tier].add(label.start)
+    spans = {}
+    for tier, times in times_of.items():
+        ordered = sorted(times)
+        borders = [-math.inf, *((a + b) / 2 for a, b in pairwise(ordered)), math.inf]
+        for time, (low, high) in zip(ordered, pairwise(borders), strict=True):
+            spans[tier, time] = (max(0.0, time - width / 2, low), min(time + width / 2, high))
+    return [Segment(*spans[label.tier, label.start], label.label) for label in points]

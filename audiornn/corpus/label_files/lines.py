@@ -40,6 +40,8 @@ def read_audacity(text: str, path: Path) -> list[Timed]:
             raise CorpusError(f"{where}: {line!r} is not a start, an end and a label with tabs between")
         are_whole = are_whole and cells[0].isdigit() and cells[1].isdigit()
         label = cells[2].strip() if len(cells) > 2 else ""
+        if path.suffix.lower() == ".lab" and cells[0].isdigit() and len(words := label.split()) == 2:
+            label = words[0] if _is_number(words[1]) else label  # HTK's score
         labels.append(Timed(seconds(cells[0], where), seconds(cells[1], where), label, where=f"line {number}"))
     refuse_nameless(labels, path)
     if are_whole and labels and max(label.end for label in labels) > _NO_SECONDS:

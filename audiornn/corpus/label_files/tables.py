@@ -21,9 +21,11 @@ _NAMES = {
     "start": "start starttime begin begintime onset from tmin xmin time",
     "end": "end endtime stop stoptime offset to tmax xmax",
     "duration": "duration dur length",
-    "label": "label labels eventlabel event class text annotation category word name species type sound tag tags "
-    "annotations classname transcription transcript phone phoneme commonname scientificname calltype speaker",
-    "recording": "file filename filepath audio audiofilepath audiofile path recording wav beginfile beginpath uri",
+    "label": "label labels eventlabel class text annotation category word species tag tags annotations classname "
+    "transcription transcript phone phoneme commonname scientificname calltype manualid topmatch event name type sound "
+    "speaker",
+    "recording": "file filename filepath audio audiofilepath audiofile path recording wav beginfile beginpath uri "
+    "infile soundfile filenames recordingid audiofilename segmentid",
     "tier": "tier tiername",
     "fileoffset": "fileoffset",
     "selection": "selection",
@@ -36,6 +38,9 @@ _ALIGNER = ["begin", "end", "label", "type", "speaker"]
 #: How ELAN's names of columns end: `Begin Time - hh:mm:ss.ms` and `Begin Time - ss.msec` are both in seconds.
 _OF_ELAN = re.compile(r"\s-\s(h+:m+:)?s+\.m+(sec|s)?$", re.IGNORECASE)
 
+#: ELAN's line above its table about a medium that does not begin when the annotations' time does.
+_OFFSET = re.compile(r"^\W*#.*-- offset: (?!0\s*\W*$)(\S+?)\W*$", re.MULTILINE)
+
 _BREAK = re.compile(r"\s*\n\s*")
 
 _Row = tuple[int, list[str]]
@@ -43,10 +48,11 @@ _Row = tuple[int, list[str]]
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where each column is, and by what its times are multiplied to be seconds."""
+    """Where each column is, by what its times are multiplied to be seconds, and what is to be said of the choice."""
 
     at: Mapping[str, int]
     scales: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
 
     def cells(self, row: Sequence[str]) -> dict[str, str]:
         """A row's cells by their columns' names; empty where the row is too short."""
@@ -56,8 +62,8 @@ class _Layout:
         return self.scales.get(name, 1.0) * seconds(cells[name], where)
 
 
-def read_table(text: str, path: Path, label: str = "") -> list[Timed]:
-    """A table's labels.
+def read_table(text: str, path: Path, label: str = "", audio: str = "") -> tuple[list[Timed], str]:
+    """A table's labels, and what was guessed of its columns, with how to change it.
 
     Without a header its columns are start, end, label, or recording, start, end, label, or Sonic Visualiser's time,
     value, duration, label, or ELAN's tier, participant, start, end and duration, each in one unit or several, label. Of
@@ -68,20 +74,22 @@ def read_table(text: str, path: Path, label: str = "") -> list[Timed]:
         text: of the table.
         path: for errors.
         label: the column of labels, or of a table with a column of tiers one of them; empty or `*` finds the column.
+        audio: the column of recordings; empty finds one.
 
     Raises:
         CorpusError: no columns of times or labels, columns that may mean several things, or a row without a time.
     """
     rows = list(_rows(text, path))
     if not rows:
-        return []
+        return [], ""
     header = rows[0][1]
     has_header = not any(map(_is_time, header))
     if not has_header:
         layout = _without_header([row for _, row in rows], path)
+        _refuse_labels_behind(rows, layout, path)
     else:
         rows = rows[1:]
-        layout = _with_header(header, [row for _, row in rows], path, label)
+        layout = _with_header(header, [row for _, row in rows], path, label, audio)
     if rows and "label" not in layout.at:
         raise CorpusError(
             f"{path}: no column of labels among {_listed(header)}; call it label (tag, class, species, "
@@ -92,7 +100,13 @@ def read_table(text: str, path: Path, label: str = "") -> list[Timed]:
     labels = list(_labels(rows, layout, path))
     _refuse_running_times(header, labels, layout, path)
     refuse_nameless([label for label in labels if label.end or label.label], path)
-    return labels
+    offset = _OFFSET.search(text)
+    late = (
+        f"ELAN's line about the medium has an offset of {offset[1]} ms; its times are taken as they are"
+        if offset
+        else ""
+    )
+    return labels, "; ".join(filter(None, (layout.note, late)))
 
 
 def _rows(text: str, path: Path) -> Iterator[_Row]:
@@ -162,6 +176,22 @@ def _refuse_unquoted(rows: Sequence[_Row], header: Sequence[str], layout: _Layou
         f"{path}, line {number}: has {len(row)} columns, its first line {len(header)}; does a label hold "
         f"{delimiter!r}? put it into quotation marks"
     )
+
+
+def _refuse_labels_behind(rows: Sequence[_Row], layout: _Layout, path: Path) -> None:
+    """Refuse a table without names of columns in which more than one holds labels, as ELAN's with a column a tier.
+
+    Raises:
+        CorpusError: as said.
+    """
+    last = layout.at.get("label", -1)
+    for number, row in rows:
+        more = [i for i in range(last + 1, len(row)) if row[i] and i not in layout.at.values() and not _is_time(row[i])]
+        if 0 < last < len(row) and not row[last] and more:
+            raise CorpusError(
+                f"{path}, line {number}: columns {last + 1} and {more[0] + 1}, which have no names, both hold labels; "
+                "name the columns in a first line (ELAN: export with column names), and choose one with --label"
+            )
 
 
 def _is_remark(line: str) -> bool:
@@ -240,15 +270,23 @@ def _delimiter(text: str) -> str:
 # --- with a header ---
 
 
-def _with_header(header: Sequence[str], rows: Sequence[Sequence[str]], path: Path, label: str) -> _Layout:
+def _with_header(header: Sequence[str], rows: Sequence[Sequence[str]], path: Path, label: str, audio: str) -> _Layout:
     at: dict[str, int] = {}
     plain = [_plain(cell) for cell in header]
     words = [word for word, _ in plain]
+    empty = {i for i in range(len(header)) if not any(row[i : i + 1] not in ([], [""]) for row in rows)}
+    if audio and audio not in header:
+        raise CorpusError(f"{path}: has no column {audio!r}{nearest(audio, header)} (there are {', '.join(header)})")
     for name, known in _NAMES.items():
-        for wanted in known.split():
-            if wanted in words and words.index(wanted) not in at.values():
-                at[name] = words.index(wanted)
-                break
+        found = [words.index(wanted) for wanted in known.split() if wanted in words]
+        found = [i for i in found if i not in at.values()]
+        if name == "label":  # an empty one is none, unless there is no other
+            found.sort(key=empty.__contains__)
+        if name == "recording" and audio:
+            found = [list(header).index(audio)]
+        if found:
+            at[name] = found[0]
+    _of_the_day(at, words)
     if words == _ALIGNER:
         at["tier"] = words.index("type")
     if label and label != ALL_TIERS:
@@ -263,7 +301,28 @@ def _with_header(header: Sequence[str], rows: Sequence[Sequence[str]], path: Pat
             f"{path}: no columns of start and end among {_listed(header)}; call them start and end, or start and "
             "duration"
         )
-    return _Layout(at, {name: plain[i][1] for name, i in at.items()})
+    note = "" if label or words == _ALIGNER else _other_labels(at, header, rows)
+    return _Layout(at, {name: plain[i][1] for name, i in at.items()}, note)
+
+
+def _of_the_day(at: dict[str, int], words: Sequence[str]) -> None:
+    """Correct what `offset` means, and a `time` beside a date, which is the clock's: as Kaleidoscope has them."""
+    if "date" in words and "start" in at and words[at["start"]] == "time":
+        del at["start"]
+    if "start" not in at and "duration" in at and "end" in at and words[at["end"]] == "offset":
+        at["start"] = at.pop("end")
+
+
+def _other_labels(at: Mapping[str, int], header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Which column was taken for that of labels, where others hold words, too."""
+    if "label" not in at:
+        return ""
+    others = [
+        name
+        for i, name in enumerate(header)
+        if i not in at.values() and any(i < len(row) and row[i] and not _is_time(row[i]) for row in rows)
+    ]
+    return f"labels are the column {header[at['label']]!r}; --label takes another ({_listed(others)})" if others else ""
 
 
 def _choose(label: str, at: dict[str, int], header: Sequence[str], rows: Sequence[Sequence[str]], path: Path) -> None:
@@ -338,10 +397,13 @@ def _of_elan(columns: Sequence[Sequence[str]], kinds: str) -> _Layout | None:
     recording's, and is taken for that unless it has no suffix and the times are written as a clock's. Seconds have a
     fraction there; whole numbers are milliseconds.
     """
-    if re.match("[wm]-nn[wm]", kinds):  # an empty participant is ELAN's alone; durations were not asked for
-        are_seconds = any(_has_fraction(cell) for i in (2, 3) for cell in columns[i])
+    if without_durations := re.match("[wm][wm-]?nn[wm]", kinds):
+        first = without_durations.end() - 3
+        are_seconds = any(_has_fraction(cell) for i in (first, first + 1) for cell in columns[i])
+        # A name before two times may as well be a recording's, a participant's behind it cannot.
+        is_tier = first == 2 or (":" in columns[1][0] and not PurePosixPath(columns[0][0]).suffix)
         units = {} if are_seconds else {"start": 1e-3, "end": 1e-3}
-        return _Layout({"tier": 0, "start": 2, "end": 3, "label": 4}, units)
+        return _Layout({"tier": 0, "start": first, "end": first + 1, "label": first + 2}, units) if is_tier else None
     shape = re.match("[wm][wm-]?((?:nnn)+).", kinds)
     if shape is None:
         return None

@@ -7,7 +7,9 @@ is a remark (the manual's page "Text files").
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from audiornn.corpus.label_files.timed import Timed
@@ -51,7 +53,7 @@ def read_textgrid(text: str, path: Path) -> tuple[list[Timed], tuple[float, floa
         span = (_number(tokens), _number(tokens))
         if next(tokens)[1] != "<exists>":
             return [], span
-        return [label for _ in range(int(_number(tokens))) for label in _tier(tokens)], span
+        return _told_apart([_tier(tokens) for _ in range(int(_number(tokens)))]), span
     except (StopIteration, ValueError, OverflowError):  # an infinite count overflows
         raise CorpusError(f"{path}: a TextGrid that breaks off or is damaged; save it again with Praat") from None
 
@@ -65,6 +67,17 @@ def _tier(tokens: Iterator[tuple[str, str]]) -> list[Timed]:
         end = _number(tokens) if kind == "IntervalTier" else start
         labels.append(Timed(start, end, " ".join(_string(tokens).split()), name, where=f"tier {name!r}, {i}"))
     return labels or [Timed(begin, begin, "", name)]  # so that an empty tier is known by its name
+
+
+def _told_apart(tiers: Sequence[Sequence[Timed]]) -> list[Timed]:
+    """The labels of all tiers; of tiers of one name the second is called `name (2)`, and so on."""
+    seen: Counter[str] = Counter()
+    labels: list[Timed] = []
+    for tier in tiers:
+        seen[tier[0].tier] += 1
+        number = seen[tier[0].tier]
+        labels += tier if number == 1 else (replace(label, tier=f"{label.tier} ({number})") for label in tier)
+    return labels
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:

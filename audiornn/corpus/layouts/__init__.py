@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from audiornn.corpus.layouts import folders, huggingface, kaldi, labels, lhotse, table, tracks, transcripts
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named
 from audiornn.errors import CorpusError, SettingsError, nearest
 
 __all__ = ["LAYOUTS", "Choices", "Entry", "Reading", "Survey", "read_layout"]
@@ -60,6 +60,12 @@ def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Rea
             return name, _with_notes(reading, survey)
     if survey.complaints and survey.audio:  # a table that cannot be read says more than "one label"
         raise CorpusError("; ".join(survey.complaints[:2]))
+    if choices.task == "transcribe" and not choices.text and not any("/" in key for key in survey.audio):
+        there = f" (there are {named(survey.others, 3)})" if survey.others else ""
+        raise CorpusError(
+            f"{survey.folder}: no transcripts were found{there}; lay each beside its recording under its name (.txt, "
+            f".TextGrid, .eaf, .srt …), or name the layout: --layout {', '.join(LAYOUTS)}"
+        )
     reading = folders.read(survey, choices)
     assert reading is not None
     return "folders", _with_notes(reading, survey)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 import posixpath
 from collections import Counter
+from collections.abc import Collection, Container
 from dataclasses import replace
 from pathlib import Path, PurePath
 
 from audiornn.audio import audio_info
-from audiornn.corpus.label_files import ENDINGS, LabelFile, read_label_file, recording_stem
+from audiornn.corpus.label_files import ENDINGS, TIMIT, LabelFile, read_label_file, recording_stem
 from audiornn.corpus.layouts.folders import level, split_folders
 from audiornn.corpus.layouts.own_files import own_files
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, splits_of_lists
@@ -23,11 +24,16 @@ from audiornn.errors import AudioError, CorpusError
 __all__ = ["read", "read_stretches"]
 
 #: Of label files beside a recording in which people transcribe.
-_TRANSCRIBING = (".textgrid", ".eaf", ".txt", ".csv", ".tsv")
+_TRANSCRIBING = (".textgrid", ".eaf", ".txt", ".csv", ".tsv", ".srt", ".vtt", ".ctm", ".rttm", ".lab", *TIMIT)
+#: Of them those that can be nothing else: one that cannot be read is no other kind of text.
+_ONLY_LABELS = (".textgrid", ".eaf", ".srt", ".vtt", ".ctm", ".rttm", *TIMIT)
+_TEXTS = 50  # of no recording's name, that are looked into for lists
 _LOOKED_AT = 5  # recordings, to tell labels from transcripts
 _FEW = 1 / 3  # of the stretches; fewer texts than that are labels
 _OR_WHOLE = "--layout folders takes the recordings whole"
 _LISTS = (".rttm", ".ctm", ".csv", ".tsv", ".selections.txt")
+#: Of other files that share a recording's name: pictures, papers and what programs keep for themselves.
+_NO_LABELS = (".png", ".jpg", ".jpeg", ".gif", ".pdf", ".md", ".xml", ".pfsx", ".asd", ".npy", ".pitch", ".html")
 
 
 def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None:
@@ -49,17 +55,18 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     files = survey.lists(*ENDINGS)
     broken: dict[Path, CorpusError] = {}  # recordings whose own label files are none, unless a list names them
     used = _read_own(survey, choices, files, reading, broken)
-    lists = {key: path for key, path in files.items() if key not in used and _may_be_list(key, path)}
-    _read_lists(survey, choices, lists, reading)
+    lists = _lists(survey, choices, {key: path for key, path in files.items() if key not in used})
+    nameless = _read_lists(survey, choices, lists, reading)
     labelled = {entry.audio for entry in reading.entries}
     for audio, error in broken.items():
         if audio not in labelled:
             raise error
     if not reading.entries:
         there = f" (there are {named(files, 3)})" if files else ""
+        why = [f"{key} {why}" for key, why in [*nameless, *_of_no_known_sort(survey, set())]]
         raise CorpusError(
             f"{survey.folder}: no recording has a label file of its own name ({', '.join(ENDINGS)}), and no list names "
-            f"one{there}; is it the right folder?"
+            f"one{there}; {why[0] if why else 'is it the right folder?'}"
         )
     counts = Counter(segment.label for entry in reading.entries for segment in entry.segments)
     if not counts:
@@ -70,28 +77,60 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         )
     labels_heard = named(label for label, _ in counts.most_common())
     reading.understood.append(f"{sum(counts.values()):,} segments of {len(counts):,} labels: {labels_heard}")
-    reading.left_out += survey.unlabelled((e.audio for e in reading.entries), "has no label file")
-    reading.left_out += _strays(survey, choices, files, used)
+    labelled = {entry.audio for entry in reading.entries}
+    reading.left_out += _of_no_known_sort(survey, labelled)
+    reading.left_out += survey.unlabelled(labelled, "has no label file")
+    reading.left_out += [*nameless, *_strays(survey, choices, files, used | lists.keys())]
     return reading
 
 
-def _strays(survey: Survey, choices: Choices, files: dict[str, Path], used: set[str]) -> list[tuple[str, str]]:
+def _lists(survey: Survey, choices: Choices, unused: dict[str, Path]) -> dict[str, Path]:
+    """Of files that are no recording's own those that may be lists: by their names, a few texts by what they hold."""
+    lists, n_texts = {}, 0
+    for key, path in unused.items():
+        is_list = key.lower().endswith(_LISTS)
+        if not is_list and key.lower().endswith(".txt") and n_texts < _TEXTS:
+            n_texts += 1
+            try:
+                is_list = any(survey.resolve(name, path.parent) for name in _read(path, choices).recordings)
+            except CorpusError:
+                continue
+        if is_list:
+            lists[key] = path
+    return lists
+
+
+def _of_no_known_sort(survey: Survey, labelled: Container[Path]) -> list[tuple[str, str]]:
+    """Files that share the name of a recording without labels and may be labels, but of a sort that is not read."""
+    without = {posixpath.splitext(key)[0]: path for key, path in survey.audio.items() if path not in labelled}
+    return [
+        (key, "is of a sort that is not read; save it as a TextGrid, ELAN's .eaf, or a table of start, end and label")
+        for key in survey.others
+        if posixpath.splitext(key)[0] in without and not key.lower().endswith((*ENDINGS, *_NO_LABELS))
+    ]
+
+
+def _hint(survey: Survey, key: str, labelled: Container[str]) -> str:
+    """Of a label file of no recording's name the recording that may be meant."""
+    stem = recording_stem(posixpath.basename(key))
+    stems = {posixpath.splitext(posixpath.basename(name))[0]: name for name in survey.audio}
+    meant = max((s for s in stems if s and stem.startswith(s) and s not in labelled), key=len, default=None)
+    return "" if meant is None else f"; did you mean {stems[meant]}?"
+
+
+def _strays(survey: Survey, choices: Choices, files: dict[str, Path], used: Collection[str]) -> list[tuple[str, str]]:
     """Label files of sorts that are in use, but of no recording's name; with the recording that may be meant."""
     endings = {PurePath(key).suffix.lower() for key in used}
     labelled = {recording_stem(posixpath.basename(key)) for key in used}
-    stems = {posixpath.splitext(posixpath.basename(key))[0]: key for key in survey.audio}
     found = []
     for key, path in files.items():
-        if key in used or PurePath(key).suffix.lower() not in endings or _may_be_list(key, path):
+        if key in used or PurePath(key).suffix.lower() not in endings:
             continue
         try:
             _read(path, choices)
         except CorpusError:
             continue  # a text of another kind
-        stem = recording_stem(posixpath.basename(key))
-        meant = max((s for s in stems if stem.startswith(s) and s not in labelled), key=len, default=None)
-        hint = "" if meant is None else f"; did you mean {stems[meant]}?"
-        found.append((key, f"a label file of no recording's name{hint}"))
+        found.append((key, f"a label file of no recording's name{_hint(survey, key, labelled)}"))
     return found
 
 
@@ -109,7 +148,7 @@ def read_stretches(survey: Survey, choices: Choices, *, forced: bool = True) -> 
         CorpusError: as of `read`; or two stretches from and to the same seconds say different things.
     """
     asked = forced or choices.task == "transcribe"
-    if not forced and not _are_transcribed(survey):
+    if not forced and not _are_transcribed(survey, choices):
         return None
     if not asked and any("/" in key for key in survey.audio):
         return None  # a folder is what its recordings are called
@@ -152,29 +191,27 @@ def _stretches(entry: Entry) -> list[Entry]:
     ]
 
 
-def _are_transcribed(survey: Survey) -> bool:
-    """Whether most recordings have files beside them, and nothing but label files."""
+def _are_transcribed(survey: Survey, choices: Choices) -> bool:
+    """Whether most recordings have files beside them, and nothing but label files.
+
+    Raises:
+        CorpusError: transcripts were asked for, and one that can be nothing but a label file cannot be read.
+    """
     files = survey.lists(*_TRANSCRIBING)
     beside = own_files(survey.audio, files, recording_stem) if files else {}
     if not beside or 2 * len(beside) < len(survey.audio):
         return False
-    try:
-        for name in itertools.chain.from_iterable(itertools.islice(beside.values(), _LOOKED_AT)):
-            read_label_file(files[name])
-    except CorpusError:
-        return False
+    for name in itertools.chain.from_iterable(itertools.islice(beside.values(), _LOOKED_AT)):
+        try:
+            _read(files[name], choices)
+        except CorpusError as error:
+            is_label_file = name.lower().endswith(_ONLY_LABELS)
+            if is_label_file and choices.task == "transcribe":
+                raise
+            if is_label_file or choices.task == "transcribe":
+                survey.complaints.append(f"{error}; {_OR_WHOLE}")
+            return False
     return True
-
-
-def _may_be_list(key: str, path: Path) -> bool:
-    """By its name; of plain texts only what ELAN exported of several documents, whose names it then holds."""
-    if not key.lower().endswith(".txt") or key.lower().endswith(_LISTS):
-        return key.lower().endswith(_LISTS)
-    try:
-        with path.open("rb") as file:
-            return any(line.rstrip().endswith(b".eaf") for line in file.read(4096).split(b"\n"))
-    except OSError:
-        return False
 
 
 def _read_manifests(survey: Survey, reading: Reading) -> None:
@@ -212,7 +249,7 @@ def _read_own(
                 found[other] = _read(files[other], choices)
             except CorpusError as error:  # a transcript, or measurements: unless there is nothing else
                 broken.setdefault(audio, error)
-        found = {other: labels for other, labels in found.items() if len(labels.recordings) <= 1}  # the rest are lists
+        found = _of_timit({other: labels for other, labels in found.items() if not _is_list(labels, audio, survey)})
         if len(found) > 1:
             raise CorpusError(f"{audio}: has {len(found)} label files, {', '.join(found)}; keep the one that is right")
         for other, labels in found.items():
@@ -220,6 +257,7 @@ def _read_own(
             used.update(candidates)
             kinds[files[other].suffix] += 1
             n_unlabelled += _n_unlabelled(labels)
+            _tell_guess(labels, reading)
             moved = _begun_at_zero(labels, audio)
             n_moved += moved is not labels
             split = splits.get(level(key, 1))
@@ -238,8 +276,30 @@ def _read_own(
     return used
 
 
-def _read(path: Path, choices: Choices) -> LabelFile:
-    return read_label_file(path, encoding=choices.encoding, label=choices.text)
+def _is_list(labels: LabelFile, audio: Path, survey: Survey) -> bool:
+    """Whether a label file of a recording's own name speaks of several, or of another one."""
+    names = [name for name in labels.recordings if name]
+    if len(labels.recordings) > 1:
+        return True
+    return bool(names) and survey.resolve(names[0], labels.path.parent) not in (None, audio)
+
+
+def _of_timit(found: dict[str, LabelFile]) -> dict[str, LabelFile]:
+    """TIMIT's phones and words of a recording as the tiers of one file; its text is no label file."""
+    timit = [name for name in found if name.lower().endswith(TIMIT)]
+    if not timit:
+        return found
+    labels = tuple(label for name in timit for label in found[name].labels)
+    return {timit[0]: replace(found[timit[0]], labels=labels)}
+
+
+def _tell_guess(labels: LabelFile, reading: Reading) -> None:
+    if labels.guessed and labels.guessed not in reading.guessed:
+        reading.guessed.append(labels.guessed)
+
+
+def _read(path: Path, choices: Choices, audio: str = "") -> LabelFile:
+    return read_label_file(path, encoding=choices.encoding, label=choices.text, audio=audio)
 
 
 def _begun_at_zero(labels: LabelFile, audio: Path) -> LabelFile:
@@ -260,16 +320,21 @@ def _entry(
     return Entry(audio, "", split=split, where=where, segments=labels.segments(name, tier))
 
 
-def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], reading: Reading) -> None:
-    """Lists that name their recordings; of recordings with label files of their own, those are right."""
+def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], reading: Reading) -> list[tuple[str, str]]:
+    """Lists that name their recordings; of recordings with label files of their own, those are right.
+
+    Returns:
+        Label files that name none, and why they are not used.
+    """
     known = {entry.audio for entry in reading.entries}
     missing: list[tuple[str, str]] = []
     not_lists: list[tuple[str, CorpusError]] = []
+    nameless: list[tuple[str, str]] = []
     splits = splits_of_lists(lists)
     n_named = n_unlabelled = 0
     for key, path in lists.items():
         try:
-            labels = _read(path, choices)
+            labels = _read(path, choices, choices.audio if path.suffix.lower() in (".csv", ".tsv", ".txt") else "")
         except CorpusError as error:
             not_lists.append((key, error))
             continue
@@ -281,8 +346,12 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
                 missing.append((key, name))
             elif audio not in known:
                 reading.entries.append(_entry(audio, labels, name, choices, splits.get(key), where=key))
+        if not names:
+            hint = _hint(survey, key, {posixpath.splitext(survey.key(a))[0].rpartition("/")[2] for a in known})
+            nameless.append((key, f"is no recording's by its name, and none of its columns names one (--audio){hint}"))
         if names:
             n_unlabelled += _n_unlabelled(labels)
+            _tell_guess(labels, reading)
             reading.understood.append(f"a list of segments with times: {key}")
     if splits and n_named:
         reading.understood.append(f"splits: the lists {named(lists)}")
@@ -291,6 +360,7 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
     reading.left_out += [(key, f"is no list of segments: {error}") for key, error in not_lists]
     _tell_unlabelled(n_unlabelled, reading)
     missing_audio(missing, n_named, choices, reading)
+    return nameless
 
 
 def _n_unlabelled(labels: LabelFile) -> int:

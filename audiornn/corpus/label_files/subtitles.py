@@ -1,0 +1,52 @@
+"""Subtitles, SubRip's (.srt) and WebVTT's (.vtt): blocks of a line of times and lines of text."""
+
+from __future__ import annotations
+
+import html
+import re
+from itertools import pairwise
+from pathlib import Path
+
+from audiornn.corpus.label_files.timed import Timed, refuse_nameless, seconds
+from audiornn.errors import CorpusError
+
+__all__ = ["TIMES", "read_subtitles"]
+
+#: A block's line of times; of WebVTT settings may follow.
+TIMES = re.compile(r"[ \t]*((?:\d+:)?\d+:\d+[.,]\d+)[ \t]*-->[ \t]*((?:\d+:)?\d+:\d+[.,]\d+)(?:[ \t].*)?")
+_VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>")
+_MARKUP = re.compile(r"</?[a-zA-Z0-9.:][^<>]*>|\{\\[^{}]*\}")
+
+
+def read_subtitles(text: str, path: Path) -> list[Timed]:
+    """Each block is a label, its lines joined by spaces, without markup; WebVTT's voice (`<v Ann>`) is its tier.
+
+    Sources: the WebVTT specification (W3C); SubRip has none, and is read as players do: the number above the times
+    may be missing.
+
+    Raises:
+        CorpusError: it holds no block with times, or no text.
+    """
+    labels = []
+    lines = text.split("\n")
+    starts = [i for i, line in enumerate(lines) if TIMES.fullmatch(line)]
+    if not starts and text.strip() and text.strip() != "WEBVTT":
+        raise CorpusError(f"{path}: holds no line of times such as 00:00:01,000 --> 00:00:02,500; is it no subtitles?")
+    for i, following in pairwise([*starts, len(lines)]):
+        where = f"{path}, line {i + 1}"
+        times = TIMES.fullmatch(lines[i])
+        assert times is not None, "it matched before"
+        said = []
+        for line in lines[i + 1 : following]:
+            if not line.strip():
+                break  # what stands before the next block is its number or a remark
+            said.append(line)
+        if following < len(lines) and said and i + 1 + len(said) == following and said[-1].strip().isdigit():
+            del said[-1]  # no empty line parts the blocks: the next one's number
+        spoken = " ".join(said)
+        voice = _VOICE.search(spoken)
+        label = " ".join(html.unescape(_MARKUP.sub("", spoken)).split())
+        tier = html.unescape(voice[1]).strip() if voice else ""
+        labels.append(Timed(seconds(times[1], where), seconds(times[2], where), label, tier, where=f"line {i + 1}"))
+    refuse_nameless(labels, path)
+    return labels
