@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 import soundfile
@@ -29,6 +29,7 @@ from audiornn.wav_stream import UNKNOWN_LENGTH, WavStream, read_wav_header
 
 __all__ = [
     "EXTENSIONS",
+    "FOREIGN",
     "AudioInfo",
     "AudioSource",
     "Resampler",
@@ -55,6 +56,10 @@ Observer = Callable[[NDArray[np.float32], int], None]
 #: The suffixes that a folder is searched for.
 EXTENSIONS = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aif", ".aiff", ".au", ".caf", ".w64"}
+)
+#: What else recordings are called; of some libsndfile reads some.
+FOREIGN = frozenset(
+    {".m4a", ".aac", ".wma", ".amr", ".mp4", ".webm", ".3gp", ".mka", ".raw", ".pcm", ".rf64", ".aifc", ".snd"}
 )
 
 
@@ -155,8 +160,7 @@ def audio_blocks(
             if not len(samples):
                 break
             waveform = samples.mean(axis=1) if channel is None else samples[:, channel - 1]
-            if not np.isfinite(waveform).all():
-                raise AudioError(f"{name}: holds samples that are not finite (NaN or infinity); write the file anew")
+            _check_samples(waveform, name, of_file=True)
             if observe is not None:
                 observe(samples, file.samplerate)
             yield to_rate(waveform, last=n_read >= n_wanted)
@@ -234,14 +238,20 @@ def to_mono(samples: NDArray[Any], *, channel: int | None = None, name: str = "t
     waveform = samples.astype(np.float32, copy=False)
     if waveform.ndim == 2:
         waveform = waveform.mean(axis=1) if channel is None else waveform[:, channel - 1]
+    _check_samples(waveform, name)
+    return waveform
+
+
+def _check_samples(waveform: Waveform, name: str, *, of_file: bool = False) -> None:
+    """Raise an AudioError for floats that can be no sound."""
     if not np.isfinite(waveform).all():
-        raise AudioError(f"{name}: holds samples that are not finite (NaN or infinity)")
-    if (peak := max(float(waveform.max()), -float(waveform.min()))) > _LOUDEST:
+        remedy = "; write the file anew" if of_file else ""
+        raise AudioError(f"{name}: holds samples that are not finite (NaN or infinity){remedy}")
+    if len(waveform) and (peak := max(float(waveform.max()), -float(waveform.min()))) > _LOUDEST:
         raise AudioError(
             f"{name}: its samples reach {peak:,.0f}, and floats are in −1…1: are they integers made floats? "
             "divide by 32768, or give them as integers"
         )
-    return waveform
 
 
 def _as_array(samples: Any, name: str) -> NDArray[Any]:
@@ -311,7 +321,7 @@ def is_one_array(samples: object) -> bool:
 def _pipe(source: _Source) -> IO[bytes] | None:
     """The stream of a source that cannot be read twice."""
     if source == "-":
-        return sys.stdin.buffer
+        return _standard_input()
     return None if isinstance(source, (str, Path)) or _can_seek(source) else source
 
 
@@ -324,14 +334,22 @@ def _opened(source: _Source, head: bytes = b"") -> Iterator[tuple[Any, str]]:
             source = _checked_path(Path(source))
             stream: IO[bytes] = stack.enter_context(open(source, "rb"))
         else:
-            stream = sys.stdin.buffer if isinstance(source, (str, Path)) else source
+            stream = _standard_input() if isinstance(source, (str, Path)) else source
         if source == "-" or not _can_seek(stream):
             # libsndfile must seek; a file on disk lets it, and keeps memory flat whatever comes.
             spool = stack.enter_context(tempfile.TemporaryFile())
+            head = head or stream.read(12)
+            if head and not _BEGINS.match(head):  # what is no audio may never end
+                raise AudioError(
+                    f"{name}: not audio that can be read, it begins {head[:8]!r}; {_CONTAINERS}, and raw samples need "
+                    "a WAV's header (arecord -t wav, ffmpeg -f wav)"
+                )
             spool.write(head)
             shutil.copyfileobj(stream, spool)
             spool.seek(0)
             source = stream = spool
+        if (mended := _mended(stream, name, stack)) is not None:
+            source = stream = mended
         _check_promised_length(stream, name)
         try:
             file = stack.enter_context(soundfile.SoundFile(_path_name(source) if isinstance(source, Path) else stream))
@@ -342,6 +360,34 @@ def _opened(source: _Source, head: bytes = b"") -> Iterator[tuple[Any, str]]:
         if file.frames == 0:
             raise AudioError(f"{name}: holds no samples; was the recording cut off?")
         yield file, name
+
+
+def _standard_input() -> IO[bytes]:
+    if sys.stdin is None:
+        raise AudioError("standard input: is closed")
+    return sys.stdin.buffer
+
+
+def _mended(stream: IO[bytes], name: str, stack: contextlib.ExitStack) -> IO[bytes] | None:
+    """A WAV that a pipe's reader understands and libsndfile does not, written anew; None of any other.
+
+    Its header says 0 bytes, for the program that wrote it was killed; or its 24 bits lie in four bytes each.
+    """
+    begin = stream.tell()
+    found = read_wav_header(stream, name)
+    n_left = stream.seek(0, 2) - begin
+    stream.seek(begin)
+    if not isinstance(found, WavStream) or not (found.coding == "p4" or (found.n_bytes is None and found.says_nothing)):
+        return None
+    if n_left <= found.header_bytes:
+        return None
+    stream.seek(begin + found.header_bytes)
+    anew = stack.enter_context(cast("IO[bytes]", tempfile.TemporaryFile()))  # noqa: SIM115 - the stack closes it
+    with soundfile.SoundFile(anew, "w", found.sample_rate, found.n_channels, "FLOAT", format="WAV") as out:
+        for samples in found.blocks():
+            out.write(samples)
+    anew.seek(0)
+    return anew
 
 
 def _as_source(source: AudioSource) -> _Source:
@@ -377,6 +423,8 @@ def _can_seek(stream: IO[bytes]) -> bool:
     return hasattr(stream, "seekable") and stream.seekable()
 
 
+#: How files of sorts that libsndfile reads begin; MP3 may do so with a tag or a frame.
+_BEGINS = re.compile(rb"RIFF|RIFX|RF64|riff|fLaC|OggS|ID3|\xff[\xe0-\xff]|FORM|\.snd|dns\.|caff|NIST_1A|Creative")
 _CONTAINERS = "WAV, FLAC, OGG, Opus, MP3 and NIST SPHERE are"
 
 

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        say(f"audiornn: {explain_write_error(error, Path(error.filename or '.'))}")
+        say(f"audiornn: {explain_write_error(error, Path(error.filename or 'standard output'))}")
         return FAILURE
     except KeyboardInterrupt:
         say("audiornn: stopped")

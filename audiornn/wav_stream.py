@@ -36,8 +36,11 @@ class WavStream:
         name: what to call it in an error.
         sample_rate: Hz.
         n_channels: interleaved.
-        coding: numpy's type of one sample; "i3" is 24 bits, which numpy lacks.
+        coding: numpy's type of one sample; "i3" is 24 bits, which numpy lacks, "p4" the same in the lower part of four
+            bytes, as ALSA's S24_LE.
         n_bytes: of samples that the header promises; None where it cannot know.
+        header_bytes: before the samples.
+        says_nothing: the header says 0 bytes, as one does that was to be written again at the end.
     """
 
     stream: IO[bytes]
@@ -46,6 +49,8 @@ class WavStream:
     n_channels: int
     coding: str
     n_bytes: int | None
+    header_bytes: int = 0
+    says_nothing: bool = False
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Samples as they come, float32 (samples, channels), until the pipe ends.
@@ -81,6 +86,8 @@ class WavStream:
             padded = np.zeros((len(content) // 3, 4), np.uint8)
             padded[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)
             return (padded.view("<i4")[:, 0] / 2**31).astype(np.float32)
+        if self.coding == "p4":
+            return ((np.frombuffer(content, "<i4") << 8) / 2**31).astype(np.float32)
         samples = np.frombuffer(content, "<" + self.coding)
         return (samples / (2 ** (8 * samples.itemsize - 1) if self.coding[0] == "i" else 1)).astype(np.float32)
 
@@ -104,7 +111,7 @@ def read_wav_header(stream: IO[bytes], name: str) -> WavStream | bytes:
         content = _read(stream, n_bytes + n_bytes % 2)
         head += content
         if identifier == b"fmt " and len(content) >= 16:
-            tag, n_channels, sample_rate, _, _, n_bits = struct.unpack("<HHIIHH", content[:16])
+            tag, n_channels, sample_rate, _, n_aligned, n_bits = struct.unpack("<HHIIHH", content[:16])
             if tag == _EXTENSIBLE and len(content) >= 26:
                 (tag,) = struct.unpack("<H", content[24:26])
             coding = {
@@ -115,9 +122,12 @@ def read_wav_header(stream: IO[bytes], name: str) -> WavStream | bytes:
                 (_FLOAT, 32): "f4",
                 (_FLOAT, 64): "f8",
             }.get((tag, n_bits), "")
+            if coding and n_aligned != int(coding[1]) * n_channels:
+                coding = "p4" if coding == "i3" and n_aligned == 4 * n_channels else ""
     if not coding or not n_channels or not sample_rate:
         return head  # compressed, or damaged: libsndfile knows what to say of it
-    return WavStream(stream, name, sample_rate, n_channels, coding, n_bytes if 0 < n_bytes < UNKNOWN_LENGTH else None)
+    promised = n_bytes if 0 < n_bytes < UNKNOWN_LENGTH else None
+    return WavStream(stream, name, sample_rate, n_channels, coding, promised, len(head), n_bytes == 0)
 
 
 def _read(stream: IO[bytes], n_bytes: int) -> bytes:

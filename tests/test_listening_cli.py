@@ -82,9 +82,12 @@ def test_several_subtitles_want_a_folder(fails, folder, heard_by):
         fails("transcribe", "in", *heard_by(), "--format", form, said=["--output-dir", form])
 
 
-def test_several_in_one_ctm(works, folder, heard_by):
-    lines = works("transcribe", "in", *heard_by(), "--format", "ctm").splitlines()
+def test_several_in_one_ctm(works, fails, folder, heard_by):
+    lines = works("transcribe", "in/a.wav", "in/b.wav", *heard_by(), "--format", "ctm").splitlines()
     assert {line.split()[0] for line in lines} == {"a", "b"}
+    for form in ("ctm", "rttm"):  # which know a recording by its name alone
+        said = ["in/a.wav and in/deep/a.wav: are both 'a' in", "--output-dir"]
+        fails("transcribe", "in", *heard_by(), "--format", form, said=said)
 
 
 def test_one_name_twice_in_one_folder(fails, folder, heard_by):
@@ -102,6 +105,33 @@ def test_what_is_there_is_replaced_only_if_asked_for(works, fails, folder, heard
     works(*beside, "--overwrite")
     assert "ooTextFile" in (folder / "b.TextGrid").read_text()
     fails(*beside, said=["in/a.TextGrid and 2 more"])
+
+
+def test_in_a_folder_nothing_is_skipped_in_silence(run, folder, heard_by):
+    (folder / "call.m4a").write_bytes(b"not ours")
+    (folder / "gone.wav").symlink_to(folder / "nowhere.wav")
+    (folder / "linked").symlink_to(folder / "deep")
+    (folder / "deep" / "circle").symlink_to(folder)
+    (folder / ".hidden.wav").write_bytes(b"what a system left behind")
+    code, out, err = run("transcribe", "in", *heard_by())
+    assert code == 0
+    names = [line.split("\t")[0] for line in out.splitlines()]
+    assert names[:2] == ["in/a.wav", "in/b.wav"]
+    assert len(names) == 3  # the folder that is there twice is heard once
+    assert "in/call.m4a: is not looked for in folders" in err
+    assert "in/gone.wav: a link to nowhere" in err
+
+
+def test_names_and_options_that_mean_nothing(fails, folder, heard_by):
+    fails("transcribe", "", *heard_by(), said=["an empty name"])
+    fails("transcribe", "in", *heard_by(), "--overwrite", said=["--output-dir DIR"])
+    Path("file").write_text("here")
+    fails("transcribe", "in", *heard_by(), "--output-dir", "file", said=["file: is a file"])
+
+
+def test_a_name_of_several_lines_is_shown_in_one(works, folder, heard_by):
+    (folder / "b.wav").rename(folder / "b\n\t.wav")
+    assert len(works("transcribe", "in", *heard_by()).splitlines()) == 3
 
 
 def test_an_output_folder_that_is_none(fails, folder, heard_by):
@@ -221,6 +251,28 @@ def test_a_stream_that_stops_was_heard_though_nothing_was_said(run, heard_by, th
     assert (code, out) == (1, "")
     assert err.startswith("audiornn: standard input")
     assert err.count("\n") == 1
+
+
+def test_tracks_of_a_stream_that_stops(run, works, heard_by, through_a_pipe):
+    content = wav(np.concatenate([spoken(["sol", "do"], speaker="fay"), np.zeros(RATE, np.float32)]))
+    Path("whole.wav").write_bytes(content)
+    through_a_pipe(content)
+    whole = works("track", "whole.wav", *heard_by("regress"))
+    assert works("track", "-", *heard_by("regress")) == whole
+    through_a_pipe(content[: len(content) // 2])
+    code, out, err = run("track", "-", *heard_by("regress"))
+    assert code == 1
+    assert "is truncated" in err
+    assert 0.4 < len(out.splitlines()) / len(whole.splitlines()) < 0.6
+    through_a_pipe(b"")
+    code, out, err = run("track", "-", *heard_by("regress"))
+    assert (code, out) == (2, "")
+
+
+def test_standard_input_that_is_closed(fails, heard_by, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    for form in ("text", "srt"):
+        fails("transcribe", "-", *heard_by(), "--format", form, said=["standard input: is closed"])
 
 
 def test_a_stream_of_nothing(fails, heard_by, through_a_pipe):
@@ -378,12 +430,17 @@ def test_a_long_recording_says_how_far_it_is(model_file, tmp_path, monkeypatch):
     assert shown.endswith(" \r")
 
 
-def test_an_alignment_is_drawn(run, fails, world, heard_by, here):
+def test_an_alignment_is_drawn(run, works, fails, world, heard_by, here):
     file = world.recording()
     text = file.stem.split("_")[2].replace("-", " ")
     code, _, err = run("align", file, "--text", text, *heard_by(), "--explain", "why.png")
     assert code == 0
     assert "why.png" in err
     assert (here / "why.png").read_bytes().startswith(b"\x89PNG")
-    fails("align", file, "--text", text, *heard_by(), "--explain", "no/where.png", said=["no/where.png"])
+    shown = works("align", file, "--text", text, *heard_by())
+    code, out, err = run("align", file, "--text", text, *heard_by(), "--explain", "no/where.png")
+    assert (code, out) == (2, shown)  # what was found is not lost with the picture
+    assert "no/where.png" in err
+    fails("align", "-", "--text", text, *heard_by(), "--explain", "a.png", said=["standard input can be read once"])
+    fails("align", file.parent, "--text", text, *heard_by(), said=["is a folder; --text is what one recording says"])
     fails("align", "--manifest", "m.jsonl", *heard_by(), "--explain", "a.png", said=["one recording"])

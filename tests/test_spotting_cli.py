@@ -137,6 +137,18 @@ def test_options_that_would_do_nothing(fails, recording, heard_by):
     fails("spot", "--microphone", *heard_by("label"), "--channel", "2", said=["--channel"])
 
 
+def test_no_hit_of_a_classifier_ends_after_the_recording(works, heard_by, piped):
+    sound = spoken(["sol", "do"], speaker="fay")
+    for length in (len(sound), int(0.8 * len(sound)), int(0.6 * len(sound))):
+        soundfile.write("cut.wav", sound[:length], RATE)
+        out = works("spot", "cut.wav", *heard_by("classify"), "--threshold", "0.01")
+        ends = [float(line.split("\t")[1]) for line in out.splitlines()]
+        assert ends
+        assert max(ends) <= length / RATE
+        piped(sound[:length])
+        assert works("spot", "-", *heard_by("classify"), "--threshold", "0.01") == out
+
+
 def test_a_classifier_has_no_look_ahead(fails, recording, heard_by):
     fails("spot", recording, *heard_by("classify"), "--look-ahead", "0.3", said=["windows of", "look-ahead"])
 

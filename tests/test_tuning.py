@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 
 import numpy as np
@@ -92,6 +93,12 @@ def own_model(model_file, tmp_path):
     pytest.importorskip("onnx")
     shutil.copy(model_file("transcribe"), tmp_path / "model.onnx")
     return tmp_path / "model.onnx"
+
+
+def test_a_card_leaves_the_time_of_training(own_model):
+    os.utime(own_model, (1e9, 1e9))
+    write_card(own_model, load_model(own_model).card)
+    assert own_model.stat().st_mtime == 1e9
 
 
 def test_tune_then_listen(own_model, world, capsys):

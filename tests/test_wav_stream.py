@@ -9,6 +9,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiornn.audio import audio_info, load_audio
 from audiornn.errors import AudioError
 from audiornn.wav_stream import WavStream, read_wav_header
 
@@ -51,6 +52,55 @@ def test_every_coding(coding, container):
         np.testing.assert_allclose(np.concatenate(list(found.blocks())), expected, rtol=0, atol=1e-7)
 
     equal()
+
+
+def padded(content):
+    """A WAV of 24 bits with four bytes for each sample, as ALSA's S24_LE is written."""
+    samples = np.frombuffer(content[44:], np.uint8).reshape(-1, 3)
+    n_channels = struct.unpack("<H", content[22:24])[0]
+    wide = np.concatenate([samples, np.where(samples[:, 2:] > 127, 255, 0).astype(np.uint8)], axis=1).tobytes()
+    head = bytearray(content[:44])
+    head[32:34] = struct.pack("<H", 4 * n_channels)
+    head[40:44] = struct.pack("<I", len(wide))
+    return bytes(head) + wide
+
+
+def test_24_bits_in_four_bytes_each():
+    content = wav(noise(500, 2), "PCM_24")
+    found = read_wav_header(Pipe(padded(content), [100, 7]), "pipe")
+    expected, _ = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    np.testing.assert_allclose(np.concatenate(list(found.blocks())), expected, rtol=0, atol=1e-7)
+    strange = bytearray(wav(noise(10, 2), "PCM_16"))
+    strange[32:34] = struct.pack("<H", 8)
+    assert not isinstance(read_wav_header(Pipe(bytes(strange), [100]), "pipe"), WavStream)
+
+
+def test_files_that_only_a_pipe_s_reader_understands(tmp_path):
+    content = wav(noise(500, 2), "PCM_24")
+    expected = load_audio(io.BytesIO(content))
+    path = tmp_path / "a.wav"
+    path.write_bytes(padded(content))
+    np.testing.assert_allclose(load_audio(path), expected, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(load_audio(path, start=0.01, duration=0.02), expected[80:240], rtol=0, atol=1e-7)
+    assert (audio_info(path).n_samples, audio_info(path).n_channels) == (500, 2)
+    killed = bytearray(content)
+    killed[40:44] = bytes(4)  # the program that wrote it had no time to say how long it became
+    path.write_bytes(killed)
+    np.testing.assert_allclose(load_audio(path), expected, rtol=0, atol=1e-7)
+    path.write_bytes(killed[:44])
+    with pytest.raises(AudioError, match="holds no samples"):
+        load_audio(path)
+    path.write_bytes(padded(content)[:-100])
+    with pytest.raises(AudioError, match="truncated"):
+        load_audio(path)
+
+
+@pytest.mark.parametrize("content", [b"hello\n" * 10, bytes(100), b"\x01\x00" * 50])
+def test_a_pipe_of_what_is_no_audio_is_not_waited_for(content):
+    pipe = Pipe(content, [7])
+    with pytest.raises(AudioError, match=r"not audio that can be read, it begins .* raw samples need a WAV's header"):
+        load_audio(pipe)
+    assert len(pipe.content) > len(content) - 30
 
 
 def test_notes_before_the_samples_are_passed_over():

@@ -6,6 +6,7 @@ the grid do best too: on a hundred utterances the very best cell is often luck, 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -199,16 +200,17 @@ def _attempt(card: ModelCard, spoken: Sequence[Spoken], decoding: Decoding) -> T
 
 
 def write_card(path: Path, card: ModelCard) -> None:
-    """Give a model file another card; its network stays as it is.
+    """Give a model file another card; its network stays as it is, and so does the time at which it was trained.
 
     Raises:
         AudiornnError: it cannot be written; then it is as it was.
     """
     import onnx
 
-    model = onnx.load(str(path))
+    model, was = onnx.load(str(path)), path.stat()
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
             entry.value = card.to_json()
     with write_atomically(path) as out:
         out.write(model.SerializeToString())
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))

@@ -535,11 +535,14 @@ class Spotter:
         self._card, self._scorer = card, scorer
         self._decider = SpotDecider(settings, scorer.keywords, card.output_seconds)
 
-    def push(self, log_probs: LogProbs) -> list[KeywordSpot]:
-        """Take frames (output frames, symbols), any number."""
+    def push(self, log_probs: LogProbs, heard: float = math.inf) -> list[KeywordSpot]:
+        """Take frames (output frames, symbols), any number, of a recording of which so many seconds were heard."""
         if not len(log_probs):
             return []
-        return [spot_of(self._card, decision) for decision in self._decider.push(self._scorer.push(log_probs))]
+        # A classifier's last windows reach beyond the recording; what others say ends where they heard it.
+        duration = heard if self._card.task == "classify" else math.inf
+        decided = self._decider.push(self._scorer.push(log_probs))
+        return [spot_of(self._card, decision, duration) for decision in decided]
 
     def finish(self, duration: float) -> list[KeywordSpot]:
         """Say that the recording ends here, after so many seconds; returns the last hits."""

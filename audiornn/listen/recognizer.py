@@ -12,6 +12,7 @@ and tracker().
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -76,8 +77,10 @@ def load_model(path: str | Path, *, threads: int = 1) -> Recognizer:
     """
     if not isinstance(threads, int) or threads < 1:
         raise SettingsError(f"threads = {threads!r} must be a number of them, at least 1")
+    if not os.fspath(path):
+        raise ModelFileError("an empty name of a model file; is a variable of the shell not set?")
     session, card = open_model_file(path)
-    return Recognizer(session, card, threads=threads, path=Path(path))
+    return Recognizer(session, card, threads=threads, path=Path(path).absolute())
 
 
 class Recognizer:
@@ -122,7 +125,7 @@ class Recognizer:
     def __reduce__(self) -> tuple[Callable[..., Recognizer], tuple[Any, ...]]:
         if self._path is None:
             raise TypeError("a recogniser that was not loaded from a file cannot be sent elsewhere: use load_model")
-        return _loaded_again, (self._path.absolute(), self._threads, self._decoding)
+        return _loaded_again, (self._path, self._threads, self._decoding)
 
     @property
     def spot_settings(self) -> SpotSettings:
@@ -382,7 +385,7 @@ class Recognizer:
         spotter = self._spotter(keywords, settings, inside_words)
         features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
         for log_probs in self._spotting_blocks(features, look_ahead, progress):
-            yield from spotter.push(log_probs)
+            yield from spotter.push(log_probs, features.duration)
         yield from spotter.finish(features.duration)
 
     def keyword_scores(

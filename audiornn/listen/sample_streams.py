@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from audiornn.listen.results import KeywordSpot, TimedLabel, TrackPoint
 from audiornn.listen.streaming import LogProbStream
 from audiornn.listen.words import Reader
 from audiornn.model_file import ModelCard
+
+if TYPE_CHECKING:
+    from audiornn.listen.keywords import Spotter
 
 __all__ = ["SpotStream", "Stream", "TrackStream"]
 
@@ -78,14 +81,17 @@ class _SampleStream(Generic[Found]):
         self._is_over = True
         found = self._hear(self._resample(np.empty(0, np.float32), last=True))
         check_length(self._n_samples, self._settings, "the stream")
-        found += self._finder.push(self._log_probs.push(self._features.finish()))
-        found += self._finder.push(self._log_probs.finish())
+        found += self._found(self._log_probs.push(self._features.finish()))
+        found += self._found(self._log_probs.finish())
         return found + self._finder.finish(self.duration)
 
     def _hear(self, waveform: Waveform) -> list[Found]:
         self._n_samples += len(waveform)
         features = self._features.push(waveform)
-        return self._finder.push(self._log_probs.push(features)) if len(features) else []
+        return self._found(self._log_probs.push(features)) if len(features) else []
+
+    def _found(self, log_probs: NDArray[np.float32]) -> list[Found]:
+        return self._finder.push(log_probs)
 
 
 class Stream(_SampleStream[TimedLabel]):
@@ -112,6 +118,11 @@ class SpotStream(_SampleStream[KeywordSpot]):
 
     Whatever the blocks, all that it gives is what `spot` gives of the whole recording with the same look-ahead.
     """
+
+    _finder: Spotter
+
+    def _found(self, log_probs: NDArray[np.float32]) -> list[KeywordSpot]:
+        return self._finder.push(log_probs, self.duration)
 
 
 class TrackStream(_SampleStream[TrackPoint]):

@@ -21,7 +21,8 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -307,7 +308,7 @@ def swept(
         progress: called now and then with the share of the work that is done.
     """
     length = max(1, round(STRETCH / network.card.output_seconds)) * network.card.stride
-    with _Spool(network.card) as spool, ThreadPoolExecutor(n_threads) as pool:
+    with _Spool(network.card) as spool, _threads(n_threads) as (pool, stopping):
         for block in blocks:
             spool.append(block)
         recording = spool.recording()
@@ -319,6 +320,8 @@ def swept(
         n_all = len(stretches) + (len(stretches) - 1) * network.n_layers * network.n_directions
 
         def run(i: int) -> tuple[LogProbs, State]:
+            if stopping.is_set():
+                raise CancelledError
             features, left, right = spool.stretch(stretches[i])
             progress(next(n_runs) / n_all)
             return network(features, states[i], left=left, right=right, recording=recording)
@@ -339,6 +342,17 @@ def swept(
                 yield waiting.popleft().result()[0]
         for future in waiting:
             yield future.result()[0]
+
+
+@contextmanager
+def _threads(n_threads: int) -> Iterator[tuple[ThreadPoolExecutor, threading.Event]]:
+    """Threads, and what tells them to give up: at the end nobody waits for a result that is not there yet."""
+    pool, stopping = ThreadPoolExecutor(n_threads), threading.Event()
+    try:
+        yield pool, stopping
+    finally:
+        stopping.set()
+        pool.shutdown(cancel_futures=True)
 
 
 class _Stretch(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from audiornn.listen.results import Alignment, Result
 
 __all__ = ["align", "track", "transcribe", "write_results"]
+
+#: What would part a name in a line of text.
+_IN_A_LINE = str.maketrans({"\n": "\\n", "\t": "\\t", "\r": "\\r"})
 
 
 def transcribe(
@@ -79,17 +83,23 @@ def align(
             raise SettingsError(f"{manifest}: names a recording twice; align its parts one by one, with --text")
     elif len(files) != 1 or text is None:
         raise SettingsError("name a recording and its text, audiornn align FILE --text '…', or a --manifest")
+    elif Path(files[0]).is_dir():
+        raise SettingsError(f"{files[0]}: is a folder; --text is what one recording says, a --manifest names several")
+    elif explain is not None and files == ["-"]:
+        raise SettingsError("--explain draws a file: standard input can be read once only")
     else:
         texts = {files[0]: text}
     recognizer, path = load(model, runs)
 
     def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
-        alignment = recognizer.align(recording.path, texts[recording.path], channel=channel)
-        if explain is not None:
-            _draw_alignment(recognizer, recording.path, alignment, explain, channel)
-        return alignment
+        aligned.append(recognizer.align(recording.path, texts[recording.path], channel=channel))
+        return aligned[-1]
 
-    return write_results(listen, "aligned", files, recognizer, path, threads, output_dir, overwrite, output_format)
+    aligned: list[Alignment] = []
+    code = write_results(listen, "aligned", files, recognizer, path, threads, output_dir, overwrite, output_format)
+    if explain is not None and aligned:
+        _draw_alignment(recognizer, files[0], aligned[0], explain, channel)
+    return code
 
 
 def track(
@@ -108,7 +118,7 @@ def track(
     from audiornn.listen.folders import output_files
     from audiornn.listen.formats import format_result
     from audiornn.listen.results import TrackPoint
-    from audiornn.listen.streaming import LOOK_AHEAD, streams
+    from audiornn.listen.streaming import streams
     from audiornn.listen.tracks import track_lines
 
     recognizer, path = load(model, runs, threads=threads or n_cores())
@@ -118,15 +128,16 @@ def track(
         raise SettingsError("--format csv is a table a recording: name a folder for them, --output-dir DIR")
     outputs = output_files(recordings, output_dir, f".{output_format}", overwrite=overwrite)
 
+    # Standard input may never end: it is heard as it comes.
+    if files == ["-"] and not outputs and output_format == "csv" and streams(recognizer.card):
+        return _track_live(recognizer, channel, look_ahead)
+
     def lines(recording: str) -> Iterator[str]:
-        # Standard input may never end: it is heard as it comes.
-        live = recording == "-" and look_ahead is None and streams(recognizer.card)
-        seen = LOOK_AHEAD if live else look_ahead
         if output_format == "json":
             result = recognizer.track(recording, channel=channel, look_ahead=look_ahead)
             yield format_result(result, "json", audio=recording, task=recognizer.card.task, model=path)
             return
-        points: Iterator[TrackPoint] = recognizer.track_points(recording, channel=channel, look_ahead=seen)
+        points: Iterator[TrackPoint] = recognizer.track_points(recording, channel=channel, look_ahead=look_ahead)
         yield from track_lines(names, chain([next(points)], points))  # what cannot be read has no heading either
 
     n_failed = 0
@@ -137,7 +148,7 @@ def track(
                     out.writelines(line.encode() for line in lines(recording.path))
             else:
                 for line in lines(recording.path):
-                    print(line, end="", flush=recording.path == "-")
+                    print(line, end="")
         except AudioError as error:
             n_failed += 1
             where = "" if recording.path in str(error) or recording.path == "-" else f"{recording.path}: "
@@ -145,6 +156,27 @@ def track(
     if outputs and n_failed < len(recordings):
         say(f"{output_dir}: {len(recordings) - n_failed:,} files written")
     return exit_code(n_failed + n_empty, len(recordings) + n_empty)
+
+
+def _track_live(recognizer: Recognizer, channel: int | None, look_ahead: float | None) -> int:
+    """Standard input, which may never end: each point is printed as soon as it is known."""
+    from audiornn.audio import audio_blocks
+    from audiornn.listen.live import live_findings
+    from audiornn.listen.results import TrackPoint
+    from audiornn.listen.tracks import track_lines
+
+    names = recognizer.card.vocabulary.symbols
+    begun = False
+
+    def tell(point: TrackPoint) -> None:
+        nonlocal begun
+        lines = list(track_lines(names, [point]))
+        print("".join(lines[begun:]), end="", flush=True)  # what cannot be read has no heading either
+        begun = True
+
+    blocks = audio_blocks("-", recognizer.card.features.sample_rate, channel=channel)
+    found = live_findings(recognizer.tracker(look_ahead=look_ahead), blocks, name="standard input")
+    return tell_live(found, tell)
 
 
 def _draw_alignment(
@@ -173,16 +205,24 @@ def write_results(
     """Listen to recordings side by side and print what was heard in their order, or write each to a file of its own."""
     from audiornn.errors import CorpusError
     from audiornn.files import write_atomically
-    from audiornn.listen.folders import in_order, output_files
+    from audiornn.listen.folders import in_order, output_files, refuse_same_names
     from audiornn.listen.formats import FORMATS, format_result
 
     recordings, n_empty = recordings_of(files)
     several = len(recordings) > 1 or files != [recording.path for recording in recordings]
     if several and output_dir is None and output_format not in ("text", "json", "ctm", "rttm"):
         raise SettingsError(f"--format {output_format} is a file a recording: name a folder for them, --output-dir DIR")
+    if output_format in ("ctm", "rttm") and output_dir is None:
+        refuse_same_names(recordings, output_format)
     outputs = output_files(recordings, output_dir, FORMATS[output_format], overwrite=overwrite)
     progress = SecondsHeard()
-    show_progress = progress if len(recordings) == 1 else lambda seconds: None
+    stopping = threading.Event()
+
+    def show_progress(seconds: float) -> None:
+        if stopping.is_set():
+            raise KeyboardInterrupt  # in a thread of its own, which so ends
+        if len(recordings) == 1:
+            progress(seconds)
 
     def heard(recording: Recording) -> Result | AudiornnError:
         try:
@@ -192,7 +232,7 @@ def write_results(
 
     n_threads = min(len(recordings) or 1, threads or n_cores())
     n_failed = 0
-    for i, result in enumerate(in_order(heard, recordings, n_threads)):
+    for i, result in enumerate(in_order(heard, recordings, n_threads, stopping)):
         progress.clear()
         recording = recordings[i].path
         if isinstance(result, AudiornnError):
@@ -205,7 +245,8 @@ def write_results(
             result, output_format, audio=recording, task=recognizer.card.task, model=model, folder=folder
         )
         if output_format == "text" and several and not outputs:
-            shown = "".join(f"{recording}\t{line}\n" for line in shown.removesuffix("\n").split("\n"))
+            named = recording.translate(_IN_A_LINE)
+            shown = "".join(f"{named}\t{line}\n" for line in shown.removesuffix("\n").split("\n"))
         if outputs:
             with write_atomically(outputs[i]) as out:
                 out.write(shown.encode(errors="surrogateescape"))

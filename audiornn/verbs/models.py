@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["decoding_with", "export", "info", "last_model", "load", "recordings_of", "report_on", "split_of_model"]
 
 
+_NAMED = 5  # of what seems to be a recording in a folder and is not
+
+
 def report_on(recognizer: Recognizer, utterances: Any, split: str, **options: Any) -> Any:
     """Evaluate a model as its task asks for: a `Report`, a `SeveralReport` or a `RegressionReport`."""
     from audiornn.evaluate.regression import evaluate_tracks
@@ -36,7 +39,11 @@ def recordings_of(files: Sequence[str]) -> tuple[list[Recording], int]:
     """The recordings that files and folders name, and how many folders hold none, each of which is told."""
     from audiornn.listen.folders import find_recordings
 
-    recordings, empty = find_recordings(files)
+    recordings, strange, empty = find_recordings(files)
+    for file, why in strange[:_NAMED]:
+        say(f"audiornn: {file}: {why}")
+    if len(strange) > _NAMED:
+        say(f"audiornn: and {len(strange) - _NAMED:,} others likewise")
     for folder in empty:
         say(f"audiornn: {folder}: the folder holds no recordings")
     return recordings, len(empty)
@@ -83,15 +90,17 @@ def export(
 
             source = Path(folder) / "int8.onnx" if waveform_input else output
             quantize_int8(path, source)
-            sizes = [file.stat().st_size for file in (path, source)]
-            print(f"{output}: int8, {sizes[1]:,} bytes of {sizes[0]:,}, {sizes[0] / sizes[1]:.1f} times smaller")
-            _print_cost(recognizer, source, data)
         if waveform_input:
             from audiornn.train.waveform_graph import write_waveform_model
 
             write_waveform_model(source, output)
             rate = recognizer.card.features.sample_rate
             print(f"{output}: takes `waveform`, mono float32 samples at {rate:,} Hz, and gives `log_probs`")
+        if quantize is not None:
+            before, after = path.stat().st_size, output.stat().st_size
+            times = f"{before / after:.1f} times smaller" if after < before else "with the features' own graph"
+            print(f"{output}: int8, {after:,} bytes of {before:,}, {times}", flush=True)
+            _print_cost(recognizer, source, data)
     return 0
 
 
@@ -121,12 +130,14 @@ def _print_cost(original: Recognizer, changed: Path, data: Path) -> None:
 
     try:
         utterances = split_of_model(original, "dev", data)
+        rows = [
+            f"  {name:8} {report_on(recognizer, utterances, 'dev').headline}"
+            for name, recognizer in (("float32", original), ("int8", load_model(changed)))
+        ]
     except AudiornnError as error:
         say(f"audiornn: what it costs was not measured: {error}")
         return
-    print("errors on dev")
-    for name, recognizer in (("float32", original), ("int8", load_model(changed))):
-        print(f"  {name:8} {report_on(recognizer, utterances, 'dev').headline}")
+    print("\n".join(["errors on dev", *rows]))
 
 
 def info(model: Path | None, runs: Path, output_format: str) -> int:

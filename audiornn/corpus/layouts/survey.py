@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
-from audiornn.audio import EXTENSIONS
+from audiornn.audio import EXTENSIONS, FOREIGN
 from audiornn.corpus.manifest import Segment
 from audiornn.corpus.text_files import read_text
 from audiornn.errors import CorpusError
 
 __all__ = ["Choices", "Entry", "Reading", "Survey", "missing_audio", "named", "read_text", "split_in_name"]
 
-#: Recordings that libsndfile does not read; they are named, and never taken for anything else.
-FOREIGN = frozenset({".m4a", ".aac", ".wma", ".amr", ".mp4", ".webm", ".3gp", ".mka", ".raw", ".pcm"})
 #: Folders in which the audio of a table often lies.
 AUDIO_FOLDERS = ("clips", "wavs", "wav", "audio", "recordings", "data", "flac", "mp3", "sph")
 
