@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -88,6 +89,14 @@ def test_labels_are_right_or_wrong(said):
     assert report.interval == wilson_interval(1, 3)
     assert report.characters is None
     assert report.confusions == (("no", "yes", 1),)
+    assert [(row.label, row.recordings, row.right, row.heard) for row in report.classes] == [
+        ("no", 2, 1, 1),
+        ("yes", 1, 1, 2),
+    ]
+    assert [(row.recall, row.precision) for row in report.classes] == [(0.5, 1.0), (1.0, 0.5)]
+    never = evaluate(labels("yes"), said("no"), "dev")
+    assert [(row.label, row.recall, row.precision) for row in never.classes] == [("no", 0.0, None), ("yes", None, 0.0)]
+    assert re.search(r"^yes +0 +0 +– +0\.00 %$", never.to_text(), re.MULTILINE)
 
 
 def test_frames_are_counted(said):

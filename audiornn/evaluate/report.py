@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, zip_longest
@@ -31,7 +31,7 @@ from audiornn.listen.segments import labels_of
 from audiornn.model_file import ModelCard
 from audiornn.vocabulary import NO_LABEL
 
-__all__ = ["ConfidenceRow", "Report", "SpeakerRow", "evaluate", "look_ahead_table"]
+__all__ = ["ClassRow", "ConfidenceRow", "Report", "SpeakerRow", "evaluate", "look_ahead_table"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,27 @@ class SpeakerRow:
     errors: int
     reference_length: int
     error_rate: float
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One label of a classifier.
+
+    Attributes:
+        label: its name.
+        recordings: that have it.
+        right: of these, how many were heard as it.
+        heard: of all, how many were heard as it.
+        recall: the share of its recordings that were right; None where there are none.
+        precision: the share of what was heard as it that was right; None where nothing was.
+    """
+
+    label: str
+    recordings: int
+    right: int
+    heard: int
+    recall: float | None
+    precision: float | None
 
 
 @dataclass(frozen=True)
@@ -83,6 +104,7 @@ class Report:
         characters: the same for characters, of a transcript.
         confusions: (reference, hypothesis, count), the costliest first.
         speakers: a row each, the worst first.
+        classes: of a classifier, a row a label, the one that is missed most first.
         confidences: of a transcript's words, against how many were right.
         unreadable: recordings that could not be listened to, with the reason.
         segments: of labelled frames, how well they fit by frames, events and seconds.
@@ -101,6 +123,7 @@ class Report:
     characters: ErrorRate | None
     confusions: tuple[tuple[str, str, int], ...]
     speakers: tuple[SpeakerRow, ...]
+    classes: tuple[ClassRow, ...] = ()
     confidences: tuple[ConfidenceRow, ...] = ()
     unreadable: tuple[str, ...] = ()
     segments: SegmentReport | None = None
@@ -150,6 +173,8 @@ class Report:
                 f"  {count:5d} ×   {left or '(nothing)'} → {right or '(nothing)'}"
                 for left, right, count in self.confusions
             ]
+        if self.classes:
+            lines += ["", *_class_table(self.classes)]
         if self.confidences:
             lines += ["", "confidence of words    words   mean   right"]
             ends = [*(row.least for row in self.confidences[1:]), 1.0]
@@ -222,6 +247,7 @@ def evaluate(
         characters=error_rate(letters) if letters else None,
         confusions=tuple(costliest([pair for count in words for pair in count.confusions])),
         speakers=_speakers([(utterance, count) for utterance, count, _ in scored]),
+        classes=_classes(recognizer.card, heard),
         confidences=_confidences(recognizer, heard),
         unreadable=unreadable,
         segments=_score_segments(recognizer.card, heard),
@@ -238,10 +264,44 @@ def look_ahead_table(whole: Report, with_look_ahead: Sequence[tuple[float, Repor
     return "\n".join(lines)
 
 
+def _class_table(rows: Sequence[ClassRow]) -> list[str]:
+    """A line a label, for people; of many the twenty that are missed most."""
+    width = max(len("label"), *(len(row.label) for row in rows))
+
+    def share(value: float | None) -> str:
+        return f"{'–':>8}" if value is None else f"{100 * value:6.2f} %"
+
+    lines = [f"{'label':{width}}  recordings  right   recall  precision"]
+    lines += [
+        f"{row.label:{width}}  {row.recordings:10,} {row.right:6,} {share(row.recall)}   {share(row.precision)}"
+        for row in rows[:20]
+    ]
+    return [*lines, f"… and {len(rows) - 20} more labels"] if len(rows) > 20 else lines
+
+
 def _unit(card: ModelCard) -> str:
     if card.task == "transcribe":
         return "phones" if card.vocabulary.unit == "phone" else "words"
     return {"classify": "recordings", "label": "frames"}[card.task]
+
+
+def _classes(card: ModelCard, heard: Sequence[tuple[Utterance, Recognition]]) -> tuple[ClassRow, ...]:
+    """How each label fares, of a classifier."""
+    pairs = [(card.vocabulary.normalise(u.text), r.label) for u, r in heard if isinstance(r, Classification)]
+    said, given = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
+    right = Counter(a for a, b in pairs if a == b)
+    rows = [
+        ClassRow(
+            label,
+            recordings=said[label],
+            right=right[label],
+            heard=given[label],
+            recall=right[label] / said[label] if said[label] else None,
+            precision=right[label] / given[label] if given[label] else None,
+        )
+        for label in sorted(said | given)
+    ]
+    return tuple(sorted(rows, key=lambda row: math.inf if row.recall is None else row.recall))
 
 
 def _confidences(recognizer: Recognizer, heard: Sequence[tuple[Utterance, Recognition]]) -> tuple[ConfidenceRow, ...]:
