@@ -25,7 +25,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audiornn.errors import AudioError
-from audiornn.wav_stream import UNKNOWN_LENGTH, WavStream, read_wav_header
+from audiornn.wav_stream import UNKNOWN_LENGTH, WavStream, read_bytes, read_wav_header
 
 __all__ = [
     "EXTENSIONS",
@@ -55,12 +55,26 @@ Observer = Callable[[NDArray[np.float32], int], None]
 
 #: The suffixes that a folder is searched for.
 EXTENSIONS = frozenset(
-    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aif", ".aiff", ".au", ".caf", ".w64"}
+    {
+        ".wav",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+        ".sph",
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".au",
+        ".snd",
+        ".caf",
+        ".w64",
+        ".rf64",
+    }
 )
-#: What else recordings are called; of some libsndfile reads some.
-FOREIGN = frozenset(
-    {".m4a", ".aac", ".wma", ".amr", ".mp4", ".webm", ".3gp", ".mka", ".raw", ".pcm", ".rf64", ".aifc", ".snd"}
-)
+#: What else recordings are called, which libsndfile does not read.
+FOREIGN = frozenset({".m4a", ".aac", ".wma", ".amr", ".mp4", ".webm", ".3gp", ".mka", ".raw", ".pcm"})
 
 
 @dataclass(frozen=True)
@@ -337,8 +351,8 @@ def _opened(source: _Source, head: bytes = b"") -> Iterator[tuple[Any, str]]:
             stream = _standard_input() if isinstance(source, (str, Path)) else source
         if source == "-" or not _can_seek(stream):
             # libsndfile must seek; a file on disk lets it, and keeps memory flat whatever comes.
-            spool = stack.enter_context(tempfile.TemporaryFile())
-            head = head or stream.read(12)
+            spool = stack.enter_context(tempfile.NamedTemporaryFile())
+            head = head or read_bytes(stream, 12)
             if head and not _BEGINS.match(head):  # what is no audio may never end
                 raise AudioError(
                     f"{name}: not audio that can be read, it begins {head[:8]!r}; {_CONTAINERS}, and raw samples need "
@@ -347,7 +361,8 @@ def _opened(source: _Source, head: bytes = b"") -> Iterator[tuple[Any, str]]:
             spool.write(head)
             shutil.copyfileobj(stream, spool)
             spool.seek(0)
-            source = stream = spool
+            is_mp3 = head[:1] == b"\xff" and os.name != "nt"  # without a tag libsndfile finds none but by a name
+            source, stream = Path(spool.name) if is_mp3 else spool, spool
         if (mended := _mended(stream, name, stack)) is not None:
             source = stream = mended
         _check_promised_length(stream, name)
@@ -375,11 +390,12 @@ def _mended(stream: IO[bytes], name: str, stack: contextlib.ExitStack) -> IO[byt
     """
     begin = stream.tell()
     found = read_wav_header(stream, name)
-    n_left = stream.seek(0, 2) - begin
+    n_bytes = stream.seek(0, 2) - begin
     stream.seek(begin)
-    if not isinstance(found, WavStream) or not (found.coding == "p4" or (found.n_bytes is None and found.says_nothing)):
+    if not isinstance(found, WavStream) or n_bytes <= found.header_bytes:
         return None
-    if n_left <= found.header_bytes:
+    was_killed = found.promises_nothing and found.riff_bytes + 8 < n_bytes  # else what follows are notes
+    if found.coding != "p4" and not was_killed:
         return None
     stream.seek(begin + found.header_bytes)
     anew = stack.enter_context(cast("IO[bytes]", tempfile.TemporaryFile()))  # noqa: SIM115 - the stack closes it
@@ -424,7 +440,10 @@ def _can_seek(stream: IO[bytes]) -> bool:
 
 
 #: How files of sorts that libsndfile reads begin; MP3 may do so with a tag or a frame.
-_BEGINS = re.compile(rb"RIFF|RIFX|RF64|riff|fLaC|OggS|ID3|\xff[\xe0-\xff]|FORM|\.snd|dns\.|caff|NIST_1A|Creative")
+_BEGINS = re.compile(
+    rb"RIFF|RIFX|RF64|riff|fLaC|OggS|ID3|\xff[\xe0-\xff]|FORM|\.snd|dns\.|caff|NIST_1A|Creative|2BIT| paf|fap |PVF1"
+    rb"|MATLAB|ALawSound|\x64\xa3|[\x00-\xff]{2}\xa3\x64|\xf0\x7e|\x01MPC|\x01\x04"
+)
 _CONTAINERS = "WAV, FLAC, OGG, Opus, MP3 and NIST SPHERE are"
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from audiornn.errors import AudioError
 
-__all__ = ["UNKNOWN_LENGTH", "WavStream", "read_wav_header"]
+__all__ = ["UNKNOWN_LENGTH", "WavStream", "read_bytes", "read_wav_header"]
 
 #: Programs that cannot seek back write a length near a limit: sox 0x7FFFF000, arecord 0x7FFFFF00, ffmpeg 0xFFFFFFFF;
 #: or none at all, 0.
@@ -40,7 +40,8 @@ class WavStream:
             bytes, as ALSA's S24_LE.
         n_bytes: of samples that the header promises; None where it cannot know.
         header_bytes: before the samples.
-        says_nothing: the header says 0 bytes, as one does that was to be written again at the end.
+        riff_bytes: of the whole file but for the first 8, as the header has it.
+        promises_nothing: the header says that 0 bytes of samples follow.
     """
 
     stream: IO[bytes]
@@ -50,7 +51,8 @@ class WavStream:
     coding: str
     n_bytes: int | None
     header_bytes: int = 0
-    says_nothing: bool = False
+    riff_bytes: int = 0
+    promises_nothing: bool = False
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Samples as they come, float32 (samples, channels), until the pipe ends.
@@ -94,12 +96,13 @@ class WavStream:
 
 def read_wav_header(stream: IO[bytes], name: str) -> WavStream | bytes:
     """Read a WAV's header from a pipe; or give back the bytes read, if what comes is something else."""
-    head = _read(stream, 12)
+    head = read_bytes(stream, 12)
     if head[:4] != b"RIFF" or head[8:] != b"WAVE":
         return head
+    (riff_bytes,) = struct.unpack("<I", head[4:8])
     coding, n_channels, sample_rate = "", 0, 0
     while True:
-        chunk = _read(stream, 8)
+        chunk = read_bytes(stream, 8)
         head += chunk
         if len(chunk) < 8:
             return head
@@ -108,7 +111,7 @@ def read_wav_header(stream: IO[bytes], name: str) -> WavStream | bytes:
             break
         if n_bytes > _LONGEST_CHUNK:
             return head
-        content = _read(stream, n_bytes + n_bytes % 2)
+        content = read_bytes(stream, n_bytes + n_bytes % 2)
         head += content
         if identifier == b"fmt " and len(content) >= 16:
             tag, n_channels, sample_rate, _, n_aligned, n_bits = struct.unpack("<HHIIHH", content[:16])
@@ -122,15 +125,15 @@ def read_wav_header(stream: IO[bytes], name: str) -> WavStream | bytes:
                 (_FLOAT, 32): "f4",
                 (_FLOAT, 64): "f8",
             }.get((tag, n_bits), "")
-            if coding and n_aligned != int(coding[1]) * n_channels:
-                coding = "p4" if coding == "i3" and n_aligned == 4 * n_channels else ""
+            if coding == "i3" and n_aligned == 4 * n_channels:
+                coding = "p4"
     if not coding or not n_channels or not sample_rate:
         return head  # compressed, or damaged: libsndfile knows what to say of it
     promised = n_bytes if 0 < n_bytes < UNKNOWN_LENGTH else None
-    return WavStream(stream, name, sample_rate, n_channels, coding, promised, len(head), n_bytes == 0)
+    return WavStream(stream, name, sample_rate, n_channels, coding, promised, len(head), riff_bytes, n_bytes == 0)
 
 
-def _read(stream: IO[bytes], n_bytes: int) -> bytes:
+def read_bytes(stream: IO[bytes], n_bytes: int) -> bytes:
     """So many bytes, or fewer where the stream ends."""
     parts = []
     while n_bytes and (part := stream.read(n_bytes)):

@@ -436,7 +436,7 @@ def test_lists_in_texts_and_lists_that_name_nothing(tmp_path):
     (tmp_path / "meta.txt").unlink()
     header = "site,start,end,label\n"
     (tmp_path / "all.csv").write_text(header + rows.replace("\t", ","))
-    with pytest.raises(CorpusError, match=r"all\.csv is no recording's by its name, and none of its columns names one"):
+    with pytest.raises(CorpusError, match=r"all\.csv is no recording's by its name, and no column names one"):
         read_collection(tmp_path, task="label")
     assert len(segments_of(tmp_path, audio="site")[1]) == 2
     (tmp_path / "a.csv").write_text("start,end,label\n0,1,dog\n")
@@ -492,3 +492,39 @@ def test_subtitles_are_what_is_said_and_when(tmp_path):
     (tmp_path / "a.srt").rename(tmp_path / "a.txt")
     (utterance,) = read_collection(tmp_path, task="transcribe").utterances
     assert (utterance.text, utterance.start, utterance.duration) == ("hello", 0.5, 0.5)
+
+
+def test_names_that_are_no_recordings_are_passed_over_in_a_recording_s_own_table(tmp_path):
+    for name in ("a", "b", "a.mp3"):
+        recording(tmp_path / f"{name}.wav")
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("recording_id,start,end,label\n17,0,1,dog\n18,1,2,cat\n")
+    labelled(tmp_path / "a.mp3.txt", (0.5, 1.0, "bird"))
+    found = segments_of(tmp_path)[1]
+    assert [label for *_, label in found["a.wav"]] == ["dog", "cat"]
+    assert [label for *_, label in found["a.mp3.wav"]] == ["bird"]
+    (tmp_path / "c.wav.csv").write_text("start,end,label\n0,1,frog\n")
+    recording(tmp_path / "c.wav")
+    assert segments_of(tmp_path)[1]["c.wav"] == [(0.0, 1.0, "frog")]
+
+
+def test_a_list_of_clock_times_without_a_header(tmp_path):
+    for name in ("a", "b"):
+        recording(tmp_path / f"{name}.wav")
+    (tmp_path / "all.csv").write_text("a,0:00:00.5,0:00:01.5,dog\nb,0:00:00.5,0:00:01.5,cat\n")
+    assert segments_of(tmp_path)[1] == {"a.wav": [(0.5, 1.5, "dog")], "b.wav": [(0.5, 1.5, "cat")]}
+
+
+def test_timit_s_phones_beside_other_labels_or_a_damaged_recording(tmp_path):
+    for name in ("a", "b"):
+        recording(tmp_path / "wav" / f"{name}.wav")
+        (tmp_path / "lab").mkdir(exist_ok=True)
+        (tmp_path / "lab" / f"{name}.phn").write_text("0 8000 sh\n")  # a tree of its own has its recording's rate, too
+    assert segments_of(tmp_path)[1]["wav/a.wav"] == [(0.0, 1.0, "sh")]
+    (tmp_path / "wav" / "b.wav").write_bytes(b"RIFF of nothing")
+    with pytest.raises(CorpusError, match=r"b\.phn: its times are samples, and the rate is not known"):
+        read_collection(tmp_path, task="label")
+    labelled(tmp_path / "lab" / "a.csv", (0.5, 1.0, "bird"))
+    (tmp_path / "lab" / "a.csv").write_text("start,end,label\n0,1,frog\n")
+    with pytest.raises(CorpusError, match="has 2 label files"):
+        read_collection(tmp_path, task="label")

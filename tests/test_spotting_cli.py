@@ -147,6 +147,13 @@ def test_no_hit_of_a_classifier_ends_after_the_recording(works, heard_by, piped)
         assert max(ends) <= length / RATE
         piped(sound[:length])
         assert works("spot", "-", *heard_by("classify"), "--threshold", "0.01") == out
+        model = load_model(heard_by("classify")[1])
+        stream = model.spotter(
+            sample_rate=RATE, settings=model.spot_settings.with_onset(0.01, model.card.vocabulary.symbols)
+        )
+        blocks = np.array_split(soundfile.read("cut.wav", dtype="float32")[0], 23)
+        spots = [spot for block in blocks for spot in stream.push(block)] + stream.finish()
+        assert [f"{spot.end:.2f}" for spot in spots] == [line.split("\t")[1] for line in out.splitlines()]
 
 
 def test_a_classifier_has_no_look_ahead(fails, recording, heard_by):

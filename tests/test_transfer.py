@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from audiornn.cli import main
 from audiornn.errors import ModelFileError, TrainingError
 from audiornn.listen.recognizer import load_model
+from audiornn.recipe import packaged_recipes
 from audiornn.train.checkpoint import load_checkpoint
 from audiornn.train.loop import Interrupted, train
 from audiornn.train.transfer import read_start
@@ -143,6 +146,31 @@ def test_a_recipe_may_name_its_start_and_resumes_without_it(short, first, tmp_pa
         read_start(tmp_path / "named" / "last.safetensors")
     with pytest.raises(TrainingError, match="no such run"):
         quiet(ready, named, tmp_path / "third")
+
+
+def test_words_of_few_recordings_start_from_what_the_package_brings(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(1)
+    for label in ("ja", "nej"):
+        (tmp_path / "words" / label).mkdir(parents=True)
+        for i in range(6):
+            soundfile.write(tmp_path / "words" / label / f"{i}.wav", 0.1 * draw.standard_normal(8000), 16000)
+    assert main(["new", "mine", "--from", "words"]) == 0
+    hint = next(line for line in capsys.readouterr().out.splitlines() if "if these are words" in line)
+    command = hint.split("`")[1].split()
+    assert main([*command[1:], "--jobs", "1"]) == 0
+    once = ["--set", "training.epochs=1", "--set", "training.threads=1"]
+    assert main(["train", *once]) == 0
+    assert "starts from recipes/spelled_words/wideband.safetensors: 701,440 of" in capsys.readouterr().err.replace(
+        str(packaged_recipes().parent) + "/", ""
+    )
+    card = load_model(tmp_path / "runs" / "mine" / "model.onnx").card
+    assert card.training["started_from"]["recipe"] == "spelled_words"
+    assert "Speech Commands" in card.licence
+    assert main(["train", *once, "--set", "training.start="]) == 0
+    assert "starts from" not in capsys.readouterr().err
+    assert main(["train", *once, "--set", "training.start=nowhere"]) == 2
+    assert "nowhere: no such run or file to start from" in capsys.readouterr().err
 
 
 def test_resume_and_from_exclude_each_other(tmp_path, capsys):

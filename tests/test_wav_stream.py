@@ -70,9 +70,9 @@ def test_24_bits_in_four_bytes_each():
     found = read_wav_header(Pipe(padded(content), [100, 7]), "pipe")
     expected, _ = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     np.testing.assert_allclose(np.concatenate(list(found.blocks())), expected, rtol=0, atol=1e-7)
-    strange = bytearray(wav(noise(10, 2), "PCM_16"))
-    strange[32:34] = struct.pack("<H", 8)
-    assert not isinstance(read_wav_header(Pipe(bytes(strange), [100]), "pipe"), WavStream)
+    careless = bytearray(wav(noise(10, 2), "PCM_16"))
+    careless[32:34] = struct.pack("<H", 8)  # of 16 bits nothing else can be meant
+    assert read_wav_header(Pipe(bytes(careless), [100]), "pipe").coding == "i2"
 
 
 def test_files_that_only_a_pipe_s_reader_understands(tmp_path):
@@ -85,6 +85,9 @@ def test_files_that_only_a_pipe_s_reader_understands(tmp_path):
     assert (audio_info(path).n_samples, audio_info(path).n_channels) == (500, 2)
     killed = bytearray(content)
     killed[40:44] = bytes(4)  # the program that wrote it had no time to say how long it became
+    with pytest.raises(AudioError, match="holds no samples"):  # but it did, and these are notes
+        load_audio(io.BytesIO(killed))
+    killed[4:8] = struct.pack("<I", 36)
     path.write_bytes(killed)
     np.testing.assert_allclose(load_audio(path), expected, rtol=0, atol=1e-7)
     path.write_bytes(killed[:44])
@@ -93,6 +96,15 @@ def test_files_that_only_a_pipe_s_reader_understands(tmp_path):
     path.write_bytes(padded(content)[:-100])
     with pytest.raises(AudioError, match="truncated"):
         load_audio(path)
+
+
+def test_pipes_of_other_sorts_however_they_are_cut():
+    for container in ("AIFF", "FLAC", "AU", "CAF", "W64", "RF64", "PAF", "IRCAM", "PVF", "AVR", "MAT5"):
+        content = wav(noise(8000, 1), "PCM_16", container)
+        assert len(load_audio(Pipe(content, [3, 7]))) == 8000, container
+    mp3 = wav(noise(8000, 1), "MPEG_LAYER_III", "MP3")
+    tagless = mp3[mp3.index(b"\xff\xf3") :] if not mp3.startswith(b"\xff") else mp3
+    assert len(load_audio(Pipe(tagless, [3, 7]))) >= 8000
 
 
 @pytest.mark.parametrize("content", [b"hello\n" * 10, bytes(100), b"\x01\x00" * 50])

@@ -72,7 +72,8 @@ def _below(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        shown = [name for name in folders if not name.startswith(".")]
+        folders[:] = sorted(shown, key=lambda name: (Path(parent, name).is_symlink(), name))  # what is linked is itself
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
@@ -126,8 +127,8 @@ def refuse_same_names(recordings: Sequence[Recording], form: str) -> None:
         stem = recording.name.stem
         if (other := seen.setdefault(stem, recording.path)) != recording.path:
             raise SettingsError(
-                f"{other} and {recording.path}: are both {stem!r} in {form.upper()}; rename one of them, or name a "
-                "folder for a file each, --output-dir DIR"
+                f"{other} and {recording.path}: are both {stem!r} in {form.upper()}; rename one of them, or name "
+                "the folder that holds both, and --output-dir DIR for a file each"
             )
 
 

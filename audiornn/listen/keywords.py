@@ -534,15 +534,19 @@ class Spotter:
                 )
         self._card, self._scorer = card, scorer
         self._decider = SpotDecider(settings, scorer.keywords, card.output_seconds)
+        self._duration = math.inf
 
-    def push(self, log_probs: LogProbs, heard: float = math.inf) -> list[KeywordSpot]:
-        """Take frames (output frames, symbols), any number, of a recording of which so many seconds were heard."""
+    def push(self, log_probs: LogProbs) -> list[KeywordSpot]:
+        """Take frames (output frames, symbols), any number."""
         if not len(log_probs):
             return []
-        # A classifier's last windows reach beyond the recording; what others say ends where they heard it.
-        duration = heard if self._card.task == "classify" else math.inf
         decided = self._decider.push(self._scorer.push(log_probs))
-        return [spot_of(self._card, decision, duration) for decision in decided]
+        return [spot_of(self._card, decision, self._duration) for decision in decided]
+
+    def ends(self, duration: float) -> None:
+        """Say that the samples end here, after so many seconds, and that the frames of their end come next."""
+        if self._card.task == "classify":  # its last windows reach beyond them
+            self._duration = duration
 
     def finish(self, duration: float) -> list[KeywordSpot]:
         """Say that the recording ends here, after so many seconds; returns the last hits."""
@@ -560,7 +564,8 @@ def spot_of(card: ModelCard, decision: Decision, duration: float = math.inf) -> 
     if card.task in _LABELLING:
         start, end = symbol_times(card, shown)
         if card.task == "classify":
-            start, end = start + card.window_seconds / 4, end + card.window_seconds / 2
+            heard = decision.told * card.output_seconds + card.window_seconds / 2
+            start, end = start + card.window_seconds / 4, min(heard, end + card.window_seconds / 2)
         end = min(duration, end)
         start, end = round(min(max(0.0, start), end), 6), round(end, 6)
     else:

@@ -385,7 +385,9 @@ class Recognizer:
         spotter = self._spotter(keywords, settings, inside_words)
         features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
         for log_probs in self._spotting_blocks(features, look_ahead, progress):
-            yield from spotter.push(log_probs, features.duration)
+            if features.ended:
+                spotter.ends(features.duration)
+            yield from spotter.push(log_probs)
         yield from spotter.finish(features.duration)
 
     def keyword_scores(

@@ -81,17 +81,18 @@ class _SampleStream(Generic[Found]):
         self._is_over = True
         found = self._hear(self._resample(np.empty(0, np.float32), last=True))
         check_length(self._n_samples, self._settings, "the stream")
-        found += self._found(self._log_probs.push(self._features.finish()))
-        found += self._found(self._log_probs.finish())
+        self._ends()
+        found += self._finder.push(self._log_probs.push(self._features.finish()))
+        found += self._finder.push(self._log_probs.finish())
         return found + self._finder.finish(self.duration)
 
     def _hear(self, waveform: Waveform) -> list[Found]:
         self._n_samples += len(waveform)
         features = self._features.push(waveform)
-        return self._found(self._log_probs.push(features)) if len(features) else []
+        return self._finder.push(self._log_probs.push(features)) if len(features) else []
 
-    def _found(self, log_probs: NDArray[np.float32]) -> list[Found]:
-        return self._finder.push(log_probs)
+    def _ends(self) -> None:
+        """Tell who finds things that the samples end here, if it makes a difference."""
 
 
 class Stream(_SampleStream[TimedLabel]):
@@ -121,8 +122,8 @@ class SpotStream(_SampleStream[KeywordSpot]):
 
     _finder: Spotter
 
-    def _found(self, log_probs: NDArray[np.float32]) -> list[KeywordSpot]:
-        return self._finder.push(log_probs, self.duration)
+    def _ends(self) -> None:
+        self._finder.ends(self.duration)
 
 
 class TrackStream(_SampleStream[TrackPoint]):

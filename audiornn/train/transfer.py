@@ -115,11 +115,14 @@ def take_over(network: Network, recipe: Recipe, vocabulary: Vocabulary, start: S
 
 
 def _shared_symbols(recipe: Recipe, vocabulary: Vocabulary, start: Start) -> dict[int, int]:
-    """Symbols that both networks know, whatever their case: the number here, and the number there."""
+    """Symbols that both networks know, in the same case or else in another: the number here, and the number there."""
     if recipe.task != start.recipe.task or recipe.task == "regress":
         return {}
-    theirs = {symbol.casefold(): number for number, symbol in enumerate(start.symbols)}
-    numbers = ((number, theirs.get(symbol.casefold())) for number, symbol in enumerate(vocabulary.symbols))
+    exact = {symbol: number for number, symbol in enumerate(start.symbols)}
+    theirs = {symbol.casefold(): number for symbol, number in exact.items()}
+    numbers = (
+        (number, exact.get(symbol, theirs.get(symbol.casefold()))) for number, symbol in enumerate(vocabulary.symbols)
+    )
     return {ours: found for ours, found in numbers if found is not None}
 
 

@@ -166,13 +166,13 @@ def _track_live(recognizer: Recognizer, channel: int | None, look_ahead: float |
     from audiornn.listen.tracks import track_lines
 
     names = recognizer.card.vocabulary.symbols
-    begun = False
+    is_begun = False
 
     def tell(point: TrackPoint) -> None:
-        nonlocal begun
-        lines = list(track_lines(names, [point]))
-        print("".join(lines[begun:]), end="", flush=True)  # what cannot be read has no heading either
-        begun = True
+        nonlocal is_begun
+        heading, row = track_lines(names, [point])
+        print(row if is_begun else heading + row, end="", flush=True)  # what cannot be read has no heading either
+        is_begun = True
 
     blocks = audio_blocks("-", recognizer.card.features.sample_rate, channel=channel)
     found = live_findings(recognizer.tracker(look_ahead=look_ahead), blocks, name="standard input")

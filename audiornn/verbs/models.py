@@ -113,6 +113,8 @@ def _export_start(model: Path | None, file: Path, runs: Path, *, other_forms: bo
             "--start FILE is a file of its own, for training; leave out --quantize, --waveform-input, --output"
         )
     run = last_model(runs).parent if model is None else model if model.is_dir() else model.parent
+    if model is not None and not model.exists():
+        raise SettingsError(f"{model}: no such run")
     if file.exists():
         raise SettingsError(f"{file}: is there already; name another file")
     start = read_start(run)

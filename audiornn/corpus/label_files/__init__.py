@@ -19,7 +19,6 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path, PurePath
 
-from audiornn.audio import EXTENSIONS
 from audiornn.corpus.label_files.elan import read_elan
 from audiornn.corpus.label_files.lines import read_audacity, read_ctm, read_rttm
 from audiornn.corpus.label_files.subtitles import TIMES, read_subtitles
@@ -61,13 +60,13 @@ class LabelFile:
         path: of it.
         labels: in its order.
         span: the seconds from and to which it says that it goes; of a TextGrid.
-        guessed: what was guessed of it, with how to change it; of a table.
+        notes: on what was guessed of it, with how to change it; of a table.
     """
 
     path: Path
     labels: tuple[Timed, ...]
     span: tuple[float, float] | None = None
-    guessed: str = ""
+    notes: str = ""
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -127,7 +126,9 @@ class LabelFile:
         return [label for label in self.labels if label.tier in matched]
 
 
-def read_label_file(path: Path, *, encoding: str = "", label: str = "", audio: str = "") -> LabelFile:
+def read_label_file(
+    path: Path, *, encoding: str = "", label: str = "", audio: str = "", recording: Path | None = None
+) -> LabelFile:
     """Read a label file of any of the formats, told by its name, or by what stands in it.
 
     Args:
@@ -135,13 +136,14 @@ def read_label_file(path: Path, *, encoding: str = "", label: str = "", audio: s
         encoding: empty is UTF-8, or what a byte-order mark says.
         label: of a table, the column of labels, or one of its tiers; empty finds the column.
         audio: of a table, the column of recordings; empty finds it.
+        recording: that the file is of, which samples need; None looks beside it.
 
     Raises:
         CorpusError: it cannot be read, is of another format, or a line of it makes no sense.
     """
     _refuse_others(path)
     text = read_text(path, encoding) if path.suffix.lower() != ".eaf" else ""
-    ending, span, guessed = path.suffix.lower(), None, ""
+    ending, span, notes = path.suffix.lower(), None, ""
     if ending == ".eaf":
         labels = read_elan(path)
     elif ending == ".textgrid" or text.startswith(STARTS):
@@ -151,24 +153,23 @@ def read_label_file(path: Path, *, encoding: str = "", label: str = "", audio: s
     elif ending == ".ctm":
         labels = read_ctm(text, path)
     elif ending in TIMIT:
-        labels = read_timit(text, path)
+        labels = read_timit(text, path, recording)
     elif ending in (".srt", ".vtt") or any(map(TIMES.fullmatch, text.split("\n", 4)[:4])):
         labels = read_subtitles(text, path)
     elif ending not in (".csv", ".tsv") and _is_audacity(text):
         labels = read_audacity(text, path)
     else:
-        labels, guessed = read_table(text, path, label, audio)
-    return LabelFile(path, tuple(labels), span, guessed)
+        labels, notes = read_table(text, path, label, audio)
+    return LabelFile(path, tuple(labels), span, notes)
 
 
 def recording_stem(name: str) -> str:
     """The name, without ending, of the recording that a label file of this name stands beside.
 
-    >>> recording_stem("a.TextGrid"), recording_stem("a.b.Table.1.selections.txt"), recording_stem("a.wav.csv")
-    ('a', 'a.b', 'a')
+    >>> recording_stem("a.TextGrid"), recording_stem("a.b.Table.1.selections.txt")
+    ('a', 'a.b')
     """
-    stem = PurePath(_OF_RAVEN.sub("", PurePath(name).stem))
-    return stem.stem if stem.suffix.lower() in EXTENSIONS else str(stem)
+    return _OF_RAVEN.sub("", PurePath(name).stem)
 
 
 def read_segments(

@@ -40,8 +40,6 @@ def read_audacity(text: str, path: Path) -> list[Timed]:
             raise CorpusError(f"{where}: {line!r} is not a start, an end and a label with tabs between")
         are_whole = are_whole and cells[0].isdigit() and cells[1].isdigit()
         label = cells[2].strip() if len(cells) > 2 else ""
-        if path.suffix.lower() == ".lab" and cells[0].isdigit() and len(words := label.split()) == 2:
-            label = words[0] if _is_number(words[1]) else label  # HTK's score
         labels.append(Timed(seconds(cells[0], where), seconds(cells[1], where), label, where=f"line {number}"))
     refuse_nameless(labels, path)
     if are_whole and labels and max(label.end for label in labels) > _NO_SECONDS:
@@ -55,6 +53,8 @@ def _of_htk(labels: Sequence[Timed], path: Path) -> list[Timed]:
     Raises:
         CorpusError: they may be samples: not in a `.lab`, not of whole milliseconds, or with more than a word a line.
     """
+    if all(len(words := label.label.split()) == 2 and _is_number(words[1]) for label in labels):  # scores
+        labels = [replace(label, label=label.label.split()[0]) for label in labels]
     # A float that was cut off is one less than whole milliseconds.
     whole = all((time + 1) % _HTK_MS <= 1 for label in labels for time in (label.start, label.end))
     if path.suffix.lower() != ".lab" or not whole or any(" " in label.label for label in labels):

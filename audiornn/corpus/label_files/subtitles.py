@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,8 +20,9 @@ _MARKUP = re.compile(r"</?[a-zA-Z0-9.:][^<>]*>|\{\\[^{}]*\}")
 
 
 def read_subtitles(text: str, path: Path) -> list[Timed]:
-    """Each block is a label, its lines joined by spaces, without markup; WebVTT's voice (`<v Ann>`) is its tier.
+    """Each block is a label, its lines joined by spaces, without markup.
 
+    WebVTT's voice (`<v Ann>`) is its tier, where every block has one.
     Sources: the WebVTT specification (W3C); SubRip has none, and is read as players do: the number above the times
     may be missing.
 
@@ -32,6 +34,7 @@ def read_subtitles(text: str, path: Path) -> list[Timed]:
     starts = [i for i, line in enumerate(lines) if TIMES.fullmatch(line)]
     if not starts and text.strip() and text.strip() != "WEBVTT":
         raise CorpusError(f"{path}: holds no line of times such as 00:00:01,000 --> 00:00:02,500; is it no subtitles?")
+    are_numbered = bool(starts) and all(i and lines[i - 1].strip().isdigit() for i in starts)
     for i, following in pairwise([*starts, len(lines)]):
         where = f"{path}, line {i + 1}"
         times = TIMES.fullmatch(lines[i])
@@ -41,7 +44,7 @@ def read_subtitles(text: str, path: Path) -> list[Timed]:
             if not line.strip():
                 break  # what stands before the next block is its number or a remark
             said.append(line)
-        if following < len(lines) and said and i + 1 + len(said) == following and said[-1].strip().isdigit():
+        if are_numbered and following < len(lines) and i + 1 + len(said) == following and said:
             del said[-1]  # no empty line parts the blocks: the next one's number
         spoken = " ".join(said)
         voice = _VOICE.search(spoken)
@@ -49,4 +52,6 @@ def read_subtitles(text: str, path: Path) -> list[Timed]:
         tier = html.unescape(voice[1]).strip() if voice else ""
         labels.append(Timed(seconds(times[1], where), seconds(times[2], where), label, tier, where=f"line {i + 1}"))
     refuse_nameless(labels, path)
+    if not all(label.tier for label in labels):  # who speaks is said of some blocks only
+        labels = [replace(label, tier="") for label in labels]
     return labels

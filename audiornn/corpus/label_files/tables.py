@@ -21,11 +21,11 @@ _NAMES = {
     "start": "start starttime begin begintime onset from tmin xmin time",
     "end": "end endtime stop stoptime offset to tmax xmax",
     "duration": "duration dur length",
-    "label": "label labels eventlabel class text annotation category word species tag tags annotations classname "
-    "transcription transcript phone phoneme commonname scientificname calltype manualid topmatch event name type sound "
+    "label": "label labels eventlabel event class text annotation category word species name type sound tag tags "
+    "annotations classname transcription transcript phone phoneme commonname scientificname calltype manualid topmatch "
     "speaker",
     "recording": "file filename filepath audio audiofilepath audiofile path recording wav beginfile beginpath uri "
-    "infile soundfile filenames recordingid audiofilename segmentid",
+    "infile soundfile filenames recordingid audiofilename",
     "tier": "tier tiername",
     "fileoffset": "fileoffset",
     "selection": "selection",
@@ -39,9 +39,13 @@ _ALIGNER = ["begin", "end", "label", "type", "speaker"]
 _OF_ELAN = re.compile(r"\s-\s(h+:m+:)?s+\.m+(sec|s)?$", re.IGNORECASE)
 
 #: ELAN's line above its table about a medium that does not begin when the annotations' time does.
-_OFFSET = re.compile(r"^\W*#.*-- offset: (?!0\s*\W*$)(\S+?)\W*$", re.MULTILINE)
+_OFFSET = re.compile(r"^[^\w\n]*#.*-- offset: (?!0\s*\W*$)(\S+?)\W*$", re.MULTILINE)
 
 _BREAK = re.compile(r"\s*\n\s*")
+
+#: Names that only a column of labels has: an empty one says that nothing holds.
+_SURE = ("label", "labels", "eventlabel")
+_LOOKED_AT = 100  # rows, for other columns of words
 
 _Row = tuple[int, list[str]]
 
@@ -101,11 +105,7 @@ def read_table(text: str, path: Path, label: str = "", audio: str = "") -> tuple
     _refuse_running_times(header, labels, layout, path)
     refuse_nameless([label for label in labels if label.end or label.label], path)
     offset = _OFFSET.search(text)
-    late = (
-        f"ELAN's line about the medium has an offset of {offset[1]} ms; its times are taken as they are"
-        if offset
-        else ""
-    )
+    late = "ELAN's line about the medium names an offset; the times are taken as they are" if offset else ""
     return labels, "; ".join(filter(None, (layout.note, late)))
 
 
@@ -185,13 +185,21 @@ def _refuse_labels_behind(rows: Sequence[_Row], layout: _Layout, path: Path) -> 
         CorpusError: as said.
     """
     last = layout.at.get("label", -1)
+    if last <= 0:
+        return
+    lines = []
     for number, row in rows:
         more = [i for i in range(last + 1, len(row)) if row[i] and i not in layout.at.values() and not _is_time(row[i])]
-        if 0 < last < len(row) and not row[last] and more:
-            raise CorpusError(
-                f"{path}, line {number}: columns {last + 1} and {more[0] + 1}, which have no names, both hold labels; "
-                "name the columns in a first line (ELAN: export with column names), and choose one with --label"
-            )
+        if more and row[last]:
+            return  # notes beside the labels
+        if more:
+            lines.append((number, more[0]))
+    if lines:
+        number, other = lines[0]
+        raise CorpusError(
+            f"{path}, line {number}: columns {last + 1} and {other + 1}, which have no names, may both hold labels; "
+            "name the columns in a first line (ELAN: export with column names), and choose one with --label"
+        )
 
 
 def _is_remark(line: str) -> bool:
@@ -274,19 +282,18 @@ def _with_header(header: Sequence[str], rows: Sequence[Sequence[str]], path: Pat
     at: dict[str, int] = {}
     plain = [_plain(cell) for cell in header]
     words = [word for word, _ in plain]
-    empty = {i for i in range(len(header)) if not any(row[i : i + 1] not in ([], [""]) for row in rows)}
     if audio and audio not in header:
         raise CorpusError(f"{path}: has no column {audio!r}{nearest(audio, header)} (there are {', '.join(header)})")
     for name, known in _NAMES.items():
         found = [words.index(wanted) for wanted in known.split() if wanted in words]
         found = [i for i in found if i not in at.values()]
-        if name == "label":  # an empty one is none, unless there is no other
-            found.sort(key=empty.__contains__)
+        if name == "label" and len(found) > 1 and words[found[0]] not in _SURE:
+            found.sort(key=lambda i: _holds_no_words([row[i] for row in rows if i < len(row)], words[i]))
         if name == "recording" and audio:
             found = [list(header).index(audio)]
         if found:
             at[name] = found[0]
-    _of_the_day(at, words)
+    _of_the_day(at, words, rows)
     if words == _ALIGNER:
         at["tier"] = words.index("type")
     if label and label != ALL_TIERS:
@@ -305,11 +312,19 @@ def _with_header(header: Sequence[str], rows: Sequence[Sequence[str]], path: Pat
     return _Layout(at, {name: plain[i][1] for name, i in at.items()}, note)
 
 
-def _of_the_day(at: dict[str, int], words: Sequence[str]) -> None:
+def _holds_no_words(cells: Sequence[str], name: str) -> bool:
+    """Whether a column that may be that of labels is empty, or one of events that are numbered."""
+    return not any(cells) or (name == "event" and all(map(_is_time, filter(None, cells))))
+
+
+def _of_the_day(at: dict[str, int], words: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Correct what `offset` means, and a `time` beside a date, which is the clock's: as Kaleidoscope has them."""
+    begins_by_offset = "duration" in at and "end" in at and words[at["end"]] == "offset"
     if "date" in words and "start" in at and words[at["start"]] == "time":
-        del at["start"]
-    if "start" not in at and "duration" in at and "end" in at and words[at["end"]] == "offset":
+        cells = [row[at["start"]] for row in rows if at["start"] < len(row)]
+        if begins_by_offset or any(":" in cell for cell in cells):
+            del at["start"]
+    if "start" not in at and begins_by_offset:
         at["start"] = at.pop("end")
 
 
@@ -320,7 +335,7 @@ def _other_labels(at: Mapping[str, int], header: Sequence[str], rows: Sequence[S
     others = [
         name
         for i, name in enumerate(header)
-        if i not in at.values() and any(i < len(row) and row[i] and not _is_time(row[i]) for row in rows)
+        if i not in at.values() and any(i < len(row) and row[i] and not _is_time(row[i]) for row in rows[:_LOOKED_AT])
     ]
     return f"labels are the column {header[at['label']]!r}; --label takes another ({_listed(others)})" if others else ""
 
@@ -397,13 +412,10 @@ def _of_elan(columns: Sequence[Sequence[str]], kinds: str) -> _Layout | None:
     recording's, and is taken for that unless it has no suffix and the times are written as a clock's. Seconds have a
     fraction there; whole numbers are milliseconds.
     """
-    if without_durations := re.match("[wm][wm-]?nn[wm]", kinds):
-        first = without_durations.end() - 3
-        are_seconds = any(_has_fraction(cell) for i in (first, first + 1) for cell in columns[i])
-        # A name before two times may as well be a recording's, a participant's behind it cannot.
-        is_tier = first == 2 or (":" in columns[1][0] and not PurePosixPath(columns[0][0]).suffix)
+    if re.match("[wm][wm-]nn[wm]", kinds) and not PurePosixPath(columns[0][0]).suffix:  # durations were not asked for
+        are_seconds = any(_has_fraction(cell) for i in (2, 3) for cell in columns[i])
         units = {} if are_seconds else {"start": 1e-3, "end": 1e-3}
-        return _Layout({"tier": 0, "start": first, "end": first + 1, "label": first + 2}, units) if is_tier else None
+        return _Layout({"tier": 0, "start": 2, "end": 3, "label": 4}, units)
     shape = re.match("[wm][wm-]?((?:nnn)+).", kinds)
     if shape is None:
         return None

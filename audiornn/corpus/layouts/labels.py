@@ -9,11 +9,11 @@ from __future__ import annotations
 import itertools
 import posixpath
 from collections import Counter
-from collections.abc import Collection, Container
+from collections.abc import Callable, Collection, Container, Iterable
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from audiornn.audio import audio_info
+from audiornn.audio import EXTENSIONS, audio_info
 from audiornn.corpus.label_files import ENDINGS, TIMIT, LabelFile, read_label_file, recording_stem
 from audiornn.corpus.layouts.folders import level, split_folders
 from audiornn.corpus.layouts.own_files import own_files
@@ -92,12 +92,21 @@ def _lists(survey: Survey, choices: Choices, unused: dict[str, Path]) -> dict[st
         if not is_list and key.lower().endswith(".txt") and n_texts < _TEXTS:
             n_texts += 1
             try:
-                is_list = any(survey.resolve(name, path.parent) for name in _read(path, choices).recordings)
+                names = _read(path, choices, choices.audio).recordings
             except CorpusError:
                 continue
+            is_list = any(_is_named(survey, name, path) for name in names)
         if is_list:
             lists[key] = path
     return lists
+
+
+def _is_named(survey: Survey, name: str, path: Path) -> Path | None:
+    """The recording that a list means, as `Survey.resolve` finds it, of a file that may be no list."""
+    how = survey.how.copy()
+    found = survey.resolve(name, path.parent) if name else None
+    survey.how = how
+    return found
 
 
 def _of_no_known_sort(survey: Survey, labelled: Container[Path]) -> list[tuple[str, str]]:
@@ -110,18 +119,24 @@ def _of_no_known_sort(survey: Survey, labelled: Container[Path]) -> list[tuple[s
     ]
 
 
-def _hint(survey: Survey, key: str, labelled: Container[str]) -> str:
-    """Of a label file of no recording's name the recording that may be meant."""
-    stem = recording_stem(posixpath.basename(key))
-    stems = {posixpath.splitext(posixpath.basename(name))[0]: name for name in survey.audio}
-    meant = max((s for s in stems if s and stem.startswith(s) and s not in labelled), key=len, default=None)
-    return "" if meant is None else f"; did you mean {stems[meant]}?"
+class _Hints:
+    """Of label files of no recording's name the recordings that may be meant."""
+
+    def __init__(self, survey: Survey, labelled: Iterable[str]) -> None:
+        done = set(labelled)
+        stems = ((posixpath.splitext(posixpath.basename(key))[0], key) for key in survey.audio)
+        self._stems = {stem: key for stem, key in stems if stem not in done}
+
+    def __call__(self, key: str) -> str:
+        stem = recording_stem(posixpath.basename(key))
+        meant = next((self._stems[stem[:n]] for n in range(len(stem), 0, -1) if stem[:n] in self._stems), None)
+        return "" if meant is None else f"; did you mean {meant}?"
 
 
 def _strays(survey: Survey, choices: Choices, files: dict[str, Path], used: Collection[str]) -> list[tuple[str, str]]:
     """Label files of sorts that are in use, but of no recording's name; with the recording that may be meant."""
     endings = {PurePath(key).suffix.lower() for key in used}
-    labelled = {recording_stem(posixpath.basename(key)) for key in used}
+    hint = _Hints(survey, (recording_stem(posixpath.basename(key)) for key in used))
     found = []
     for key, path in files.items():
         if key in used or PurePath(key).suffix.lower() not in endings:
@@ -130,7 +145,7 @@ def _strays(survey: Survey, choices: Choices, files: dict[str, Path], used: Coll
             _read(path, choices)
         except CorpusError:
             continue  # a text of another kind
-        found.append((key, f"a label file of no recording's name{_hint(survey, key, labelled)}"))
+        found.append((key, f"a label file of no recording's name{hint(key)}"))
     return found
 
 
@@ -198,7 +213,7 @@ def _are_transcribed(survey: Survey, choices: Choices) -> bool:
         CorpusError: transcripts were asked for, and one that can be nothing but a label file cannot be read.
     """
     files = survey.lists(*_TRANSCRIBING)
-    beside = own_files(survey.audio, files, recording_stem) if files else {}
+    beside = own_files(survey.audio, files, _stem_of(survey)) if files else {}
     if not beside or 2 * len(beside) < len(survey.audio):
         return False
     for name in itertools.chain.from_iterable(itertools.islice(beside.values(), _LOOKED_AT)):
@@ -242,14 +257,14 @@ def _read_own(
 ) -> set[str]:
     """Label files of the recordings' own names; returns all that were looked at."""
     splits, used, kinds, n_unlabelled, n_moved = split_folders(survey), set[str](), Counter[str](), 0, 0
-    for key, candidates in own_files(survey.audio, files, recording_stem).items():
+    for key, candidates in own_files(survey.audio, files, _stem_of(survey)).items():
         audio, found = survey.audio[key], dict[str, LabelFile]()
         for other in candidates:
             try:
-                found[other] = _read(files[other], choices)
+                found[other] = _read(files[other], choices, recording=audio)
             except CorpusError as error:  # a transcript, or measurements: unless there is nothing else
                 broken.setdefault(audio, error)
-        found = _of_timit({other: labels for other, labels in found.items() if not _is_list(labels, audio, survey)})
+        found = _of_timit({other: own for other, labels in found.items() if (own := _of_this(labels, audio, survey))})
         if len(found) > 1:
             raise CorpusError(f"{audio}: has {len(found)} label files, {', '.join(found)}; keep the one that is right")
         for other, labels in found.items():
@@ -276,12 +291,29 @@ def _read_own(
     return used
 
 
-def _is_list(labels: LabelFile, audio: Path, survey: Survey) -> bool:
-    """Whether a label file of a recording's own name speaks of several, or of another one."""
-    names = [name for name in labels.recordings if name]
-    if len(labels.recordings) > 1:
-        return True
-    return bool(names) and survey.resolve(names[0], labels.path.parent) not in (None, audio)
+def _stem_of(survey: Survey) -> Callable[[str], str]:
+    """What a label file's name says that its recording is called: of `a.wav.csv` a, unless there is an `a.wav.wav`."""
+    stems = {posixpath.splitext(posixpath.basename(key))[0].casefold() for key in survey.audio}
+
+    def stem_of(name: str) -> str:
+        stem = recording_stem(name)
+        shorter, ending = posixpath.splitext(stem)
+        return shorter if ending.lower() in EXTENSIONS and stem.casefold() not in stems else stem
+
+    return stem_of
+
+
+def _of_this(labels: LabelFile, audio: Path, survey: Survey) -> LabelFile | None:
+    """A label file of a recording's own name as that recording's; None where it is a list, or speaks of another one.
+
+    Names that are no recording's here, such as numbers, are passed over.
+    """
+    named = {found for name in labels.recordings if (found := _is_named(survey, name, labels.path))}
+    if named - {audio} or (named and len(labels.recordings) > 1):
+        return None
+    if len(labels.recordings) <= 1:
+        return labels
+    return replace(labels, labels=tuple(replace(label, recording="") for label in labels.labels))
 
 
 def _of_timit(found: dict[str, LabelFile]) -> dict[str, LabelFile]:
@@ -290,16 +322,17 @@ def _of_timit(found: dict[str, LabelFile]) -> dict[str, LabelFile]:
     if not timit:
         return found
     labels = tuple(label for name in timit for label in found[name].labels)
-    return {timit[0]: replace(found[timit[0]], labels=labels)}
+    others = {name: own for name, own in found.items() if name not in timit and not name.lower().endswith(".txt")}
+    return {timit[0]: replace(found[timit[0]], labels=labels), **others}
 
 
 def _tell_guess(labels: LabelFile, reading: Reading) -> None:
-    if labels.guessed and labels.guessed not in reading.guessed:
-        reading.guessed.append(labels.guessed)
+    if labels.notes and labels.notes not in reading.guessed:
+        reading.guessed.append(labels.notes)
 
 
-def _read(path: Path, choices: Choices, audio: str = "") -> LabelFile:
-    return read_label_file(path, encoding=choices.encoding, label=choices.text, audio=audio)
+def _read(path: Path, choices: Choices, audio: str = "", recording: Path | None = None) -> LabelFile:
+    return read_label_file(path, encoding=choices.encoding, label=choices.text, audio=audio, recording=recording)
 
 
 def _begun_at_zero(labels: LabelFile, audio: Path) -> LabelFile:
@@ -330,6 +363,7 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
     missing: list[tuple[str, str]] = []
     not_lists: list[tuple[str, CorpusError]] = []
     nameless: list[tuple[str, str]] = []
+    hint = _Hints(survey, (audio.stem for audio in known))
     splits = splits_of_lists(lists)
     n_named = n_unlabelled = 0
     for key, path in lists.items():
@@ -347,8 +381,7 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
             elif audio not in known:
                 reading.entries.append(_entry(audio, labels, name, choices, splits.get(key), where=key))
         if not names:
-            hint = _hint(survey, key, {posixpath.splitext(survey.key(a))[0].rpartition("/")[2] for a in known})
-            nameless.append((key, f"is no recording's by its name, and none of its columns names one (--audio){hint}"))
+            nameless.append((key, f"is no recording's by its name, and no column names one (--audio){hint(key)}"))
         if names:
             n_unlabelled += _n_unlabelled(labels)
             _tell_guess(labels, reading)

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from audiornn.corpus.label_files.subtitles import TIMES
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, read_text, split_in_name
 from audiornn.errors import CorpusError
 
@@ -14,7 +15,6 @@ __all__ = ["read", "read_cmu", "read_id_lists"]
 
 _ENDINGS = (".txt", ".lab")
 _TIMED = re.compile(r"\d+(\.\d+)?[ \t]+\d+(\.\d+)?[ \t]+\S+")  # HTK's and Audacity's labels
-_SUBTITLE = re.compile(r"(\d+:)?\d+:\d+[.,]\d+[ \t]*-->.*")
 _CMU = re.compile(r"(?:<s>)?(?P<text>.*?)(?:</s>)?\s*\((?P<name>[^()\s]+)\)")
 
 
@@ -55,7 +55,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         reading.understood.append(f"{n_apart:,} of the transcripts lie in another folder than their recording")
     for key, path in beside.items():
         lines = [line.strip() for line in read_text(path, choices.encoding).split("\n") if line.strip()]
-        if lines and (all(map(_TIMED.match, lines)) or any(map(_SUBTITLE.match, lines[:3]))):
+        if lines and (all(map(_TIMED.match, lines)) or any(map(TIMES.fullmatch, lines[:3]))):
             timed = (
                 f"{path}: holds labels with times, and a transcript has none: --task label learns when they hold, "
                 "--layout stretches takes each stretch for an utterance"
