@@ -346,7 +346,7 @@ def _too_few(collection: Collection, splits: Mapping[str, Sequence[Utterance]]) 
 def _start(
     collection: Collection, splits: Mapping[str, Sequence[Utterance]], settings: Sequence[Setting], folder: Path
 ) -> list[str]:
-    """Of a classifier of few recordings, at the rate that the network hears which we bring: that it may start from it."""
+    """Of a classifier of few recordings, at the rate of the network that we bring: that it may start from it."""
     has_own_rate = any((setting.section, setting.key) == ("features", "sample_rate") for setting in settings)
     if collection.task != "classify" or has_own_rate or not 0 < len(splits["train"]) < _FEW_IN_ALL:
         return []
