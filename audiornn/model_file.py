@@ -16,6 +16,7 @@ takes the `recording_mean` and `recording_scale` (n_features,) of the whole reco
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -131,6 +132,14 @@ class ModelCard:
             raise ModelFileError(f"{where}: its audiornn metadata cannot be read ({error}); export it again") from None
 
 
+def _is_unicode(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def open_model_file(path: str | Path, *, threads: int = 1) -> tuple[Any, ModelCard]:
     """Open a model file with onnxruntime.
 
@@ -148,6 +157,9 @@ def open_model_file(path: str | Path, *, threads: int = 1) -> tuple[Any, ModelCa
     if not path.is_file():
         kind = "is a folder, not a model file" if path.is_dir() else "no such model file"
         raise ModelFileError(f"{path}: {kind}; `audiornn train` writes runs/RECIPE/model.onnx")
+    os.environ.setdefault(
+        "ORT_DISABLE_TELEMETRY", "1"
+    )  # who listens to people reports to nobody; read as it is imported
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -155,7 +167,8 @@ def open_model_file(path: str | Path, *, threads: int = 1) -> tuple[Any, ModelCa
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        named = str(path) if _is_unicode(path) else path.read_bytes()
+        session = onnxruntime.InferenceSession(named, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no root of their own
         reason = " ".join(str(error).split())[:120]
         raise ModelFileError(

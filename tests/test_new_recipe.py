@@ -368,6 +368,16 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys, words_, message):
     assert not (tmp_path / "recipes").exists()
 
 
+def test_a_folder_whose_name_no_recipe_could_say(tmp_path):
+    try:
+        words(tmp_path / "lat\udcefn")
+    except (OSError, UnicodeError):
+        pytest.skip("the disk takes no such name")
+    with pytest.raises(CorpusError, match="not UTF-8, and a recipe cannot say it"):
+        write_recipe("mine", tmp_path / "lat\udcefn", recipes=tmp_path / "recipes")
+    assert not (tmp_path / "recipes" / "mine").exists()
+
+
 def test_prep_runs_as_the_last_lines_say(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "computer").mkdir()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -76,9 +77,48 @@ def test_the_package_loads_nothing():
 def test_transcribe_never_meets_training(modules_of, world, model_file, task, form):
     whole, first = modules_of("transcribe", world.recording(), "--model", model_file(task), "--format", form)
     assert not first & (TRAINING | {"scipy", "soxr", "numba", "pandas", "requests", "sympy"})
+    assert "http.client" not in whole
     ours = {name for name in whole if name.startswith("audiornn.")}
     assert not [name for name in ours if name.startswith(("audiornn.train", "audiornn.corpus", "audiornn.evaluate"))]
     assert {"numpy", "soundfile", "onnxruntime"} <= first
+
+
+def test_listening_writes_nothing_into_the_home_and_reports_to_nobody(tmp_path, world, model_file):
+    command = [sys.executable, "-m", "audiornn", "transcribe", world.recording(), "--model", model_file("transcribe")]
+    without = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    (tmp_path / "home").mkdir()
+    done = subprocess.run(
+        [*map(str, command)],
+        capture_output=True,
+        check=True,
+        timeout=60,
+        env={**without, "HOME": str(tmp_path / "home")},
+    )
+    assert done.stdout
+    assert not done.stderr
+    assert not list((tmp_path / "home").rglob("*"))
+
+
+def test_progress_needs_no_library(tmp_path, monkeypatch):
+    from audiornn.verbs.terminal import progress_bar
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    with progress_bar("listening", "recording") as progress:
+        progress(1, 2)
+
+
+def test_a_model_s_name_may_be_no_unicode(tmp_path, model_file, world):
+    from audiornn.listen.recognizer import load_model
+
+    odd = tmp_path / "m\udcf6del.onnx"
+    try:
+        shutil.copy(model_file("transcribe"), odd)
+    except (OSError, UnicodeError):
+        pytest.skip("the disk takes no such name")
+    assert load_model(odd).transcribe(world.recording()) == load_model(model_file("transcribe")).transcribe(
+        world.recording()
+    )
 
 
 def test_transcribe_at_another_rate_loads_the_resampler_only(modules_of, tmp_path, model_file):

@@ -195,7 +195,7 @@ def compute_features(
         progress(len(missing[i].utterances))
     stored: dict[tuple[str, float, float | None], StoredUtterance] = {}
     for job in jobs:
-        rows = json.loads(job.index_file.read_text())
+        rows = json.loads(job.index_file.read_text(encoding="utf-8"))
         stored.update(
             zip(
                 map(_stretch, job.utterances),

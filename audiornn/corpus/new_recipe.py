@@ -25,7 +25,7 @@ from audiornn.corpus.recipe_settings import Setting, heard_seconds, model_settin
 from audiornn.corpus.splitting import Division, divide
 from audiornn.corpus.spotter_recipe import NewSpotter, read_spotter, spotter_prepare, spotter_readme
 from audiornn.corpus.stretches import LONGEST, STRETCH, cut_few, cut_long
-from audiornn.errors import AudioError, SettingsError
+from audiornn.errors import AudioError, CorpusError, SettingsError
 from audiornn.files import write_atomically
 from audiornn.vocabulary import is_background
 
@@ -380,9 +380,17 @@ def _write(made: NewRecipe, settings: Sequence[Setting], source: Path, others: s
 
 def _write_files(folder: Path, readme: str, prepare: str, toml: str) -> None:
     """The three files; recipe.toml last, which makes the folder a recipe."""
-    for name, content in (("README.md", readme), ("prepare.py", prepare), ("recipe.toml", toml)):
+    files = {"README.md": readme, "prepare.py": prepare, "recipe.toml": toml}
+    try:
+        encoded = {name: content.encode() for name, content in files.items()}
+    except UnicodeEncodeError as error:
+        near = ascii(str(error.object)[max(0, error.start - 10) : error.end])
+        raise CorpusError(
+            f"a name in the source is not UTF-8, and a recipe cannot say it ({near}); rename it"
+        ) from None
+    for name, content in encoded.items():
         with write_atomically(folder / name) as out:
-            out.write(content.encode())
+            out.write(content)
 
 
 def _toml(settings: Sequence[Setting]) -> str:

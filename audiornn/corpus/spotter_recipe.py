@@ -126,7 +126,9 @@ def read_spotter(
     splits = split_folder(found, copies={})
     is_spelled = why == "as asked for" or not re.search(r"\d", word)
     labels = named(f"{label} ({n:,})" for label, n in found.labels.most_common())
-    understood = [f"the word: {labels}", f"not the word: {len(found.background):,} recordings"]
+    elsewhere = 0 if background is None else len(Survey(background).audio)
+    also = f", and {elsewhere:,} of {background}, which prep adds and the table below leaves out" if elsewhere else ""
+    understood = [f"the word: {labels}", f"not the word: {len(found.background):,} recordings{also}"]
     guessed = []
     if found.spellings and is_spelled:
         guessed.append(

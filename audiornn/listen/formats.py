@@ -21,7 +21,6 @@ from itertools import accumulate, pairwise, zip_longest
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
-from xml.sax.saxutils import escape, quoteattr
 
 from audiornn.errors import SettingsError, nearest
 from audiornn.files import json_line
@@ -276,7 +275,7 @@ def to_elan(result: Result, *, audio: str, folder: PurePath | None = None) -> st
     tiers: list[str] = []
     n = 0
     for tier, labels in _tiers(result).items():
-        tiers.append(f'    <TIER LINGUISTIC_TYPE_REF="default-lt" TIER_ID={quoteattr(_xml_text(tier))}>')
+        tiers.append(f'    <TIER LINGUISTIC_TYPE_REF="default-lt" TIER_ID={_attribute(_xml_text(tier))}>')
         end = 0
         for label, following in zip_longest(labels, labels[1:]):
             start = max(end, _milliseconds(label.start))
@@ -288,12 +287,12 @@ def to_elan(result: Result, *, audio: str, folder: PurePath | None = None) -> st
             tiers += [
                 f'        <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a{n}" TIME_SLOT_REF1="ts{2 * n - 1}" '
                 f'TIME_SLOT_REF2="ts{2 * n}">',
-                f"            <ANNOTATION_VALUE>{escape(_xml_text(label.label))}</ANNOTATION_VALUE>",
+                f"            <ANNOTATION_VALUE>{_escaped(_xml_text(label.label))}</ANNOTATION_VALUE>",
                 "        </ALIGNABLE_ANNOTATION></ANNOTATION>",
             ]
         tiers.append("    </TIER>")
     place = name if folder is None else PurePath(os.path.relpath(audio, folder)).as_posix()
-    url = quoteattr(("" if place.startswith("../") else "./") + quote(place, errors="surrogateescape"))
+    url = _attribute(("" if place.startswith("../") else "./") + quote(place, errors="surrogateescape"))
     media = f'MEDIA_URL={url} MIME_TYPE="{mime}" RELATIVE_MEDIA_URL={url}'
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
@@ -577,6 +576,17 @@ def _misfit(word: AlignedWord) -> str:
 def _clean(label: str) -> str:
     """A label in one line: single spaces for whatever breaks or steers a line, and nothing that UTF-8 cannot hold."""
     return _SURROGATES.sub("\ufffd", _BREAKS.sub(" ", label).strip())
+
+
+def _escaped(text: str) -> str:
+    """Text between XML's tags; written here, for the standard library's escape brings an HTTP client along."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _attribute(text: str) -> str:
+    """The value of an attribute of XML, with its quotation marks."""
+    marks = {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
+    return '"' + "".join(marks.get(character, character) for character in _escaped(text)) + '"'
 
 
 def _token(label: str) -> str:

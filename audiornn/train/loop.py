@@ -519,7 +519,7 @@ def not_finite(losses: torch.Tensor, ids: tuple[str, ...], step: int, run_dir: P
 def drop_metrics_after(path: Path, step: int) -> None:
     """Forget epochs that a killed run logged but did not save; they come again."""
     if path.exists():
-        lines = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= step]
         with write_atomically(path) as out:
             out.write("".join(line + "\n" for line in lines).encode())
 
@@ -529,7 +529,10 @@ def scalar_writer(run_dir: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Writes an epoch's numbers to metrics.jsonl and for TensorBoard."""
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(run_dir / "tensorboard")) as board, open(run_dir / "metrics.jsonl", "a") as out:
+    with (
+        SummaryWriter(str(run_dir / "tensorboard")) as board,
+        open(run_dir / "metrics.jsonl", "a", encoding="utf-8") as out,
+    ):
 
         def write(metrics: dict[str, Any]) -> None:
             out.write(json.dumps(metrics) + "\n")

@@ -44,6 +44,7 @@ def quantize_int8(source: Path, path: Path) -> None:
 def _dynamic(source: Path) -> onnx.ModelProto:
     import logging
 
+    # `quantize_int8` has opened the model before, which tells onnxruntime to report to nobody.
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     root = logging.getLogger()

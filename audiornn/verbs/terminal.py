@@ -96,7 +96,11 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     if not sys.stderr.isatty():
         yield lambda n_done, n_all: None
         return
-    from tqdm import tqdm
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:  # not part of the base install
+        yield lambda n_done, n_all: None
+        return
 
     with tqdm(desc=what, unit=f" {unit}s", leave=False) as bar:
 

@@ -5,7 +5,7 @@
  * @param {object} ort - onnxruntime-web or onnxruntime-node
  * @param {object} session - of the model
  * @param {Float32Array} samples - mono, −1…1, at the model's own rate
- * @returns {Promise<{text: string, symbols: {label: string, seconds: number}[], logProbs: Float32Array, dims: number[]}>}
+ * @returns {Promise<{text: string, sampleRate: number, symbols: {label: string, seconds: number}[], logProbs: Float32Array, dims: number[]}>}
  */
 export async function listen(ort, session, samples) {
   const said = await session.run({ waveform: new ort.Tensor('float32', samples, [samples.length]) });
@@ -26,7 +26,7 @@ export async function listen(ort, session, samples) {
     if (best !== 0 && best !== before) symbols.push({ label: names[best], seconds: frame * secondsPerFrame });
     before = best;
   }
-  const spelled = symbols.every(({ label }) => [...label].length === 1);
+  const spelled = names.slice(1).every((label) => [...label].length === 1);
   const text = symbols.map(({ label }) => label).join(spelled ? '' : ' ').split(/\s+/).filter(Boolean).join(' ');
-  return { text, symbols, logProbs, dims };
+  return { text, sampleRate: Number(said.sample_rate.data[0]), symbols, logProbs, dims };
 }

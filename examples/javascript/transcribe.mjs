@@ -22,9 +22,17 @@ function readWav(file) {
 }
 
 const [model, file, logProbsWanted] = process.argv.slice(2);
+if (!file) {
+  console.error('node transcribe.mjs MODEL.waveform.onnx FILE.wav [--log-probs]');
+  process.exit(2);
+}
 const session = await ort.InferenceSession.create(readFileSync(model));
-const { samples } = readWav(file);
+const { sampleRate, samples } = readWav(file);
 const heard = await listen(ort, session, samples);
+if (sampleRate !== heard.sampleRate) {
+  console.error(`${file}: is at ${sampleRate} Hz, and the model hears ${heard.sampleRate} Hz; resample it first`);
+  process.exit(2);
+}
 if (logProbsWanted) {
   console.log(JSON.stringify({ text: heard.text, dims: heard.dims, log_probs: [...heard.logProbs] }));
 } else {
