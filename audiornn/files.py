@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets a half of one."""
+"""Files: written so that a reader never meets a half of one, and found below a folder."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from audiornn.errors import AudiornnError
 
-__all__ = ["encode_json", "explain_write_error", "json_line", "remove_partials", "write_atomically"]
+__all__ = ["encode_json", "explain_write_error", "files_below", "json_line", "remove_partials", "write_atomically"]
 
 #: What Python, JavaScript and editors take for the end of a line, and JSON may write as it is.
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -53,6 +53,26 @@ def encode_json(entry: Any, *, indent: int | None = None) -> bytes:
 def json_line(entry: Any) -> str:
     """JSON in one line, whatever takes for the end of one what JSON may write as it is; without the line's end."""
     return encode_json(entry).decode().translate(_LINE_ENDS)
+
+
+def files_below(folder: Path, is_ignored: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """Folder and name of every file below a folder, in order; a folder that links show again is not walked again.
+
+    Args:
+        folder: the uppermost.
+        is_ignored: whether a file's or folder's name says that it is not to be looked at.
+    """
+    seen = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        shown = [name for name in folders if not is_ignored(name)]
+        # What lies there itself comes before what is only linked, and keeps its own place.
+        folders[:] = sorted(shown, key=lambda name: ((Path(parent) / name).is_symlink(), name))
+        yield from ((parent, name) for name in sorted(names) if not is_ignored(name))
 
 
 def remove_partials(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import TypeVar
 
 from audiornn.audio import EXTENSIONS, FOREIGN
 from audiornn.errors import SettingsError
-from audiornn.files import write_atomically
+from audiornn.files import files_below, write_atomically
 
 __all__ = ["Recording", "find_recordings", "in_order", "output_files", "refuse_same_names"]
 
@@ -53,7 +52,7 @@ def find_recordings(files: Sequence[str]) -> tuple[list[Recording], list[tuple[s
         if file == "-" or not path.is_dir():
             recordings.append(Recording(file, PurePath("standard_input" if file == "-" else path.name)))
             continue
-        below = sorted(_below(path))
+        below = sorted(Path(parent, name) for parent, name in files_below(path, lambda name: name.startswith(".")))
         found = [p for p in below if p.suffix.lower() in EXTENSIONS and p.is_file()]
         strange += [(str(p), "a link to nowhere") for p in below if p.suffix.lower() in EXTENSIONS and not p.exists()]
         strange += [(str(p), "is not looked for in folders") for p in below if p.suffix.lower() in FOREIGN]
@@ -61,20 +60,6 @@ def find_recordings(files: Sequence[str]) -> tuple[list[Recording], list[tuple[s
             empty.append(file)
         recordings += [Recording(str(p), p.relative_to(path)) for p in found]
     return recordings, strange, empty
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """All files below a folder; a circle of links ends."""
-    seen = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        shown = [name for name in folders if not name.startswith(".")]
-        folders[:] = sorted(shown, key=lambda name: (Path(parent, name).is_symlink(), name))  # what is linked is itself
-        yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
 def output_files(

@@ -7,7 +7,7 @@ import posixpath
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from audiornn.audio import EXTENSIONS, FOREIGN
 from audiornn.corpus.manifest import Segment
 from audiornn.corpus.text_files import read_text
 from audiornn.errors import CorpusError
+from audiornn.files import files_below
 
 __all__ = ["Choices", "Entry", "Reading", "Survey", "missing_audio", "named", "read_text", "split_in_name"]
 
@@ -140,7 +141,7 @@ class Survey:
         audio: dict[str, Path] = {}
         others: dict[str, Path] = {}
         unusable: list[tuple[str, str]] = []
-        for parent, name in _walk(self.folder):
+        for parent, name in files_below(self.folder, _is_ignored):
             path = Path(parent, name)
             relative = path.relative_to(self.folder).as_posix()
             key = nfc(relative)
@@ -259,19 +260,6 @@ class Survey:
         """The recordings below the folder that no entry uses."""
         taken = {self.key(path) for path in used}
         return [(key, why) for key in self.audio if key not in taken]
-
-
-def _walk(folder: Path) -> Iterator[tuple[str, str]]:
-    """Folder and name of every file, in order, without what systems and editors leave behind."""
-    seen = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not _is_ignored(name))
-        yield from ((parent, name) for name in sorted(names) if not _is_ignored(name))
 
 
 def _is_ignored(name: str) -> bool:
