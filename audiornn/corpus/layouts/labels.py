@@ -95,13 +95,13 @@ def _lists(survey: Survey, choices: Choices, unused: dict[str, Path]) -> dict[st
                 names = _read(path, choices, choices.audio).recordings
             except CorpusError:
                 continue
-            is_list = any(_is_named(survey, name, path) for name in names)
+            is_list = any(_recording_named(survey, name, path) for name in names)
         if is_list:
             lists[key] = path
     return lists
 
 
-def _is_named(survey: Survey, name: str, path: Path) -> Path | None:
+def _recording_named(survey: Survey, name: str, path: Path) -> Path | None:
     """The recording that a list means, as `Survey.resolve` finds it, of a file that may be no list."""
     how = survey.how.copy()
     found = survey.resolve(name, path.parent) if name else None
@@ -308,7 +308,7 @@ def _of_this(labels: LabelFile, audio: Path, survey: Survey) -> LabelFile | None
 
     Names that are no recording's here, such as numbers, are passed over.
     """
-    named = {found for name in labels.recordings if (found := _is_named(survey, name, labels.path))}
+    named = {found for name in labels.recordings if (found := _recording_named(survey, name, labels.path))}
     if named - {audio} or (named and len(labels.recordings) > 1):
         return None
     if len(labels.recordings) <= 1:
