@@ -12,7 +12,15 @@ from typing import IO, Any
 
 from audiornn.errors import AudiornnError
 
-__all__ = ["encode_json", "explain_write_error", "files_below", "json_line", "remove_partials", "write_atomically"]
+__all__ = [
+    "encode_json",
+    "explain_write_error",
+    "files_below",
+    "is_unicode",
+    "json_line",
+    "remove_partials",
+    "write_atomically",
+]
 
 #: What Python, JavaScript and editors take for the end of a line, and JSON may write as it is.
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -73,6 +81,15 @@ def files_below(folder: Path, is_ignored: Callable[[str], bool]) -> Iterator[tup
         # What lies there itself comes before what is only linked, and keeps its own place.
         folders[:] = sorted(shown, key=lambda name: ((Path(parent) / name).is_symlink(), name))
         yield from ((parent, name) for name in sorted(names) if not is_ignored(name))
+
+
+def is_unicode(name: str) -> bool:
+    """Whether a file's name is text; disks take any bytes, which Python keeps as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def remove_partials(folder: Path) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 
 from audiornn.errors import ModelFileError, SettingsError
 from audiornn.features import FeatureSettings
+from audiornn.files import is_unicode
 from audiornn.vocabulary import Vocabulary
 
 __all__ = ["FORMAT", "METADATA_KEY", "WAVEFORM_KEY", "ModelCard", "open_model_file"]
@@ -132,14 +133,6 @@ class ModelCard:
             raise ModelFileError(f"{where}: its audiornn metadata cannot be read ({error}); export it again") from None
 
 
-def _is_unicode(path: Path) -> bool:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def open_model_file(path: str | Path, *, threads: int = 1) -> tuple[Any, ModelCard]:
     """Open a model file with onnxruntime.
 
@@ -157,9 +150,8 @@ def open_model_file(path: str | Path, *, threads: int = 1) -> tuple[Any, ModelCa
     if not path.is_file():
         kind = "is a folder, not a model file" if path.is_dir() else "no such model file"
         raise ModelFileError(f"{path}: {kind}; `audiornn train` writes runs/RECIPE/model.onnx")
-    os.environ.setdefault(
-        "ORT_DISABLE_TELEMETRY", "1"
-    )  # who listens to people reports to nobody; read as it is imported
+    # Who listens to people reports to nobody; onnxruntime reads it as it is imported.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -167,7 +159,7 @@ def open_model_file(path: str | Path, *, threads: int = 1) -> tuple[Any, ModelCa
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        named = str(path) if _is_unicode(path) else path.read_bytes()
+        named = str(path) if is_unicode(str(path)) else path.read_bytes()
         session = onnxruntime.InferenceSession(named, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no root of their own
         reason = " ".join(str(error).split())[:120]

@@ -35,7 +35,7 @@ _HELD_OUT_FROM, _TOLD_FROM = 8, 60  # recordings of a label, and of all; fewer a
 _FEW = 10  # recordings of a label
 _FEW_IN_ALL = 500  # recordings to learn words from
 #: Settings that let training start from a network that has heard words.
-START = "recipes/spelled_words/words.toml"
+_START = "recipes/spelled_words/words.toml"
 _HEADERS = 200  # recordings whose header is read
 _SHARE = 0.1  # of dev and of test, as `divide` has them
 _LONG = 2.0  # background this many times as long as the words is cut
@@ -351,7 +351,7 @@ def _start(
     if collection.task != "classify" or has_own_rate or not 0 < len(splits["train"]) < _FEW_IN_ALL:
         return []
     return [
-        f"if these are words that people say, `audiornn prep {folder.as_posix()} --set {START}` lets training start "
+        f"if these are words that people say, `audiornn prep {folder.as_posix()} --set {_START}` lets training start "
         "from what 593 people say: of words that none of them said 96 % are right with 50 recordings each, and 88 % "
         "without it (docs/transfer.md); for all other sounds it is worse"
     ]

@@ -18,7 +18,7 @@ from audiornn.audio import EXTENSIONS, FOREIGN
 from audiornn.corpus.manifest import Segment
 from audiornn.corpus.text_files import read_text
 from audiornn.errors import CorpusError
-from audiornn.files import files_below
+from audiornn.files import files_below, is_unicode
 
 __all__ = ["Choices", "Entry", "Reading", "Survey", "missing_audio", "named", "read_text", "split_in_name"]
 
@@ -148,7 +148,7 @@ class Survey:
             suffix = path.suffix.lower()
             if suffix not in EXTENSIONS and suffix not in FOREIGN:
                 others[key] = path
-            elif not _is_unicode(relative):
+            elif not is_unicode(relative):
                 unusable.append((ascii(relative)[1:-1], "its name is not UTF-8; rename it"))
             elif suffix in FOREIGN:
                 unusable.append((key, f"{suffix} is not read; convert it: ffmpeg -i {name} {path.stem}.flac"))
@@ -264,14 +264,6 @@ class Survey:
 
 def _is_ignored(name: str) -> bool:
     return name.startswith(".") or name.lower() in _IGNORED
-
-
-def _is_unicode(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def nfc(name: str) -> str:
