@@ -26,6 +26,7 @@ from audiornn.verbs.training import demo, train
 __all__ = ["main"]
 
 
+_OF_EVALUATING = ("jiwer", "mir_eval", "pyannote", "pyannote.core", "pyannote.metrics", "matplotlib")
 _FORMATS = ("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm", "audacity", "elan", "csv")
 
 
@@ -47,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "audiornn":
             raise
-        say(f"audiornn: this needs {error.name}, which is not installed: pip install 'audiornn[train]'")
+        extra = "evaluate" if error.name in _OF_EVALUATING else "train"
+        say(f"audiornn: this needs {error.name}, which is not installed: pip install 'audiornn[{extra}]'")
         return FAILURE
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,6 +13,7 @@ from typing import IO, Any
 from audiornn.errors import AudiornnError
 
 __all__ = [
+    "check_writable",
     "encode_json",
     "explain_write_error",
     "files_below",
@@ -97,6 +98,22 @@ def remove_partials(folder: Path) -> None:
     for partial in folder.glob(".*.partial"):
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+def check_writable(folder: Path) -> None:
+    """That a folder can be written, or made, asked before long work whose result goes there.
+
+    Raises:
+        AudiornnError: it cannot.
+    """
+    from tempfile import TemporaryFile
+
+    nearest = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    try:
+        with TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise explain_write_error(error, folder) from None
 
 
 def explain_write_error(error: OSError, path: Path) -> AudiornnError:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from audiornn.errors import AudiornnError
-from audiornn.files import explain_write_error, write_atomically
+from audiornn.files import check_writable, explain_write_error, write_atomically
 
 
 def write(path, content=b"new"):
@@ -112,3 +112,11 @@ def test_a_folder_where_a_file_should_be(tmp_path):
 
 def test_a_write_of_numpys_that_was_cut_short_is_a_full_disk():
     assert "the disk is full" in str(explain_write_error(OSError("876680 requested and 786400 written"), Path("a.npy")))
+
+
+def test_whether_a_folder_can_be_made_is_known_before_the_work(tmp_path):
+    check_writable(tmp_path / "not" / "yet")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(AudiornnError, match="below: cannot be written"):
+        check_writable(tmp_path / "file" / "below")

@@ -140,13 +140,15 @@ def test_silence_heard_as_words_costs(said):
 
 @pytest.mark.parametrize("heard", ["", "one two"])
 def test_no_reference_at_all_is_still_valid_json(said, heard):
-    report = evaluate(words(heard), said(""), "test")
+    report = evaluate(words(heard, "one", heard), said("", "one", "", speakers=["ada", "bob", "ada"]), "test")
+    report_of_nothing = evaluate(words(heard), said(""), "test")
 
     def none_of_that(name):
         raise AssertionError(f"{name} is not JSON")
 
-    json.loads(json.dumps(report.to_json()), parse_constant=none_of_that)
-    assert report.to_text()
+    for told in (report, report_of_nothing):
+        json.loads(json.dumps(told.to_json()), parse_constant=none_of_that)
+        assert "inf" not in told.to_text()
 
 
 def test_speakers_have_a_row_each_the_worst_first(said):

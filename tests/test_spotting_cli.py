@@ -1,6 +1,7 @@
 """spot and evaluate --keyword as a person types them; a microphone that is none."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import subprocess
@@ -174,9 +175,17 @@ def test_explained(run, recording, heard_by, fails):
     assert len(out.splitlines()) == 3
     assert Path("why.png").read_bytes()[:4] == b"\x89PNG"
     fails("spot", recording, recording, *heard_by(), "--keyword", "mi", "--explain", "a.png", said=["one recording"])
-    code, _, err = run("spot", recording, *heard_by(), "--keyword", "mi", "--explain", "no/where.png")
-    assert code == 2
+    code, out, err = run("spot", recording, *heard_by(), "--keyword", "mi", "--explain", "no/where.png")
+    assert (code, out) == (2, "")  # said before an hour is heard
     assert "there is no folder no" in err
+
+
+def test_a_picture_without_matplotlib_is_refused_before_listening(run, recording, heard_by, monkeypatch):
+    spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else spec(name))
+    code, out, err = run("spot", recording, *heard_by(), "--keyword", "mi", "--explain", "why.png")
+    assert (code, out) == (2, "")
+    assert "this needs matplotlib, which is not installed: pip install 'audiornn[evaluate]'" in err
 
 
 # --- a program at a hit ---

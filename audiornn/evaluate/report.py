@@ -132,7 +132,7 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """Plain types; `accuracy` only where it has a meaning, and no row an utterance."""
         entry = {key: value for key, value in asdict(self).items() if value is not None and key != "counts"}
-        for rates in (entry, entry.get("characters") or {}):
+        for rates in (entry, entry.get("characters") or {}, *entry["speakers"]):
             for key in ("error_rate", "rate"):
                 if math.isinf(rates.get(key, 0.0)):
                     rates[key] = None  # errors where nothing was said: no rate, and JSON knows no infinity
@@ -154,12 +154,14 @@ class Report:
                 f"accuracy {100 * self.accuracy:.2f} %  ({right:,} of {counted}; "
                 f"95 % interval {100 - high:.2f}–{100 - low:.2f})"
             )
+        elif not self.reference_length:
+            lines.append(f"no error rate: the references say nothing, and {self.errors:,} {self.unit} were heard")
         else:
             lines.append(
                 f"{self.unit.removesuffix('s')} error rate {100 * self.error_rate:.2f} %  "
                 f"({self.errors:,} of {counted}; 95 % interval {low:.2f}–{high:.2f})"
             )
-        if self.characters is not None:
+        if self.characters is not None and self.characters.reference_length:
             low, high = (100 * bound for bound in self.characters.interval)
             lines.append(
                 f"character error rate {100 * self.characters.rate:.2f} %  ({self.characters.errors:,} of "
@@ -187,7 +189,7 @@ class Report:
             lines += ["", f"{'speaker':{width}}  utterances   errors   error rate"]
             lines += [
                 f"{row.speaker:{width}}  {row.utterances:10,} {row.errors:4,} of {row.reference_length:<5,} "
-                f"{100 * row.error_rate:6.2f} %"
+                f"{100 * row.error_rate:6.2f} %".replace("inf", "  –")
                 for row in self.speakers[:20]
             ]
             if len(self.speakers) > 20:

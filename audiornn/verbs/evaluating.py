@@ -11,7 +11,7 @@ from audiornn.errors import SettingsError
 from audiornn.files import json_line
 from audiornn.verbs.models import decoding_with, load, report_on, split_of_model
 from audiornn.verbs.preparing import prepared_of, recipe_to_train
-from audiornn.verbs.terminal import INTERRUPTED, PARTIAL_FAILURE, progress_bar, say
+from audiornn.verbs.terminal import INTERRUPTED, PARTIAL_FAILURE, check_drawable, progress_bar, say
 
 if TYPE_CHECKING:
     from audiornn.evaluate.report import Report
@@ -200,8 +200,8 @@ def _evaluate_spotting(
         raise SettingsError("thresholds are chosen for a target: --false-alarms-per-hour 0.5")
     if look_aheads and len(look_aheads) > 1:
         raise SettingsError("keywords are evaluated with one --look-ahead at a time")
-    if det is not None and not det.parent.is_dir():
-        raise SettingsError(f"{det}: there is no folder {det.parent} to draw it in")
+    if det is not None:
+        check_drawable(det)
     card = recognizer.card
     tolerance = TOLERANCE if tolerance is None else tolerance
     chosen = check_keywords(card, default_keywords(card) if keywords is None else keywords)

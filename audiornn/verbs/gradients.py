@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from audiornn.errors import TrainingError
 from audiornn.files import encode_json
 from audiornn.verbs.preparing import prepared_of, recipe_to_train
-from audiornn.verbs.terminal import say
+from audiornn.verbs.terminal import check_drawable, say
 
 if TYPE_CHECKING:
     from audiornn.corpus.preparation import Prepared
@@ -30,6 +30,8 @@ def gradients(
     overrides: list[str],
 ) -> int:
     """`audiornn gradients`: of a run its network, of a recipe its network with each of the three cells."""
+    if output is not None:
+        check_drawable(output)
     if source is not None and (Path(source) / "recipe.json").exists():
         report = _of_run(Path(source), data, overrides)
         picture = output or Path(source) / "gradients.png"

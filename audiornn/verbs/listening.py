@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from audiornn.errors import AudioError, AudiornnError, SettingsError
 from audiornn.files import json_line
 from audiornn.verbs.models import decoding_with, load, recordings_of
-from audiornn.verbs.terminal import SecondsHeard, exit_code, n_cores, say, tell_live
+from audiornn.verbs.terminal import SecondsHeard, check_drawable, exit_code, n_cores, say, tell_live
 
 if TYPE_CHECKING:
     from audiornn.listen.folders import Recording
@@ -89,6 +89,8 @@ def align(
         raise SettingsError("--explain draws a file: standard input can be read once only")
     else:
         texts = {files[0]: text}
+    if explain is not None:
+        check_drawable(explain)
     recognizer, path = load(model, runs)
 
     def listen(recording: Recording, progress: Callable[[float], None]) -> Result:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiornn.errors import SettingsError, TrainingError
-from audiornn.files import json_line
+from audiornn.files import check_writable, json_line
 from audiornn.verbs.terminal import PARTIAL_FAILURE, progress_bar, say
 
 if TYPE_CHECKING:
@@ -64,9 +64,10 @@ def audit(source: Path, output: Path | None, data: Path, jobs: int | None, outpu
     """`audiornn audit`: what would spoil a result, in recordings that no recipe knows yet."""
     from audiornn.corpus.audit import audit_source, write_audit
 
+    folder = output or data / f"audit_{source.resolve().stem or 'recordings'}"
+    check_writable(folder)
     with progress_bar("listening", "recording") as progress:
         report, corpus, left_out = audit_source(source, n_jobs=jobs or os.cpu_count() or 1, progress=progress)
-    folder = output or data / f"audit_{source.resolve().stem or 'recordings'}"
     write_audit(report, corpus, folder)
     for file, why in left_out:
         say(f"audiornn: {file}: not audited: {why}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from audiornn.errors import AudioError, SettingsError
 from audiornn.files import json_line
 from audiornn.verbs.models import load, recordings_of
-from audiornn.verbs.terminal import SecondsHeard, exit_code, n_cores, say, tell_live
+from audiornn.verbs.terminal import SecondsHeard, check_drawable, exit_code, n_cores, say, tell_live
 
 if TYPE_CHECKING:
     from audiornn.listen.keywords import SpotSettings
@@ -50,6 +50,8 @@ def spot(
         raise SettingsError("--channel is of recordings; a microphone is heard in mono")
     if explain is not None and (microphone or len(files) != 1 or files == ["-"] or Path(files[0]).is_dir()):
         raise SettingsError("--explain draws one recording: audiornn spot FILE --explain PNG")
+    if explain is not None:
+        check_drawable(explain)
     recognizer, path = load(model, runs, threads=n_cores())
     card = recognizer.card
     chosen = check_keywords(card, default_keywords(card) if keywords is None else keywords)

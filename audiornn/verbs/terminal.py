@@ -8,7 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from audiornn.errors import SettingsError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from audiornn.listen.live import Found, Stopped
 
 __all__ = [
@@ -16,6 +20,7 @@ __all__ = [
     "INTERRUPTED",
     "PARTIAL_FAILURE",
     "SecondsHeard",
+    "check_drawable",
     "exit_code",
     "n_cores",
     "progress_bar",
@@ -36,6 +41,21 @@ def exit_code(n_bad: int, n_all: int) -> int:
 def n_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_drawable(picture: Path) -> None:
+    """That a picture can be drawn there, asked before an hour is heard.
+
+    Raises:
+        SettingsError: there is no such folder.
+        ModuleNotFoundError: matplotlib is not installed.
+    """
+    from importlib.util import find_spec
+
+    if not picture.parent.is_dir():
+        raise SettingsError(f"{picture}: there is no folder {picture.parent} to draw it in")
+    if find_spec("matplotlib") is None:
+        raise ModuleNotFoundError("no module to draw with", name="matplotlib")
 
 
 class SecondsHeard:
