@@ -44,7 +44,8 @@ class VocabularySettings:
         language: a BCP 47 tag such as "tr", where lower case depends on it.
         lexicon: for unit "phone" the file of pronunciations, relative to the recipe's folder or to the corpus.
         several: whether labels are independent of each other, each with a probability of its own: a recording has any
-            number of them, parted by commas ("dog, rain"), or none; the segments of frame labels may overlap.
+            number of them, parted by commas ("dog, rain"), or none; the segments of frame labels, of one label each,
+            may overlap.
     """
 
     unit: Literal["character", "word", "phone"] = "character"
@@ -155,18 +156,29 @@ class Vocabulary:
         try:
             return [self._ids[symbol] for symbol in self.split(text)]
         except KeyError as error:
-            unknown = error.args[0]
-            known = [symbol for symbol in self.symbols if symbol != BLANK]
-            other = next((case for case in (unknown.upper(), unknown.lower()) if case in known), "")
-            hint = f"; it writes {other!r}" if other else nearest(unknown, known)
-            raise CorpusError(
-                f"{self.unit} {unknown!r} is not among the {len(known)} the model knows{hint} (in the text {text!r})"
-            ) from None
+            raise CorpusError(f"{self._unknown(error.args[0])} (in the text {text!r})") from None
+
+    def label_id(self, label: str) -> int:
+        """Id of one label, that of a segment, whose name may hold a comma.
+
+        Raises:
+            CorpusError: a label the vocabulary lacks, named with the nearest it has.
+        """
+        try:
+            return self._ids[self.normalise(label)]
+        except KeyError as error:
+            raise CorpusError(self._unknown(error.args[0])) from None
 
     def join(self, ids: Iterable[int]) -> str:
         """The text of symbol ids; blanks are left out."""
         symbols = [self.symbols[i] for i in ids if self.symbols[i] != BLANK]
         return ("" if self.unit == "character" else " ").join(symbols)
+
+    def _unknown(self, symbol: str) -> str:
+        known = [symbol for symbol in self.symbols if symbol != BLANK]
+        other = next((case for case in (symbol.upper(), symbol.lower()) if case in known), "")
+        hint = f"; it writes {other!r}" if other else nearest(symbol, known)
+        return f"{self.unit} {symbol!r} is not among the {len(known)} the model knows{hint}"
 
     def _pronunciation(self, word: str) -> str:
         try:

@@ -23,6 +23,7 @@ from audiornn.corpus.layouts.survey import named
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.speakers import find_speakers
 from audiornn.errors import CorpusError, SettingsError, nearest
+from audiornn.vocabulary import Vocabulary
 
 __all__ = ["LAYOUTS", "Collection", "embedded_headers", "read_collection", "written_out"]
 
@@ -66,9 +67,12 @@ class Collection:
 
     @property
     def labels(self) -> Counter[str]:
-        """Utterances by text; of stretches, these by label."""
+        """Utterances by text; where they have several labels, by label; of stretches, these by label."""
         if self.task == "label":
             return Counter(segment.label for utterance in self.utterances for segment in utterance.segments)
+        if self.several:
+            vocabulary = Vocabulary((), "label", several=True)
+            return Counter(label for utterance in self.utterances for label in vocabulary.split(utterance.text))
         return Counter(utterance.text for utterance in self.utterances)
 
     @property

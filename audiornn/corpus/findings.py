@@ -90,6 +90,7 @@ class Corpus:
         shared_speakers: whether the recipe allows a speaker in two splits.
         made_dir: where the recipe's own makings lie, whose sound is as it was made.
         several: whether a classified recording may have several labels, or none.
+        normalise: a text by the recipe's rules.
     """
 
     splits: Mapping[str, Sequence[Utterance]]
@@ -101,6 +102,7 @@ class Corpus:
     shared_speakers: bool = False
     made_dir: Path | None = None
     several: bool = False
+    normalise: Callable[[str], str] = str
 
     @property
     def utterances(self) -> list[Utterance]:

@@ -205,6 +205,8 @@ def _from_json(entry: dict[str, Any], folder: Path) -> Utterance:
     segments = entry.get("segments") or ()
     text = next((entry[key] for key in ("text", "label", "command") if entry.get(key) is not None), None)
     if isinstance(text, list):
+        if held := next((label for label in map(str, text) if "," in label), None):
+            raise ValueError(f"label {held!r} holds a comma, which parts one label from the next")
         text = ", ".join(map(str, text))
     track, track_hop, track_start = (entry.get(key) for key in ("track_filepath", "track_hop", "track_start"))
     if text is None and "segments" not in entry and track is None:  # no segment at all is a label, too: nothing

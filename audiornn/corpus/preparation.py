@@ -167,6 +167,7 @@ def prepare_corpus(
         task="label" if recipe.labels_frames else recipe.task,
         several=recipe.vocabulary.several,
         symbols=lambda text: [] if recipe.vocabulary.unit == "phone" else vocabulary.split(text),
+        normalise=vocabulary.normalise,
         sample_rate=recipe.features.sample_rate,
         shared_speakers=recipe.shared_speakers,
         made_dir=folder / "made",
@@ -363,15 +364,11 @@ def _vocabulary(
         return Vocabulary(track_names, unit="track")
     if recipe.labels_frames:
         labels = {segment.label for utterance in utterances for segment in utterance.segments}
-        found = Vocabulary.build(
-            labels,
-            unit="label",
-            lower_case=settings.lower_case,
-            language=settings.language,
-            several=settings.several,
+        found = Vocabulary.build(  # a segment has one label, and a comma is part of its name
+            labels, unit="label", lower_case=settings.lower_case, language=settings.language
         )
         if settings.several:
-            return found
+            return dataclasses.replace(found, several=True)
         return dataclasses.replace(found, symbols=(NO_LABEL, *(s for s in found.symbols if s != NO_LABEL)))
     return Vocabulary.build(
         (u.text for u in utterances),
@@ -406,8 +403,9 @@ def _target_problem(utterance: Utterance, stored: StoredUtterance, recipe: Recip
             return ""
         if recipe.labels_frames:
             for segment in utterance.segments:
-                if not vocabulary.encode(segment.label):
+                if not vocabulary.normalise(segment.label):
                     return f"segment {segment.start:g}–{segment.end:g} s has no label"
+                vocabulary.label_id(segment.label)
             exclusive = not vocabulary.several and NO_LABEL in vocabulary.symbols
             frame_seconds = recipe.features.frame_seconds
             problem = segment_problem(utterance.segments, stored.duration, frame_seconds, exclusive=exclusive)

@@ -103,6 +103,11 @@ def _regressor(
 ) -> tuple[list[Setting], list[str]]:
     if pitch := voice_pitch(collection.utterances, collection.tracks):
         settings, guessed = _pitch_settings(pitch), [f"{pitch.name} is a voice's pitch: features are recipes/pitch's"]
+        if pitch.no_voice:
+            guessed.append(
+                f"{pitch.name} is 0 or below in {100 * pitch.no_voice:.0f} % of the rows, as pitch trackers say that "
+                "there is no voice; it would be learnt as a pitch: leave those cells empty"
+            )
         if pitch.name != PITCH:
             guessed.append(
                 f"{pitch.name} named {PITCH}, as base-2 logarithms of Hz and empty where there is no voice, would be "
@@ -306,7 +311,13 @@ def unlearnable(splits: Mapping[str, Sequence[Utterance]], settings: Iterable[Se
     if chosen["task"] == "label":
         return _unlearnable_labels(splits)
     unit = "label" if chosen["task"] == "classify" else str(chosen["unit"])
-    vocabulary = Vocabulary((), unit, bool(chosen.get("lower_case")), str(chosen.get("punctuation", "keep")))  # type: ignore[arg-type]
+    vocabulary = Vocabulary(
+        (),
+        unit,  # type: ignore[arg-type]
+        bool(chosen.get("lower_case")),
+        str(chosen.get("punctuation", "keep")),
+        several=bool(chosen.get("several")),
+    )
     known = {symbol for u in splits["train"] for symbol in vocabulary.split(u.text)}
     lines = []
     for name in SPLITS[1:]:

@@ -34,7 +34,8 @@ def labels(seen: Inspected) -> Iterator[Finding]:
         )
     units: dict[str, list[int]] = defaultdict(list)
     for i, text in enumerate(seen.texts):
-        for unit in dict.fromkeys(text.split() if seen.corpus.task == "transcribe" else text.split(BETWEEN_LABELS)):
+        parts = text.split() if seen.corpus.task == "transcribe" else text.split(BETWEEN_LABELS)
+        for unit in dict.fromkeys(map(seen.corpus.normalise, parts)):
             if unit.strip():
                 units[unit].append(i)
     yield from _nearly_same(seen, units)

@@ -217,6 +217,7 @@ def _read_table(path: Path) -> Tracks:
         raise ValueError("two tracks have one name")
     if "" in names:
         raise ValueError(f"a track has no name in its first line {header.strip()[:60]!r}")
+    has_points = "." in text.partition("\n")[2]
     times, values = [], []
     for number, row in enumerate(rows, start=2):
         if not row:
@@ -224,6 +225,8 @@ def _read_table(path: Path) -> Tracks:
         if len(row) != len(names):
             raise ValueError(f"line {number} has {len(row)} columns, the first {len(names)}")
         if delimiter != ",":
+            if has_points and (held := next((cell for cell in row if "," in cell), None)) is not None:
+                raise ValueError(f"line {number} holds {held!r}, where others have a decimal point; what is its comma?")
             row = [cell.replace(",", ".") for cell in row]  # a decimal comma
         numbers = [math.nan if not cell.strip() else float(cell) for cell in row]
         if any(not math.isfinite(value) and cell.strip() for cell, value in zip(row, numbers, strict=True)):

@@ -35,11 +35,13 @@ class VoicePitch:
         name: of the track.
         lowest: Hz, a little below nearly all of it.
         highest: Hz, a little above.
+        no_voice: the share of the rows that say "no voice" with a 0 or a number below it, which is none of these.
     """
 
     name: str
     lowest: float
     highest: float
+    no_voice: float = 0.0
 
 
 def voice_pitch(utterances: Sequence[Utterance], names: Sequence[str]) -> VoicePitch | None:
@@ -50,7 +52,7 @@ def voice_pitch(utterances: Sequence[Utterance], names: Sequence[str]) -> VoiceP
         names: of the tracks, in their order.
 
     Returns:
-        None if there is none. A value of 0 in Hz is taken for "no voice", as pitch trackers write it.
+        None if there is none. A value of 0 is taken for "no voice", as pitch trackers write it.
 
     Raises:
         CorpusError: none of the files looked at can be read.
@@ -58,16 +60,20 @@ def voice_pitch(utterances: Sequence[Utterance], names: Sequence[str]) -> VoiceP
     for column, name in enumerate(names):
         if not _NAME.search(name.lower()) or _NO_HERTZ.search(name.lower()):
             continue
-        hertz = _hertz(utterances, column, is_logarithm=bool(_LOGARITHM.search(name.lower())))
-        if not len(hertz):
+        values = _values(utterances, column)
+        voiced = values[values > 0]
+        if not len(voiced):
             continue
+        hertz = np.exp2(np.minimum(voiced, 30.0)) if _LOGARITHM.search(name.lower()) else voiced
         lowest, highest = np.percentile(hertz, [_ODD, 100 - _ODD])
         if lowest >= _LEAST and highest <= _MOST:
-            return VoicePitch(name, float(round(lowest / _ROOM)), float(round(highest * _ROOM)))
+            no_voice = 1 - len(voiced) / len(values)
+            return VoicePitch(name, float(round(lowest / _ROOM)), float(round(highest * _ROOM)), no_voice)
     return None
 
 
-def _hertz(utterances: Sequence[Utterance], column: int, *, is_logarithm: bool) -> NDArray[np.float64]:
+def _values(utterances: Sequence[Utterance], column: int) -> NDArray[np.float64]:
+    """A track's defined values in the files that are looked at."""
     step = -(-len(utterances) // _LOOKED_AT)
     found, unreadable = [], None
     for utterance in utterances[::step]:
@@ -83,5 +89,4 @@ def _hertz(utterances: Sequence[Utterance], column: int, *, is_logarithm: bool) 
     if not found and unreadable is not None:
         raise unreadable
     values = np.concatenate(found) if found else np.empty(0)
-    values = values[np.isfinite(values) & (values > 0)]
-    return np.exp2(np.minimum(values, 30.0)) if is_logarithm else values
+    return values[np.isfinite(values)]

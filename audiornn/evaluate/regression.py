@@ -86,8 +86,10 @@ class RegressionReport:
     task: str = "regress"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types; `pitch` only where there is one."""
+        """Plain types; `pitch` only where there is one, and no figure of a track that is nowhere defined."""
         entry = asdict(self)
+        for row in entry["tracks"]:
+            row.update({key: None for key in ("rmse", "rmse_interval", "mae", "mae_interval") if not row["frames"]})
         if self.pitch is None:
             del entry["pitch"]
         return entry
@@ -103,7 +105,7 @@ class RegressionReport:
         lines = [f"{'track':{width}}  {'frames':>9}  {'RMSE (95 % interval)':28}  {'MAE (95 % interval)':28}  R²"]
         for row in self.tracks:
             errors = [
-                f"{value:.4g} ({low:.4g}–{high:.4g})"
+                f"{value:.4g} ({low:.4g}–{high:.4g})" if row.frames else "–"
                 for value, (low, high) in ((row.rmse, row.rmse_interval), (row.mae, row.mae_interval))
             ]
             r2 = "–"
@@ -118,11 +120,10 @@ class RegressionReport:
                 f"{self.pitch.voiced_frames:,} voiced frames; 95 % interval {low:.2f}–{high:.2f}), "
                 f"octaves forgiven {100 * self.pitch.raw_chroma_accuracy:.2f} %",
             ]
-            if self.pitch.voicing_recall is not None and self.pitch.voicing_false_alarm is not None:
-                lines.append(
-                    f"voicing recall {100 * self.pitch.voicing_recall:.2f} %, "
-                    f"false alarm {100 * self.pitch.voicing_false_alarm:.2f} %"
-                )
+            if self.pitch.voicing_recall is not None:
+                alarms = self.pitch.voicing_false_alarm
+                told = "no frame is without a voice" if alarms is None else f"false alarm {100 * alarms:.2f} %"
+                lines.append(f"voicing recall {100 * self.pitch.voicing_recall:.2f} %, {told}")
         return "\n".join(lines)
 
 
@@ -203,11 +204,13 @@ def _pitch_of(names: Sequence[str], pairs: Sequence[tuple[NDArray[Any], NDArray[
     if PITCH not in names:
         return None
     at = names.index(PITCH)
-    voice = names.index(VOICING) if VOICING in names else None
+    if VOICING not in names:
+        return pitch_score([wanted[:, at] for _, wanted in pairs], [found[:, at] for found, _ in pairs])
+    voice = names.index(VOICING)  # many trackers write a pitch in every row, and beside it whether there is one
     return pitch_score(
-        [wanted[:, at] for _, wanted in pairs],
+        [np.where(wanted[:, voice] < 0.5, np.nan, wanted[:, at]) for _, wanted in pairs],
         [found[:, at] for found, _ in pairs],
-        None if voice is None else [found[:, voice] >= 0.5 for found, _ in pairs],
+        [found[:, voice] >= 0.5 for found, _ in pairs],
     )
 
 

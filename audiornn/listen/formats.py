@@ -443,13 +443,19 @@ def _stretches(result: Result) -> list[tuple[str, float, float]]:
 def _cues(result: Result) -> list[tuple[int, int, list[str]]]:
     """Start and end in milliseconds, and lines, of each subtitle.
 
-    What is to be read lasts a second where the next leaves room; labels are measurements, and last as long as they do.
+    What is to be read lasts a second where the next leaves room, and gives way to it; labels are measurements, which
+    last as long as they do, and may overlap.
     """
-    each = isinstance(result, Classification | Labelling)  # labels are not a text: every one has its own cue
     labels = _labels(result)
+    if isinstance(result, Labelling):
+        return [  # a name of more than two lines has several, side by side
+            (start := _milliseconds(label.start), max(_milliseconds(label.end), start + 1), _lines(phrase.text))
+            for label in labels
+            for phrase in phrases([label], most_characters=2 * _LINE)
+        ]
     if isinstance(result, Classification) and len(labels) > 1:  # they hold together
         labels = [TimedLabel(", ".join(label.label for label in labels), 0.0, result.duration, result.probability)]
-    found = phrases(labels, pause=-math.inf if each else PAUSE, most_characters=2 * _LINE)
+    found = phrases(labels, most_characters=2 * _LINE)
     if not found:
         return []
     starts: list[int] = []
@@ -457,9 +463,8 @@ def _cues(result: Result) -> list[tuple[int, int, list[str]]]:
         start = _milliseconds(phrase.start)
         starts.append(max(start, starts[-1] + 1) if starts else start)
     last = max(_milliseconds(result.duration), _milliseconds(found[-1].end), starts[-1] + 1)
-    least = 1 if isinstance(result, Labelling) else _LEAST_CUE
     return [
-        (start, min(max(_milliseconds(phrase.end), start + least), following), _lines(phrase.text))
+        (start, min(max(_milliseconds(phrase.end), start + _LEAST_CUE), following), _lines(phrase.text))
         for phrase, (start, following) in zip(found, pairwise([*starts, last]), strict=True)
     ]
 

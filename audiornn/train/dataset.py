@@ -392,12 +392,10 @@ def _frame_targets(utterance: Utterance, centres: NDArray[np.float64], vocabular
         centres = np.minimum(centres, np.nextafter(utterance.duration, 0.0))
     several = np.zeros((len(centres), len(vocabulary)), np.float32)
     targets = (
-        np.zeros(len(centres), np.int64)
-        if vocabulary.several
-        else np.full(len(centres), vocabulary.encode(NO_LABEL)[0])
+        np.zeros(len(centres), np.int64) if vocabulary.several else np.full(len(centres), vocabulary.label_id(NO_LABEL))
     )
     for segment in utterance.segments:
         inside = (centres >= segment.start) & (centres < segment.end)
-        targets[inside] = vocabulary.encode(segment.label)[0]
+        targets[inside] = vocabulary.label_id(segment.label)
         several[inside, targets[inside]] = 1.0
     return several if vocabulary.several else targets

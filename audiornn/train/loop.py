@@ -421,25 +421,26 @@ def dev_score(network: Network, dataset: Dataset, batch_size: int, device: torch
         return DevScore(answers.misses, answers.chances, answers.loss, 0.0)
 
     @torch.no_grad()
-    def score(indices: NDArray[np.int64]) -> tuple[float, list[EditCounts], int, int]:
+    def score(indices: NDArray[np.int64]) -> tuple[float, int, list[EditCounts], int, int]:
         batch = dataset.batch(indices).to(device)
         log_probs, output_lengths = network(batch.features, batch.feature_lengths)
         loss = float(utterance_losses(log_probs, output_lengths, batch, task, units=network.track_units).sum())
+        n_scored = len(indices) if task != "regress" else int((~batch.targets.isnan()).flatten(1).any(dim=1).sum())
         rows = list(log_probs.cpu().numpy())
         if task != "classify":
             rows = [row[:n] for row, n in zip(rows, output_lengths.tolist(), strict=True)]
         counts = [count_errors(row, dataset.target(int(i)), task) for row, i in zip(rows, indices, strict=True)]
         if task != "transcribe":
-            return loss, counts, 0, 0
-        return loss, counts, sum(int((row.argmax(axis=1) == 0).sum()) for row in rows), sum(map(len, rows))
+            return loss, n_scored, counts, 0, 0
+        return loss, n_scored, counts, sum(int((row.argmax(axis=1) == 0).sum()) for row in rows), sum(map(len, rows))
 
     scores = workers.map(score, batches)
-    counts = [count for _, some, _, _ in scores for count in some]
+    counts = [count for _, _, some, _, _ in scores for count in some]
     return DevScore(
         sum(count.errors for count in counts),
         sum(count.reference_length for count in counts),
-        sum(loss for loss, _, _, _ in scores) / len(by_length),
-        sum(n_blank for _, _, n_blank, _ in scores) / max(1, sum(n_frames for _, _, _, n_frames in scores)),
+        sum(loss for loss, _, _, _, _ in scores) / max(1, sum(n_scored for _, n_scored, _, _, _ in scores)),
+        sum(n_blank for *_, n_blank, _ in scores) / max(1, sum(n_frames for *_, n_frames in scores)),
     )
 
 

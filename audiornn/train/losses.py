@@ -118,7 +118,7 @@ def _binary_cross_entropy(log_probs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _mean_squared_errors(values: Tensor, targets: Tensor, scale: Tensor) -> Tensor:
-    """(1/T) Σ (y − ŷ)² over the T frames where a track is defined, the mean over tracks, (B,).
+    """(1/T) Σ (y − ŷ)² over the T frames where a track is defined, the mean over tracks that are there at all, (B,).
 
     Args:
         values: (B, T', tracks).
@@ -128,14 +128,15 @@ def _mean_squared_errors(values: Tensor, targets: Tensor, scale: Tensor) -> Tens
     defined = ~targets.isnan()
     errors = (values - targets.masked_fill(~defined, 0.0)) / scale
     squares = errors.square().masked_fill(~defined, 0.0)
-    return (squares.sum(dim=1) / defined.sum(dim=1).clamp(min=1)).mean(dim=1)
+    return _over_tracks(squares, defined)
 
 
 def _binned_cross_entropy(log_probs: Tensor, targets: Tensor, bins: Tensor) -> Tensor:
     """Cross-entropy with the two bins next to each target, which share it so that their mean is the target, (B,).
 
-    The mean over the frames where a track is defined, and over tracks. A distribution learns values better than their
-    squared error does (Imani & White 2018; Farebrother et al. 2024): it may say "this or an octave higher".
+    The mean over the frames where a track is defined, and over tracks that are there at all. A distribution learns
+    values better than their squared error does (Imani & White 2018; Farebrother et al. 2024): it may say "this or an
+    octave higher".
 
     Args:
         log_probs: (B, T', tracks, bins).
@@ -151,7 +152,14 @@ def _binned_cross_entropy(log_probs: Tensor, targets: Tensor, bins: Tensor) -> T
     index = lower.long().unsqueeze(-1)
     at_lower, at_upper = (log_probs.gather(-1, index + i).squeeze(-1) for i in (0, 1))
     losses = -torch.lerp(at_lower, at_upper, share).masked_fill(~defined, 0.0)
-    return (losses.sum(dim=1) / defined.sum(dim=1).clamp(min=1)).mean(dim=1)
+    return _over_tracks(losses, defined)
+
+
+def _over_tracks(losses: Tensor, defined: Tensor) -> Tensor:
+    """The mean over tracks of each one's mean over its defined frames, (B,); 0 where no track is defined."""
+    n_frames = defined.sum(dim=1)
+    n_tracks = (n_frames > 0).sum(dim=1)
+    return (losses.sum(dim=1) / n_frames.clamp(min=1)).sum(dim=1) / n_tracks.clamp(min=1)
 
 
 #: Frames of an example that count for themselves: a second of false alarm hides in two of silence.

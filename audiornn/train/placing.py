@@ -106,7 +106,7 @@ class PlacedWords(Dataset):
             utterance = self.utterances[index]
             for segment in utterance.segments:
                 first, last = round(segment.start * to_frames), round(segment.end * to_frames)
-                self.words.append(Word(index, first, max(first + 1, last), vocabulary.encode(segment.label)[0]))
+                self.words.append(Word(index, first, max(first + 1, last), vocabulary.label_id(segment.label)))
             if not utterance.segments:
                 others.append(index)
         self.background = np.array(others, np.int64)

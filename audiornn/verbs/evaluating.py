@@ -68,6 +68,11 @@ def evaluate(
         spotting = {}  # a spotter: what counts is what it spots
     if tune and spotting is None and recognizer.card.task == "label":
         return _tune_segments(recognizer, path, data, output_format)
+    if tune and spotting is None and recognizer.card.task != "transcribe":
+        raise SettingsError(
+            f"--tune chooses how transcripts are decoded, labels smoothed, or keywords told; this model's task is "
+            f"{recognizer.card.task!r}, and has nothing to choose"
+        )
     if tune and spotting is None:
         return _tune(recognizer, path, data, decoding or {}, output_format)
     recognizer = decoding_with(recognizer, decoding)
@@ -270,6 +275,8 @@ def _evaluate_folds(
     trained = recipe_to_train(prepared, overrides)
     if trained.task == "regress":
         raise SettingsError("--folds counts errors, and values over time have none to count")
+    if trained.task == "classify" and trained.vocabulary.several:
+        raise SettingsError("--folds counts errors, and several labels a recording are measured by F1")
     try:
         scores = train_folds(
             speaker_folds(prepared),

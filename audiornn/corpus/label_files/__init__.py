@@ -101,6 +101,14 @@ class LabelFile:
         points = [label for label in named if label.end == label.start]
         return tuple(sorted([*lasting, *_widened(points, point)]))
 
+    def shared_by_tiers(self, tier: str) -> dict[str, tuple[str, ...]]:
+        """Labels that stand in more than one of the tiers that `*` joins, with these."""
+        tiers: dict[str, dict[str, None]] = {}
+        for label in self._of_tier(tier) if ALL_TIERS in tier else ():
+            if text := label.label.strip():
+                tiers.setdefault(text, {})[label.tier] = None
+        return {label: tuple(names) for label, names in tiers.items() if len(names) > 1}
+
     def begun_at_zero(self, duration: float) -> LabelFile:
         """The same, moved to begin at 0 where it begins later and is as long as a recording of so many seconds.
 

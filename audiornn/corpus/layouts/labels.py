@@ -272,7 +272,7 @@ def _read_own(
             used.update(candidates)
             kinds[files[other].suffix] += 1
             n_unlabelled += _n_unlabelled(labels)
-            _tell_guess(labels, reading)
+            _tell_guess(labels, choices, reading)
             moved = _begun_at_zero(labels, audio)
             n_moved += moved is not labels
             split = splits.get(level(key, 1))
@@ -326,9 +326,18 @@ def _of_timit(found: dict[str, LabelFile]) -> dict[str, LabelFile]:
     return {timit[0]: replace(found[timit[0]], labels=labels), **others}
 
 
-def _tell_guess(labels: LabelFile, reading: Reading) -> None:
+def _tell_guess(labels: LabelFile, choices: Choices, reading: Reading) -> None:
     if labels.notes and labels.notes not in reading.guessed:
         reading.guessed.append(labels.notes)
+    shared = labels.shared_by_tiers(choices.text)
+    if shared and not any(_SHARED in line for line in reading.guessed):
+        label, tiers = next(iter(shared.items()))
+        reading.guessed.append(
+            f"{label!r} of {' and '.join(map(repr, tiers))} {_SHARED} (first in {labels.path.name}); --label names one"
+        )
+
+
+_SHARED = "is one label, whatever its tier"
 
 
 def _read(path: Path, choices: Choices, audio: str = "", recording: Path | None = None) -> LabelFile:
@@ -384,7 +393,7 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
             nameless.append((key, f"is no recording's by its name, and no column names one (--audio){hint(key)}"))
         if names:
             n_unlabelled += _n_unlabelled(labels)
-            _tell_guess(labels, reading)
+            _tell_guess(labels, choices, reading)
             reading.understood.append(f"a list of segments with times: {key}")
     if splits and n_named:
         reading.understood.append(f"splits: the lists {named(lists)}")

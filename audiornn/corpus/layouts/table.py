@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import csv
 import io
 import json
@@ -123,6 +125,9 @@ def parse_table(path: Path, encoding: str = "") -> Table:
 
 def _clean(cell: str, quoted: bool) -> str:
     cell = cell.strip()
+    if re.fullmatch(r"\[\s*(['\"]).*\1\s*\]|\[\s*\]", cell, re.S):  # a list of labels, as Python and JSON print it
+        with contextlib.suppress(ValueError, SyntaxError):
+            return _cell(ast.literal_eval(cell))
     # Tab-separated files carry quotation marks as they are, but a spreadsheet wraps a cell that holds one.
     if not quoted and len(cell) >= 2 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1].replace('""', ""):
         return cell[1:-1].replace('""', '"')

@@ -20,6 +20,7 @@ __all__ = ["read"]
 
 _ROUND, _ROUNDER = 5e-4, 5e-3  # seconds that a pace is most often a multiple of
 _CLOSE = 1e-3  # seconds
+_SLOW = 0.1  # seconds from row to row, above which values over time are rare
 
 
 def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None:
@@ -123,6 +124,12 @@ def _read_own(survey: Survey, choices: Choices, folders: dict[str, str], reading
         )
     arrays = [(entry, len(tracks.values)) for entry, tracks in found if _ending(entry) == ".npy"]
     hop = choices.track_hop or _pace(arrays)
+    if hop > _SLOW and not choices.track_hop and len(common) > max(n_rows for _, n_rows in arrays):
+        raise CorpusError(
+            f"{arrays[0][0].track}: is an array of {arrays[0][1]:,} rows and {len(common):,} tracks, a row every "
+            f"{hop:.2g} s; is it transposed? Arrays are (rows, tracks); if they are right, a manifest with track_hop "
+            "says so"
+        )
     if hop and not choices.track_hop:
         reading.settings["track_hop"] = hop
         reading.guessed.append(
