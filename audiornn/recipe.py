@@ -150,21 +150,24 @@ class Recipe:
         top = dict(entry)
         return _build(top.pop("name"), top, where="recipe.json", folder=None)
 
-    def prepare(self, corpus_dir: Path, *, made_dir: Path | None = None, jobs: int = 1) -> dict[str, list[Any]]:
+    def prepare(
+        self, corpus_dir: Path, *, made_dir: Path | None = None, jobs: int = 1, skip_bad: bool = False
+    ) -> dict[str, list[Any]]:
         """Run the recipe's `prepare` on a corpus: lists of `Utterance` by split.
 
         Args:
             corpus_dir: the corpus.
             made_dir: for recordings that `prepare` makes itself, if it names this argument.
             jobs: processes it may use, if it names this argument.
+            skip_bad: whether lines whose recording is missing are left out, as `corpus.skip_bad` says, too; likewise.
 
         Raises:
             CorpusError: whatever `prepare` raises, with the line it came from.
         """
         function = self._function("prepare")
-        offered = {"made_dir": made_dir, "jobs": jobs}
+        offered = {"made_dir": made_dir, "jobs": jobs} | ({"skip_bad": True} if skip_bad else {})
         named = {key: value for key, value in offered.items() if key in inspect.signature(function).parameters}
-        return _call(function, self._prepare_file, corpus_dir, **self._arguments("prepare"), **named)
+        return _call(function, self._prepare_file, corpus_dir, **(self._arguments("prepare") | named))
 
     @property
     def makes_corpus(self) -> bool:

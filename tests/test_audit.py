@@ -21,10 +21,11 @@ import soundfile
 import soxr
 
 from audiornn.corpus.audit import audit, audit_source
-from audiornn.corpus.findings import Corpus
+from audiornn.corpus.findings import Corpus, Inspected
 from audiornn.corpus.manifest import SPLITS, Utterance
-from audiornn.corpus.measure import Measured, measure_recordings
+from audiornn.corpus.measure import MEASURES, Measured, measure_recordings
 from audiornn.corpus.preparation import prepare_corpus
+from audiornn.corpus.text_checks import labels
 from audiornn.errors import CorpusError
 from audiornn.recipe import load_recipe, packaged_recipes
 from audiornn.vocabulary import Vocabulary, ctc_length
@@ -933,3 +934,13 @@ def test_a_class_that_only_the_test_has_is_told_without_a_recipe(corpus_of, tmp_
     report, *_ = audit_source(tmp_path, n_jobs=1)
     said = [case.figure for finding in report.findings for case in finding.cases]
     assert any("'six'" in figure and "train" in figure for figure in said), report.to_text()
+
+
+def test_what_the_rules_make_one_is_not_told_as_two():
+    texts = ("Yes,", "yes")
+    nothing = Measured(np.zeros(2, MEASURES), np.zeros((0, 2), np.uint32), np.zeros(0, np.int64))
+    corpus = Corpus({"train": [Utterance(str(i), Path("a.wav"), text) for i, text in enumerate(texts)]}, nothing)
+    assert "nearly the same" in {finding.kind for finding in labels(Inspected(corpus))}
+    vocabulary = Vocabulary((), "character", lower_case=True, punctuation="remove")
+    corpus = dataclasses.replace(corpus, normalise=vocabulary.normalise)
+    assert "nearly the same" not in {finding.kind for finding in labels(Inspected(corpus))}

@@ -263,6 +263,10 @@ def test_cmu_lists(tmp_path):
     splits = split(collection)
     assert {u.id[:3] for u in splits["test"]} == {"dan"}
     assert splits["dev"]
+    write(tmp_path / "etc" / "db_train.transcription", lines + "<s> A </s> (ann/utt0)\n<s> B </s> (ann/utt0)\n")
+    with pytest.raises(CorpusError, match="line 4: ann/utt0 says 'B', and 'A' before"):
+        read_collection(tmp_path)
+    write(tmp_path / "etc" / "db_train.transcription", "")
     write(tmp_path / "etc" / "db_test.transcription", "<s> X </s> (nobody)\n")
     with pytest.raises(CorpusError, match="has no line in"):
         read_collection(tmp_path)
@@ -319,6 +323,56 @@ def test_common_voice(tmp_path):
     assert "validated.tsv" in said(collection)
     assert "another extension" in said(collection)
     assert [file for file, _ in collection.left_out] == ["clips/cv_10.wav", "clips/cv_11.wav"]
+
+
+@pytest.mark.parametrize("task", ["auto", "transcribe"])
+def test_tables_of_fewer_than_half_of_one_folder_are_what_is_learnt(tmp_path, task):
+    record(tmp_path, *(f"clips/cv_{i}.wav" for i in range(30)))
+    head = "client_id\tpath\tsentence\n"
+    for name, numbers in (("train", range(6)), ("dev", (6, 7)), ("test", (8, 9)), ("validated", range(20))):
+        write(tmp_path / f"{name}.tsv", head + "".join(f"c{i}\tcv_{i}.mp3\tSatz {i} ist lang.\n" for i in numbers))
+    collection = read_collection(tmp_path, task=task)
+    assert collection.layout == "table"
+    assert {u.text for u in collection.utterances} == {f"Satz {i} ist lang." for i in range(10)}
+    assert len(collection.left_out) == 20
+
+
+def test_tables_of_few_of_labelled_folders_are_passed_over_and_named(tmp_path):
+    record(tmp_path, *(f"{word}/{i}.wav" for word in ("yes", "no") for i in range(6)))
+    write(tmp_path / "notes.csv", "file,text\nyes/0.wav,said loudly by somebody\nno/1.wav,very quiet\n")
+    collection = read_collection(tmp_path)
+    assert {u.text for u in collection.utterances} == {"yes", "no"}
+    assert "notes.csv: tables that name 2 of 12 recordings" in said(collection)
+    asked = read_collection(tmp_path, task="transcribe")
+    assert {u.text for u in asked.utterances} == {"said loudly by somebody", "very quiet"}
+
+
+def test_transcripts_of_a_few_are_those_that_were_asked_for(tmp_path):
+    record(tmp_path, *(f"s{i % 2}/{i}.wav" for i in range(10)))
+    for i in range(4):
+        write(tmp_path / f"s{i % 2}/{i}.txt", f"this is number {i}")
+    collection = read_collection(tmp_path, task="transcribe")
+    assert {u.text for u in collection.utterances} == {f"this is number {i}" for i in range(4)}
+    assert "4 of 10 recordings have a transcript" in said(read_collection(tmp_path))
+
+
+def test_a_quotation_mark_does_not_swallow_other_recordings(tmp_path):
+    record(tmp_path, *(f"{i}.wav" for i in range(6)))
+    rows = [f"{i}.wav,number {i} is said" for i in range(6)]
+    write(
+        tmp_path / "t.csv",
+        "\n".join(["file,text", *rows[:2], '2.wav,"come here', rows[3], '4.wav,he said "no"', rows[5]]),
+    )
+    with pytest.raises(CorpusError, match=r"t\.csv, line 4: a quotation mark opens here"):
+        read_collection(tmp_path)
+    write(tmp_path / "t.csv", "\n".join(["file,text", *rows[:5], '5.wav,"two lines\nof one text"']))
+    assert texts(read_collection(tmp_path))["5"].split() == ["two", "lines", "of", "one", "text"]
+
+
+def test_a_comma_in_a_number_stays(tmp_path):
+    record(tmp_path, "a.wav", "b.wav")
+    write(tmp_path / "t.csv", "file,text\na.wav,I owe 1,000 dollars, you know\nb.wav,in all 12,345,678\n")
+    assert texts(read_collection(tmp_path)) == {"a": "I owe 1,000 dollars, you know", "b": "in all 12,345,678"}
 
 
 def test_nemo_manifests(tmp_path):
@@ -504,6 +558,9 @@ def test_commands_of_kaldi_are_read_not_run(tmp_path, command):
     [
         ("/x/raw.ark:123", "Kaldi archive"),
         ("sox {path} -t wav - speed 0.9 |", r"changes its audio \(speed\)"),
+        ("ffmpeg -i {path} -ss 0.5 -t 0.3 -f wav - |", r"changes its audio \(-ss, -t\)"),
+        ("ffmpeg -i {path} -filter:a atempo=1.2 -f wav - |", r"changes its audio \(-filter:a\)"),
+        ("sox {path} -t wav - remix 1 |", r"changes its audio \(remix\)"),
         ("sox audio/ann-0.wav audio/bob-0.wav -t wav - |", "names 2 recordings"),
         ("touch {folder}/ran; cat nothing |", "names no recording"),
         ("gone.wav", "is missing"),
@@ -514,6 +571,14 @@ def test_sources_of_kaldi_that_cannot_be_used(tmp_path, source, message):
     with pytest.raises(CorpusError, match=message):
         read_collection(tmp_path)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(("file", "line"), [("text", "ann-0-a other words"), ("segments", "ann-0-a bob-1 0.1 0.2")])
+def test_a_name_of_kaldis_with_two_contents_is_refused(tmp_path, file, line):
+    path = kaldi(tmp_path, segments=True) / "data" / "train" / file
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(CorpusError, match=f"{file}, lines 1 and 5: ann-0-a is .*; delete one"):
+        read_collection(tmp_path)
 
 
 def test_one_channel_of_several_is_refused(tmp_path):

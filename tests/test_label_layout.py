@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from audiornn.corpus.collection import read_collection
+from audiornn.corpus.preparation import open_prepared
 from audiornn.corpus.splitting import divide
 from audiornn.errors import CorpusError
 
@@ -139,13 +140,16 @@ def test_stretches_without_a_label_are_counted(tmp_path):
 # --- several labels at once ---
 
 
-@pytest.mark.parametrize("as_lists", [False, True])
+@pytest.mark.parametrize("as_lists", [False, True, "in a table"])
 def test_labels_parted_by_commas_are_several_and_none_is_one_of_them(works, run, here, as_lists):
     draw, rows = np.random.default_rng(1), []
     for i in range(32):
         recording(here / "mine" / f"r{i}.wav", 0.5)
         rows.append((f"r{i}.wav", [label for label in ("dog", "cat", "rain") if draw.random() < 0.4]))
-    if as_lists:
+    if as_lists == "in a table":  # as Python prints them
+        lines = ["file,labels", *(f'{name},"{labels}"' for name, labels in rows)]
+        (here / "mine" / "meta.csv").write_text("\n".join(lines))
+    elif as_lists:
         lines = [json.dumps({"audio_filepath": name, "labels": labels}) for name, labels in rows]
         (here / "mine" / "meta.jsonl").write_text("\n".join(lines))
     else:
@@ -156,6 +160,8 @@ def test_labels_parted_by_commas_are_several_and_none_is_one_of_them(works, run,
     out = works("new", "tags", "--from", here / "mine")
     assert f"classify, several labels: {sum(len(labels) > 1 for _, labels in rows)} recordings" in out
     assert f"{n_none} none" in out
+    assert "that train lacks" not in out  # of labels, not of what stands together
+    assert "cat, rain" not in out.partition("know")[2]
     assert "several = true" in (here / "recipes/tags/recipe.toml").read_text()
     out = works("prep", "recipes/tags", "--jobs", "1")
     manifests = [(here / f"data/tags/{split}.jsonl").read_text() for split in ("train", "dev", "test")]
@@ -191,6 +197,29 @@ def test_segments_that_overlap_are_several_labels(works, here):
     assert "several = true" in toml
     assert "balanced" not in toml
     works("prep", "recipes/talk", "--jobs", "1")
+
+
+def test_a_comma_is_part_of_a_segments_label_even_where_labels_overlap(works, here):
+    for i in range(12):
+        recording(here / "mine" / f"r{i}.wav")
+        labelled(here / "mine" / f"r{i}.txt", (0.2, 1.0, "yes, please"), (0.8, 1.5, "cough"))
+    works("new", "talk", "--from", here / "mine", "--task", "label")
+    works("prep", "recipes/talk", "--jobs", "1")
+    prepared = open_prepared(here / "data/talk")
+    assert prepared.vocabulary.symbols == ("cough", "yes, please")
+    assert prepared.vocabulary.label_id("yes, please") == 1
+    with pytest.raises(CorpusError, match="did you mean 'yes, please'"):
+        prepared.vocabulary.label_id("yes, pleas")
+
+
+def test_labels_of_one_name_in_two_tiers_are_told(tmp_path):
+    rows = ["start,end,label,tier", "0.2,0.8,a,words", "0.2,0.4,a,phones", "1.1,1.6,car,words"]
+    for i in range(2):
+        recording(tmp_path / f"r{i}.wav")
+        (tmp_path / f"r{i}.csv").write_text("\n".join(rows))
+    guessed = read_collection(tmp_path, task="label", text="*").guessed
+    assert sum("'a' of 'words' and 'phones' is one label, whatever its tier" in line for line in guessed) == 1
+    assert not any("whatever" in line for line in read_collection(tmp_path, task="label", text="words").guessed)
 
 
 def test_a_manifest_of_segments_is_a_source(works, fails, here):

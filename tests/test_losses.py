@@ -110,6 +110,14 @@ def test_squared_errors_are_averaged_over_the_frames_where_there_is_a_target():
     torch.testing.assert_close(gradient, torch.tensor([[[0.5, 0.0], [1.0, 0.5], [0.0, 0.0]]]))
 
 
+def test_a_track_that_a_recording_lacks_does_not_thin_out_the_others():
+    values, targets = torch.tensor([[[1.0, 2.0]], [[1.0, 2.0]]]), torch.tensor([[[0.0, float("nan")]]] * 2)
+    targets[1] = float("nan")
+    batch = replace(batch_of([[0], [0]], [1, 1]), targets=targets)
+    losses = utterance_losses(values, torch.tensor([1, 1]), batch, "regress", units=torch.tensor([1.0, 2.0]))
+    assert losses.tolist() == [1.0, 0.0]
+
+
 def test_a_value_between_two_bins_is_both_in_shares():
     nan = float("nan")
     bins = torch.tensor([[0.0, 1.0, 2.0, 3.0], [10.0, 20.0, 30.0, 40.0]])

@@ -74,6 +74,11 @@ def test_the_names_a_label_goes_by(tmp_path, key):
     assert one(tmp_path, {"audio_filepath": "a.wav", key: "left"}).text == "left"
 
 
+def test_a_label_in_a_list_holds_no_comma(tmp_path):
+    with pytest.raises(CorpusError, match="'Meise, groß' holds a comma"):
+        one(tmp_path, {"audio_filepath": "a.wav", "text": ["Meise, groß", "tit"]})
+
+
 @pytest.mark.parametrize("key", ["duration", "offset", "start", "speaker", "segments"])
 def test_null_is_not_known(tmp_path, key):
     assert one(tmp_path, {"audio_filepath": "a.wav", "text": "x", key: None}) == one(

@@ -13,7 +13,7 @@ from sklearn import metrics
 
 from audiornn.corpus.tracks import read_tracks, tracks_at_frames
 from audiornn.errors import CorpusError, ModelFileError
-from audiornn.evaluate.regression import _track_row, evaluate_tracks, pitch_score
+from audiornn.evaluate.regression import RegressionReport, _pitch_of, _track_row, evaluate_tracks, pitch_score
 from audiornn.listen.recognizer import load_model
 from tests.conftest import RATE, write_recipe
 
@@ -219,6 +219,20 @@ def test_a_false_alarm_is_a_voiceless_frame_said_to_be_voiced():
     wanted, found = np.log2([100.0, 100.0, np.nan, np.nan, np.nan]), np.log2(np.full(5, 100.0))
     score = pitch_score([wanted], [found], [np.array([True, True, True, False, False])])
     assert (score.voicing_recall, score.voicing_false_alarm) == (1.0, pytest.approx(1 / 3))
+
+
+def test_whether_there_is_a_voice_is_what_its_track_says():
+    """CREPE and most others write a pitch in every row, and beside it whether there is one."""
+    octaves, voiced = np.log2(np.full(4, 100.0)), np.array([1.0, 1.0, 0.0, 0.0])
+    wanted = np.stack([octaves, voiced], axis=1)
+    said = np.stack([octaves + np.array([0, 1, 0, 0]), [0.9, 0.9, 0.9, 0.1]], axis=1)
+    score = _pitch_of(("log2_f0", "voicing"), [(said, wanted)])
+    assert (score.voiced_frames, score.raw_pitch_accuracy) == (2, 0.5)
+    assert (score.voicing_recall, score.voicing_false_alarm) == (1.0, 0.5)
+    nowhere = RegressionReport("test", 1, (_track_row("x", [(np.ones(3), np.full(3, np.nan))]),), score)
+    assert json.loads(json.dumps(nowhere.to_json(), allow_nan=False))["tracks"][0]["rmse"] is None
+    assert "nan" not in nowhere.to_text()
+    assert "voicing recall 100.00 %, false alarm 50.00 %" in nowhere.to_text()
 
 
 def test_the_interval_of_pitch_is_that_of_raw_pitch():

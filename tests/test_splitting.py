@@ -105,6 +105,12 @@ def test_train_lacks_no_symbol_that_the_others_hold():
     assert all(set(u.text) <= known for name in ("dev", "test") for u in splits[name])
 
 
+def test_sentences_of_a_script_without_spaces_are_no_words_that_train_must_know():
+    us = [utterance(str(i), "的一是不了人我在"[i % 8 :] + "有他这中大来上国"[: 1 + i // 8]) for i in range(60)]
+    splits = divide(collection_of(us, "transcribe")).splits
+    assert all(splits.values())
+
+
 def test_copies_stay_together(tmp_path):
     rng = np.random.default_rng(1)
     for word in ("yes", "no"):

@@ -83,6 +83,23 @@ def test_the_pace_of_arrays_is_found_whether_or_not_there_is_a_row_at_either_end
     assert len(tracks_of(tmp_path, track_hop=0.7)[1]) == 3  # prep will say what is wrong
 
 
+def test_arrays_of_tracks_and_rows_are_not_learnt_transposed(tmp_path):
+    for i in range(3):
+        recording(tmp_path / f"{i}.wav")
+        np.save(tmp_path / f"{i}.npy", np.random.default_rng(i).random((2, 100)))
+    with pytest.raises(CorpusError, match=r"2 rows and 100 tracks.* is it transposed"):
+        tracks_of(tmp_path)
+
+
+def test_a_pitch_of_0_is_told_to_be_learnt(tmp_path):
+    for i in range(3):
+        recording(tmp_path / f"{i}.wav")
+        rows = [f"{n * HOP:.2f},{150 + i if 10 <= n < 30 else 0}" for n in range(50)]
+        (tmp_path / f"{i}.csv").write_text("\n".join(["time,f0", *rows]))
+    made = write_recipe("mine", tmp_path, recipes=tmp_path / "recipes", task="regress")
+    assert any("f0 is 0 or below in 60 % of the rows" in line for line in made.guessed)
+
+
 def test_a_manifest_and_the_files_beside_are_one_however_the_folder_is_named(tmp_path, monkeypatch):
     for split in ("train", "dev"):
         for i in range(3):

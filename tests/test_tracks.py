@@ -104,6 +104,7 @@ def test_an_array_of_a_row_a_frame_needs_no_rate(tmp_path):
         ("time,x\n", ["no rows"]),
         ("", ["first line"]),
         ("time,x\n,1\n", ["no time"]),
+        ("time;x\n0.00;999\n0.01;1,000\n", ["line 3 holds '1,000'", "decimal point"]),
     ],
 )
 def test_tables_that_cannot_be_used(tmp_path, content, said):

@@ -144,7 +144,8 @@ def prepare_corpus(
         _write_json(folder / "prepared.json", {**known, **_recipe_entry(recipe, overrides)})
         return dataclasses.replace(open_prepared(folder), unchanged=True)
 
-    splits = _checked_splits(recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs), recipe)
+    made = recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs, skip_bad=skip_bad)
+    splits = _checked_splits(made, recipe)
     everything = [utterance for split in SPLITS for utterance in splits[split]]
     n_done = 0
 
@@ -317,8 +318,12 @@ def _lexicon(recipe: Recipe, corpus_dir: Path) -> dict[str, str]:
         raise CorpusError(
             f"vocabulary.lexicon = {recipe.vocabulary.lexicon!r} is no file of the recipe's folder, nor of {corpus_dir}"
         )
-    rules = Vocabulary((), "word", recipe.vocabulary.lower_case, language=recipe.vocabulary.language)
-    return {rules.normalise(word): phones for word, phones in read_lexicon(path).items()}
+    settings = recipe.vocabulary
+    rules = Vocabulary((), "word", settings.lower_case, settings.punctuation, settings.language)
+    found: dict[str, str] = {}
+    for word, phones in read_lexicon(path).items():
+        found.setdefault(rules.normalise(word), phones)
+    return found
 
 
 def _tracks(

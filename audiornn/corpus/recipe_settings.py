@@ -196,7 +196,7 @@ def feature_settings(rate: int, *, log_mel: bool) -> list[Setting]:
 def _vocabulary_settings(texts: Sequence[str]) -> tuple[list[Setting], str]:
     """Unit, case and punctuation, from the texts; and a line on them."""
     has_marks = any(removed_marks(text) for text in texts)
-    is_mixed = any(not text.isupper() and not text.islower() for text in texts if any(map(str.isalpha, text))) or (
+    is_mixed = any(not text.isupper() and not text.islower() for text in texts if text.upper() != text.lower()) or (
         len({text.isupper() for text in texts if text.isupper() or text.islower()}) > 1
     )
     rules = {"lower_case": is_mixed or has_marks, "punctuation": "remove" if has_marks else "keep"}

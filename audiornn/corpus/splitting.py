@@ -170,7 +170,7 @@ def _elsewhere(collection: Collection) -> set[str]:
 
 
 def _symbols(utterances: Sequence[Utterance], task: str) -> dict[str, frozenset[str]]:
-    """What train must not lack, by utterance id: labels; or characters, and words where they are few."""
+    """What train must not lack, by utterance id: labels; or characters, and words where few come again and again."""
     if task == "regress":
         return {u.id: frozenset() for u in utterances}
     if task == "label":
@@ -178,7 +178,7 @@ def _symbols(utterances: Sequence[Utterance], task: str) -> dict[str, frozenset[
     if task == "classify":
         return {u.id: frozenset((u.text,)) for u in utterances}
     words = Counter(word for u in utterances for word in u.text.lower().split())
-    few = len(words) <= 200
+    few = len(words) <= 200 and words.total() >= 5 * len(words)
     return {u.id: frozenset((*u.text, *(u.text.lower().split() if few else ()))) - {" "} for u in utterances}
 
 

@@ -104,5 +104,6 @@ def _read_file(survey: Survey, choices: Choices) -> tuple[str, Reading]:
 
 def _with_notes(reading: Reading, survey: Survey) -> Reading:
     reading.understood += [f"{n:,} recordings lie {how}" for how, n in survey.how.items()]
+    reading.guessed += survey.passed_over
     reading.left_out += survey.unusable
     return reading

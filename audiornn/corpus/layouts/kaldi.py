@@ -11,8 +11,12 @@ from audiornn.errors import AudioError, CorpusError
 
 __all__ = ["audio_of_command", "read"]
 
-#: Effects that change what is where in the audio, or what it is.
-_CHANGES = {"speed", "tempo", "trim", "reverb", "pitch", "reverse", "pad", "wav-reverberate"}
+#: Programs, effects and options that change what is where in the audio, or what it is.
+_CHANGES = {
+    *("speed", "tempo", "stretch", "trim", "reverb", "pitch", "bend", "reverse", "pad", "silence", "vad", "repeat"),
+    *("remix", "oops", "wav-reverberate", "-ss", "-sseof", "-to", "-af", "-map_channel"),
+}
+_CHANGING = ("-filter", "-lavfi")  # so they begin: -filter:a, -filter_complex
 
 
 def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None:
@@ -96,7 +100,7 @@ def _data_folder(
     """Texts, speakers and segments by utterance."""
     if not (folder / "text").is_file():
         raise CorpusError(f"{folder}: has a wav.scp but no file `text` with the transcripts")
-    texts = dict(pair for _, pair in _pairs(folder / "text", choices))
+    texts = {name: text for _, (name, text) in _unlike(folder / "text", choices)}
     speakers: dict[str, str] = {}
     if (folder / "utt2spk").is_file():
         speakers = dict(pair for _, pair in _pairs(folder / "utt2spk", choices))
@@ -105,7 +109,7 @@ def _data_folder(
             speakers |= dict.fromkeys(names.split(), speaker)
     segments: dict[str, tuple[str, float, float | None]] = {}
     if (folder / "segments").is_file():
-        for number, (name, rest) in _pairs(folder / "segments", choices):
+        for number, (name, rest) in _unlike(folder / "segments", choices):
             try:
                 recording, start, end = rest.split()[:3]
                 times = float(start), float(end)
@@ -124,6 +128,22 @@ def _pairs(path: Path, choices: Choices) -> list[tuple[int, tuple[str, str]]]:
     lines = enumerate(read_text(path, choices.encoding).split("\n"), start=1)
     parted = ((number, line.split(maxsplit=1)) for number, line in lines if line.strip())
     return [(number, (parts[0], parts[1].strip() if len(parts) > 1 else "")) for number, parts in parted]
+
+
+def _unlike(path: Path, choices: Choices) -> list[tuple[int, tuple[str, str]]]:
+    """The pairs of a file in which no name may stand with two contents.
+
+    Raises:
+        CorpusError: one does.
+    """
+    pairs, first = _pairs(path, choices), dict[str, tuple[int, str]]()
+    for number, (name, content) in pairs:
+        before, other = first.setdefault(name, (number, content))
+        if other != content:
+            raise CorpusError(
+                f"{path}, lines {before} and {number}: {name} is {other[:60]!r} and {content[:60]!r}; delete one"
+            )
+    return pairs
 
 
 def _audio_of(source: str, survey: Survey, folder: Path, place: str) -> tuple[Path | None, bool]:
@@ -154,7 +174,10 @@ def audio_of_command(command: str, survey: Survey, folder: Path, place: str) -> 
         words = shlex.split(command)
     except ValueError:
         words = command.split()
-    changes = _CHANGES & {Path(word).name for word in words}
+    names = {Path(word).name for word in words}
+    changes = _CHANGES & names | {name for name in names if name.startswith(_CHANGING)}
+    if "ffmpeg" in names:
+        changes |= {"-t"} & names  # so many seconds; to sox it is the format
     if changes:
         raise CorpusError(
             f"{place}: the command changes its audio ({', '.join(sorted(changes))}); write the result out"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from audiornn.audio import EXTENSIONS
 from audiornn.corpus.layouts.survey import (
     Choices,
     Entry,
@@ -49,6 +50,7 @@ _ENDINGS = (".tsv", ".csv", ".jsonl", ".ndjson", ".json", ".txt")
 _DELIMITERS = "\t|;,"
 _LOOKED_AT = 20  # rows from which the audio's column is found
 _MANY = 50  # more .txt or .json files than this are one a recording, no tables
+_NAMED = re.compile(r"\s*[^,;]+(" + "|".join(re.escape(e) for e in EXTENSIONS) + r")\s*[,;]", re.I)  # a row's begin
 _SET_ASIDE = ("invalidated", "other", "reported", "unvalidated")  # Common Voice: not fit to learn from
 
 
@@ -97,6 +99,7 @@ def parse_table(path: Path, encoding: str = "") -> Table:
         raise CorpusError(f"{path}: the table is empty")
     delimiter = _delimiter(lines)
     quoted = delimiter in ",;"
+    every = text.split("\n")
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=delimiter,
@@ -110,6 +113,11 @@ def parse_table(path: Path, encoding: str = "") -> Table:
         for cells in reader:
             if reader.line_num - before > 20:
                 raise CorpusError(f"{path}, line {before + 1}: a quotation mark opens here that never closes")
+            if reader.line_num - before > 1 and any(_NAMED.match(line) for line in every[before + 1 : reader.line_num]):
+                raise CorpusError(
+                    f"{path}, line {before + 1}: a quotation mark opens here, and what follows up to line "
+                    f"{reader.line_num} names other recordings; close it, or write it twice within quotation marks"
+                )
             if any(cell.strip() for cell in cells):
                 rows.append((before + 1, [_clean(cell, quoted) for cell in cells]))
             before = reader.line_num
@@ -157,7 +165,8 @@ def _fitted(
                     f"that holds {delimiter!r} in quotation marks"
                 )
             space = " " if delimiter == "," else ""
-            cells = [*cells[: n - 1], f"{delimiter}{space}".join(cells[n - 1 :]).rstrip(delimiter + " ")]
+            last = f"{delimiter}{space}".join(cells[n - 1 :]).rstrip(delimiter + " ")
+            cells = [*cells[: n - 1], re.sub(r"(?<=\d), (?=\d{3}(?!\d))", ",", last)]  # 1,000 is one number
         fitted.append((line, tuple(cells[:n]) + ("",) * (n - len(cells))))
     return tuple(fitted)
 
@@ -294,7 +303,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         survey: the folder.
         choices: columns and encoding.
         forced: whether the user asked for this layout; otherwise None where no table fits, or where tables name less
-            than half of the recordings.
+            than half of recordings whose folders may be what they are called.
 
     Raises:
         CorpusError: forced and there is none, or a line is wrong.
@@ -315,7 +324,14 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     n_rows = sum(len(table.rows) for table, _ in taken.values())
     covered = {survey.key(entry.audio) for entry in (*reading.entries, *reading.without_text)}
     if not forced and survey.only is None and 2 * len(covered) < len(survey.audio):
-        return None
+        are_named = all(_plain(table.columns[roles.text]) in TEXT_COLUMNS for table, roles in taken.values())
+        in_one_folder = len({posixpath.dirname(key) for key in survey.audio}) == 1
+        if not are_named or not (in_one_folder or choices.task == "transcribe"):
+            survey.passed_over.append(
+                f"{named(survey.key(path) for path in taken)}: tables that name {len(covered):,} of "
+                f"{len(survey.audio):,} recordings, too few to be what is learnt: --layout table learns from them"
+            )
+            return None
     if not reading.entries and not missing:
         raise CorpusError(f"{next(iter(taken))}: no line has both a recording and a text")
     missing_audio(missing, n_rows, choices, reading)

@@ -46,10 +46,17 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         elif len(elsewhere) == 1:
             beside[key] = elsewhere[0]
             n_apart += 1
-    if not beside or (not forced and 2 * len(beside) < len(survey.audio)):
+    are_few = not forced and choices.task != "transcribe" and 2 * len(beside) < len(survey.audio)
+    if not beside or are_few:
         if forced:
             raise CorpusError(f"{survey.folder}: no recording has a transcript NAME.txt or NAME.lab beside it")
-        return _single_list(survey, choices)
+        found = _single_list(survey, choices)
+        if beside and found is None:
+            survey.passed_over.append(
+                f"{len(beside):,} of {len(survey.audio):,} recordings have a transcript beside them, too few to be "
+                "what is learnt: --task transcribe learns from them"
+            )
+        return found
     reading = Reading(understood=[f"transcripts: {len(beside):,} recordings with a .txt or .lab of the same name"])
     if n_apart:
         reading.understood.append(f"{n_apart:,} of the transcripts lie in another folder than their recording")
@@ -161,12 +168,16 @@ def read_cmu(survey: Survey, choices: Choices, *, forced: bool = True) -> Readin
 
 def _cmu_texts(path: Path, choices: Choices) -> dict[str, str]:
     """Texts by name: of `<s> YES </s> (an251-fash-b)`, the word."""
-    texts = {}
+    texts: dict[str, str] = {}
     for number, line in enumerate(read_text(path, choices.encoding).split("\n"), start=1):
         if line.strip():
             parts = _CMU.fullmatch(line.strip())
             if parts is None:
                 raise CorpusError(f"{path}, line {number}: not a text and its utterance in brackets: {line!r}")
             spoken = [word for word in parts["text"].split() if word.lower() not in ("<s>", "</s>", "<sil>")]
-            texts[parts["name"]] = " ".join(spoken)
+            text, name = " ".join(spoken), parts["name"]
+            if texts.setdefault(name, text) != text:
+                raise CorpusError(
+                    f"{path}, line {number}: {name} says {text[:60]!r}, and {texts[name][:60]!r} before; delete one"
+                )
     return texts
