@@ -359,10 +359,8 @@ def test_transcripts_of_a_few_are_those_that_were_asked_for(tmp_path):
 def test_a_quotation_mark_does_not_swallow_other_recordings(tmp_path):
     record(tmp_path, *(f"{i}.wav" for i in range(6)))
     rows = [f"{i}.wav,number {i} is said" for i in range(6)]
-    write(
-        tmp_path / "t.csv",
-        "\n".join(["file,text", *rows[:2], '2.wav,"come here', rows[3], '4.wav,he said "no"', rows[5]]),
-    )
+    swallowing = ['2.wav,"come here', rows[3], '4.wav,he said "no"']
+    write(tmp_path / "t.csv", "\n".join(["file,text", *rows[:2], *swallowing, rows[5]]))
     with pytest.raises(CorpusError, match=r"t\.csv, line 4: a quotation mark opens here"):
         read_collection(tmp_path)
     write(tmp_path / "t.csv", "\n".join(["file,text", *rows[:5], '5.wav,"two lines\nof one text"']))

@@ -52,8 +52,14 @@ def test_a_corpus_in_phones_is_learnt_and_scored_in_phones(world, tmp_path, plac
 
     copy = world.copy_to(tmp_path / "world")
     folder = copy.corpus if place == "corpus" else copy.recipe("transcribe")
-    (folder / "tones.dic").write_text("".join(f"{word.upper()} {phones}\n" for word, phones in LEXICON.items()))
-    changes = ["vocabulary.unit=phone", "vocabulary.lexicon=tones.dic", "vocabulary.lower_case=true"]
+    lines = [f"{word.upper()}. {phones}\n" for word, phones in LEXICON.items()]
+    (folder / "tones.dic").write_text("".join(lines))
+    changes = [
+        "vocabulary.punctuation=remove",
+        "vocabulary.unit=phone",
+        "vocabulary.lexicon=tones.dic",
+        "vocabulary.lower_case=true",
+    ]
     recipe = load_recipe(copy.recipe("transcribe"), [*changes, "training.epochs=1"])
     prepared = prepare_corpus(recipe, copy.corpus, tmp_path / "data")
     assert open_prepared(prepared.folder).vocabulary.lexicon == LEXICON

@@ -183,6 +183,16 @@ def test_missing_lines_are_left_out_for_good(tmp_path):
     assert sum(map(len, splits.values())) == 9
 
 
+def test_prep_leaves_out_what_went_missing_since_where_it_is_asked_to(tmp_path):
+    source = record(tmp_path / "set", *(f"{i}.wav" for i in range(9)))
+    write(source / "t.csv", "file,word\n" + "".join(f"{i}.wav,{'ab'[i % 2]}\n" for i in range(9)))
+    _, recipe, _ = new(tmp_path, source)
+    (source / "4.wav").unlink()
+    with pytest.raises(CorpusError, match="leave these lines out with --skip-bad"):
+        recipe.prepare(source)
+    assert sum(map(len, recipe.prepare(source, skip_bad=True).values())) == 8
+
+
 def test_audio_inside_a_data_set_is_written_out_by_prep(tmp_path):
     made, recipe, splits = new(tmp_path, hugging_face(tmp_path / "set"))
     assert recipe.features.sample_rate == RATE

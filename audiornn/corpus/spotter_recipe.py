@@ -131,11 +131,8 @@ def read_spotter(
     understood = [f"the word: {labels}", f"not the word: {len(found.background):,} recordings{also}"]
     guessed = []
     if found.spellings and is_spelled:
-        otherwise = (
-            "--word 'hey computer' spells it otherwise"
-            if len(found.labels) == 1
-            else "each folder's name is a spelling"
-        )
+        by_name = "each is its folder's name"
+        otherwise = by_name if len(found.labels) > 1 else "--word 'hey computer' spells it otherwise"
         guessed.append(
             f"spelled {named(map(repr, found.spellings.values()))}{' ' + why if word else ''}: synthetic voices say "
             f"it, in train only; {otherwise}, corpus.synthetic_words = 0 leaves them out"
