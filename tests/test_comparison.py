@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from audiornn.evaluate.bootstrap import resampled_totals
 from audiornn.evaluate.comparison import compare, mcnemar
 
 
@@ -45,3 +46,14 @@ def test_both_ways_round_are_mirror_images():
     assert there.difference == -back.difference
     assert there.interval == pytest.approx((-back.interval[1], -back.interval[0]))
     assert there.p_value == pytest.approx(back.p_value)
+
+
+def test_a_bootstraps_p_is_this():
+    draw = np.random.default_rng(3)
+    first, second, lengths = draw.integers(0, 4, 30), draw.integers(0, 4, 30), draw.integers(4, 9, 30)
+    drawn = resampled_totals(np.stack([first - second, lengths], axis=1), seed=5, n_resamples=10_000)
+    tail = min((drawn[:, 0] <= 0).sum(), (drawn[:, 0] >= 0).sum())
+    found = compare(first.tolist(), second.tolist(), lengths.tolist(), exact=False, seed=5)
+    assert found.p_value == pytest.approx(2 * (1 + tail) / 10_001)
+    assert 0.01 < found.p_value < 1
+    assert compare([1] * 30, [0] * 30, [4] * 30, exact=False).p_value == pytest.approx(2 / 10_001)

@@ -17,12 +17,15 @@ from scipy.optimize import minimize
 from torch import nn
 from torch.nn import functional as F
 
+from audiornn.evaluate import detection, segments
+from audiornn.evaluate.bootstrap import resampled_totals
 from audiornn.features import VARIANCE_FLOOR, FeatureSettings
+from audiornn.listen import keywords
 from audiornn.listen.alignment import align_text
 from audiornn.listen.words import calibrated
 from audiornn.model_file import ModelCard
 from audiornn.settings import NetworkSettings, TrainingSettings
-from audiornn.train import loop
+from audiornn.train import loop, placing, spot_score
 from audiornn.train.calibration import fit_confidence
 from audiornn.train.dataset import IGNORED, Batch, Dataset
 from audiornn.train.losses import disagreement, utterance_losses
@@ -524,6 +527,39 @@ def names_in(file):
     return found
 
 
+def test_the_epoch_that_is_kept_misses_least():
+    """Misses where 0, 1, 2, 4 and 8 false alarms are allowed; an answer that is no louder than the next is missed."""
+    draw = np.random.default_rng(1)
+    alarms, answers = np.sort(draw.random(7))[::-1].round(2), draw.random(30).round(2)
+    answers[:3] = alarms[[0, 2, 4]]
+    expected = [(answers <= (alarms[n] if n < 7 else 0.0)).sum() for n in (0, 1, 2, 4, 8)]
+    found = SpotAnswers({"go": answers}, {"go": alarms}, 1.0)
+    assert found.misses == sum(expected)
+    assert found.chances == 5 * 30
+
+
+@pytest.mark.parametrize(
+    ("says", "number", "expected"),
+    [
+        ("from 0.06 s before its end to 0.15 s after it", (placing.LEAD, placing.HOLD), (0.06, 0.15)),
+        ("and for 0.25 s after them", placing._AFTERGLOW, 0.25),
+        ("$G$ are the frames of 0.06 s", keywords.LINGER, 0.06),
+        ("0.3 s of blanks", keywords.WORD_GAP, 0.3),
+        ("at most 0.5 s beside it", detection.TOLERANCE, 0.5),
+        ("its onset lies within 0.2 s", segments.TOLERANCE, 0.2),
+        ("\\theta_\\mathrm{off} = \\theta_\\mathrm{on} / 2", spot_score.OFFSET, 0.5),
+    ],
+)
+def test_the_pages_numbers_are_those_of_the_code(says, number, expected):
+    page = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
+    assert says in " ".join(page.split())
+    assert number == expected
+
+
+def test_the_bootstrap_draws_as_often_as_the_page_says():
+    assert len(resampled_totals([[1.0, 2.0]])) == 2000
+
+
 def test_the_page_names_what_there_is():
     page = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
     named = re.findall(r"`([\w/]+\.py): ([\w.]+)`", page)
@@ -539,4 +575,10 @@ def test_the_page_names_what_there_is():
             f"{file.name}: the page does not name these"
         )
     for part in re.split(r"\n## ", page)[1:]:
-        assert "- Proved by:" in part or part.startswith("Back"), part.splitlines()[0]
+        assert "- Proved by:" in part, part.splitlines()[0]
+        assert part.rindex("- Proved by:") > part.rfind("```"), (
+            f"{part.splitlines()[0]}: an equation after the last proof"
+        )
+    for paragraph in page.split("\n\n"):
+        if "- Computed by:" in paragraph:
+            assert "- Proved by:" in paragraph, paragraph

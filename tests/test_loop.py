@@ -389,6 +389,21 @@ def test_each_epoch_has_its_order_and_each_step_its_progress(short, tmp_path, mo
     assert shares == [step / len(shares) for step in range(len(shares))]
 
 
+def test_the_optimiser_is_that_of_the_page(short, tmp_path, monkeypatch):
+    """AdamW as docs/equations/optimiser.py has it (equal to torch's in test_equations.py), and with its numbers."""
+    made, adamw = [], torch.optim.AdamW
+
+    def spied(*arguments, **settings):
+        made.append(adamw(*arguments, **settings))
+        return made[0]
+
+    monkeypatch.setattr(torch.optim, "AdamW", spied)
+    quiet(*short("classify", weight_decay=0.25), tmp_path / "run")
+    (group,) = made[0].param_groups
+    assert (group["betas"], group["eps"], group["weight_decay"]) == ((0.9, 0.999), 1e-8, 0.25)
+    assert not (group["amsgrad"] or group["maximize"])
+
+
 def test_gradients_are_clipped(short, tmp_path, monkeypatch):
     ready, recipe = short("classify", clip_norm=0.01)
     norms, average = [], loop.average

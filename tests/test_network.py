@@ -178,6 +178,10 @@ def test_a_value_is_the_mean_of_its_distribution_around_the_mode():
     two_peaks = one_peak.clone()
     two_peaks[:, 2] = 0.5  # an octave away
     assert network.values(two_peaks.log())[0].item() == pytest.approx(expected.item(), abs=1e-5)
+    reach = one_peak.clone()
+    reach[:, 13], reach[:, 14] = 0.2, 0.4  # three bins from the most probable one counts, four does not
+    expected = (0.75 * bins[10] + 0.25 * bins[11] + 0.2 * bins[13]) / 1.2
+    assert network.values(reach.log())[0].item() == pytest.approx(expected.item(), abs=1e-5)
     plain = network_of(NetworkSettings(n_units=6), "regress", output_kind="linear")
     assert plain.values(bins) is bins
 

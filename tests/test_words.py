@@ -130,3 +130,10 @@ def test_what_is_settled_allows_for_words_that_are_moved_forward():
     reader = reader_of(card_of(LETTERS, (-0.05, 0.0)))
     reader.push(np.log(0.02 + 0.92 * np.eye(4)[[0] * 20]))
     assert reader.settled == pytest.approx(0.195 - 0.05)
+
+
+def test_a_words_probability_is_the_mean_of_its_symbols():
+    symbols = [DecodedSymbol(2, 0, 1, 0.9), DecodedSymbol(3, 3, 3, 0.5), DecodedSymbol(2, 5, 5, 0.7)]
+    ((word),) = join_words(card_of(LETTERS), symbols, 1.0)
+    assert word.label == "aba"
+    assert word.confidence == pytest.approx(0.7, abs=1e-6)

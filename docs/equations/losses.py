@@ -81,7 +81,7 @@ def spotting(logits: Array, labels: NDArray[np.int64], pooling: str) -> tuple[fl
 
 
 def binary_cross_entropy(logits: Array, targets: Array, smoothing: float = 0.0) -> tuple[float, Array]:
-    """−Σ y log p + (1 − y) log(1 − p), p = σ(a), the mean over labels that are independent of each other, (V,).
+    """−(y log p + (1 − y) log(1 − p)), p = σ(a), the mean over labels that are independent of each other, (V,).
 
     Smoothing draws each y towards ½: yes and no are the two labels over which it is spread.
     """
