@@ -51,6 +51,7 @@ def test_the_road(here, world, works, run):
     assert code == 0
     assert out.startswith("runs/mine/model.onnx")
     assert "training mine, prepared last" in err
+    assert "failed" not in err
     assert "epoch   1/1" in err
     code, out, err = run("transcribe", world.recording("single"))
     assert code == 0
@@ -64,6 +65,18 @@ def test_the_road(here, world, works, run):
     before = Path("runs/mine/model.onnx").read_bytes()
     assert works("train", "mine").startswith("runs/mine-2/model.onnx")
     assert Path("runs/mine/model.onnx").read_bytes() == before
+
+
+def test_training_says_where_the_last_prep_failed(here, world, works, run, tmp_path):
+    pytest.importorskip("torch", reason="training needs torch")
+    recipe = write_recipe(here / "recipes" / "mine", "classify")
+    copy = world.copy_to(tmp_path / "world")
+    works("prep", recipe, "--corpus", copy.corpus, "--set", "training.epochs=1")
+    copy.recording("single", "ada").write_bytes(b"RIFF, and no more")
+    assert run("prep", recipe, "--corpus", copy.corpus, "--set", "training.epochs=1")[0] == 2
+    code, _, err = run("train")
+    assert code == 0
+    assert "note: the last prep of mine failed; this trains what was prepared before it" in err
 
 
 def test_help_and_version(run):
@@ -616,5 +629,5 @@ def test_evaluate_without_jiwer_names_its_remedy(here, fails, world, model_file,
     Path("m.jsonl").write_text(json.dumps({"audio_filepath": "a.wav", "text": "do do do do do do do"}))
     monkeypatch.setitem(sys.modules, "jiwer", None)
     fails(
-        "evaluate", model_file("transcribe"), "--manifest", "m.jsonl", said=["jiwer", "pip install 'audiornn[train]'"]
+        "evaluate", model_file("transcribe"), "--manifest", "m.jsonl", said=["jiwer", "pip install 'audiornn[evaluate]'"]
     )

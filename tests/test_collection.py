@@ -272,6 +272,18 @@ def test_cmu_lists(tmp_path):
         read_collection(tmp_path)
 
 
+def test_a_tab_within_the_text_parts_no_name_from_it(tmp_path):
+    record(tmp_path, *(f"{i}.wav" for i in range(4)))
+    write(tmp_path / "texts.txt", "0 hello\tyou\n1 go on\n2\tturn left\n3 stop here\n")
+    found = texts(read_collection(tmp_path))
+    assert {name: text.split() for name, text in found.items()} == {
+        "0": ["hello", "you"],
+        "1": ["go", "on"],
+        "2": ["turn", "left"],
+        "3": ["stop", "here"],
+    }
+
+
 # ----- tables
 
 
@@ -303,6 +315,8 @@ def test_ljspeech(tmp_path):
     assert all(u.speaker is None for u in collection.utterances)
     assert "LJSpeech" in said(collection)
     assert read_collection(tmp_path, text="2").utterances[1].text == 'In 1, "he'
+    write(tmp_path / "metadata.csv", "".join(f"LJ001-{i:04d}|In {i} he went|spk{i % 2}\n" for i in range(4)))
+    assert texts(read_collection(tmp_path))["wavs/LJ001-0002"] == "In 2 he went"  # column 3 says who speaks
 
 
 def test_common_voice(tmp_path):

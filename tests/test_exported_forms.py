@@ -102,6 +102,8 @@ def test_int8_is_near_and_smaller(settings, tmp_path):
     assert path.stat().st_size > 2.5 * (tmp_path / "int8.onnx").stat().st_size
     float_model, int_model = load_model(path), load_model(tmp_path / "int8.onnx")
     assert int_model.card == float_model.card
+    with pytest.raises(ModelFileError, match="int8 already"):
+        quantize_int8(tmp_path / "int8.onnx", tmp_path / "again.onnx")
     features = np.random.default_rng(0).standard_normal((50, 20)).astype(np.float32)
     expected = float_model.log_probs(features)
     assert 0 < np.abs(int_model.log_probs(features) - expected).max() < 0.1

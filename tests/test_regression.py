@@ -12,7 +12,7 @@ import soundfile
 from sklearn import metrics
 
 from audiornn.corpus.tracks import read_tracks, tracks_at_frames
-from audiornn.errors import CorpusError, ModelFileError
+from audiornn.errors import AudioError, CorpusError, ModelFileError
 from audiornn.evaluate.regression import RegressionReport, _pitch_of, _track_row, evaluate_tracks, pitch_score
 from audiornn.listen.recognizer import load_model
 from tests.conftest import RATE, write_recipe
@@ -153,6 +153,17 @@ def test_bad_targets_are_named_in_one_line(world, tmp_path, run):
         assert said in line
     code, _, err = run(*command, "--skip-bad")
     assert code == 0, err
+
+
+def test_a_track_file_that_does_not_fit_is_left_out_of_an_evaluation_that_skips(model, prepared, tmp_path):
+    good, other = prepared("regress").utterances("test")[:2]
+    (tmp_path / "short.csv").write_text("time,log2_f0,voicing\n0,8,1\n0.01,8,1\n")
+    both = [good, replace(other, track=tmp_path / "short.csv")]
+    with pytest.raises(AudioError, match=f"{other.id}: .*short"):
+        evaluate_tracks(model, both, "test")
+    report = evaluate_tracks(model, both, "test", skip_bad=True)
+    assert report.utterances == 1
+    assert len(report.unreadable) == 1
 
 
 def test_a_track_that_never_changes_teaches_nothing(world, tmp_path):

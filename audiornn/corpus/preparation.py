@@ -211,7 +211,7 @@ def prepare_corpus(
         "vocabulary": dataclasses.asdict(vocabulary),
         "summary": [dataclasses.asdict(row) for row in summary],
         "skipped": len(dropped),
-        "text_changes": dict(changes.most_common()),
+        "text_changes": dict(sorted(changes.items(), key=lambda item: (-item[1], item[0]))),
         "audit": report.to_text(),
         "digests": digests,
     }

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.tracks import PITCH, VOICING, tracks_at_frames
-from audiornn.errors import CorpusError
+from audiornn.errors import AudioError, CorpusError
 from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
 from audiornn.evaluate.hearing import Progress, hear_all, unseen
 from audiornn.listen.recognizer import Recognizer
@@ -145,14 +145,17 @@ def evaluate_tracks(
         progress: called after each utterance.
 
     Raises:
-        AudioError: a recording cannot be read.
-        CorpusError: there is nothing to listen to, or a track file does not fit.
+        AudioError: a recording cannot be read, or its track file does not fit.
+        CorpusError: there is nothing to listen to, or a track file has other tracks than the model.
     """
     card = recognizer.card
 
     def listen(utterance: Utterance, waveform: Waveform) -> tuple[NDArray[Any], NDArray[Any]]:
         features = recognizer.features(waveform)
-        wanted, names = tracks_at_frames(utterance, len(features), card.features)
+        try:
+            wanted, names = tracks_at_frames(utterance, len(features), card.features)
+        except CorpusError as error:
+            raise AudioError(f"{utterance.id}: {error}") from None  # --skip-bad leaves it out, as that of prep does
         if names != card.vocabulary.symbols:
             known = ", ".join(card.vocabulary.symbols)
             raise CorpusError(f"{utterance.track}: its tracks are {', '.join(names)}, the model's {known}")

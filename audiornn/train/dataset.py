@@ -225,7 +225,7 @@ class Dataset:
         for name, track in zip(self.vocabulary.symbols, values.T, strict=True):
             defined = track[~np.isnan(track)]
             if not len(defined) or defined.min() == defined.max():
-                what = "is the same at all frames" if len(defined) else "is defined at no frame"
+                what = "is the same at all frames (to seven digits)" if len(defined) else "is defined at no frame"
                 raise CorpusError(f"track {name!r}: {what} of the training set, so there is nothing to learn")
         return np.nanmean(values, axis=0), np.nanstd(values, axis=0)
 

@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from audiornn.errors import ModelFileError
 from audiornn.files import write_atomically
 from audiornn.model_file import open_model_file
 
@@ -29,10 +30,12 @@ def quantize_int8(source: Path, path: Path) -> None:
     """Write a model file anew with int8 weights, a scale for each row of each matrix.
 
     Raises:
-        ModelFileError: the source is no model file.
+        ModelFileError: the source is no model file, or is int8 already.
     """
     open_model_file(source)
     model = onnx.load(source)
+    if any(tensor.data_type == onnx.TensorProto.INT8 for tensor in model.graph.initializer):
+        raise ModelFileError(f"{source}: its weights are int8 already")
     if any(node.op_type == "LSTM" for node in model.graph.node):
         model = _dynamic(source)
     _keep_in_int8(model)

@@ -10,7 +10,7 @@ import json
 import math
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -290,10 +290,21 @@ def _text_column(table: Table, plain: Sequence[str], audio: int, choices: Choice
     if not others:
         return None, "has one column only; a table needs one of recordings and one of texts"
     first = [cells for _, cells in table.rows[:_LOOKED_AT]]
-    if len(plain) == 3 and audio == 0 and all(cells[2] for cells in first) and any(" " in cells[1] for cells in first):
+    if (
+        len(plain) == 3
+        and audio == 0
+        and all(cells[2] for cells in first)
+        and _are_sentences(cells[1:3] for cells in first)
+    ):
         return 2, "no header: the text is column 3, as in LJSpeech; --label 2 takes the text before normalisation"
     text = max(others, key=lambda i: (sum(len(cells[i]) for _, cells in table.rows[:_LOOKED_AT]), -i))
     return text, f"no header: the audio is column {audio + 1}, the text column {text + 1}; --label N takes another"
+
+
+def _are_sentences(pairs: Iterable[Sequence[str]]) -> bool:
+    """Whether most pairs may be a sentence before and after its numbers were spelled out."""
+    are_sentences = [" " in raw and " " in normal for raw, normal in pairs]
+    return 2 * sum(are_sentences) > len(are_sentences)
 
 
 def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None:

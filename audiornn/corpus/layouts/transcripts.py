@@ -117,6 +117,9 @@ def read_id_lists(survey: Survey, choices: Choices, lists: dict[str, Path]) -> R
                 continue
             n_lines += 1
             audio = survey.resolve(name, path.parent)
+            if audio is None and " " in name:  # the tab is the text's, not what parts the two
+                name, text = line.strip().split(" ", 1)
+                audio = survey.resolve(name, path.parent)
             if audio is None:
                 missing.append((where, name))
             elif not text.strip():
