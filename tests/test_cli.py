@@ -629,5 +629,9 @@ def test_evaluate_without_jiwer_names_its_remedy(here, fails, world, model_file,
     Path("m.jsonl").write_text(json.dumps({"audio_filepath": "a.wav", "text": "do do do do do do do"}))
     monkeypatch.setitem(sys.modules, "jiwer", None)
     fails(
-        "evaluate", model_file("transcribe"), "--manifest", "m.jsonl", said=["jiwer", "pip install 'audiornn[evaluate]'"]
+        "evaluate",
+        model_file("transcribe"),
+        "--manifest",
+        "m.jsonl",
+        said=["jiwer", "pip install 'audiornn[evaluate]'"],
     )

@@ -106,7 +106,7 @@ def _regressor(
         if pitch.no_voice:
             guessed.append(
                 f"{pitch.name} is 0 or below in {100 * pitch.no_voice:.0f} % of the rows, as pitch trackers say that "
-                "there is no voice; it would be learnt as a pitch: leave those cells empty"
+                "there is no voice; it would be learnt as a pitch: leave those cells of a table empty"
             )
         if pitch.name != PITCH:
             guessed.append(
