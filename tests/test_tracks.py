@@ -62,6 +62,14 @@ def test_a_line_stays_a_line_at_any_rate(tmp_path_factory, hop, slope, start):
     assert names == ("track",)
 
 
+@pytest.mark.parametrize("time", ["time", "Time (s)", "time_s", "Time[sec]", "seconds"])
+def test_praats_and_rs_word_for_a_value_that_is_not_defined(tmp_path, time):
+    path = table(tmp_path, f"{time},f0\n0,--undefined--\n0.02, NA\n0.04,\n0.06,120\n")
+    np.testing.assert_array_equal(read_tracks(path).values[:, 0], [np.nan, np.nan, np.nan, 120])
+    with pytest.raises(CorpusError, match="first line"):
+        read_tracks(table(tmp_path, "time_ms,f0\n0,1\n10,2\n"))
+
+
 def test_what_is_not_defined_stays_so_between_rows(tmp_path):
     path = table(tmp_path, "time,x\n0,1\n0.02,\n0.04,3\n0.06,4\n")
     np.testing.assert_array_equal(at_frames(path, n_frames=7)[0][:, 0], [1, *[np.nan] * 3, 3, 3.5, 4])

@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -211,7 +212,7 @@ def _read_table(path: Path) -> Tracks:
     delimiter = max(",;\t", key=header.count)
     rows = csv.reader(io.StringIO(text), delimiter=delimiter)
     names = [name.strip() for name in next(rows, [])]
-    if len(names) < 2 or names[0].lower() != "time":
+    if len(names) < 2 or not _TIME.fullmatch(names[0]):
         raise ValueError(f"its first line is {header.strip()[:60]!r}")
     if len(set(names)) < len(names):
         raise ValueError("two tracks have one name")
@@ -228,8 +229,9 @@ def _read_table(path: Path) -> Tracks:
             if has_points and (held := next((cell for cell in row if "," in cell), None)) is not None:
                 raise ValueError(f"line {number} holds {held!r}, where others have a decimal point; what is its comma?")
             row = [cell.replace(",", ".") for cell in row]  # a decimal comma
-        numbers = [math.nan if not cell.strip() else float(cell) for cell in row]
-        if any(not math.isfinite(value) and cell.strip() for cell, value in zip(row, numbers, strict=True)):
+        row = ["" if cell.strip() in _NOT_DEFINED else cell for cell in row]
+        numbers = [math.nan if not cell else float(cell) for cell in row]
+        if any(not math.isfinite(value) and cell for cell, value in zip(row, numbers, strict=True)):
             raise CorpusError(f"{path}: line {number} holds {_unusable(np.array(numbers))}; {_UNDEFINED}")
         if math.isnan(numbers[0]):
             raise ValueError(f"line {number} has no time")
@@ -239,6 +241,8 @@ def _read_table(path: Path) -> Tracks:
 
 
 _UNDEFINED = "a value that is not defined is an empty cell of a table"
+_NOT_DEFINED = ("", "--undefined--", "NA")  # Praat's word for it, and R's
+_TIME = re.compile(r"time|time[ _]?[(\[]?s(ec|econds)?[)\]]?|seconds", re.I)  # time, Time (s), time_s
 
 
 def _unusable(values: NDArray[np.float64]) -> str:
