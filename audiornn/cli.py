@@ -26,7 +26,7 @@ from audiornn.verbs.training import demo, train
 __all__ = ["main"]
 
 
-_OF_EVALUATING = ("jiwer", "mir_eval", "pyannote", "pyannote.core", "pyannote.metrics", "matplotlib")
+_OF_EVALUATING = ("jiwer", "mir_eval", "pyannote", "matplotlib")
 _FORMATS = ("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm", "audacity", "elan", "csv")
 
 
@@ -46,9 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"audiornn: {error}")
         return FAILURE
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "audiornn":
+        missing = (error.name or "").partition(".")[0]
+        if missing == "audiornn":
             raise
-        extra = "evaluate" if error.name in _OF_EVALUATING else "train"
+        extra = "evaluate" if missing in _OF_EVALUATING else "train"
         say(f"audiornn: this needs {error.name}, which is not installed: pip install 'audiornn[{extra}]'")
         return FAILURE
     except BrokenPipeError:  # the reader of our output has seen enough

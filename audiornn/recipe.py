@@ -159,7 +159,8 @@ class Recipe:
             corpus_dir: the corpus.
             made_dir: for recordings that `prepare` makes itself, if it names this argument.
             jobs: processes it may use, if it names this argument.
-            skip_bad: whether lines whose recording is missing are left out, as `corpus.skip_bad` says, too; likewise.
+            skip_bad: whether it leaves out what it would otherwise raise for, where it can (lines whose recording is
+                missing; a wake word's that are silent); likewise.
 
         Raises:
             CorpusError: whatever `prepare` raises, with the line it came from.

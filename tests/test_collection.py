@@ -351,6 +351,32 @@ def test_tables_of_fewer_than_half_of_one_folder_are_what_is_learnt(tmp_path, ta
     assert len(collection.left_out) == 20
 
 
+@pytest.mark.parametrize("task", ["auto", "classify", "transcribe"])
+def test_a_small_table_beside_recordings_that_say_what_they_are_is_not_what_is_learnt(tmp_path, task):
+    names = record(tmp_path / "names", *(f"{word}_{i}.wav" for word in ("yes", "no") for i in range(10)))
+    write(names / "notes.csv", "file,label\nyes_1.wav,noisy\nno_2.wav,noisy\n")
+    write(names / "old.csv", "file,label\nold/a.wav,x\nold/b.wav,y\n")
+    collection = read_collection(names, task=task)
+    assert {u.text for u in collection.utterances} == {"yes", "no"}
+    assert len(collection.utterances) == 20
+    if task == "classify":
+        return
+    notes = "file,text\n{0}u1.wav,a note\n{0}u2.wav,another\n"
+    beside = record(tmp_path / "beside", *(f"u{i}.wav" for i in range(12)))
+    for i in range(12):
+        write(beside / f"u{i}.txt", f"he said number {i}")
+    write(beside / "notes.csv", notes.format(""))
+    chapter = record(tmp_path / "chapter", *(f"1/2/u{i}.wav" for i in range(12)))
+    write(chapter / "1" / "2" / "1-2.trans.txt", "".join(f"u{i} HE SAID NUMBER {i}\n" for i in range(12)))
+    write(chapter / "notes.csv", notes.format("1/2/"))
+    prompts = record(tmp_path / "prompts", *(f"s{i % 2}/u{i}.wav" for i in range(12)))
+    write(prompts / "prompts.txt", "".join(f"u{i} he said number {i}\n" for i in range(12)))
+    write(prompts / "s0" / "u0.txt", "a note of the speaker")
+    for folder in (beside, chapter, prompts):
+        collection = read_collection(folder, task=task)
+        assert (collection.layout, len(collection.utterances)) == ("transcripts", 12)
+
+
 def test_tables_of_few_of_labelled_folders_are_passed_over_and_named(tmp_path):
     record(tmp_path, *(f"{word}/{i}.wav" for word in ("yes", "no") for i in range(6)))
     write(tmp_path / "notes.csv", "file,text\nyes/0.wav,said loudly by somebody\nno/1.wav,very quiet\n")
@@ -367,7 +393,7 @@ def test_transcripts_of_a_few_are_those_that_were_asked_for(tmp_path):
         write(tmp_path / f"s{i % 2}/{i}.txt", f"this is number {i}")
     collection = read_collection(tmp_path, task="transcribe")
     assert {u.text for u in collection.utterances} == {f"this is number {i}" for i in range(4)}
-    assert "4 of 10 recordings have a transcript" in said(read_collection(tmp_path))
+    assert "4 of 10 recordings have a text beside them" in said(read_collection(tmp_path))
 
 
 def test_a_quotation_mark_does_not_swallow_other_recordings(tmp_path):
@@ -377,14 +403,32 @@ def test_a_quotation_mark_does_not_swallow_other_recordings(tmp_path):
     write(tmp_path / "t.csv", "\n".join(["file,text", *rows[:2], *swallowing, rows[5]]))
     with pytest.raises(CorpusError, match=r"t\.csv, line 4: a quotation mark opens here"):
         read_collection(tmp_path)
+    quoted = [f'"{i}.wav","number {i} is said"' for i in range(6)]
+    write(tmp_path / "t.csv", "\n".join(['"file","text"', *quoted[:2], '"2.wav","come here', *quoted[3:]]))
+    with pytest.raises(CorpusError, match=r"t\.csv, line 4: a quotation mark opens here"):
+        read_collection(tmp_path)
+    write(tmp_path / "t.csv", "\n".join(["file,text", *rows[:5], '5.wav,"read from\nsource.wav, then stop"']))
+    assert len(read_collection(tmp_path).utterances) == 6
     write(tmp_path / "t.csv", "\n".join(["file,text", *rows[:5], '5.wav,"two lines\nof one text"']))
     assert texts(read_collection(tmp_path))["5"].split() == ["two", "lines", "of", "one", "text"]
 
 
+@pytest.mark.parametrize("cell", ["['dog', 'cat']", "\"['dog', 'cat']\"", "['dog' 'cat']", '"dog, cat"'])
+def test_lists_of_labels_as_other_programs_print_them(tmp_path, cell):
+    record(tmp_path, *(f"{i}.wav" for i in range(6)))
+    rows = [f"{i}.wav,{cell if i % 2 else 'dog'}" for i in range(6)] + ["6.wav,cat"]
+    record(tmp_path, "6.wav")
+    write(tmp_path / "t.csv", "\n".join(["file,labels", *rows]))
+    collection = read_collection(tmp_path)
+    assert collection.several
+    assert set(collection.labels) == {"dog", "cat"}
+
+
 def test_a_comma_in_a_number_stays(tmp_path):
     record(tmp_path, "a.wav", "b.wav")
-    write(tmp_path / "t.csv", "file,text\na.wav,I owe 1,000 dollars, you know\nb.wav,in all 12,345,678\n")
-    assert texts(read_collection(tmp_path)) == {"a": "I owe 1,000 dollars, you know", "b": "in all 12,345,678"}
+    said = {"a": "I owe 1,000 dollars, you know", "b": "in 1914, 200 people and 100, 200, 300"}
+    write(tmp_path / "t.csv", "file,text\n" + "".join(f"{name}.wav,{text}\n" for name, text in said.items()))
+    assert texts(read_collection(tmp_path)) == said
 
 
 def test_nemo_manifests(tmp_path):
@@ -512,7 +556,7 @@ def test_broken_tables(tmp_path, content, message):
     record(tmp_path, "a.wav", "b.wav")
     table = write(tmp_path / "t.csv", content)
     if message is None:
-        assert texts(read_collection(table)) == {"a": "one, two, three"}
+        assert texts(read_collection(table)) == {"a": "one,two,three"}
     else:
         with pytest.raises(CorpusError, match=message) as error:
             read_collection(table)
@@ -557,7 +601,15 @@ def test_kaldi(tmp_path, segments):
 
 
 @pytest.mark.parametrize(
-    "command", ["sph2pipe -f wav -p -c 1 {path} |", "sox {folder}/{path} -t wav - |", "cat '{path}' |"]
+    "command",
+    [
+        "sph2pipe -f wav -p -c 1 {path} |",
+        "sox {folder}/{path} -t wav - |",
+        "sox {path} -t wav - remix 1 |",
+        "cat '{path}' |",
+        "ffmpeg -i {path} -f wav - | sox -t wav - -r 16000 -t wav - |",
+        "ffmpeg -i {path} -af aresample=16000,volume=2 -f wav - |",
+    ],
 )
 def test_commands_of_kaldi_are_read_not_run(tmp_path, command):
     collection = read_collection(kaldi(tmp_path, source=command))
@@ -572,7 +624,9 @@ def test_commands_of_kaldi_are_read_not_run(tmp_path, command):
         ("sox {path} -t wav - speed 0.9 |", r"changes its audio \(speed\)"),
         ("ffmpeg -i {path} -ss 0.5 -t 0.3 -f wav - |", r"changes its audio \(-ss, -t\)"),
         ("ffmpeg -i {path} -filter:a atempo=1.2 -f wav - |", r"changes its audio \(-filter:a\)"),
-        ("sox {path} -t wav - remix 1 |", r"changes its audio \(remix\)"),
+        ("ffmpeg -i {path} -f wav - | sox -t wav - -t wav - trim 1 |", r"changes its audio \(trim\)"),
+        ("sph2pipe -f wav -t 0:3 {path} |", r"changes its audio \(-t\)"),
+        ("flac -dcs --skip=1000 {path} |", r"changes its audio \(--skip\)"),
         ("sox audio/ann-0.wav audio/bob-0.wav -t wav - |", "names 2 recordings"),
         ("touch {folder}/ran; cat nothing |", "names no recording"),
         ("gone.wav", "is missing"),
@@ -591,10 +645,21 @@ def test_a_name_of_kaldis_with_two_contents_is_refused(tmp_path, file, line):
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(CorpusError, match=f"{file}, lines 1 and 5: ann-0-a is .*; delete one"):
         read_collection(tmp_path)
+    same = {"text": "ann-0-a  said   ann-0-a", "segments": "ann-0-a ann-0 0.250  0.75"}[file]
+    path.write_text(path.read_text().replace(line, same))
+    assert len(read_collection(tmp_path).utterances) == 6
 
 
-def test_one_channel_of_several_is_refused(tmp_path):
-    kaldi(tmp_path, source="sph2pipe -f wav -c 2 {path} |")
+@pytest.mark.parametrize(
+    "source",
+    [
+        "sph2pipe -f wav -c 2 {path} |",
+        "sox {path} -t wav - remix 2 |",
+        "ffmpeg -i {path} -map_channel 0.0.1 -f wav - |",
+    ],
+)
+def test_one_channel_of_several_is_refused(tmp_path, source):
+    kaldi(tmp_path, source=source)
     record(tmp_path, "audio/ann-0.wav", channels=2)
     with pytest.raises(CorpusError, match="takes one channel"):
         read_collection(tmp_path)

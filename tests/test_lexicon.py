@@ -2,7 +2,7 @@
 
 import pytest
 
-from audiornn.corpus.preparation import open_prepared, prepare_corpus
+from audiornn.corpus.preparation import _lexicon, open_prepared, prepare_corpus
 from audiornn.errors import CorpusError, SettingsError
 from audiornn.lexicon import read_lexicon
 from audiornn.recipe import load_recipe
@@ -74,3 +74,12 @@ def test_a_lexicon_that_is_not_there(world, tmp_path):
     recipe = load_recipe(world.recipe("transcribe"), ["vocabulary.unit=phone", "vocabulary.lexicon=none.dic"])
     with pytest.raises(CorpusError, match=r"'none\.dic' is no file of the recipe's folder, nor of"):
         prepare_corpus(recipe, world.corpus, tmp_path / "data")
+
+
+def test_of_two_words_that_are_one_without_marks_the_one_that_loses_none_is_meant(world, tmp_path):
+    copy = world.copy_to(tmp_path / "world")
+    lines = ["'CAUSE K AH Z", "CAUSE K AO Z", "'EM AH M", "EM EH M", "... SIL"]
+    (copy.corpus / "cmu.dic").write_text("\n".join(lines))
+    settings = ["unit=phone", "lexicon=cmu.dic", "lower_case=true", "punctuation=remove"]
+    recipe = load_recipe(copy.recipe("transcribe"), [f"vocabulary.{setting}" for setting in settings])
+    assert _lexicon(recipe, copy.corpus) == {"cause": "K AO Z", "em": "EH M"}

@@ -11,6 +11,7 @@ from audiornn.cli import main
 from audiornn.corpus.contrast import N_CONTRASTS, OTHER, contrast, cut_background, make_contrast, other_recordings
 from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.new_recipe import write_recipe
+from audiornn.corpus.preparation import open_prepared, prepare_corpus
 from audiornn.errors import CorpusError, SettingsError
 from audiornn.recipe import _tomllib, load_recipe
 from tests.test_collection import hugging_face, record, sound, write
@@ -191,6 +192,9 @@ def test_prep_leaves_out_what_went_missing_since_where_it_is_asked_to(tmp_path):
     with pytest.raises(CorpusError, match="leave these lines out with --skip-bad"):
         recipe.prepare(source)
     assert sum(map(len, recipe.prepare(source, skip_bad=True).values())) == 8
+    prepared = prepare_corpus(recipe, source, tmp_path / "data", skip_bad=True)
+    assert sum(row.utterances for row in prepared.summary) == 8
+    assert "t.csv, line 6: 4.wav" in open_prepared(prepared.folder).left_out
 
 
 def test_audio_inside_a_data_set_is_written_out_by_prep(tmp_path):

@@ -23,7 +23,6 @@ from audiornn.corpus.layouts.survey import named
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.speakers import find_speakers
 from audiornn.errors import CorpusError, SettingsError, nearest
-from audiornn.vocabulary import Vocabulary
 
 __all__ = ["LAYOUTS", "Collection", "embedded_headers", "read_collection", "written_out"]
 
@@ -71,8 +70,7 @@ class Collection:
         if self.task == "label":
             return Counter(segment.label for utterance in self.utterances for segment in utterance.segments)
         if self.several:
-            vocabulary = Vocabulary((), "label", several=True)
-            return Counter(label for utterance in self.utterances for label in vocabulary.split(utterance.text))
+            return Counter(label for utterance in self.utterances for label in set(_parts(utterance.text)))
         return Counter(utterance.text for utterance in self.utterances)
 
     @property
@@ -279,10 +277,15 @@ def _ids(entries: Sequence[Entry], keys: Sequence[str]) -> list[str]:
     return ids
 
 
+def _parts(text: str) -> list[str]:
+    """The labels of a text, if they are parted by commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _are_several(texts: Sequence[str]) -> bool:
     """Whether texts are labels parted by commas: most that hold a comma are made of parts that others have, too."""
     distinct = set(texts)
-    parts = {text: [part.strip() for part in text.split(",") if part.strip()] for text in distinct}
+    parts = {text: _parts(text) for text in distinct}
     counts = Counter(part for own in parts.values() for part in set(own))
     joined = [own for own in parts.values() if len(own) > 1]
     known = sum(all(counts[part] > 1 and len(part.split()) <= _MOST_LABEL_WORDS for part in own) for own in joined)

@@ -74,6 +74,7 @@ class Prepared:
         vocabulary: of the training split.
         summary: a row a split.
         skipped: how many bad utterances `--skip-bad` left out.
+        left_out: what the recipe itself would have failed with, and left out instead.
         text_changes: how many texts the rules of `[vocabulary]` changed, by what they changed.
         audit: the audit's table, as text.
         digests: a fingerprint of who says what, a split.
@@ -90,6 +91,7 @@ class Prepared:
     text_changes: Mapping[str, int]
     audit: str
     digests: Mapping[str, str]
+    left_out: str = ""
     unchanged: bool = False
 
     def utterances(self, split: str) -> Sequence[Utterance]:
@@ -144,7 +146,14 @@ def prepare_corpus(
         _write_json(folder / "prepared.json", {**known, **_recipe_entry(recipe, overrides)})
         return dataclasses.replace(open_prepared(folder), unchanged=True)
 
-    made = recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs, skip_bad=skip_bad)
+    left_out = ""
+    try:
+        made = recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs)
+    except CorpusError as error:
+        if not skip_bad:
+            raise
+        made = recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs, skip_bad=True)
+        left_out = str(error)
     splits = _checked_splits(made, recipe)
     everything = [utterance for split in SPLITS for utterance in splits[split]]
     n_done = 0
@@ -211,6 +220,7 @@ def prepare_corpus(
         "vocabulary": dataclasses.asdict(vocabulary),
         "summary": [dataclasses.asdict(row) for row in summary],
         "skipped": len(dropped),
+        "left_out": left_out,
         "text_changes": dict(sorted(changes.items(), key=lambda item: (-item[1], item[0]))),
         "audit": report.to_text(),
         "digests": digests,
@@ -261,6 +271,7 @@ def open_prepared(folder: Path) -> Prepared:
             vocabulary=Vocabulary(tuple(entry["vocabulary"].pop("symbols")), **entry["vocabulary"]),
             summary=tuple(SplitSummary(**row) for row in entry["summary"]),
             skipped=entry["skipped"],
+            left_out=entry.get("left_out", ""),
             text_changes=entry["text_changes"],
             audit=entry["audit"],
             digests=entry["digests"],
@@ -320,9 +331,12 @@ def _lexicon(recipe: Recipe, corpus_dir: Path) -> dict[str, str]:
         )
     settings = recipe.vocabulary
     rules = Vocabulary((), "word", settings.lower_case, settings.punctuation, settings.language)
+    words = read_lexicon(path)
     found: dict[str, str] = {}
-    for word, phones in read_lexicon(path).items():
-        found.setdefault(rules.normalise(word), phones)
+    # CMU's 'CAUSE stands before CAUSE, and both are "cause" without marks: the word that loses none is meant.
+    for word in sorted(words, key=lambda word: "punctuation" in rules.changes(word)):
+        if plain := rules.normalise(word):
+            found.setdefault(plain, words[word])
     return found
 
 

@@ -105,7 +105,7 @@ def _regressor(
         settings, guessed = _pitch_settings(pitch), [f"{pitch.name} is a voice's pitch: features are recipes/pitch's"]
         if pitch.no_voice:
             guessed.append(
-                f"{pitch.name} is 0 or below in {100 * pitch.no_voice:.0f} % of the rows, as pitch trackers say that "
+                f"{pitch.name} is 0 or below in {100 * pitch.no_voice:.2g} % of the rows, as pitch trackers say that "
                 "there is no voice; it would be learnt as a pitch: leave those cells of a table empty"
             )
         if pitch.name != PITCH:

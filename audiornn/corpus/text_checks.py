@@ -34,8 +34,11 @@ def labels(seen: Inspected) -> Iterator[Finding]:
         )
     units: dict[str, list[int]] = defaultdict(list)
     for i, text in enumerate(seen.texts):
-        parts = text.split() if seen.corpus.task == "transcribe" else text.split(BETWEEN_LABELS)
-        for unit in dict.fromkeys(map(seen.corpus.normalise, parts)):
+        if seen.corpus.task == "transcribe":
+            parts = seen.corpus.normalise(text).split()
+        else:
+            parts = [seen.corpus.normalise(label) for label in text.split(BETWEEN_LABELS)]
+        for unit in dict.fromkeys(parts):
             if unit.strip():
                 units[unit].append(i)
     yield from _nearly_same(seen, units)

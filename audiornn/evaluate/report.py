@@ -141,7 +141,7 @@ class Report:
     @property
     def headline(self) -> str:
         """The error rate in a few words."""
-        return f"{100 * self.error_rate:6.2f} %  ({self.errors:,} of {self.reference_length:,} {self.unit})"
+        return f"{_percent(self.error_rate)}  ({self.errors:,} of {self.reference_length:,} {self.unit})"
 
     def to_text(self) -> str:
         """A page for people."""
@@ -189,12 +189,17 @@ class Report:
             lines += ["", f"{'speaker':{width}}  utterances   errors   error rate"]
             lines += [
                 f"{row.speaker:{width}}  {row.utterances:10,} {row.errors:4,} of {row.reference_length:<5,} "
-                f"{100 * row.error_rate:6.2f} %".replace("inf", "  –")
+                f"{_percent(row.error_rate)}"
                 for row in self.speakers[:20]
             ]
             if len(self.speakers) > 20:
                 lines.append(f"… and {len(self.speakers) - 20} more speakers")
         return "\n".join(lines)
+
+
+def _percent(rate: float) -> str:
+    """Of errors where nothing was said there is none."""
+    return f"{100 * rate:6.2f} %" if math.isfinite(rate) else f"{'–':>8}"
 
 
 def evaluate(

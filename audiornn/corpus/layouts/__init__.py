@@ -53,14 +53,19 @@ def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Rea
         return layout, _with_notes(reading, survey)
     if survey.only is not None:
         return _read_file(survey, choices)
+    in_folders = any("/" in key for key in survey.audio)
     for name, reader in _candidates(choices).items():
+        if name == "folders" and choices.task == "transcribe" and in_folders and survey.last_resort:
+            return _read_few(survey, choices)
         survey.how.clear()  # what the readers before it tried
         reading = reader(survey, choices, forced=False)
         if reading is not None:
             return name, _with_notes(reading, survey)
+    if survey.last_resort:
+        return _read_few(survey, choices)
     if survey.complaints and survey.audio:  # a table that cannot be read says more than "one label"
         raise CorpusError("; ".join(survey.complaints[:2]))
-    if choices.task == "transcribe" and not choices.text and not any("/" in key for key in survey.audio):
+    if choices.task == "transcribe" and not choices.text and not in_folders:
         there = f" (there are {named(survey.others, 3)})" if survey.others else ""
         raise CorpusError(
             f"{survey.folder}: no transcripts were found{there}; lay each beside its recording under its name (.txt, "
@@ -69,6 +74,17 @@ def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Rea
     reading = folders.read(survey, choices)
     assert reading is not None
     return "folders", _with_notes(reading, survey)
+
+
+def _read_few(survey: Survey, choices: Choices) -> tuple[str, Reading]:
+    """What speaks of fewer than half of the recordings, where nothing speaks of more."""
+    layout = survey.last_resort[0]
+    survey.how.clear()
+    survey.passed_over.clear()
+    reading = LAYOUTS[layout](survey, choices)
+    assert reading is not None, "a reader that is asked for reads, or raises"
+    reading.guessed.append("nothing else says what is in the other recordings, so they are left out")
+    return layout, _with_notes(reading, survey)
 
 
 def _candidates(choices: Choices) -> dict[str, Reader]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from audiornn.audio import audio_info
@@ -11,12 +14,18 @@ from audiornn.errors import AudioError, CorpusError
 
 __all__ = ["audio_of_command", "read"]
 
-#: Programs, effects and options that change what is where in the audio, or what it is.
+#: By program, the effects and options that change what is where in the audio, or what it is.
 _CHANGES = {
-    *("speed", "tempo", "stretch", "trim", "reverb", "pitch", "bend", "reverse", "pad", "silence", "vad", "repeat"),
-    *("remix", "oops", "wav-reverberate", "-ss", "-sseof", "-to", "-af", "-map_channel"),
+    "sox": {
+        *("speed", "tempo", "stretch", "trim", "reverb", "pitch", "bend", "reverse", "pad", "silence", "vad", "repeat"),
+        *("delay", "fade", "splice", "echo", "echos"),
+    },
+    "ffmpeg": {"-ss", "-sseof", "-t", "-to", "-itsoffset", "-af", "-filter", "-filter:a", "-filter_complex", "-lavfi"},
+    "sph2pipe": {"-t"},
+    "flac": {"--skip", "--until"},
+    "wav-reverberate": {"wav-reverberate"},
 }
-_CHANGING = ("-filter", "-lavfi")  # so they begin: -filter:a, -filter_complex
+_HARMLESS = re.compile(r"((aresample|aformat|volume|anull)\b[^,;\[]*,?)+")  # ffmpeg's filters
 
 
 def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None:
@@ -100,7 +109,7 @@ def _data_folder(
     """Texts, speakers and segments by utterance."""
     if not (folder / "text").is_file():
         raise CorpusError(f"{folder}: has a wav.scp but no file `text` with the transcripts")
-    texts = {name: text for _, (name, text) in _unlike(folder / "text", choices)}
+    texts = {name: text for _, (name, text) in _unlike(folder / "text", choices, str.split)}
     speakers: dict[str, str] = {}
     if (folder / "utt2spk").is_file():
         speakers = dict(pair for _, pair in _pairs(folder / "utt2spk", choices))
@@ -109,7 +118,7 @@ def _data_folder(
             speakers |= dict.fromkeys(names.split(), speaker)
     segments: dict[str, tuple[str, float, float | None]] = {}
     if (folder / "segments").is_file():
-        for number, (name, rest) in _unlike(folder / "segments", choices):
+        for number, (name, rest) in _unlike(folder / "segments", choices, _stretch):
             try:
                 recording, start, end = rest.split()[:3]
                 times = float(start), float(end)
@@ -130,8 +139,8 @@ def _pairs(path: Path, choices: Choices) -> list[tuple[int, tuple[str, str]]]:
     return [(number, (parts[0], parts[1].strip() if len(parts) > 1 else "")) for number, parts in parted]
 
 
-def _unlike(path: Path, choices: Choices) -> list[tuple[int, tuple[str, str]]]:
-    """The pairs of a file in which no name may stand with two contents.
+def _unlike(path: Path, choices: Choices, read: Callable[[str], object]) -> list[tuple[int, tuple[str, str]]]:
+    """The pairs of a file in which no name may stand with two contents, which `read` makes alike if they say the same.
 
     Raises:
         CorpusError: one does.
@@ -139,11 +148,16 @@ def _unlike(path: Path, choices: Choices) -> list[tuple[int, tuple[str, str]]]:
     pairs, first = _pairs(path, choices), dict[str, tuple[int, str]]()
     for number, (name, content) in pairs:
         before, other = first.setdefault(name, (number, content))
-        if other != content:
+        if read(other) != read(content):
             raise CorpusError(
                 f"{path}, lines {before} and {number}: {name} is {other[:60]!r} and {content[:60]!r}; delete one"
             )
     return pairs
+
+
+def _stretch(content: str) -> list[object]:
+    """A recording and two times, as far as they are numbers."""
+    return [float(word) if re.fullmatch(r"-?\d+\.?\d*", word) else word for word in content.split()]
 
 
 def _audio_of(source: str, survey: Survey, folder: Path, place: str) -> tuple[Path | None, bool]:
@@ -174,10 +188,7 @@ def audio_of_command(command: str, survey: Survey, folder: Path, place: str) -> 
         words = shlex.split(command)
     except ValueError:
         words = command.split()
-    names = {Path(word).name for word in words}
-    changes = _CHANGES & names | {name for name in names if name.startswith(_CHANGING)}
-    if "ffmpeg" in names:
-        changes |= {"-t"} & names  # so many seconds; to sox it is the format
+    changes = _changes(words)
     if changes:
         raise CorpusError(
             f"{place}: the command changes its audio ({', '.join(sorted(changes))}); write the result out"
@@ -190,9 +201,23 @@ def audio_of_command(command: str, survey: Survey, folder: Path, place: str) -> 
             "write its output as a file and name that"
         )
     audio = found.pop()
-    if "-c" in words and _n_channels(audio) > 1:
+    picks = "-c" in words or "-map_channel" in words or any(a == "remix" and b != "-" for a, b in pairwise(words))
+    if picks and _n_channels(audio) > 1:
         raise CorpusError(f"{place}: takes one channel of {audio}, which is not done here; write it out as a file")
     return audio
+
+
+def _changes(words: Sequence[str]) -> set[str]:
+    """What in a command, or in one of those that `|` joins, changes the audio."""
+    found: set[str] = set()
+    program = ""
+    for before, word, after in zip(["|", *words], words, [*words[1:], ""], strict=False):
+        name = Path(word).name if before == "|" else word.partition("=")[0]
+        program = name if before == "|" else program
+        is_harmless = word.startswith(("-af", "-filter")) and _HARMLESS.fullmatch(after)
+        if name in _CHANGES.get(program, ()) and not is_harmless:
+            found.add(name)
+    return found
 
 
 def _n_channels(audio: Path) -> int:

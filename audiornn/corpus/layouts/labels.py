@@ -326,18 +326,19 @@ def _of_timit(found: dict[str, LabelFile]) -> dict[str, LabelFile]:
     return {timit[0]: replace(found[timit[0]], labels=labels), **others}
 
 
+_SHARED = "is one label, whatever its tier"
+
+
 def _tell_guess(labels: LabelFile, choices: Choices, reading: Reading) -> None:
     if labels.notes and labels.notes not in reading.guessed:
         reading.guessed.append(labels.notes)
-    shared = labels.shared_by_tiers(choices.text)
-    if shared and not any(_SHARED in line for line in reading.guessed):
+    if any(_SHARED in line for line in reading.guessed):
+        return
+    if shared := labels.shared_by_tiers(choices.text):
         label, tiers = next(iter(shared.items()))
         reading.guessed.append(
             f"{label!r} of {' and '.join(map(repr, tiers))} {_SHARED} (first in {labels.path.name}); --label names one"
         )
-
-
-_SHARED = "is one label, whatever its tier"
 
 
 def _read(path: Path, choices: Choices, audio: str = "", recording: Path | None = None) -> LabelFile:

@@ -50,7 +50,7 @@ _ENDINGS = (".tsv", ".csv", ".jsonl", ".ndjson", ".json", ".txt")
 _DELIMITERS = "\t|;,"
 _LOOKED_AT = 20  # rows from which the audio's column is found
 _MANY = 50  # more .txt or .json files than this are one a recording, no tables
-_NAMED = re.compile(r"\s*[^,;]+(" + "|".join(re.escape(e) for e in EXTENSIONS) + r")\s*[,;]", re.I)  # a row's begin
+_NAMED = re.compile(r"\s*\"?[^,;\"]+(" + "|".join(re.escape(e) for e in EXTENSIONS) + r")\"?[,;]\S", re.I)
 _SET_ASIDE = ("invalidated", "other", "reported", "unvalidated")  # Common Voice: not fit to learn from
 
 
@@ -126,19 +126,29 @@ def parse_table(path: Path, encoding: str = "") -> Table:
     known = {*AUDIO_COLUMNS, *TEXT_COLUMNS, *SPEAKER_COLUMNS, *SPLIT_COLUMNS}
     header = rows[0][1]
     if sum(_plain(cell) in known for cell in header) >= min(2, len(header)):
-        return Table(path, tuple(header), _fitted(path, header, rows[1:], delimiter), True)
+        return Table(path, tuple(header), _fitted(path, header, rows[1:], delimiter, every), True)
     columns = [str(i) for i in range(1, max(len(cells) for _, cells in rows[:_LOOKED_AT]) + 1)]
-    return Table(path, tuple(columns), _fitted(path, columns, rows, delimiter), False)
+    return Table(path, tuple(columns), _fitted(path, columns, rows, delimiter, every), False)
 
 
 def _clean(cell: str, quoted: bool) -> str:
     cell = cell.strip()
-    if re.fullmatch(r"\[\s*(['\"]).*\1\s*\]|\[\s*\]", cell, re.S):  # a list of labels, as Python and JSON print it
-        with contextlib.suppress(ValueError, SyntaxError):
-            return _cell(ast.literal_eval(cell))
+    if cell[:1] == "[":
+        return _listed(cell)
     # Tab-separated files carry quotation marks as they are, but a spreadsheet wraps a cell that holds one.
     if not quoted and len(cell) >= 2 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1].replace('""', ""):
         return cell[1:-1].replace('""', '"')
+    return cell
+
+
+def _listed(cell: str) -> str:
+    """A list of labels, as Python, numpy or JSON print it, with commas between them; anything else as it is."""
+    if not re.fullmatch(r"\[\s*(['\"]).*\1\s*\]|\[\s*\]", cell, re.S):
+        return cell
+    with contextlib.suppress(ValueError, SyntaxError):
+        labels = ast.literal_eval(re.sub(r"(['\"])\s+(['\"])", r"\1, \2", cell))
+        if all(isinstance(label, str) for label in labels):
+            return ", ".join(labels)
     return cell
 
 
@@ -153,9 +163,12 @@ def _delimiter(lines: Sequence[str]) -> str:
 
 
 def _fitted(
-    path: Path, columns: Sequence[str], rows: Sequence[tuple[int, list[str]]], delimiter: str
+    path: Path, columns: Sequence[str], rows: Sequence[tuple[int, list[str]]], delimiter: str, lines: Sequence[str]
 ) -> tuple[tuple[int, tuple[str, ...]], ...]:
-    """Rows as long as the header: short ones lack empty cells, a long one has its delimiter in the last column."""
+    """Rows as long as the header: short ones lack empty cells, a long one has its delimiter in the last column.
+
+    What stands there is as it was written in its line, of the file's `lines`: "1,000" is one number, "1, 000" two.
+    """
     n, fitted = len(columns), []
     for line, cells in rows:
         if len(cells) > n > 1:
@@ -165,8 +178,10 @@ def _fitted(
                     f"that holds {delimiter!r} in quotation marks"
                 )
             space = " " if delimiter == "," else ""
-            last = f"{delimiter}{space}".join(cells[n - 1 :]).rstrip(delimiter + " ")
-            cells = [*cells[: n - 1], re.sub(r"(?<=\d), (?=\d{3}(?!\d))", ",", last)]  # 1,000 is one number
+            last = f"{delimiter}{space}".join(cells[n - 1 :])
+            if '"' not in (written := lines[line - 1]):
+                last = written.split(delimiter, n - 1)[-1].strip()
+            cells = [*cells[: n - 1], _listed(last.rstrip(delimiter + " "))]
         fitted.append((line, tuple(cells[:n]) + ("",) * (n - len(cells))))
     return tuple(fitted)
 
@@ -314,7 +329,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         survey: the folder.
         choices: columns and encoding.
         forced: whether the user asked for this layout; otherwise None where no table fits, or where tables name less
-            than half of recordings whose folders may be what they are called.
+            than half of the recordings.
 
     Raises:
         CorpusError: forced and there is none, or a line is wrong.
@@ -336,13 +351,14 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     covered = {survey.key(entry.audio) for entry in (*reading.entries, *reading.without_text)}
     if not forced and survey.only is None and 2 * len(covered) < len(survey.audio):
         are_named = all(_plain(table.columns[roles.text]) in TEXT_COLUMNS for table, roles in taken.values())
-        in_one_folder = len({posixpath.dirname(key) for key in survey.audio}) == 1
-        if not are_named or not (in_one_folder or choices.task == "transcribe"):
+        if covered:
             survey.passed_over.append(
                 f"{named(survey.key(path) for path in taken)}: tables that name {len(covered):,} of "
                 f"{len(survey.audio):,} recordings, too few to be what is learnt: --layout table learns from them"
             )
-            return None
+            if are_named or choices.text or choices.audio or choices.task == "transcribe":
+                survey.last_resort.append("table")
+        return None
     if not reading.entries and not missing:
         raise CorpusError(f"{next(iter(taken))}: no line has both a recording and a text")
     missing_audio(missing, n_rows, choices, reading)

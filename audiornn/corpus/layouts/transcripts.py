@@ -46,16 +46,17 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         elif len(elsewhere) == 1:
             beside[key] = elsewhere[0]
             n_apart += 1
-    are_few = not forced and choices.task != "transcribe" and 2 * len(beside) < len(survey.audio)
-    if not beside or are_few:
+    if not beside or (not forced and 2 * len(beside) < len(survey.audio)):
         if forced:
             raise CorpusError(f"{survey.folder}: no recording has a transcript NAME.txt or NAME.lab beside it")
         found = _single_list(survey, choices)
         if beside and found is None:
             survey.passed_over.append(
-                f"{len(beside):,} of {len(survey.audio):,} recordings have a transcript beside them, too few to be "
-                "what is learnt: --task transcribe learns from them"
+                f"{len(beside):,} of {len(survey.audio):,} recordings have a text beside them, too few to be what is "
+                "learnt: --layout transcripts learns from them"
             )
+            if choices.task == "transcribe":
+                survey.last_resort.append("transcripts")
         return found
     reading = Reading(understood=[f"transcripts: {len(beside):,} recordings with a .txt or .lab of the same name"])
     if n_apart:
