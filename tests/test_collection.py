@@ -424,6 +424,19 @@ def test_lists_of_labels_as_other_programs_print_them(tmp_path, cell):
     assert set(collection.labels) == {"dog", "cat"}
 
 
+@pytest.mark.parametrize("separator", [";", "|", " ; "])
+def test_labels_parted_otherwise_are_several_too(tmp_path, separator):
+    record(tmp_path, *(f"{i}.wav" for i in range(8)))
+    labels = ["dog", "dog cat", "dog cat rain", "rain", "cat rain", "cat", "dog rain"]
+    rows = [f"{i}.wav\t{separator.join(own.split())}" for i, own in enumerate(labels)]
+    write(tmp_path / "t.tsv", "\n".join(["file\tlabels", *rows, "7.wav\t"]))
+    collection = read_collection(tmp_path)
+    assert collection.several
+    assert texts(collection)["2"] == "dog, cat, rain"
+    assert texts(collection)["7"] == ""
+    assert f"{separator.strip()!r} parts the labels" in said(collection)
+
+
 def test_a_comma_in_a_number_stays(tmp_path):
     record(tmp_path, "a.wav", "b.wav")
     said = {"a": "I owe 1,000 dollars, you know", "b": "in 1914, 200 people and 100, 200, 300"}

@@ -167,10 +167,14 @@ def read_collection(
     survey = Survey(folder, None if source.is_dir() else source)
     choices = Choices(text, audio, speaker, encoding, skip_bad, track_hop, task)
     found, reading = read_layout(survey, layout, choices)
-    several = _are_several([entry.text for entry in reading.entries])
+    separator = _separator([entry.text for entry in reading.entries])
+    several = bool(separator)
     chosen = _task(reading.entries, reading, several) if task == "auto" else task
     several = several and chosen == "classify"
     if several:
+        if separator != ",":
+            reading.entries = [replace(e, text=", ".join(_parts(e.text, separator))) for e in reading.entries]
+            reading.guessed.append(f"{separator!r} parts the labels of a recording; the manifests write a comma")
         reading.entries += reading.without_text
     else:
         reading.left_out += [(entry.where, "its text is empty") for entry in reading.without_text]
@@ -234,7 +238,8 @@ def _without_repeats(reading: Reading) -> list[Entry]:
         if before.text != entry.text:
             raise CorpusError(
                 f"{before.where} and {entry.where}: the same recording ({entry.audio.name}) with two texts, "
-                f"{before.text[:60]!r} and {entry.text[:60]!r}; delete the wrong one"
+                f"{before.text[:60]!r} and {entry.text[:60]!r}; delete the wrong one, or, "
+                "if both labels hold, write them into one line"
             )
         if before.segments != entry.segments:
             raise CorpusError(
@@ -277,19 +282,21 @@ def _ids(entries: Sequence[Entry], keys: Sequence[str]) -> list[str]:
     return ids
 
 
-def _parts(text: str) -> list[str]:
-    """The labels of a text, if they are parted by commas."""
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _parts(text: str, separator: str = ",") -> list[str]:
+    """The labels of a text, if they are parted so."""
+    return [part.strip() for part in text.split(separator) if part.strip()]
 
 
-def _are_several(texts: Sequence[str]) -> bool:
-    """Whether texts are labels parted by commas: most that hold a comma are made of parts that others have, too."""
-    distinct = set(texts)
-    parts = {text: _parts(text) for text in distinct}
-    counts = Counter(part for own in parts.values() for part in set(own))
-    joined = [own for own in parts.values() if len(own) > 1]
-    known = sum(all(counts[part] > 1 and len(part.split()) <= _MOST_LABEL_WORDS for part in own) for own in joined)
-    return 2 * known > len(joined)
+def _separator(texts: Sequence[str]) -> str:
+    """What parts labels, if most texts that hold it are made of parts that others have, too; else nothing."""
+    for separator in ",;|":
+        parts = [_parts(text, separator) for text in set(texts)]
+        counts = Counter(part for own in parts for part in set(own))
+        joined = [own for own in parts if len(own) > 1]
+        known = sum(all(counts[part] > 1 and len(part.split()) <= _MOST_LABEL_WORDS for part in own) for own in joined)
+        if 2 * known > len(joined):
+            return separator
+    return ""
 
 
 def _task(entries: Sequence[Entry], reading: Reading, several: bool) -> str:
