@@ -284,6 +284,13 @@ def test_a_tab_within_the_text_parts_no_name_from_it(tmp_path):
     }
 
 
+def test_a_name_that_is_missing_gives_its_text_to_no_other(tmp_path):
+    record(tmp_path, "a.wav", "c.wav", "d.wav")
+    write(tmp_path / "x.trans.txt", "c\tfine day\nd\tok then\na b\thello you\n")
+    with pytest.raises(CorpusError, match="line 3: a b"):
+        read_collection(tmp_path)
+
+
 # ----- tables
 
 
@@ -387,6 +394,26 @@ def test_tables_of_few_of_labelled_folders_are_passed_over_and_named(tmp_path):
     assert {u.text for u in asked.utterances} == {"said loudly by somebody", "very quiet"}
 
 
+def test_a_table_whose_recordings_are_not_there_is_named(tmp_path):
+    record(tmp_path, *(f"z{i}.wav" for i in range(10)))
+    write(tmp_path / "meta.csv", "path,text\n" + "".join(f"clips/q{i}.wav,he said {i}\n" for i in range(10)))
+    for task in ("auto", "transcribe"):
+        with pytest.raises(CorpusError, match=r"audio of 10 of 10 lines is missing \(meta\.csv, line 2"):
+            read_collection(tmp_path, task=task)
+
+
+def test_of_what_says_little_that_which_says_most_is_learnt(tmp_path):
+    record(tmp_path, *(f"s{i % 2}/{i}.wav" for i in range(10)))
+    write(tmp_path / "m.csv", "path,text\ns0/0.wav,one line alone\n")
+    for i in range(1, 5):
+        write(tmp_path / f"s{i % 2}/{i}.txt", f"this is number {i}")
+    collection = read_collection(tmp_path, task="transcribe")
+    assert (collection.layout, len(collection.utterances)) == ("transcripts", 4)
+    assert "m.csv: tables that name 1 of 10" in said(collection)
+    write(tmp_path / "m.csv", "path,mood\n" + "".join(f"s{i % 2}/{i}.wav,{'ab'[i // 2]}\n" for i in range(4)))
+    assert {u.text for u in read_collection(tmp_path, text="mood").utterances} == {"a", "b"}
+
+
 def test_transcripts_of_a_few_are_those_that_were_asked_for(tmp_path):
     record(tmp_path, *(f"s{i % 2}/{i}.wav" for i in range(10)))
     for i in range(4):
@@ -401,6 +428,10 @@ def test_a_quotation_mark_does_not_swallow_other_recordings(tmp_path):
     rows = [f"{i}.wav,number {i} is said" for i in range(6)]
     swallowing = ['2.wav,"come here', rows[3], '4.wav,he said "no"']
     write(tmp_path / "t.csv", "\n".join(["file,text", *rows[:2], *swallowing, rows[5]]))
+    with pytest.raises(CorpusError, match=r"t\.csv, line 4: a quotation mark opens here"):
+        read_collection(tmp_path)
+    spaced = [row.replace(",", ", ") for row in rows]
+    write(tmp_path / "t.csv", "\n".join(["file, text", *spaced[:2], '2.wav, "come here', spaced[3], '4.wav, "no"']))
     with pytest.raises(CorpusError, match=r"t\.csv, line 4: a quotation mark opens here"):
         read_collection(tmp_path)
     quoted = [f'"{i}.wav","number {i} is said"' for i in range(6)]
@@ -422,6 +453,13 @@ def test_lists_of_labels_as_other_programs_print_them(tmp_path, cell):
     collection = read_collection(tmp_path)
     assert collection.several
     assert set(collection.labels) == {"dog", "cat"}
+
+
+def test_a_comma_within_a_label_parts_none(tmp_path):
+    record(tmp_path, *(f"{i}.wav" for i in range(6)))
+    labels = ["Vroom, loud;Car", "Vroom, loud;Bus", "Car", "Bus", "Speech;Car", "Speech"]
+    write(tmp_path / "t.tsv", "\n".join(["file\tlabels", *(f"{i}.wav\t{own}" for i, own in enumerate(labels))]))
+    assert set(read_collection(tmp_path).labels) == {"Vroom loud", "Car", "Bus", "Speech"}
 
 
 @pytest.mark.parametrize("separator", [";", "|", " ; "])
@@ -620,6 +658,7 @@ def test_kaldi(tmp_path, segments):
         "sox {folder}/{path} -t wav - |",
         "sox {path} -t wav - remix 1 |",
         "cat '{path}' |",
+        "sph2pipe -f wav {path}|sox -t wav - -r 16000 -t wav - |",
         "ffmpeg -i {path} -f wav - | sox -t wav - -r 16000 -t wav - |",
         "ffmpeg -i {path} -af aresample=16000,volume=2 -f wav - |",
     ],
@@ -636,9 +675,12 @@ def test_commands_of_kaldi_are_read_not_run(tmp_path, command):
         ("/x/raw.ark:123", "Kaldi archive"),
         ("sox {path} -t wav - speed 0.9 |", r"changes its audio \(speed\)"),
         ("ffmpeg -i {path} -ss 0.5 -t 0.3 -f wav - |", r"changes its audio \(-ss, -t\)"),
-        ("ffmpeg -i {path} -filter:a atempo=1.2 -f wav - |", r"changes its audio \(-filter:a\)"),
+        ("ffmpeg -i {path} -filter:a atempo=1.2 -f wav - |", r"changes its audio \(-filter\)"),
         ("ffmpeg -i {path} -f wav - | sox -t wav - -t wav - trim 1 |", r"changes its audio \(trim\)"),
         ("sph2pipe -f wav -t 0:3 {path} |", r"changes its audio \(-t\)"),
+        ("cat {path} 2>/dev/null|sox -t wav - -t wav - speed 1.1 |", r"changes its audio \(speed\)"),
+        ("LC_ALL=C nice -n 5 sox {path} -t wav - trim 0 5 |", r"changes its audio \(trim\)"),
+        ("(ffmpeg -i {path} -filter:a:0 atempo=2 -f wav -) |", r"changes its audio \(-filter\)"),
         ("flac -dcs --skip=1000 {path} |", r"changes its audio \(--skip\)"),
         ("sox audio/ann-0.wav audio/bob-0.wav -t wav - |", "names 2 recordings"),
         ("touch {folder}/ran; cat nothing |", "names no recording"),

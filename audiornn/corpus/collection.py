@@ -173,8 +173,10 @@ def read_collection(
     several = several and chosen == "classify"
     if several:
         if separator != ",":
-            reading.entries = [replace(e, text=", ".join(_parts(e.text, separator))) for e in reading.entries]
-            reading.guessed.append(f"{separator!r} parts the labels of a recording; the manifests write a comma")
+            reading.entries = [replace(e, text=_with_commas(e.text, separator)) for e in reading.entries]
+            reading.guessed.append(
+                f"{separator!r} parts the labels of a recording; the manifests write a comma, and none within"
+            )
         reading.entries += reading.without_text
     else:
         reading.left_out += [(entry.where, "its text is empty") for entry in reading.without_text]
@@ -285,6 +287,11 @@ def _ids(entries: Sequence[Entry], keys: Sequence[str]) -> list[str]:
 def _parts(text: str, separator: str = ",") -> list[str]:
     """The labels of a text, if they are parted so."""
     return [part.strip() for part in text.split(separator) if part.strip()]
+
+
+def _with_commas(text: str, separator: str) -> str:
+    """Labels that a separator parts, with commas between them, and none within."""
+    return ", ".join(" ".join(part.replace(",", " ").split()) for part in _parts(text, separator))
 
 
 def _separator(texts: Sequence[str]) -> str:

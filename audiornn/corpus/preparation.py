@@ -48,6 +48,7 @@ from audiornn.vocabulary import NO_LABEL, Vocabulary, ctc_length
 
 __all__ = ["Prepared", "SplitSummary", "last_prepared", "open_prepared", "prepare_corpus"]
 
+_UNFINISHED = "unfinished.json"  # beside what an earlier prep made, while another runs or where it failed
 _LISTED = 20  # cases of an error in a message; bad.txt names them all
 
 
@@ -93,6 +94,11 @@ class Prepared:
     digests: Mapping[str, str]
     left_out: str = ""
     unchanged: bool = False
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether a later `prep` of the same recipe failed, or was stopped."""
+        return (self.folder / _UNFINISHED).exists()
 
     def utterances(self, split: str) -> Sequence[Utterance]:
         """The manifest of a split, read line by line as it is asked for."""
@@ -144,8 +150,13 @@ def prepare_corpus(
     if known is not None and known.get("fingerprint") == fingerprint and _is_whole(folder, recipe.task):
         # Written anew: the recipe prepared last is what `train` takes, and with the overrides given last.
         _write_json(folder / "prepared.json", {**known, **_recipe_entry(recipe, overrides)})
+        (folder / _UNFINISHED).unlink(missing_ok=True)
         return dataclasses.replace(open_prepared(folder), unchanged=True)
 
+    if known is not None:
+        _write_json(
+            folder / _UNFINISHED, {}
+        )  # until all is well `train` says that what it trains is of an earlier prep
     left_out = ""
     try:
         made = recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs)
@@ -153,7 +164,7 @@ def prepare_corpus(
         if not skip_bad:
             raise
         made = recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs, skip_bad=True)
-        left_out = str(error)
+        left_out = str(error).rpartition("; ")[0] or str(error)  # without its remedy
     splits = _checked_splits(made, recipe)
     everything = [utterance for split in SPLITS for utterance in splits[split]]
     n_done = 0
@@ -226,6 +237,7 @@ def prepare_corpus(
         "digests": digests,
     }
     _write_json(folder / "prepared.json", entry)
+    (folder / _UNFINISHED).unlink(missing_ok=True)
     remove_others(folder / "features", stored)  # only now: a prep that fails leaves the last one whole
     remove_partials(folder)
     return open_prepared(folder)

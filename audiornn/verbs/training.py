@@ -46,9 +46,8 @@ def train(
             say(f"training {prepared.recipe.name}, prepared last, from {prepared.folder}")
         trained = recipe_to_train(prepared, overrides)
         run = _new_run(runs, trained.name) if run is None else _empty_run(run)
-    audit, made = prepared.folder / "audit.json", prepared.folder / "prepared.json"
-    if audit.exists() and audit.stat().st_mtime_ns > made.stat().st_mtime_ns:
-        say(f"note: the last prep of {prepared.recipe.name} failed; this trains what was prepared before it")
+    if prepared.is_outdated:
+        say(f"note: the last prep of {prepared.recipe.name} did not end well; this trains what was prepared before it")
     given = {"device": device, "start": None if start is None else str(start)}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     trained = replace(trained, training=replace(trained.training, **options))

@@ -53,9 +53,9 @@ def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Rea
         return layout, _with_notes(reading, survey)
     if survey.only is not None:
         return _read_file(survey, choices)
-    in_folders = any("/" in key for key in survey.audio)
     for name, reader in _candidates(choices).items():
-        if name == "folders" and choices.task == "transcribe" and in_folders and survey.last_resort:
+        is_asked = choices.task == "transcribe" or choices.text or choices.audio
+        if name in ("folders", "names") and survey.last_resort and is_asked:
             return _read_few(survey, choices)
         survey.how.clear()  # what the readers before it tried
         reading = reader(survey, choices, forced=False)
@@ -65,7 +65,7 @@ def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Rea
         return _read_few(survey, choices)
     if survey.complaints and survey.audio:  # a table that cannot be read says more than "one label"
         raise CorpusError("; ".join(survey.complaints[:2]))
-    if choices.task == "transcribe" and not choices.text and not in_folders:
+    if choices.task == "transcribe" and not choices.text and not any("/" in key for key in survey.audio):
         there = f" (there are {named(survey.others, 3)})" if survey.others else ""
         raise CorpusError(
             f"{survey.folder}: no transcripts were found{there}; lay each beside its recording under its name (.txt, "
@@ -78,12 +78,13 @@ def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Rea
 
 def _read_few(survey: Survey, choices: Choices) -> tuple[str, Reading]:
     """What speaks of fewer than half of the recordings, where nothing speaks of more."""
-    layout = survey.last_resort[0]
+    layout = max(survey.last_resort, key=survey.last_resort.__getitem__)
+    del survey.passed_over[layout]
     survey.how.clear()
-    survey.passed_over.clear()
     reading = LAYOUTS[layout](survey, choices)
     assert reading is not None, "a reader that is asked for reads, or raises"
-    reading.guessed.append("nothing else says what is in the other recordings, so they are left out")
+    if not survey.passed_over:
+        reading.guessed.append("nothing else says what is in the other recordings, so they are left out")
     return layout, _with_notes(reading, survey)
 
 
@@ -120,6 +121,6 @@ def _read_file(survey: Survey, choices: Choices) -> tuple[str, Reading]:
 
 def _with_notes(reading: Reading, survey: Survey) -> Reading:
     reading.understood += [f"{n:,} recordings lie {how}" for how, n in survey.how.items()]
-    reading.guessed += survey.passed_over
+    reading.guessed += survey.passed_over.values()
     reading.left_out += survey.unusable
     return reading

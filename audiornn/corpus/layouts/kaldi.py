@@ -20,10 +20,12 @@ _CHANGES = {
         *("speed", "tempo", "stretch", "trim", "reverb", "pitch", "bend", "reverse", "pad", "silence", "vad", "repeat"),
         *("delay", "fade", "splice", "echo", "echos"),
     },
-    "ffmpeg": {"-ss", "-sseof", "-t", "-to", "-itsoffset", "-af", "-filter", "-filter:a", "-filter_complex", "-lavfi"},
+    "ffmpeg": {
+        *("-ss", "-sseof", "-t", "-to", "-itsoffset", "-af", "-filter", "-filter_complex", "-filter_script", "-lavfi"),
+    },
     "sph2pipe": {"-t"},
     "flac": {"--skip", "--until"},
-    "wav-reverberate": {"wav-reverberate"},
+    "wav-reverberate": {"wav-reverberate"},  # itself
 }
 _HARMLESS = re.compile(r"((aresample|aformat|volume|anull)\b[^,;\[]*,?)+")  # ffmpeg's filters
 
@@ -184,10 +186,7 @@ def audio_of_command(command: str, survey: Survey, folder: Path, place: str) -> 
     Raises:
         CorpusError: it names no or several recordings that exist, or changes what it reads.
     """
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        words = command.split()
+    words = _words(command)
     changes = _changes(words)
     if changes:
         raise CorpusError(
@@ -207,16 +206,27 @@ def audio_of_command(command: str, survey: Survey, folder: Path, place: str) -> 
     return audio
 
 
+def _words(command: str) -> list[str]:
+    """A shell's words, and what joins commands as words of their own."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars="|;&()")
+    lexer.whitespace_split = True
+    try:
+        return list(lexer)
+    except ValueError:
+        return command.split()
+
+
 def _changes(words: Sequence[str]) -> set[str]:
-    """What in a command, or in one of those that `|` joins, changes the audio."""
+    """What in a command, or in those that it joins, changes the audio."""
     found: set[str] = set()
     program = ""
-    for before, word, after in zip(["|", *words], words, [*words[1:], ""], strict=False):
-        name = Path(word).name if before == "|" else word.partition("=")[0]
-        program = name if before == "|" else program
-        is_harmless = word.startswith(("-af", "-filter")) and _HARMLESS.fullmatch(after)
-        if name in _CHANGES.get(program, ()) and not is_harmless:
-            found.add(name)
+    for word, after in pairwise([*words, ""]):
+        name = Path(word).name
+        program = name if name in _CHANGES else program  # env, nice and the like may stand before it
+        option = re.split("[=:]", word)[0] if word.startswith("-") else name
+        is_harmless = option in ("-af", "-filter") and _HARMLESS.fullmatch(after)
+        if option in _CHANGES["sox"] | _CHANGES.get(program, set()) and not is_harmless:
+            found.add(option)
     return found
 
 

@@ -135,8 +135,8 @@ class Survey:
         self.only = only
         self.how: Counter[str] = Counter()  # how names were resolved that are not on the disk as they are written
         self.complaints: list[str] = []  # of lists that look like tables and are none
-        self.passed_over: list[str] = []  # what speaks of fewer than half of the recordings
-        self.last_resort: list[str] = []  # the layouts of it, which are better than a folder's name
+        self.passed_over: dict[str, str] = {}  # by layout, what speaks of fewer than half of the recordings
+        self.last_resort: dict[str, int] = {}  # and of how many, where that is better than a folder's name
 
     @cached_property
     def _walked(self) -> tuple[dict[str, Path], dict[str, Path], list[tuple[str, str]]]:

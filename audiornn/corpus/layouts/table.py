@@ -10,8 +10,8 @@ import json
 import math
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ _ENDINGS = (".tsv", ".csv", ".jsonl", ".ndjson", ".json", ".txt")
 _DELIMITERS = "\t|;,"
 _LOOKED_AT = 20  # rows from which the audio's column is found
 _MANY = 50  # more .txt or .json files than this are one a recording, no tables
-_NAMED = re.compile(r"\s*\"?[^,;\"]+(" + "|".join(re.escape(e) for e in EXTENSIONS) + r")\"?[,;]\S", re.I)
+_NAMED = re.compile(r"\s*\"?([^,;\"]+(?:" + "|".join(re.escape(e) for e in EXTENSIONS) + r"))\"?\s*[,;]", re.I)
 _SET_ASIDE = ("invalidated", "other", "reported", "unvalidated")  # Common Voice: not fit to learn from
 
 
@@ -63,12 +63,14 @@ class Table:
         columns: the header, or "1", "2", … where there is none.
         rows: line number and cells; a JSON line lacks none, it has empty cells.
         headed: whether there was a header.
+        spans: rows of several lines by their first, with their last, and what looks like recordings in between.
     """
 
     path: Path
     columns: tuple[str, ...]
     rows: tuple[tuple[int, tuple[str, ...]], ...]
     headed: bool
+    spans: Mapping[int, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,16 +110,15 @@ def parse_table(path: Path, encoding: str = "") -> Table:
     )
     csv.field_size_limit(1 << 24)
     rows: list[tuple[int, list[str]]] = []
+    spans: dict[int, tuple[int, tuple[str, ...]]] = {}
     before = 0
     try:
         for cells in reader:
             if reader.line_num - before > 20:
                 raise CorpusError(f"{path}, line {before + 1}: a quotation mark opens here that never closes")
-            if reader.line_num - before > 1 and any(_NAMED.match(line) for line in every[before + 1 : reader.line_num]):
-                raise CorpusError(
-                    f"{path}, line {before + 1}: a quotation mark opens here, and what follows up to line "
-                    f"{reader.line_num} names other recordings; close it, or write it twice within quotation marks"
-                )
+            if reader.line_num - before > 1:
+                named_in = (_NAMED.match(line) for line in every[before + 1 : reader.line_num])
+                spans[before + 1] = reader.line_num, tuple(found[1] for found in named_in if found)
             if any(cell.strip() for cell in cells):
                 rows.append((before + 1, [_clean(cell, quoted) for cell in cells]))
             before = reader.line_num
@@ -126,9 +127,9 @@ def parse_table(path: Path, encoding: str = "") -> Table:
     known = {*AUDIO_COLUMNS, *TEXT_COLUMNS, *SPEAKER_COLUMNS, *SPLIT_COLUMNS}
     header = rows[0][1]
     if sum(_plain(cell) in known for cell in header) >= min(2, len(header)):
-        return Table(path, tuple(header), _fitted(path, header, rows[1:], delimiter, every), True)
+        return Table(path, tuple(header), _fitted(path, header, rows[1:], delimiter, every), True, spans)
     columns = [str(i) for i in range(1, max(len(cells) for _, cells in rows[:_LOOKED_AT]) + 1)]
-    return Table(path, tuple(columns), _fitted(path, columns, rows, delimiter, every), False)
+    return Table(path, tuple(columns), _fitted(path, columns, rows, delimiter, every), False, spans)
 
 
 def _clean(cell: str, quoted: bool) -> str:
@@ -143,12 +144,13 @@ def _clean(cell: str, quoted: bool) -> str:
 
 def _listed(cell: str) -> str:
     """A list of labels, as Python, numpy or JSON print it, with commas between them; anything else as it is."""
-    if not re.fullmatch(r"\[\s*(['\"]).*\1\s*\]|\[\s*\]", cell, re.S):
+    if not re.fullmatch(r"\[\s*['\"].*['\"]\s*\]|\[\s*\]", cell, re.S):
         return cell
+    printed = cell if "," in cell else re.sub(r"(['\"])\s+(['\"])", r"\1, \2", cell)  # numpy has no commas
     with contextlib.suppress(ValueError, SyntaxError):
-        labels = ast.literal_eval(re.sub(r"(['\"])\s+(['\"])", r"\1, \2", cell))
+        labels = ast.literal_eval(printed)
         if all(isinstance(label, str) for label in labels):
-            return ", ".join(labels)
+            return _joined(labels)
     return cell
 
 
@@ -179,8 +181,9 @@ def _fitted(
                 )
             space = " " if delimiter == "," else ""
             last = f"{delimiter}{space}".join(cells[n - 1 :])
-            if '"' not in (written := lines[line - 1]):
-                last = written.split(delimiter, n - 1)[-1].strip()
+            *before, rest = lines[line - 1].split(delimiter, n - 1)
+            if '"' not in "".join(before) and ('"' not in rest or rest.lstrip().startswith("[")):
+                last = rest.strip()
             cells = [*cells[: n - 1], _listed(last.rstrip(delimiter + " "))]
         fitted.append((line, tuple(cells[:n]) + ("",) * (n - len(cells))))
     return tuple(fitted)
@@ -224,8 +227,13 @@ def _cell(value: Any) -> str:
     if isinstance(value, dict):
         return _cell(value.get("path"))
     if isinstance(value, list):  # several labels; anything else is no cell
-        return ", ".join(value) if all(isinstance(item, str) for item in value) else ""
+        return _joined(value) if all(isinstance(item, str) for item in value) else ""
     return "" if value is None else str(value)
+
+
+def _joined(labels: Iterable[str]) -> str:
+    """Labels as one text; a comma parts them, and so none stands in one."""
+    return ", ".join(plain for label in labels if (plain := " ".join(label.replace(",", " ").split())))
 
 
 def _plain(column: str) -> str:
@@ -350,14 +358,16 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     n_rows = sum(len(table.rows) for table, _ in taken.values())
     covered = {survey.key(entry.audio) for entry in (*reading.entries, *reading.without_text)}
     if not forced and survey.only is None and 2 * len(covered) < len(survey.audio):
-        are_named = all(_plain(table.columns[roles.text]) in TEXT_COLUMNS for table, roles in taken.values())
-        if covered:
-            survey.passed_over.append(
+        columns = {_plain(table.columns[roles.text]) for table, roles in taken.values()}
+        if covered or missing:
+            survey.passed_over["table"] = (
                 f"{named(survey.key(path) for path in taken)}: tables that name {len(covered):,} of "
                 f"{len(survey.audio):,} recordings, too few to be what is learnt: --layout table learns from them"
             )
-            if are_named or choices.text or choices.audio or choices.task == "transcribe":
-                survey.last_resort.append("table")
+            are_texts = choices.task == "transcribe" and not columns & {*LABEL_COLUMNS}
+            are_named = choices.task != "transcribe" and columns <= {*TEXT_COLUMNS}
+            if are_texts or are_named or choices.text or choices.audio:
+                survey.last_resort["table"] = len(covered)
         return None
     if not reading.entries and not missing:
         raise CorpusError(f"{next(iter(taken))}: no line has both a recording and a text")
@@ -384,6 +394,7 @@ def _find(survey: Survey, choices: Choices) -> tuple[dict[Path, tuple[Table, Rol
             continue
         try:
             table = _headed(parse_table(path, choices.encoding), survey)
+            _check_spans(table, survey)
         except CorpusError as error:
             complaints.append(str(error))
             continue
@@ -393,6 +404,16 @@ def _find(survey: Survey, choices: Choices) -> tuple[dict[Path, tuple[Table, Rol
         else:
             found[path] = (table, roles)
     return found, complaints
+
+
+def _check_spans(table: Table, survey: Survey) -> None:
+    """Raise a CorpusError where a quotation mark that was not closed has swallowed the rows of other recordings."""
+    for first, (last, names) in table.spans.items():
+        if any(survey.resolve(name, table.path.parent) for name in names):
+            raise CorpusError(
+                f"{table.path}, line {first}: a quotation mark opens here, and what follows up to line {last} names "
+                "other recordings; close it, or write it twice within quotation marks"
+            )
 
 
 def _headed(table: Table, survey: Survey) -> Table:

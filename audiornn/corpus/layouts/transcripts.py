@@ -51,12 +51,12 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
             raise CorpusError(f"{survey.folder}: no recording has a transcript NAME.txt or NAME.lab beside it")
         found = _single_list(survey, choices)
         if beside and found is None:
-            survey.passed_over.append(
+            survey.passed_over["transcripts"] = (
                 f"{len(beside):,} of {len(survey.audio):,} recordings have a text beside them, too few to be what is "
                 "learnt: --layout transcripts learns from them"
             )
             if choices.task == "transcribe":
-                survey.last_resort.append("transcripts")
+                survey.last_resort["transcripts"] = len(beside)
         return found
     reading = Reading(understood=[f"transcripts: {len(beside):,} recordings with a .txt or .lab of the same name"])
     if n_apart:
@@ -111,16 +111,15 @@ def read_id_lists(survey: Survey, choices: Choices, lists: dict[str, Path]) -> R
     n_lines = 0
     for key, path in lists.items():
         split = next((s for part in key.split("/") if (s := split_in_name(part))), None)
-        for number, line in enumerate(read_text(path, choices.encoding).split("\n"), start=1):
-            name, _, text = line.strip().partition(" ") if "\t" not in line else line.strip().partition("\t")
+        lines = [line.strip() for line in read_text(path, choices.encoding).split("\n")]
+        between = "\t" if all("\t" in line for line in lines if line) else None  # a name before a tab may hold spaces
+        for number, line in enumerate(lines, start=1):
+            name, text = [*line.split(between, 1), "", ""][:2]
             where = f"{key}, line {number}"
             if not name:
                 continue
             n_lines += 1
             audio = survey.resolve(name, path.parent)
-            if audio is None and " " in name:  # the tab is the text's, not what parts the two
-                name, text = line.strip().split(" ", 1)
-                audio = survey.resolve(name, path.parent)
             if audio is None:
                 missing.append((where, name))
             elif not text.strip():
