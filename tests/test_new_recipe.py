@@ -107,6 +107,13 @@ def test_symbols_of_transcripts(tmp_path, texts, unit, lower_case, punctuation):
     assert (vocabulary.unit, vocabulary.lower_case, vocabulary.punctuation) == (unit, lower_case, punctuation)
 
 
+def test_turkish_has_its_own_small_letters(tmp_path):
+    texts = ["Işık İyi", "ışık iyi", "IŞIK", "iyi ışık"] * 6
+    made, recipe, _ = new(tmp_path, sentences(tmp_path / "set", texts, seconds=2.0), task="transcribe")
+    assert (recipe.vocabulary.lower_case, recipe.vocabulary.language) == (True, "tr")
+    assert any("2 different words" in line for line in made.guessed)
+
+
 @pytest.mark.parametrize(("seconds", "stride"), [(0.35, 1), (0.7, 2), (2.0, 3)])
 def test_the_stride_leaves_ctc_its_frames(tmp_path, seconds, stride):
     made, recipe, _ = new(

@@ -199,19 +199,21 @@ def _vocabulary_settings(texts: Sequence[str]) -> tuple[list[Setting], str]:
     is_mixed = any(not text.isupper() and not text.islower() for text in texts if text.upper() != text.lower()) or (
         len({text.isupper() for text in texts if text.isupper() or text.islower()}) > 1
     )
-    rules = {"lower_case": is_mixed or has_marks, "punctuation": "remove" if has_marks else "keep"}
+    lower_case, punctuation = is_mixed or has_marks, "remove" if has_marks else "keep"
+    is_turkish = lower_case and 100 * sum("İ" in text or "ı" in text for text in texts) >= len(texts)
+    language = "tr" if is_turkish else ""
     words = Counter(
         word
         for text in texts
-        for word in apply_rules(
-            text, lower_case=bool(rules["lower_case"]), punctuation=str(rules["punctuation"])
-        ).split()
+        for word in apply_rules(text, lower_case=lower_case, punctuation=punctuation, language=language).split()
     )
     few = 0 < len(words) <= 100 and sum(words.values()) >= 5 * len(words)
     reason = f"{len(words):,} different words" + (", each often" if few else "; too many to learn each as one")
     settings = [Setting("vocabulary", "unit", "word" if few else "character", reason)]
-    if rules["lower_case"]:
+    if lower_case:
         settings.append(Setting("vocabulary", "lower_case", True, "the texts mix cases" if is_mixed else ""))
+    if language:
+        settings.append(Setting("vocabulary", "language", language, "the texts hold İ or ı: I is the capital of ı"))
     if has_marks:
         marks = named(sorted({repr(mark) for text in texts for mark in removed_marks(text)}))
         settings.append(Setting("vocabulary", "punctuation", "remove", f"the texts hold {marks}; none of it is heard"))
@@ -220,9 +222,21 @@ def _vocabulary_settings(texts: Sequence[str]) -> tuple[list[Setting], str]:
     return settings, f"symbols are {settings[0].value}s ({reason}){rest}; [vocabulary] of recipe.toml changes it"
 
 
+def _vocabulary(rules: Mapping[str, Any]) -> Vocabulary:
+    """One without symbols, by the rules of the settings."""
+    return Vocabulary(
+        (),
+        rules["unit"],
+        bool(rules.get("lower_case")),
+        str(rules.get("punctuation", "keep")),
+        str(rules.get("language", "")),
+        several=bool(rules.get("several")),
+    )
+
+
 def _stride(headers: Sequence[tuple[Utterance, AudioInfo]], rules: Mapping[str, Any], rate: int) -> tuple[int, bool]:
     """Frames to an output: as many as CTC can spare for the densest of the texts; and whether it can learn them."""
-    vocabulary = Vocabulary((), rules["unit"], bool(rules.get("lower_case")), str(rules.get("punctuation", "keep")))
+    vocabulary = _vocabulary(rules)
     spare = []
     for utterance, header in headers:
         symbols = vocabulary.split(utterance.text)
@@ -311,13 +325,7 @@ def unlearnable(splits: Mapping[str, Sequence[Utterance]], settings: Iterable[Se
     if chosen["task"] == "label":
         return _unlearnable_labels(splits)
     unit = "label" if chosen["task"] == "classify" else str(chosen["unit"])
-    vocabulary = Vocabulary(
-        (),
-        unit,  # type: ignore[arg-type]
-        bool(chosen.get("lower_case")),
-        str(chosen.get("punctuation", "keep")),
-        several=bool(chosen.get("several")),
-    )
+    vocabulary = _vocabulary({**chosen, "unit": unit})
     known = {symbol for u in splits["train"] for symbol in vocabulary.split(u.text)}
     lines = []
     for name in SPLITS[1:]:
