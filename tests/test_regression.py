@@ -182,6 +182,24 @@ def test_a_track_that_never_changes_teaches_nothing(world, tmp_path):
         Dataset(ready, "train", ready.recipe, ready.vocabulary).track_mean_and_deviation()
 
 
+def test_a_split_without_a_value_of_a_track_is_told(world, tmp_path):
+    from audiornn.corpus.preparation import open_prepared, prepare_corpus
+    from audiornn.recipe import load_recipe
+
+    for folder in ("tracks", "corpus"):
+        shutil.copytree(world.root / folder, tmp_path / folder)
+    ready = prepare_corpus(load_recipe(world.recipe("regress")), tmp_path / "corpus", tmp_path / "data")
+    assert ready.notes == ()
+    for utterance in ready.utterances("dev"):
+        rows = [row.split(",") for row in utterance.track.read_text().splitlines()]
+        text = "\n".join(
+            ",".join([time, pitch if i == 0 else "", voicing]) for i, (time, pitch, voicing) in enumerate(rows)
+        )
+        utterance.track.write_text(text + "\n")
+    again = prepare_corpus(load_recipe(world.recipe("regress")), tmp_path / "corpus", tmp_path / "again")
+    assert open_prepared(again.folder).notes == ("dev holds no defined value of log2_f0",)
+
+
 def test_int8_tracks_too(model_file, model, world, tmp_path):
     from audiornn.train.quantize import quantize_int8
 

@@ -75,7 +75,7 @@ class Prepared:
         vocabulary: of the training split.
         summary: a row a split.
         skipped: how many bad utterances `--skip-bad` left out.
-        left_out: what the recipe itself would have failed with, and left out instead.
+        notes: what else is to be known: what the recipe itself left out, tracks that a split does not hold.
         text_changes: how many texts the rules of `[vocabulary]` changed, by what they changed.
         audit: the audit's table, as text.
         digests: a fingerprint of who says what, a split.
@@ -92,7 +92,7 @@ class Prepared:
     text_changes: Mapping[str, int]
     audit: str
     digests: Mapping[str, str]
-    left_out: str = ""
+    notes: tuple[str, ...] = ()
     unchanged: bool = False
 
     @property
@@ -157,14 +157,15 @@ def prepare_corpus(
         _write_json(
             folder / _UNFINISHED, {}
         )  # until all is well `train` says that what it trains is of an earlier prep
-    left_out = ""
+    notes = []
     try:
         made = recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs)
     except CorpusError as error:
         if not skip_bad:
             raise
         made = recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs, skip_bad=True)
-        left_out = str(error).rpartition("; ")[0] or str(error)  # without its remedy
+        why = str(error).rpartition("; ")[0] or str(error)  # without its remedy
+        notes.append(f"left out by --skip-bad: {why}")
     splits = _checked_splits(made, recipe)
     everything = [utterance for split in SPLITS for utterance in splits[split]]
     n_done = 0
@@ -220,6 +221,7 @@ def prepare_corpus(
         if recipe.task == "regress":
             values = [tracks[u.id] for u in good]
             _write_array(folder / f"{split}.tracks.npy", values, len(vocabulary))
+            notes += _undefined_tracks(split, values, vocabulary)
         summary.append(_summary(split, good, vocabulary, recipe))
         digests[split] = digest(good, [tracks[u.id].tobytes() for u in good] if tracks else ())
         for utterance in good:
@@ -231,7 +233,7 @@ def prepare_corpus(
         "vocabulary": dataclasses.asdict(vocabulary),
         "summary": [dataclasses.asdict(row) for row in summary],
         "skipped": len(dropped),
-        "left_out": left_out,
+        "notes": notes,
         "text_changes": dict(sorted(changes.items(), key=lambda item: (-item[1], item[0]))),
         "audit": report.to_text(),
         "digests": digests,
@@ -241,6 +243,13 @@ def prepare_corpus(
     remove_others(folder / "features", stored)  # only now: a prep that fails leaves the last one whole
     remove_partials(folder)
     return open_prepared(folder)
+
+
+def _undefined_tracks(split: str, values: Sequence[NDArray[np.float32]], vocabulary: Vocabulary) -> list[str]:
+    """That a split which holds anything has no value of a track."""
+    is_defined = np.concatenate([~np.isnan(own) for own in values] or [np.ones((1, len(vocabulary)), bool)])
+    lacking = [name for name, column in zip(vocabulary.symbols, is_defined.T, strict=True) if not column.any()]
+    return [f"{split} holds no defined value of {', '.join(lacking)}"] if lacking else []
 
 
 def _recipe_entry(recipe: Recipe, overrides: Sequence[str]) -> dict[str, Any]:
@@ -283,7 +292,7 @@ def open_prepared(folder: Path) -> Prepared:
             vocabulary=Vocabulary(tuple(entry["vocabulary"].pop("symbols")), **entry["vocabulary"]),
             summary=tuple(SplitSummary(**row) for row in entry["summary"]),
             skipped=entry["skipped"],
-            left_out=entry.get("left_out", ""),
+            notes=tuple(entry.get("notes", ())),
             text_changes=entry["text_changes"],
             audit=entry["audit"],
             digests=entry["digests"],

@@ -143,8 +143,8 @@ def _print_summary(prepared: Prepared) -> None:
         changes = ", ".join(f"{what} in {n:,}" for what, n in prepared.text_changes.items())
         print(f"texts changed by the rules of [vocabulary]: {changes}")
     print(prepared.audit)
-    if prepared.left_out:
-        print(f"left out by --skip-bad: {prepared.left_out}")
+    for note in prepared.notes:
+        print(note)
     if prepared.skipped:
         print(f"{prepared.skipped} bad utterances left out; {prepared.folder}/bad.txt names them")
     state = "nothing has changed" if prepared.unchanged else "prepared"
