@@ -20,6 +20,7 @@ from audiornn.audio import AudioInfo
 from audiornn.corpus.layouts import LAYOUTS, Choices, Entry, Reading, Survey, read_layout
 from audiornn.corpus.layouts.huggingface import sample_headers, write_audio
 from audiornn.corpus.layouts.survey import named
+from audiornn.corpus.layouts.table import joined_labels
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.speakers import find_speakers
 from audiornn.errors import CorpusError, SettingsError, nearest
@@ -173,7 +174,7 @@ def read_collection(
     several = several and chosen == "classify"
     if several:
         if separator != ",":
-            reading.entries = [replace(e, text=_with_commas(e.text, separator)) for e in reading.entries]
+            reading.entries = [replace(e, text=joined_labels(_parts(e.text, separator))) for e in reading.entries]
             reading.guessed.append(
                 f"{separator!r} parts the labels of a recording; the manifests write a comma, and none within"
             )
@@ -287,11 +288,6 @@ def _ids(entries: Sequence[Entry], keys: Sequence[str]) -> list[str]:
 def _parts(text: str, separator: str = ",") -> list[str]:
     """The labels of a text, if they are parted so."""
     return [part.strip() for part in text.split(separator) if part.strip()]
-
-
-def _with_commas(text: str, separator: str) -> str:
-    """Labels that a separator parts, with commas between them, and none within."""
-    return ", ".join(" ".join(part.replace(",", " ").split()) for part in _parts(text, separator))
 
 
 def _separator(texts: Sequence[str]) -> str:

@@ -153,10 +153,8 @@ def prepare_corpus(
         (folder / _UNFINISHED).unlink(missing_ok=True)
         return dataclasses.replace(open_prepared(folder), unchanged=True)
 
-    if known is not None:
-        _write_json(
-            folder / _UNFINISHED, {}
-        )  # until all is well `train` says that what it trains is of an earlier prep
+    if known is not None:  # until all is well `train` says that what it trains is of an earlier prep
+        _write_json(folder / _UNFINISHED, {})
     notes = []
     try:
         made = recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs)

@@ -66,14 +66,14 @@ def evaluate(
     recognizer, path = load(model, runs)
     if spotting is None and recognizer.card.task == "label" and recognizer.card.spotting.get("thresholds"):
         spotting = {}  # a spotter: what counts is what it spots
-    if tune and spotting is None and recognizer.card.task == "label":
-        return _tune_segments(recognizer, path, data, output_format)
-    if tune and spotting is None and recognizer.card.task != "transcribe":
-        raise SettingsError(
-            f"--tune chooses how transcripts are decoded, labels smoothed, or keywords told; this model's task is "
-            f"{recognizer.card.task!r}, and has nothing to choose"
-        )
     if tune and spotting is None:
+        if recognizer.card.task == "label":
+            return _tune_segments(recognizer, path, data, output_format)
+        if recognizer.card.task != "transcribe":
+            raise SettingsError(
+                f"--tune chooses how transcripts are decoded, labels smoothed, or keywords told; this model's task is "
+                f"{recognizer.card.task!r}, and has nothing to choose"
+            )
         return _tune(recognizer, path, data, decoding or {}, output_format)
     recognizer = decoding_with(recognizer, decoding)
     if manifest is not None:

@@ -28,7 +28,7 @@ from audiornn.corpus.layouts.survey import (
 )
 from audiornn.errors import CorpusError, nearest
 
-__all__ = ["LABEL_COLUMNS", "Table", "fits", "parse_table", "read"]
+__all__ = ["LABEL_COLUMNS", "Table", "fits", "joined_labels", "parse_table", "read"]
 
 AUDIO_COLUMNS = (
     "audio_filepath", "path", "file", "filename", "file_name", "filepath", "file_path", "audio", "audio_path",
@@ -150,7 +150,7 @@ def _listed(cell: str) -> str:
     with contextlib.suppress(ValueError, SyntaxError):
         labels = ast.literal_eval(printed)
         if all(isinstance(label, str) for label in labels):
-            return _joined(labels)
+            return joined_labels(labels)
     return cell
 
 
@@ -227,11 +227,11 @@ def _cell(value: Any) -> str:
     if isinstance(value, dict):
         return _cell(value.get("path"))
     if isinstance(value, list):  # several labels; anything else is no cell
-        return _joined(value) if all(isinstance(item, str) for item in value) else ""
+        return joined_labels(value) if all(isinstance(item, str) for item in value) else ""
     return "" if value is None else str(value)
 
 
-def _joined(labels: Iterable[str]) -> str:
+def joined_labels(labels: Iterable[str]) -> str:
     """Labels as one text; a comma parts them, and so none stands in one."""
     return ", ".join(plain for label in labels if (plain := " ".join(label.replace(",", " ").split())))
 
