@@ -119,6 +119,10 @@ class Vocabulary:
             )
         return replace(reader, symbols=tuple(symbols) if unit == "label" else (BLANK, *symbols))
 
+    def of_words(self, words: Sequence[str]) -> Vocabulary:
+        """A vocabulary of these whole words, by the same rules: what a search writes that reads their phones."""
+        return replace(self, symbols=tuple(words), unit="word", lexicon={})
+
     def normalise(self, text: str) -> str:
         """The text by the vocabulary's rules; labels keep their punctuation, which is part of their name."""
         punctuation = "keep" if self.unit == "label" else self.punctuation

@@ -177,12 +177,54 @@ def test_words_with_the_phones_of_the_vocabularys_lexicon():
 
 # --- decoders in a recogniser ---
 
+PHONES = Vocabulary(
+    (BLANK, "p", "q", "r"), "phone", lower_case=True, lexicon={"pea": "p", "peck": "p q", "ark": "r q", "quip": "q p"}
+)
+SAID = build_language_model(["pea peck ark", "peck pea", "ark quip pea"])
 
-@pytest.mark.parametrize("decoding", [Decoding(TUNED, MODEL), Decoding(TUNED, MODEL, n_best=4)])
+
+@pytest.mark.parametrize(
+    ("decoding", "text"),
+    [
+        (Decoding(), "p q r q"),
+        (Decoding(DecodingSettings("beam")), "p q r q"),
+        (Decoding(DecodingSettings("beam", words="closed")), "peck ark"),
+        (Decoding(DecodingSettings("beam"), SAID), "peck ark"),
+    ],
+)
+def test_phones_that_are_searched_for_words_become_words(decoding, text):
+    log_probs = log_probs_of([0, 1, 0, 2, 2, 0, 0, 3, 3, 2, 0], p=0.95)
+    card = card_of(vocabulary=PHONES)
+    model = Recognizer(Says(log_probs), card).decode_with(decoding)
+    result = transcript(
+        log_probs, card, dataclasses.replace(decoding, n_best=2 if decoding.settings.decoder != "greedy" else 1)
+    )
+    assert result.text == text == " ".join(word.label for word in result.words)
+    assert model.written.reference("Peck  ARK") == (text if "peck" in text else "p q r q")
+    if "peck" in text:
+        hop = card.output_seconds
+        assert [(word.start, word.end) for word in result.words] == [
+            (pytest.approx(0.5 * hop), pytest.approx(4.5 * hop)),
+            (pytest.approx(6.5 * hop), pytest.approx(9.5 * hop)),
+        ]
+        assert result.alternatives[0].text == text
+        assert result.alternatives[0].words == result.words
+        assert set(result.alternatives[1].text.split()) <= set(PHONES.lexicon)
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "decoding"),
+    [
+        (LETTERS, Decoding(TUNED, MODEL)),
+        (LETTERS, Decoding(TUNED, MODEL, n_best=4)),
+        (PHONES, Decoding(TUNED, SAID)),
+        (PHONES, Decoding(dataclasses.replace(TUNED, horizon_frames=40), SAID, n_best=4)),
+    ],
+)
 @settings(max_examples=10)
 @given(seed=st.integers(0, 999), cuts=st.lists(st.integers(0, 400), max_size=5))
-def test_a_decoder_in_pieces(decoding, seed, cuts):
-    make = decoder_maker(card_of(), decoding)
+def test_a_decoder_in_pieces(vocabulary, decoding, seed, cuts):
+    make = decoder_maker(card_of(vocabulary=vocabulary), decoding)
     log_probs = random_log_probs(400, 4, seed)
     whole, pieces = make(), make()
     expected = whole.push(log_probs) + whole.finish()

@@ -47,7 +47,9 @@ def test_phones_and_a_lexicon_go_together():
 def test_a_corpus_in_phones_is_learnt_and_scored_in_phones(world, tmp_path, place):
     pytest.importorskip("torch", reason="training needs torch")
     from audiornn.evaluate.report import evaluate
+    from audiornn.listen.decoders import Decoding
     from audiornn.listen.recognizer import load_model
+    from audiornn.listen.search_graph import DecodingSettings
     from audiornn.train.loop import train
 
     copy = world.copy_to(tmp_path / "world")
@@ -68,6 +70,11 @@ def test_a_corpus_in_phones_is_learnt_and_scored_in_phones(world, tmp_path, plac
     said = sum(len(LEXICON[word].split()) for u in prepared.utterances("test") for word in u.text.split())
     assert (report.unit, report.reference_length) == ("phones", said)
     assert "phone error rate" in report.to_text()
+    in_words = load_model(model).decode_with(Decoding(DecodingSettings("beam", words="closed")))
+    report = evaluate(in_words, prepared.utterances("test"), "test")
+    said = sum(len(u.text.split()) for u in prepared.utterances("test"))
+    assert (report.unit, report.reference_length) == ("words", said)
+    assert report.characters is not None
 
 
 def test_a_lexicon_that_is_not_there(world, tmp_path):

@@ -15,7 +15,7 @@ from audiornn.listen.decoders import Decoding, decoding_of
 from audiornn.listen.language_model import build_language_model, read_arpa
 from audiornn.listen.recognizer import load_model
 from audiornn.listen.search_graph import DecodingSettings
-from tests.test_decoders import LETTERS, MODEL, card_of
+from tests.test_decoders import LETTERS, MODEL, PHONES, SAID, card_of
 from tests.test_decoding import log_probs_of
 
 
@@ -59,6 +59,16 @@ def test_nothing_won_is_greedy():
     tuning = tune(card_of(), spoken, Decoding(language_model=MODEL))
     assert tuning.chosen.settings.decoder == "greedy"
     assert tuning.decoding.to_json() == {}
+
+
+def test_phones_are_tuned_by_the_words_that_they_make():
+    """Greedily read phones are no words, so that there is nothing to compare with."""
+    log_probs = log_probs_of([0, 1, 0, 2, 2, 0, 0, 3, 3, 2, 0], p=0.95)
+    spoken = [Spoken(log_probs, ("peck", "ark")), Spoken(log_probs[:6], ("pea",))]
+    tuning = tune(card_of(vocabulary=PHONES), spoken, Decoding(language_model=SAID))
+    assert {trial.settings.decoder for trial in tuning.trials} == {"beam"}
+    assert {trial.reference_length for trial in tuning.trials} == {3}
+    assert tuning.chosen.errors == 1
 
 
 def test_what_cannot_be_tuned(recognizer):

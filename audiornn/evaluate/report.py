@@ -244,7 +244,7 @@ def evaluate(
     return Report(
         task=task,
         split=split,
-        unit=_unit(recognizer.card),
+        unit=_unit(recognizer),
         utterances=len(heard),
         errors=total.errors,
         reference_length=total.reference_length,
@@ -286,10 +286,10 @@ def _class_table(rows: Sequence[ClassRow]) -> list[str]:
     return [*lines, f"… and {len(rows) - 20} more labels"] if len(rows) > 20 else lines
 
 
-def _unit(card: ModelCard) -> str:
-    if card.task == "transcribe":
-        return "phones" if card.vocabulary.unit == "phone" else "words"
-    return {"classify": "recordings", "label": "frames"}[card.task]
+def _unit(recognizer: Recognizer) -> str:
+    if recognizer.card.task == "transcribe":
+        return "phones" if recognizer.written.unit == "phone" else "words"
+    return {"classify": "recordings", "label": "frames"}[recognizer.card.task]
 
 
 def _classes(card: ModelCard, heard: Sequence[tuple[Utterance, Recognition]]) -> tuple[ClassRow, ...]:
@@ -316,7 +316,7 @@ def _confidences(recognizer: Recognizer, heard: Sequence[tuple[Utterance, Recogn
     told: list[tuple[float, bool]] = []
     for utterance, result in heard:
         if isinstance(result, Transcript):
-            said = recognizer.card.vocabulary.reference(utterance.text).split()
+            said = recognizer.written.reference(utterance.text).split()
             right = right_words(said, [word.label for word in result.words])
             told += zip((word.confidence for word in result.words), right, strict=True)
     rows = []
@@ -358,8 +358,8 @@ def _score(recognizer: Recognizer, utterance: Utterance, result: Recognition) ->
     if isinstance(result, Classification):
         return _compare([normalise(utterance.text)], [result.label]), None
     if isinstance(result, Transcript):
-        reference, hypothesis = recognizer.card.vocabulary.reference(utterance.text), result.text
-        if recognizer.card.vocabulary.unit == "phone":
+        reference, hypothesis = recognizer.written.reference(utterance.text), result.text
+        if recognizer.written.unit == "phone":
             return count_edits(reference.split(), hypothesis.split()), None
         return count_edits(reference.split(), hypothesis.split()), count_edits(list(reference), list(hypothesis))
     assert isinstance(result, Labelling)

@@ -24,7 +24,7 @@ from audiornn.evaluate.hearing import Progress, hear_all, unseen
 from audiornn.files import write_atomically
 from audiornn.listen.beam_search import beam_search
 from audiornn.listen.decoders import Decoding, graph_of
-from audiornn.listen.decoding import DecodedSymbol, greedy_ctc
+from audiornn.listen.decoding import greedy_ctc
 from audiornn.listen.recognizer import Recognizer
 from audiornn.listen.search_graph import DecodingSettings
 from audiornn.model_file import METADATA_KEY, ModelCard
@@ -40,7 +40,7 @@ SYMBOL_THRESHOLDS = (-5.0, -6.0, -9.0)
 
 @dataclass(frozen=True)
 class Spoken:
-    """An utterance as the network heard it: log_probs (frames, symbols), and the words (or phones) that were said."""
+    """An utterance as the network heard it: log_probs (frames, symbols), and the words that were said."""
 
     log_probs: NDArray[np.float32]
     words: tuple[str, ...]
@@ -63,7 +63,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tuning:
-    """All trials in their order, the first of them greedy; and the decoding that was chosen."""
+    """All trials in their order, of letters and words the greedy one first; and the decoding that was chosen."""
 
     trials: tuple[Trial, ...]
     chosen: Trial
@@ -106,7 +106,7 @@ def hear(recognizer: Recognizer, utterances: Sequence[Utterance], progress: Prog
     card.check_task("transcribe", "has a decoding to tune")
 
     def listen(utterance: Utterance, waveform: Waveform) -> Spoken:
-        words = card.vocabulary.reference(utterance.text).split()
+        words = card.vocabulary.normalise(utterance.text).split()
         return Spoken(recognizer.log_probs(recognizer.features(waveform)), tuple(words))
 
     heard, _ = hear_all(utterances, "dev", card.features.sample_rate, listen, progress=progress)
@@ -147,11 +147,12 @@ def tune(
             progress(len(tried), len(tried))
         return tried[settings]
 
-    greedy = attempt(replace(decoding.settings, decoder="greedy"))
+    phones = card.vocabulary.unit == "phone"
+    greedy = None if phones else attempt(replace(decoding.settings, decoder="greedy"))
     base = replace(decoding.settings, decoder="beam", beam_size=50)
     kinds: tuple[Literal["open", "closed"], ...] = ("open", "closed")
-    if card.vocabulary.unit == "phone":
-        kinds = ("closed",)  # phones need a lexicon
+    if phones:
+        kinds = ("closed",)  # only a lexicon tells which words they are
     best: tuple[tuple[float, ...], DecodingSettings] | None = None
     for kind in kinds:
         errors = np.zeros((len(LM_WEIGHTS), len(WORD_BONUSES)))
@@ -179,23 +180,21 @@ def tune(
             cheaper |= key == "symbol_threshold" and value > chosen.settings.symbol_threshold
             if trial.errors < chosen.errors or (cheaper and trial.errors == chosen.errors):
                 chosen = trial
-    if greedy.errors <= chosen.errors:
+    if greedy is not None and greedy.errors <= chosen.errors:
         chosen = greedy  # nothing was won, and it is the fastest
     return Tuning(tuple(tried.values()), chosen, replace(decoding, settings=chosen.settings))
 
 
 def _attempt(card: ModelCard, spoken: Sequence[Spoken], decoding: Decoding) -> Trial:
-    errors = 0
     begun = time.perf_counter()
     if decoding.settings.decoder == "greedy":
-        symbols: list[Sequence[DecodedSymbol]] = [greedy_ctc(utterance.log_probs) for utterance in spoken]
+        best = [greedy_ctc(utterance.log_probs) for utterance in spoken]
+        read = [card.vocabulary.join(symbol.id for symbol in symbols).split() for symbols in best]
     else:
         graph = graph_of(card.vocabulary, decoding)
-        symbols = [beam_search(utterance.log_probs, graph).symbols for utterance in spoken]
+        read = [[word.word for word in beam_search(utterance.log_probs, graph).words] for utterance in spoken]
     seconds = time.perf_counter() - begun
-    for utterance, read in zip(spoken, symbols, strict=True):
-        text = card.vocabulary.join(symbol.id for symbol in read)  # as `evaluate` counts: of phones, phones
-        errors += count_edits(utterance.words, text.split()).errors
+    errors = sum(count_edits(said.words, words).errors for said, words in zip(spoken, read, strict=True))
     return Trial(decoding.settings, errors, sum(len(utterance.words) for utterance in spoken), round(seconds, 3))
 
 

@@ -54,9 +54,13 @@ _LEAST = float(np.finfo(np.float64).min)  # below every score that is not −∞
 
 @dataclass(frozen=True)
 class DecodedWord:
-    """A word, the output frames `first` to `last` (inclusive) it was read from, and its symbols' mean posterior."""
+    """A word, the output frames `first` to `last` (inclusive) it was read from, and its symbols' mean posterior.
+
+    `id` is its place among the search graph's words; -1 where it was spelled letter by letter.
+    """
 
     word: str
+    id: int
     first: int
     last: int
     posterior: float
@@ -169,6 +173,11 @@ class BeamSearch:
     def settled(self) -> int:
         """Frames whose symbols are all given out; no later symbol begins before."""
         return self._start
+
+    @property
+    def settled_words(self) -> int:
+        """Frames whose words are all given out; no later word begins before."""
+        return self._open_word[0].first if self._open_word else self._start
 
     # --- frames ---
 
@@ -619,7 +628,8 @@ class BeamSearch:
             if symbol.id != graph.space:
                 current.append(symbol)
             if graph.unit == "word" or word >= 0:
-                closed.append(_word_of(names[symbol.id] if graph.unit == "word" else graph.words[word], current))
+                number = symbol.id if graph.unit == "word" else word
+                closed.append(_word_of(graph.words[number], current, number))
                 current = []
             elif symbol.id == graph.space and current:
                 closed.append(_word_of("".join(names[letter.id] for letter in current), current))
@@ -794,9 +804,9 @@ def align_symbols(
     return [(first, last) for first, last in spans]
 
 
-def _word_of(word: str, symbols: Sequence[DecodedSymbol]) -> DecodedWord:
+def _word_of(word: str, symbols: Sequence[DecodedSymbol], number: int = -1) -> DecodedWord:
     posterior = sum(symbol.posterior for symbol in symbols) / len(symbols)
-    return DecodedWord(word, symbols[0].first, symbols[-1].last, posterior)
+    return DecodedWord(word, number, symbols[0].first, symbols[-1].last, posterior)
 
 
 def _stripped(symbols: tuple[DecodedSymbol, ...], space: int) -> tuple[DecodedSymbol, ...]:

@@ -42,6 +42,10 @@ class Decoder(Protocol):
     """Log-probabilities in, symbols out, for one recording."""
 
     @property
+    def words(self) -> tuple[str, ...] | None:
+        """The lexicon's words that the ids number, where phones become words; None where ids are the network's."""
+
+    @property
     def settled(self) -> int:
         """Frames whose symbols are all given; no later symbol begins before."""
 
@@ -53,9 +57,10 @@ class Decoder(Protocol):
 
 
 class BeamDecoder:
-    """A beam search as a decoder.
+    """A beam search as a decoder. Phones that it searched for a lexicon's words it gives as these words.
 
     Attributes:
+        words: those of the lexicon whose phones were searched for, by their ids; None where symbols are the network's.
         n_best: once it is finished, the best hypotheses of the whole recording, best first, if more than one was asked
             for; else empty.
     """
@@ -64,21 +69,23 @@ class BeamDecoder:
         self._search = BeamSearch(graph)
         self._n_best = n_best
         self._given: list[DecodedSymbol] = []  # what all hypotheses share; kept only for an n-best list
-        self._words: list[DecodedWord] = []
+        self._given_words: list[DecodedWord] = []
+        self.words = graph.words if graph.ends_in_arcs else None
         self.n_best: tuple[Hypothesis, ...] = ()
 
     @property
     def settled(self) -> int:
         """Frames whose symbols are all given; no later symbol begins before."""
-        return self._search.settled
+        return self._search.settled if self.words is None else self._search.settled_words
 
     def push(self, log_probs: NDArray[np.float32]) -> list[DecodedSymbol]:
         """Take frames (frames, symbols), any number; returns the symbols that are now decided."""
         symbols = self._search.push(log_probs)
         words = self._search.take_words()
+        symbols = self._symbols(symbols, words)
         if self._n_best > 1:
             self._given += symbols
-            self._words += words
+            self._given_words += words
         return symbols
 
     def finish(self) -> list[DecodedSymbol]:
@@ -86,9 +93,20 @@ class BeamDecoder:
         decoded = self._search.finish(self._n_best)
         if self._n_best > 1:
             self.n_best = tuple(
-                replace(h, symbols=(*self._given, *h.symbols), words=(*self._words, *h.words)) for h in decoded.n_best
+                replace(
+                    h,
+                    symbols=(*self._given, *self._symbols(h.symbols, h.words)),
+                    words=(*self._given_words, *h.words),
+                )
+                for h in decoded.n_best
             )
-        return list(decoded.symbols)
+        return self._symbols(decoded.symbols, decoded.words)
+
+    def _symbols(self, symbols: Sequence[DecodedSymbol], words: Sequence[DecodedWord]) -> list[DecodedSymbol]:
+        """The network's symbols, or the words that they are the phones of."""
+        if self.words is None:
+            return list(symbols)
+        return [DecodedSymbol(word.id, word.first, word.last, word.posterior) for word in words]
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,12 @@ class GreedyDecoder:
     """CTC's best path, as its frames come (Graves et al. 2006, § 3.2): repeats merged, then blanks dropped.
 
     How the frames are cut into blocks makes no difference.
+
+    Attributes:
+        words: None, as of every decoder that gives the network's own symbols.
     """
+
+    words: tuple[str, ...] | None = None
 
     def __init__(self) -> None:
         self._n_frames = 0

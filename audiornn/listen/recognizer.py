@@ -51,6 +51,7 @@ from audiornn.listen.streaming import (
 from audiornn.listen.tracks import TrackReader
 from audiornn.listen.words import reader_of
 from audiornn.model_file import ModelCard, open_model_file
+from audiornn.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # what only some recordings need is loaded when one does
     from audiornn.listen.decoders import Decoder, Decoding
@@ -137,6 +138,12 @@ class Recognizer:
         from audiornn.listen.keywords import settings_of
 
         return settings_of(self.card)
+
+    @cached_property
+    def written(self) -> Vocabulary:
+        """What its transcripts are made of: the network's symbols, or a lexicon's words where it searches for these."""
+        words = self._make_decoder().words if self._make_decoder is not None else None
+        return self.card.vocabulary if words is None else self.card.vocabulary.of_words(words)
 
     @cached_property
     def _make_decoder(self) -> Callable[[], Decoder] | None:

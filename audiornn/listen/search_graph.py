@@ -40,7 +40,7 @@ class DecodingSettings:
         unknown_word: nats off for a word that the language model of an open vocabulary does not know, besides what
             `<unk>` costs.
         words: "open" reads any word that can be spelled, "closed" only those of the lexicon (phones always, if there is
-            a language model), or the language model's where symbols are words.
+            a language model), or the language model's where symbols are words. Phones that are read so become words.
         horizon_frames: output frames after which the best hypothesis decides: others must share what it read before.
     """
 

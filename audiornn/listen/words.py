@@ -196,6 +196,8 @@ def reader_of(
 
 class _WordReader:
     def __init__(self, card: ModelCard, decoder: Decoder) -> None:
+        if decoder.words is not None:
+            card = replace(card, vocabulary=card.vocabulary.of_words(decoder.words))
         self._card = card
         self._decoder = decoder
         self._words = WordStream(card)
