@@ -531,7 +531,10 @@ def _range(file: Any, name: str, start: float, duration: float | None) -> tuple[
     first = round(start * file.samplerate)
     available = file.frames - first
     if start < 0 or available <= 0:
-        raise AudioError(f"{name}: a start at {start:g} s lies outside its {file.frames / file.samplerate:.2f} s")
+        raise AudioError(
+            f"{name}: a start at {start:g} s lies outside its {file.frames / file.samplerate:.2f} s; is the list for "
+            "another version of the file, or in milliseconds?"
+        )
     if duration is None:
         return first, available
     n_wanted = max(1, round(duration * file.samplerate))

@@ -519,6 +519,37 @@ def test_columns_by_content_and_by_name(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("start_ms,end_ms", "100,350"),
+        ("start_s,end_s", "0.1,0.35"),
+        ("from,to", "0.1,0.35"),
+        ("begin_time,end_time", "0.1,0.35"),
+        ("Begin Time (s),Delta Time (s),Duration (s)", "0.1,9,0.25"),
+        ("starttime,duration", "0:00:00.1,0.25"),
+    ],
+)
+def test_a_table_says_from_when_to_when(tmp_path, header, row):
+    record(tmp_path, "a.wav", "b.wav", seconds=1.0)
+    table = write(tmp_path / "t.csv", f"filename,{header},text\na.wav,{row},eight\nb.wav,{row},nine\n")
+    utterances = read_collection(table).utterances
+    assert [(u.text, u.start, u.duration) for u in utterances] == [("eight", 0.1, 0.25), ("nine", 0.1, 0.25)]
+
+
+def test_what_only_looks_like_times_is_none(tmp_path):
+    record(tmp_path, "a.wav")
+    table = write(tmp_path / "t.csv", "filename,from,to,text\na.wav,ann@x,bob@y,eight\n")
+    assert [(u.start, u.text) for u in read_collection(table).utterances] == [(0.0, "eight")]
+
+
+def test_json_in_a_table_is_no_text(tmp_path):
+    record(tmp_path, "a.wav")
+    table = write(tmp_path / "t.csv", 'audio,id,label\na.wav,0,"[{""start"": 0.5, ""labels"": [""x""]}]"\n')
+    with pytest.raises(CorpusError, match="has JSON in its column 'label', no text"):
+        read_collection(table)
+
+
 def test_a_table_names_splits(tmp_path):
     record(tmp_path, *(f"{i}.wav" for i in range(6)))
     rows = "".join(

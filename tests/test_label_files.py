@@ -2,6 +2,8 @@
 
 # ruff: noqa: W291 - Praat ends its lines with a space
 import codecs
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -508,17 +510,20 @@ RAVEN_FILES = (
 
 
 def test_raven_shows_a_selection_in_every_view(file):
-    rows = [(1, 0.5, 1.25), (2, 0.5, 1.25), (1, 2, 3)]  # two may be alike, and joined tables begin to count again
+    rows = [
+        (1, 0.5, 1.25),
+        (2, 0.5, 1.25),
+        (1, 2, 3),
+    ]  # two that are alike are one, and joined tables begin to count again
     content = RAVEN.replace("\n", "\tSpecies\n") + "".join(
         f"{number}\t{view} 1\t1\t{start}\t{end}\t20\t8000\ttit\n"
         for number, start, end in rows
         for view in ("Waveform", "Spectrogram")
     )
-    assert read_segments(file("a.txt", content)) == (
-        Segment(0.5, 1.25, "tit"),
-        Segment(0.5, 1.25, "tit"),
-        Segment(2.0, 3.0, "tit"),
-    )
+    assert read_segments(file("a.txt", content)) == (Segment(0.5, 1.25, "tit"), Segment(2.0, 3.0, "tit"))
+    without_view = "\n".join(re.sub(r"\t(View|Waveform 1|Spectrogram 1)\t", "\t", line) for line in content.split("\n"))
+    assert "View" not in without_view
+    assert read_segments(file("b.txt", without_view)) == read_segments(file("a.txt", content))
 
 
 def test_raven_s_times_in_a_list_of_files_are_those_in_the_file(file):
@@ -914,3 +919,123 @@ def test_timit_s_samples_by_the_rate_of_the_recording(file, tmp_path):
 def test_hours_count():
     assert seconds("1:02:03.5", "") == 3723.5
     assert seconds("02:03,5", "") == 123.5
+
+
+# --- of programs in which people transcribe ---
+
+
+CHAT = """@UTF8
+@Begin
+@Participants:\tCHI Target_Child, MOT Mother
+*MOT:\twhat's that [?] ? \x15500_1200\x15
+%mor:\tpro:int|what~cop|be&3S pro:dem|that ?
+*CHI:\t&-uh (be)cause <the the> [//] the doggie@c (.) xxx goed [* m:=ed]
+\tthere . \x151300_2900\x15
+*CHI:\t0 [=! cries] . \x153000_3500\x15
+*CHI:\tno time .
+@End
+"""
+
+
+def test_chat(file):
+    path = file("a.cha", CHAT)
+    assert read_segments(path, tier="MOT") == (Segment(0.5, 1.2, "what's that"),)
+    assert read_segments(path, tier="CHI") == (Segment(1.3, 2.9, "uh because the the the doggie goed there"),)
+    with pytest.raises(CorpusError, match="no line of a speaker has a time"):
+        read_segments(file("b.cha", "*CHI:\tno time .\n"))
+
+
+def test_stm(file):
+    content = (
+        ";; remark\nm_1 A spk1 0.5 1.25 <o,f0,male> hello there\nm_1 A spk2 1.5 2 (%hesitation) well\n"
+        "m_1 A x 2 3 ignore_time_segment_in_scoring\nm_2 1 x 0:00:01 2 again\n"
+    )
+    path = file("all.stm", content)
+    assert read_segments(path, recording="m_1") == (
+        Segment(0.5, 1.25, "hello there"),
+        Segment(1.5, 2.0, "(%hesitation) well"),
+    )
+    assert read_segments(path, recording="m_2") == (Segment(1.0, 2.0, "again"),)
+    with pytest.raises(CorpusError, match="line 1: 3 fields, STM has at least 5"):
+        read_segments(file("b.stm", "a 1 x\n"))
+
+
+def test_mlf(file):
+    content = '#!MLF!#\n"*/s1/a.lab"\n0 5000000 sil -3.25\n5000000 9000000 call -12.5\n.\n"*/b.rec"\n0 1000000 x\n.\n'
+    labels = read_label_file(file("all.mlf", content))
+    assert labels.recordings == ("s1/a", "b")
+    assert labels.segments("b") == (Segment(0.0, 0.1, "x"),)
+    assert labels.segments("s1/a")[1].start == 0.5
+    with pytest.raises(CorpusError, match="not #!MLF!#"):
+        read_segments(file("b.mlf", "a\n"))
+
+
+@pytest.mark.parametrize("head", ["", "signal a\ntype 0\ncolor 121\nseparator ;\nnfields 1\n"])
+def test_esps(file, head):
+    path = file(
+        "a.lab", head + "#\n    0.50000  125 pau\n    0.98460  125 three; 3\n".replace("; 3", "; 3" * bool(head))
+    )
+    assert read_segments(path) == (Segment(0.0, 0.5, "pau"), Segment(0.5, 0.9846, "three"))
+
+
+def test_whisper_s_json(file):
+    segments = [{"id": 0, "start": 0.5, "end": 1.2, "text": " hello there"}, {"start": 2, "end": 3, "text": "again"}]
+    assert read_segments(file("a.json", json.dumps({"text": "…", "segments": segments, "language": "en"}))) == (
+        Segment(0.5, 1.2, "hello there"),
+        Segment(2.0, 3.0, "again"),
+    )
+    spoken = [{**segment, "speaker": f"S{i}"} for i, segment in enumerate(segments)]
+    assert read_segments(file("b.json", json.dumps({"segments": spoken})), tier="S1") == (Segment(2.0, 3.0, "again"),)
+    for wrong in ("[]", "{}", "{", '{"segments": [{"start": 1}]}', '{"segments": 3}'):
+        with pytest.raises(CorpusError, match="no JSON with segments of start, end"):
+            read_segments(file("c.json", wrong))
+
+
+BLANK_LINE = " "  # which only a space fills, so that it ends no block
+YOUTUBE = f"""WEBVTT
+Kind: captions
+Language: en
+
+00:00:00.500 --> 00:00:01.983 align:start position:0%
+{BLANK_LINE}
+three<00:00:01.538><c> seven</c>
+
+00:00:01.983 --> 00:00:01.993 align:start position:0%
+three seven
+{BLANK_LINE}
+
+00:00:02.300 --> 00:00:03.852 align:start position:0%
+three seven
+five<00:00:03.462><c> eight</c>
+"""
+
+
+def test_captions_that_roll_up_say_each_line_once(file):
+    assert read_segments(file("a.vtt", YOUTUBE)) == (
+        Segment(0.5, 1.983, "three seven"),
+        Segment(2.3, 3.852, "five eight"),
+    )
+
+
+def test_subtitles_in_whole_seconds(file):
+    assert read_segments(file("a.srt", "1\n00:00:01 --> 00:00:02,500\na\n\n2\n00:00:03 --> 00:00:04\nb\n")) == (
+        Segment(1.0, 2.5, "a"),
+        Segment(3.0, 4.0, "b"),
+    )
+
+
+def test_a_table_of_a_spreadsheet_that_says_what_parts_its_columns(file):
+    assert read_segments(file("a.csv", "sep=;\nstart;end;label\n0,5;1,5;a\n")) == (Segment(0.5, 1.5, "a"),)
+
+
+def test_decimal_commas_that_part_columns_are_refused(file):
+    with pytest.raises(
+        CorpusError, match="line 2: has 5 columns, its first line 3; are the times written with decimal"
+    ):
+        read_segments(file("a.csv", "start,end,label\n1,5,1,9,crow\n2,3,2,7,crow\n"))
+    assert read_segments(file("b.csv", "start,end,label\n1,5,crow,loud\n2,3,crow,far\n"))[0].label == "crow"
+
+
+def test_the_same_label_twice_is_one(file):
+    line = "SPEAKER a {} 1 1 <NA> <NA> ann <NA> <NA>\n"
+    assert read_segments(file("a.rttm", line.format(1) + line.format(2))) == (Segment(1.0, 2.0, "ann"),)

@@ -478,11 +478,11 @@ def test_lists_in_texts_and_lists_that_name_nothing(tmp_path):
 def test_label_files_that_are_not_read_are_named(tmp_path):
     for name in ("a", "b"):
         recording(tmp_path / f"{name}.wav")
-    (tmp_path / "a.cha").write_text("@UTF8\n")
-    with pytest.raises(CorpusError, match=r"a\.cha is of a sort that is not read; save it as a TextGrid"):
+    (tmp_path / "a.trs").write_text("<Trans>")
+    with pytest.raises(CorpusError, match=r"a\.trs is of a sort that is not read; save it as a TextGrid"):
         read_collection(tmp_path, task="label")
     labelled(tmp_path / "b.txt", (0.5, 1.0, "bird"))
-    assert "not read" in dict(read_collection(tmp_path, task="label").left_out)["a.cha"]
+    assert "not read" in dict(read_collection(tmp_path, task="label").left_out)["a.trs"]
 
 
 def test_timit_s_phones_and_words_are_tiers_of_a_recording(tmp_path):
@@ -502,8 +502,13 @@ def test_timit_s_phones_and_words_are_tiers_of_a_recording(tmp_path):
         ("a.TextGrid", b"ooBinaryFile", "Praat's binary format"),
         ("a.eaf", b"<ANNOTATION_DOCUMENT>", "not well-formed XML"),
         ("a.csv", b"start,end,gloss,ipa\n0,1,x,y\n", "no column of labels"),
-        ("a.cha", b"@UTF8\n", r"no transcripts were found \(there are a\.cha\)"),
-        ("all.ctm", b"a 1 0 1 hello\n", r"no transcripts were found \(there are all\.ctm\)"),
+        ("a.cha", b"@UTF8\n*ANN:\tno time .\n", "no line of a speaker has a time"),
+        ("a.trs", b"<Trans>", r"no transcripts were found \(there are a\.trs\)"),
+        (
+            "all.rttm",
+            b"SPEAKER a 1 0 1 <NA> <NA> ann <NA> <NA>\n",
+            r"no transcripts were found \(there are all\.rttm\)",
+        ),
     ],
 )
 def test_transcripts_that_cannot_be_read_are_no_folder_s_name(tmp_path, name, content, said):
@@ -557,3 +562,128 @@ def test_timit_s_phones_beside_other_labels_or_a_damaged_recording(tmp_path):
     (tmp_path / "lab" / "a.csv").write_text("start,end,label\n0,1,frog\n")
     with pytest.raises(CorpusError, match="has 2 label files"):
         read_collection(tmp_path, task="label")
+
+
+# --- texts that may be transcripts, and label files that look like them ---
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0,500000\t0,984600\tthree\n1,5\t1,9\tseven\n",
+        "0.5\t0.98\tthree\n\\\t1200.000000\t3400.500000\n1.5\t1.9\tseven\n",
+        "0.5\t0.98\t\n0.5\t0.98\tthree\n1.5\t1.9\tseven\n",
+        "words\tSP1\t0.500\t0.985\t0.485\tthree\nwords\tSP1\t1.500\t1.900\t0.400\tseven\n",
+        "tmin\ttier\ttext\ttmax\n0.5\twords\tthree\t0.98\n1.5\twords\tseven\t1.9\n",
+        "signal a\nnfields 1\n#\n  0.50000  125 _\n  0.98000  125 three\n  1.90000  125 seven\n",
+    ],
+)
+def test_labels_with_times_are_no_transcript(tmp_path, text):
+    for name in ("a", "b", "c"):
+        recording(tmp_path / f"{name}.wav")
+        (tmp_path / f"{name}.txt").write_text(text)
+    utterances = read_collection(tmp_path, task="transcribe").utterances
+    assert {u.text for u in utterances} >= {"three", "seven"}
+    assert all(u.start > 0 and u.duration < 1.5 for u in utterances if u.text != "_")
+
+
+@pytest.mark.parametrize("text", ["2 5 7 7 1\n", "8 7 0 0 8 4\n", "1, 2, 3\n", "20 30\n", "4\n"])
+def test_digits_are_a_transcript(tmp_path, text):
+    for name in ("a", "b"):
+        recording(tmp_path / f"{name}.wav")
+        (tmp_path / f"{name}.txt").write_text(text)
+    utterances = read_collection(tmp_path, task="transcribe").utterances
+    assert {(u.text, u.start) for u in utterances} == {(text.strip(), 0.0)}
+
+
+def test_one_label_file_among_transcripts_is_left_out(tmp_path):
+    for name, text in (("a", "one two"), ("b", "three"), ("c", "0.5\t0.9\tfour\n")):
+        recording(tmp_path / f"{name}.wav")
+        (tmp_path / f"{name}.txt").write_text(text)
+    collection = read_collection(tmp_path, task="transcribe")
+    assert {u.text for u in collection.utterances} == {"one two", "three"}
+    assert "holds labels with times" in dict(collection.left_out)["c.wav"]
+
+
+@pytest.mark.parametrize("ending", ["lab", "txt", "csv"])
+def test_label_files_elsewhere_are_found_behind_transcripts_beside_the_recordings(tmp_path, ending):
+    """As the Montreal Forced Aligner lays them."""
+    for name in ("a", "b"):
+        recording(tmp_path / f"{name}.wav")
+        (tmp_path / f"{name}.{ending}").write_text("one two\n")
+        (tmp_path / "aligned").mkdir(exist_ok=True)
+        (tmp_path / "aligned" / f"{name}.srt").write_text("00:00:00,500 --> 00:00:01,000\none\n")
+    assert segments_of(tmp_path)[1] == {f"{name}.wav": [(0.5, 1.0, "one")] for name in ("a", "b")}
+
+
+def test_whole_numbers_far_beyond_a_recording_are_milliseconds_or_samples(tmp_path):
+    recording(tmp_path / "a.wav")
+    (tmp_path / "a.tsv").write_text("start\tend\ttext\n500\t985\tthree\n1000\t1500\tfour\n")
+    collection = read_collection(tmp_path, task="transcribe")
+    assert [(u.start, u.duration, u.text) for u in collection.utterances] == [(0.5, 0.485, "three"), (1.0, 0.5, "four")]
+    assert "taken as milliseconds" in " ".join(collection.guessed)
+    (tmp_path / "a.tsv").unlink()
+    (tmp_path / "a.txt").write_text("0 16000 She had your suit\n")
+    collection = read_collection(tmp_path, task="transcribe")
+    assert [(u.start, u.duration, u.text) for u in collection.utterances] == [(0.0, 2.0, "She had your suit")]
+    assert "taken as samples" in " ".join(collection.guessed)
+    (tmp_path / "a.txt").unlink()
+    (tmp_path / "a.csv").write_text("start,end,label\n3,9,call\n")  # another recording's: prep says so
+    assert segments_of(tmp_path)[1] == {"a.wav": [(3.0, 9.0, "call")]}
+
+
+@pytest.mark.parametrize("name", ["all.rttm", "a.trs"])
+def test_label_files_are_not_passed_over_in_silence(tmp_path, name):
+    for audio in ("a", "b"):
+        recording(tmp_path / f"{audio}.wav")
+    (tmp_path / name).write_text("SPEAKER a 1 0 1 <NA> <NA> ann <NA> <NA>\n")
+    with pytest.raises(CorpusError, match=rf"{name} may say what holds when: --task label learns that"):
+        read_collection(tmp_path)
+
+
+def test_a_file_of_elan_is_of_the_recording_that_it_is_linked_to(tmp_path):
+    recording(tmp_path / "a.wav")
+    (tmp_path / "a_jd.eaf").write_text(
+        '<ANNOTATION_DOCUMENT><HEADER><MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/tapes/a.wav"/></HEADER><TIME_ORDER>'
+        '<TIME_SLOT TIME_SLOT_ID="t1" TIME_VALUE="500"/><TIME_SLOT TIME_SLOT_ID="t2" TIME_VALUE="900"/></TIME_ORDER>'
+        '<TIER TIER_ID="x"><ANNOTATION>'
+        '<ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="t1" TIME_SLOT_REF2="t2">'
+        "<ANNOTATION_VALUE>call</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER></ANNOTATION_DOCUMENT>"
+    )
+    assert segments_of(tmp_path)[1] == {"a.wav": [(0.5, 0.9, "call")]}
+
+
+def test_subtitles_named_by_their_language(tmp_path):
+    for name in ("a", "b.en"):
+        recording(tmp_path / f"{name}.wav")
+    for name in ("a.en.vtt", "b.en.srt"):
+        (tmp_path / name).write_text("00:00:00.500 --> 00:00:01.000\nhello\n")
+    utterances = read_collection(tmp_path, task="transcribe").utterances
+    assert [(u.audio.name, u.text) for u in utterances] == [("a.wav", "hello"), ("b.en.wav", "hello")]
+
+
+def test_what_one_program_wrote_in_all_its_formats_is_read_once(tmp_path):
+    recording(tmp_path / "a.wav")
+    (tmp_path / "a.json").write_text('{"segments": [{"start": 0.5, "end": 1.0004, "text": " hello"}]}')
+    (tmp_path / "a.srt").write_text("1\n00:00:00,500 --> 00:00:01,000\nhello\n")
+    (tmp_path / "a.tsv").write_text("start\tend\ttext\n500\t1000\thello\n")
+    (tmp_path / "a.vtt").write_text("WEBVTT\n\n00:00.500 --> 00:01.000\nhello\n")
+    assert [label for _, _, label in segments_of(tmp_path)[1]["a.wav"]] == ["hello"]
+    (tmp_path / "a.srt").write_text("1\n00:00:00,500 --> 00:00:01,000\nhallo\n")
+    with pytest.raises(CorpusError, match="has 4 label files"):
+        read_collection(tmp_path, task="label")
+
+
+def test_points_are_no_utterances(tmp_path):
+    recording(tmp_path / "a.wav")
+    labelled(tmp_path / "a.txt", (0.5, 0.5, "click"), (0.8, 1.2, "hello"))
+    assert "1 stretches last no more than 0.05 s, as points do" in " ".join(
+        read_collection(tmp_path, task="transcribe", layout="stretches").guessed
+    )
+
+
+def test_lists_of_what_is_said(tmp_path):
+    recording(tmp_path / "a.wav")
+    (tmp_path / "all.stm").write_text(";; remark\na 1 ann 0.5 1.0 <o,f0,female> hello there\n")
+    (utterance,) = read_collection(tmp_path, task="transcribe").utterances
+    assert (utterance.text, utterance.start, utterance.duration) == ("hello there", 0.5, 0.5)

@@ -3,9 +3,9 @@
     read_segments(Path("a.TextGrid"), tier="words")                 # of the recording beside it
     read_segments(Path("all.rttm"), recording="meeting_1")          # of one of many
 
-Praat (TextGrid), ELAN (.eaf), Audacity's labels, HTK's, TIMIT's, NIST's RTTM and CTM, subtitles (SubRip, WebVTT), and
-tables (CSV, TSV, DCASE's, Raven's, Sonic Visualiser's). The readers are our own: the libraries trip over what
-annotators leave behind, such as ELAN's slots without a time.
+Praat (TextGrid), ELAN (.eaf), CHAT, Audacity's labels, HTK's, ESPS', TIMIT's, NIST's RTTM, CTM and STM, subtitles
+(SubRip, WebVTT), Whisper's JSON, and tables (CSV, TSV, DCASE's, Raven's, Sonic Visualiser's). The readers are our own:
+the libraries trip over what annotators leave behind, such as ELAN's slots without a time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import pairwise
@@ -26,6 +26,7 @@ from audiornn.corpus.label_files.tables import read_table
 from audiornn.corpus.label_files.textgrid import BINARY, STARTS, read_textgrid
 from audiornn.corpus.label_files.timed import ALL_TIERS, Timed
 from audiornn.corpus.label_files.timit import TIMIT, read_timit
+from audiornn.corpus.label_files.transcribing import is_esps, read_chat, read_esps, read_json, read_mlf, read_stm
 from audiornn.corpus.manifest import Segment
 from audiornn.corpus.text_files import read_text
 from audiornn.errors import CorpusError, nearest
@@ -36,6 +37,7 @@ __all__ = [
     "POINT",
     "TIMIT",
     "LabelFile",
+    "holds_times",
     "read_label_file",
     "read_segments",
     "recording_stem",
@@ -43,9 +45,26 @@ __all__ = [
 
 #: Seconds that a point of a point tier is taken to last, half of them before it.
 POINT = 0.05
+_OF_ENDINGS: dict[str, Callable[[str, Path], list[Timed]]] = {
+    ".rttm": read_rttm,
+    ".ctm": read_ctm,
+    ".stm": read_stm,
+    ".mlf": read_mlf,
+    ".cha": read_chat,
+    ".json": read_json,
+}
+_FAR = 20  # times a recording's length: no label file that is merely another's goes so far
 _SLACK = 0.05  # seconds by which two lengths of one recording differ at most
 #: What label files are called, lower case.
-ENDINGS = (".textgrid", ".eaf", ".rttm", ".ctm", ".txt", ".lab", ".csv", ".tsv", ".srt", ".vtt", *TIMIT)
+ENDINGS = (
+    *(".textgrid", ".eaf", ".rttm", ".ctm", ".stm", ".mlf", ".cha", ".txt", ".lab", ".csv", ".tsv", ".srt", ".vtt"),
+    *(".json", *TIMIT),
+)
+#: What times look like in a text that may as well be a transcript: tabs, fractions, clocks, HTK's 100 ns.
+_TIMES_LIKE = re.compile(r"\t|\d\.\d|\d:\d\d|\d{5}")
+_TWO_TIMES = re.compile(r"\s*\d+[.,]\d+\s+\d+[.,]\d+(\s.*)?")
+#: Lines of two whole numbers and a word, as people write labels by hand.
+_WHOLE_TIMES = re.compile(r"\s*\d+\s+\d+\s+[^\W\d].*")
 #: What Raven and BirdNET put between a recording's name and the ending.
 _OF_RAVEN = re.compile(
     r"(\.table\.\d+)?\.selections$|\.birdnet\.(selection\.table|results(\.r|\.kaleidoscope)?)$", re.IGNORECASE
@@ -78,6 +97,11 @@ class LabelFile:
         """The recordings that it names, in their order; of a file for the recording beside it only the empty name."""
         return tuple(dict.fromkeys(label.recording for label in self.labels))
 
+    @property
+    def are_whole(self) -> bool:
+        """Whether all times are whole numbers, as milliseconds without their unit are."""
+        return self.span is None and all(t.start.is_integer() and t.end.is_integer() for t in self.labels)
+
     def segments(self, recording: str | None = None, tier: str = "", point: float = POINT) -> tuple[Segment, ...]:
         """The segments of a recording, in order of start; empty labels are none.
 
@@ -99,7 +123,8 @@ class LabelFile:
         named = [replace(label, label=text) for label in chosen if (text := label.label.strip())]
         lasting = [Segment(label.start, label.end, label.label) for label in named if label.end > label.start]
         points = [label for label in named if label.end == label.start]
-        return tuple(sorted([*lasting, *_widened(points, point)]))
+        # The same twice (two channels, a selection's two views, two tiers) is one.
+        return tuple(sorted({*lasting, *_widened(points, point)}))
 
     def shared_by_tiers(self, tier: str) -> dict[str, tuple[str, ...]]:
         """Labels that stand in more than one of the tiers that `*` joins, with these."""
@@ -108,6 +133,25 @@ class LabelFile:
             if text := label.label.strip():
                 tiers.setdefault(text, {})[label.tier] = None
         return {label: tuple(names) for label, names in tiers.items() if len(names) > 1}
+
+    def in_seconds(self, duration: float, sample_rate: int) -> LabelFile:
+        """The same, whose times are milliseconds or samples where they are whole and, as seconds, far beyond the end.
+
+        Args:
+            duration: of the recording, in seconds.
+            sample_rate: of it, in Hz.
+        """
+        last = max((label.end for label in self.labels), default=0.0)
+        if not self.are_whole or last <= _FAR * (duration + 1):
+            return self
+        unit, rate = ("milliseconds", 1000) if last <= 1000 * (duration + 1) else ("samples", sample_rate)
+        if last > rate * (duration + 1):
+            return self
+        moved = tuple(
+            replace(label, start=round(label.start / rate, 6), end=round(label.end / rate, 6)) for label in self.labels
+        )
+        note = f"times are whole numbers beyond their recordings' ends, and taken as {unit}"
+        return replace(self, labels=moved, notes="; ".join(filter(None, (self.notes, note))))
 
     def begun_at_zero(self, duration: float) -> LabelFile:
         """The same, moved to begin at 0 where it begins later and is as long as a recording of so many seconds.
@@ -156,12 +200,12 @@ def read_label_file(
         labels = read_elan(path)
     elif ending == ".textgrid" or text.startswith(STARTS):
         labels, span = read_textgrid(text, path)
-    elif ending == ".rttm":
-        labels = read_rttm(text, path)
-    elif ending == ".ctm":
-        labels = read_ctm(text, path)
     elif ending in TIMIT:
         labels = read_timit(text, path, recording)
+    elif ending in _OF_ENDINGS:
+        labels = _OF_ENDINGS[ending](text, path)
+    elif is_esps(text):
+        labels = read_esps(text, path)
     elif ending in (".srt", ".vtt") or any(map(TIMES.fullmatch, text.split("\n", 4)[:4])):
         labels = read_subtitles(text, path)
     elif ending not in (".csv", ".tsv") and _is_audacity(text):
@@ -169,6 +213,26 @@ def read_label_file(
     else:
         labels, notes = read_table(text, path, label, audio)
     return LabelFile(path, tuple(labels), span, notes)
+
+
+def holds_times(path: Path, encoding: str = "") -> bool:
+    """Whether a text, which may as well be a transcript, is a label file. What holds nothing but numbers is none.
+
+    Raises:
+        CorpusError: it is no text.
+    """
+    text = read_text(path, encoding)
+    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("\\")]
+    if not lines:
+        return False
+    if all(map(_TWO_TIMES.fullmatch, lines)) or all(map(_WHOLE_TIMES.fullmatch, lines)):
+        return True
+    if not text.startswith(STARTS) and not _TIMES_LIKE.search(text):
+        return False
+    try:
+        return bool(read_label_file(path, encoding=encoding).labels)
+    except CorpusError:
+        return False
 
 
 def recording_stem(name: str) -> str:
@@ -210,6 +274,8 @@ def _is_audacity(text: str) -> bool:
     cells = first.replace(",", ".").split()
     if first.count("\t") > 2:
         return False
+    if "\t" not in first and len(cells) > 3 and all(cell.isdigit() for cell in cells):
+        return False  # what somebody counts, or dials
     try:
         return len(cells) >= 2 and math.isfinite(float(cells[0]) + float(cells[1]))
     except ValueError:

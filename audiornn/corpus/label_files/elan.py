@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from audiornn.corpus.label_files.timed import Timed
 from audiornn.errors import CorpusError
 
-__all__ = ["read_elan"]
+__all__ = ["media_of", "read_elan"]
 
 
 def read_elan(path: Path) -> list[Timed]:
@@ -24,18 +24,7 @@ def read_elan(path: Path) -> list[Timed]:
     Raises:
         CorpusError: no EAF, damaged, times that are no numbers of milliseconds, or annotations that refer to none.
     """
-    try:
-        root = ElementTree.parse(path).getroot()
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ElementTree.ParseError, LookupError, ValueError) as error:  # an encoding it cannot read
-        if not path.stat().st_size:
-            raise CorpusError(
-                f"{path}: is empty, which no file of ELAN is; save it again with ELAN, or delete it"
-            ) from None
-        raise CorpusError(f"{path}: not well-formed XML ({error}); save it again with ELAN") from None
-    if root.tag != "ANNOTATION_DOCUMENT":
-        raise CorpusError(f"{path}: no file of ELAN, its root is <{root.tag}>")
+    root = _root(path)
     header = root.find("HEADER")
     units = "milliseconds" if header is None else header.get("TIME_UNITS", "milliseconds")
     if units != "milliseconds":
@@ -60,6 +49,35 @@ def read_elan(path: Path) -> list[Timed]:
         ]
         labels += own or [Timed(0.0, 0.0, "", name)]
     return labels
+
+
+def media_of(path: Path) -> list[str]:
+    """The names of the media files that it is linked to, without their folders.
+
+    Raises:
+        CorpusError: no EAF, or damaged.
+    """
+    return [
+        PurePosixPath(unquote(url).replace("\\", "/")).name
+        for media in _root(path).findall("HEADER/MEDIA_DESCRIPTOR")
+        if (url := media.get("MEDIA_URL") or media.get("RELATIVE_MEDIA_URL", ""))
+    ]
+
+
+def _root(path: Path) -> ElementTree.Element:
+    try:
+        root = ElementTree.parse(path).getroot()
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # an encoding it cannot read
+        if not path.stat().st_size:
+            raise CorpusError(
+                f"{path}: is empty, which no file of ELAN is; save it again with ELAN, or delete it"
+            ) from None
+        raise CorpusError(f"{path}: not well-formed XML ({error}); save it again with ELAN") from None
+    if root.tag != "ANNOTATION_DOCUMENT":
+        raise CorpusError(f"{path}: no file of ELAN, its root is <{root.tag}>")
+    return root
 
 
 def _descriptor(root: ElementTree.Element, stem: str) -> ElementTree.Element | None:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from audiornn.corpus.label_files.timed import ALL_TIERS, Timed, refuse_nameless, seconds
 from audiornn.errors import CorpusError, nearest
 
-__all__ = ["read_table"]
+__all__ = ["read_table", "time_columns"]
 
 #: Names of columns, without case, spaces and signs, the likeliest first; units are read off what stands behind them.
 _NAMES = {
@@ -169,9 +169,16 @@ def _refuse_unquoted(rows: Sequence[_Row], header: Sequence[str], layout: _Layou
         CorpusError: as said.
     """
     wider = [(number, row) for number, row in rows if any(row[len(header) :])]
-    if not wider or len(wider) == len(rows) or layout.at["label"] != len(header) - 1 or delimiter == "\t":
-        return  # notes behind the last column that has a name
+    if not wider or layout.at["label"] != len(header) - 1 or delimiter == "\t":
+        return
     number, row = wider[0]
+    if len(wider) == len(rows):  # notes behind the last column that has a name, or times such as 1,5
+        if delimiter == "," and all(_is_time(row[len(header) - 1]) and not _is_time(row[-1]) for _, row in rows):
+            raise CorpusError(
+                f"{path}, line {number}: has {len(row)} columns, its first line {len(header)}; are the times written "
+                "with decimal commas? part the columns by semicolons or tabs, or put the times into quotation marks"
+            )
+        return
     raise CorpusError(
         f"{path}, line {number}: has {len(row)} columns, its first line {len(header)}; does a label hold "
         f"{delimiter!r}? put it into quotation marks"
@@ -203,7 +210,8 @@ def _refuse_labels_behind(rows: Sequence[_Row], layout: _Layout, path: Path) -> 
 
 
 def _is_remark(line: str) -> bool:
-    return line.lstrip('"').startswith("#")  # ELAN quotes its lines about the media file
+    """ELAN's lines about the media file, which it quotes; and Excel's, which says what parts columns."""
+    return line.lstrip('"').startswith("#") or line.strip().lower() in ("sep=,", "sep=;", "sep=", "sep=\t")
 
 
 def _clean(cell: str, is_quoted: bool) -> str:
@@ -225,7 +233,7 @@ def _labels(rows: Sequence[_Row], layout: _Layout, path: Path) -> Iterator[Timed
             start, end = _times(cells, row, layout, f"{path}, line {number}")
         recording = PurePosixPath(cells.get("recording", "").replace("\\", "/")).as_posix()
         recording = "" if recording == "." else recording.removesuffix(".eaf")  # ELAN's document, named as its medium
-        if "selection" in cells and "view" in cells:
+        if "selection" in cells:
             shown = (cells["selection"], recording, start, end)  # tables joined to one number from 1 again
             if shown in seen:
                 continue
@@ -276,6 +284,21 @@ def _delimiter(text: str) -> str:
 
 
 # --- with a header ---
+
+
+def time_columns(header: Sequence[str]) -> dict[str, tuple[int, float]]:
+    """Of a header the columns of start, end and duration that surely are: places, and what a unit is in seconds.
+
+    Empty unless there are a start and one of the others; a `time` may be the clock's, a `length` anything's.
+    """
+    plain = [_plain(cell) for cell in header]
+    words = [word for word, _ in plain]
+    found: dict[str, tuple[int, float]] = {}
+    for name in ("start", "end", "duration"):
+        known = [word for word in _NAMES[name].split() if word in words and word not in ("time", "length")]
+        if known and (at := words.index(known[0])) not in [i for i, _ in found.values()]:
+            found[name] = (at, plain[at][1])
+    return found if "start" in found and len(found) > 1 else {}
 
 
 def _with_header(header: Sequence[str], rows: Sequence[Sequence[str]], path: Path, label: str, audio: str) -> _Layout:

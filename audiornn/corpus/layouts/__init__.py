@@ -73,6 +73,11 @@ def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Rea
         )
     reading = folders.read(survey, choices)
     assert reading is not None
+    if len({entry.text for entry in reading.entries}) == 1 and (beside := labels.may_be_labels(survey)):
+        raise CorpusError(
+            f"{survey.folder}: nothing says which label each recording has; {named(beside, 3)} may say what holds "
+            "when: --task label learns that, --task transcribe what is said, --layout folders takes all as of one label"
+        )
     return "folders", _with_notes(reading, survey)
 
 

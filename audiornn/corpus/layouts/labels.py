@@ -8,30 +8,38 @@ from __future__ import annotations
 
 import itertools
 import posixpath
-from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterable
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
 from audiornn.audio import EXTENSIONS, audio_info
-from audiornn.corpus.label_files import ENDINGS, TIMIT, LabelFile, read_label_file, recording_stem
+from audiornn.corpus.label_files import ENDINGS, POINT, TIMIT, LabelFile, read_label_file, recording_stem
+from audiornn.corpus.label_files.elan import media_of
 from audiornn.corpus.layouts.folders import level, split_folders
 from audiornn.corpus.layouts.own_files import own_files
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, splits_of_lists
 from audiornn.corpus.manifest import read_manifest
 from audiornn.errors import AudioError, CorpusError
 
-__all__ = ["read", "read_stretches"]
+__all__ = ["may_be_labels", "read", "read_stretches"]
 
 #: Of label files beside a recording in which people transcribe.
-_TRANSCRIBING = (".textgrid", ".eaf", ".txt", ".csv", ".tsv", ".srt", ".vtt", ".ctm", ".rttm", ".lab", *TIMIT)
+_TRANSCRIBING = tuple(ending for ending in ENDINGS if ending != ".rttm")  # which says who speaks
 #: Of them those that can be nothing else: one that cannot be read is no other kind of text.
-_ONLY_LABELS = (".textgrid", ".eaf", ".srt", ".vtt", ".ctm", ".rttm", *TIMIT)
+_ONLY_LABELS = (".textgrid", ".eaf", ".srt", ".vtt", ".ctm", ".rttm", ".stm", ".mlf", ".cha", *TIMIT)
 _TEXTS = 50  # of no recording's name, that are looked into for lists
 _LOOKED_AT = 5  # recordings, to tell labels from transcripts
 _FEW = 1 / 3  # of the stretches; fewer texts than that are labels
+_ROUNDED = 0.05  # seconds by which two formats may round a label's times differently
 _OR_WHOLE = "--layout folders takes the recordings whole"
-_LISTS = (".rttm", ".ctm", ".csv", ".tsv", ".selections.txt")
+_LISTS_OF_WORDS = (".ctm", ".stm", ".mlf")
+_LISTS = (".rttm", ".ctm", ".stm", ".mlf", ".csv", ".tsv", ".selections.txt")
+#: Of their endings that many programs use for something else.
+_OFTEN_OTHERS = (".json",)
+_READ = tuple(ending for ending in ENDINGS if ending not in _OFTEN_OTHERS)
+_LANGUAGE = re.compile(r"\.[a-z]{2,3}(-[A-Za-z0-9]+)*")
 #: Of other files that share a recording's name: pictures, papers and what programs keep for themselves.
 _NO_LABELS = (".png", ".jpg", ".jpeg", ".gif", ".pdf", ".md", ".xml", ".pfsx", ".asd", ".npy", ".pitch", ".html")
 
@@ -115,8 +123,14 @@ def _of_no_known_sort(survey: Survey, labelled: Container[Path]) -> list[tuple[s
     return [
         (key, "is of a sort that is not read; save it as a TextGrid, ELAN's .eaf, or a table of start, end and label")
         for key in survey.others
-        if posixpath.splitext(key)[0] in without and not key.lower().endswith((*ENDINGS, *_NO_LABELS))
+        if posixpath.splitext(key)[0] in without and not key.lower().endswith((*_READ, *_NO_LABELS))
     ]
+
+
+def may_be_labels(survey: Survey) -> list[str]:
+    """Files that may say what holds when, of any sort that can be nothing else, or of one that is not read."""
+    sure = [key for key in survey.others if key.lower().endswith(_ONLY_LABELS)]
+    return sure or [key for key, _ in _of_no_known_sort(survey, set())]
 
 
 class _Hints:
@@ -188,6 +202,12 @@ def read_stretches(survey: Survey, choices: Choices, *, forced: bool = True) -> 
     n = len(reading.entries) - len(silent)
     reading.understood[-1] = f"{texts.total():,} labelled stretches, in {n:,} of the recordings: each is an utterance"
     reading.entries = [stretch for entry in reading.entries for stretch in _stretches(entry)]
+    points = [entry for entry in reading.entries if entry.duration is not None and entry.duration <= POINT]
+    if points:
+        reading.guessed.append(
+            f"{len(points):,} stretches last no more than {POINT:g} s, as points do ({points[0].where}, at "
+            f"{points[0].start:g} s): nobody says a word in these; --label names another tier"
+        )
     return reading
 
 
@@ -214,6 +234,8 @@ def _are_transcribed(survey: Survey, choices: Choices) -> bool:
     """
     files = survey.lists(*_TRANSCRIBING)
     beside = own_files(survey.audio, files, _stem_of(survey)) if files else {}
+    if not beside and choices.task == "transcribe" and any(key.lower().endswith(_LISTS_OF_WORDS) for key in files):
+        return True
     if not beside or 2 * len(beside) < len(survey.audio):
         return False
     for name in itertools.chain.from_iterable(itertools.islice(beside.values(), _LOOKED_AT)):
@@ -257,24 +279,18 @@ def _read_own(
 ) -> set[str]:
     """Label files of the recordings' own names; returns all that were looked at."""
     splits, used, kinds, n_unlabelled, n_moved = split_folders(survey), set[str](), Counter[str](), 0, 0
-    for key, candidates in own_files(survey.audio, files, _stem_of(survey)).items():
-        audio, found = survey.audio[key], dict[str, LabelFile]()
-        for other in candidates:
-            try:
-                found[other] = _read(files[other], choices, recording=audio)
-            except CorpusError as error:  # a transcript, or measurements: unless there is nothing else
-                broken.setdefault(audio, error)
-        found = _of_timit({other: own for other, labels in found.items() if (own := _of_this(labels, audio, survey))})
+    for key, found in _own_labels(survey, choices, files, broken, used).items():
+        audio = survey.audio[key]
+        if len(found) > 1 and _say_the_same([_in_own_times(labels, audio) for labels in found.values()]):
+            found = dict([next(iter(found.items()))])  # one program's, in several formats
         if len(found) > 1:
             raise CorpusError(f"{audio}: has {len(found)} label files, {', '.join(found)}; keep the one that is right")
         for other, labels in found.items():
-            broken.pop(audio, None)
-            used.update(candidates)
             kinds[files[other].suffix] += 1
             n_unlabelled += _n_unlabelled(labels)
-            _tell_guess(labels, choices, reading)
-            moved = _begun_at_zero(labels, audio)
-            n_moved += moved is not labels
+            moved = _in_own_times(labels, audio)
+            n_moved += labels.span != moved.span
+            _tell_guess(moved, choices, reading)
             split = splits.get(level(key, 1))
             reading.entries.append(_entry(audio, moved, None, choices, split, where=survey.key(files[other])))
     if kinds:
@@ -291,14 +307,81 @@ def _read_own(
     return used
 
 
+def _say_the_same(files: Sequence[LabelFile]) -> bool:
+    """Whether label files have the same labels at the same times, but for rounding."""
+    first, *others = ([(t.start, t.end, t.label) for t in file.labels if t.label.strip()] for file in files)
+    return all(
+        len(first) == len(other)
+        and all(
+            a[2] == b[2] and abs(a[0] - b[0]) + abs(a[1] - b[1]) < _ROUNDED for a, b in zip(first, other, strict=True)
+        )
+        for other in others
+    )
+
+
+def _own_labels(
+    survey: Survey, choices: Choices, files: dict[str, Path], broken: dict[Path, CorpusError], used: set[str]
+) -> dict[str, dict[str, LabelFile]]:
+    """Of each recording the label files of its name: those beside it; where these are none, those in other folders."""
+    found: dict[str, dict[str, LabelFile]] = {}
+    tried: dict[str, list[str]] = defaultdict(list)
+    waiting = survey.audio
+    for _ in range(2):
+        looked_at = {other for others in tried.values() for other in others}
+        rest = [key for key in files if key not in looked_at]
+        for key, candidates in own_files(waiting, rest, _stem_of(survey)).items():
+            audio, read = survey.audio[key], dict[str, LabelFile]()
+            tried[key] += candidates
+            for other in candidates:
+                try:
+                    read[other] = _read(files[other], choices, recording=audio)
+                except CorpusError as error:  # a transcript, or measurements: unless there is nothing else
+                    if not other.lower().endswith(_OFTEN_OTHERS):
+                        broken.setdefault(audio, error)
+            own = _of_timit({other: own for other, labels in read.items() if (own := _of_this(labels, audio, survey))})
+            if own:
+                found[key] = own
+                broken.pop(audio, None)
+                used.update(tried[key])
+        waiting = {key: audio for key, audio in survey.audio.items() if key not in found and audio in broken}
+        if not waiting:
+            break
+    looked_at = {other for others in tried.values() for other in others}
+    by_media: dict[str, dict[str, LabelFile]] = defaultdict(dict)
+    for other, audio in _linked(survey, {key: path for key, path in files.items() if key not in looked_at}):
+        if survey.key(audio) not in found:
+            by_media[survey.key(audio)][other] = _read(files[other], choices, recording=audio)
+            used.add(other)
+    found |= by_media
+    return {key: found[key] for key in survey.audio if key in found}
+
+
+def _linked(survey: Survey, files: dict[str, Path]) -> Iterator[tuple[str, Path]]:
+    """ELAN's files of other names than their recordings', with the recording that each is linked to."""
+    for key, path in files.items():
+        if key.lower().endswith(".eaf"):
+            try:
+                found = {audio for name in media_of(path) if (audio := _recording_named(survey, name, path))}
+            except CorpusError:
+                continue
+            if len(found) == 1:
+                yield key, found.pop()
+
+
 def _stem_of(survey: Survey) -> Callable[[str], str]:
-    """What a label file's name says that its recording is called: of `a.wav.csv` a, unless there is an `a.wav.wav`."""
+    """What a label file's name says that its recording is called: of `a.wav.csv` a, unless there is an `a.wav.wav`.
+
+    And of subtitles such as `a.en.vtt`.
+    """
     stems = {posixpath.splitext(posixpath.basename(key))[0].casefold() for key in survey.audio}
 
     def stem_of(name: str) -> str:
         stem = recording_stem(name)
         shorter, ending = posixpath.splitext(stem)
-        return shorter if ending.lower() in EXTENSIONS and stem.casefold() not in stems else stem
+        is_added = ending.lower() in EXTENSIONS or (
+            name.lower().endswith((".srt", ".vtt")) and _LANGUAGE.fullmatch(ending) and shorter.casefold() in stems
+        )
+        return shorter if is_added and stem.casefold() not in stems else stem
 
     return stem_of
 
@@ -345,15 +428,16 @@ def _read(path: Path, choices: Choices, audio: str = "", recording: Path | None 
     return read_label_file(path, encoding=choices.encoding, label=choices.text, audio=audio, recording=recording)
 
 
-def _begun_at_zero(labels: LabelFile, audio: Path) -> LabelFile:
-    """A label file in its recording's own times, which begin at 0."""
-    if labels.span is None or labels.span[0] == 0:
+def _in_own_times(labels: LabelFile, audio: Path) -> LabelFile:
+    """A label file in its recording's own times, which begin at 0, in seconds."""
+    begins_later = labels.span is not None and labels.span[0] != 0
+    if not labels.labels or not (begins_later or labels.are_whole):
         return labels
     try:
-        duration = audio_info(audio).duration
+        info = audio_info(audio)
     except AudioError:  # prep names it
         return labels
-    return labels.begun_at_zero(duration)
+    return labels.begun_at_zero(info.duration) if begins_later else labels.in_seconds(info.duration, info.sample_rate)
 
 
 def _entry(

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from audiornn.audio import EXTENSIONS
+from audiornn.corpus.label_files.tables import time_columns
+from audiornn.corpus.label_files.timed import seconds
 from audiornn.corpus.layouts.survey import (
     Choices,
     Entry,
@@ -75,7 +77,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Roles:
-    """Which column (by its position) holds what; None is none."""
+    """Which column (by its position) holds what; None is none. Of times also the unit, in seconds."""
 
     audio: int
     text: int
@@ -85,6 +87,7 @@ class Roles:
     duration: int | None
     split: int | None
     guessed: tuple[str, ...] = ()
+    units: Mapping[int, float] = field(default_factory=dict)
 
 
 def parse_table(path: Path, encoding: str = "") -> Table:
@@ -256,25 +259,46 @@ def fits(table: Table, survey: Survey, choices: Choices) -> Roles | str:
     text, guessed = _text_column(table, plain, audio, choices)
     if text is None:
         return guessed
+    if any(cells[text].startswith(('[{"', '{"')) for _, cells in table.rows[:_LOOKED_AT]):
+        return f"has JSON in its column {table.columns[text]!r}, no text; --label COLUMN takes another"
     speaker = _first(plain, SPEAKER_COLUMNS)
     if choices.speaker.startswith("column:"):
         name = choices.speaker.removeprefix("column:")
         if name not in table.columns:
             return f"has no column {name!r}{nearest(name, table.columns)}"
         speaker = table.columns.index(name)
-    end = _first(plain, END_COLUMNS)
-    if end is None and "onset" in plain and "offset" in plain:
-        end = plain.index("offset")
+    start, end, duration = _time_roles(table, plain)
     return Roles(
         audio=audio,
         text=text,
         speaker=speaker if speaker not in (audio, text) or choices.speaker.startswith("column:") else None,
-        start=plain.index("onset") if "onset" in plain else _first(plain, START_COLUMNS),
+        start=start,
         end=end,
-        duration=_first(plain, ("duration", "length", "dur")),
+        duration=duration,
         split=_first(plain, SPLIT_COLUMNS),
         guessed=(guessed,) if guessed else (),
+        units=dict(time_columns(table.columns).values()),
     )
+
+
+def _time_roles(table: Table, plain: Sequence[str]) -> tuple[int | None, int | None, int | None]:
+    """Columns of start, end and duration: of the usual names, or as label files call them where all cells are times."""
+    end = _first(plain, END_COLUMNS)
+    if end is None and "onset" in plain and "offset" in plain:
+        end = plain.index("offset")
+    start = plain.index("onset") if "onset" in plain else _first(plain, START_COLUMNS)
+    duration = _first(plain, ("duration", "length", "dur"))
+    found = {name: i for name, (i, _) in time_columns(table.columns).items()} if start is None else {}
+    if not found or not all(_is_time(cells[i]) for i in found.values() for _, cells in table.rows if cells[i]):
+        return start, end, duration
+    return found["start"], found.get("end", end), found.get("duration", duration)
+
+
+def _is_time(cell: str) -> bool:
+    try:
+        return seconds(cell, "") >= 0
+    except CorpusError:
+        return False
 
 
 def _first(plain: Sequence[str], known: Sequence[str]) -> int | None:
@@ -515,20 +539,17 @@ def _split_column(table: Table, roles: Roles) -> dict[int, str]:
 def _times(cells: Sequence[str], roles: Roles, timed: bool, where: str) -> tuple[float, float | None]:
     """Start and duration of a row in seconds."""
 
-    def seconds(i: int | None) -> float | None:
+    def time(i: int | None) -> float | None:
         if i is None or not cells[i]:
             return None
-        try:
-            value = float(cells[i].replace(",", "."))
-        except ValueError:
-            value = math.nan
+        value = seconds(cells[i], where) * roles.units.get(i, 1.0)
         if not math.isfinite(value) or value < 0:
             raise CorpusError(f"{where}: {cells[i]!r} is no time in seconds")
-        return value
+        return round(value, 6)
 
-    start = seconds(roles.start)
-    end = seconds(roles.end) if start is not None else None
-    duration = seconds(roles.duration) if timed else None
+    start = time(roles.start)
+    end = time(roles.end) if start is not None else None
+    duration = time(roles.duration) if timed else None
     if start is not None and end is not None:
         if end <= start:
             raise CorpusError(f"{where}: ends at {end:g} s, before it starts at {start:g} s")

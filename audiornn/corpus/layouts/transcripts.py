@@ -7,14 +7,13 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from audiornn.corpus.label_files.subtitles import TIMES
+from audiornn.corpus.label_files import holds_times
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, read_text, split_in_name
 from audiornn.errors import CorpusError
 
 __all__ = ["read", "read_cmu", "read_id_lists"]
 
 _ENDINGS = (".txt", ".lab")
-_TIMED = re.compile(r"\d+(\.\d+)?[ \t]+\d+(\.\d+)?[ \t]+\S+")  # HTK's and Audacity's labels
 _CMU = re.compile(r"(?:<s>)?(?P<text>.*?)(?:</s>)?\s*\((?P<name>[^()\s]+)\)")
 
 
@@ -61,18 +60,21 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     reading = Reading(understood=[f"transcripts: {len(beside):,} recordings with a .txt or .lab of the same name"])
     if n_apart:
         reading.understood.append(f"{n_apart:,} of the transcripts lie in another folder than their recording")
+    timed = {key: path for key, path in beside.items() if holds_times(path, choices.encoding)}
+    if 2 * len(timed) > len(beside):
+        complaint = (
+            f"{next(iter(timed.values()))}: holds labels with times, and a transcript has none: --task label learns "
+            "when they hold, --layout stretches takes each stretch for an utterance"
+        )
+        if forced or choices.task != "transcribe":
+            raise CorpusError(complaint)
+        survey.complaints.append(complaint)
+        return None
     for key, path in beside.items():
         lines = [line.strip() for line in read_text(path, choices.encoding).split("\n") if line.strip()]
-        if lines and (all(map(_TIMED.match, lines)) or any(map(TIMES.fullmatch, lines[:3]))):
-            timed = (
-                f"{path}: holds labels with times, and a transcript has none: --task label learns when they hold, "
-                "--layout stretches takes each stretch for an utterance"
-            )
-            if forced or choices.task != "transcribe":
-                raise CorpusError(timed)
-            survey.complaints.append(timed)
-            return None
-        if lines:
+        if key in timed:
+            reading.left_out.append((key, "holds labels with times, where most others are transcripts"))
+        elif lines:
             reading.entries.append(Entry(survey.audio[key], " ".join(lines), where=survey.key(path)))
         else:
             reading.left_out.append((key, "its transcript is empty"))
