@@ -285,7 +285,7 @@ def _find_settings(path: Path) -> Path:
 
 
 def _toml_value(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, str | bool | list) else repr(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool | list) else repr(value)
 
 
 def _build(name: str, entry: dict[str, Any], *, where: str, folder: Path | None) -> Recipe:
@@ -346,8 +346,8 @@ def _override(entry: dict[str, Any], override: str, corpus_arguments: Mapping[st
     if dot and not isinstance(entry.get(section, {}), dict):
         raise SettingsError(f"--set {override}: [{section}] of recipe.toml is a table, not {entry[section]!r}")
     if section == "corpus":
-        if isinstance(corpus_arguments.get(name), str):
-            value = text.strip().strip("\"'")
+        if isinstance(corpus_arguments.get(name), str) and not (isinstance(value, str) and text.strip()[:1] in "\"'"):
+            value = text.strip()  # a word, whatever else it looks like
         _check_corpus({name: value}, corpus_arguments, "--set")
     elif dot:
         if section not in _SECTIONS:
@@ -420,11 +420,19 @@ def _load_module(file: Path) -> types.ModuleType:
     if not file.is_file():
         raise SettingsError(f"{file}: missing; a recipe is a folder with prepare.py and recipe.toml")
     # Compiled here and not by importlib, which leaves a __pycache__ and may take a stale one.
-    module = types.ModuleType(f"audiornn_recipe_{file.resolve().parent.name}")
-    module.__file__ = str(file)
-    sys.modules[module.__name__] = module  # dataclasses and pickle look there
-    code = _call(compile, file, file.read_bytes(), str(file), "exec", dont_inherit=True)
-    _call(exec, file, code, module.__dict__)
+    name, source = f"audiornn_recipe_{file.resolve().parent.name}", file.read_bytes()
+    loaded = sys.modules.get(name)
+    if loaded is not None and (loaded.__file__, loaded.__dict__.get("__source__")) == (str(file), source):
+        return loaded  # its functions and classes stay what they are, as pickle wants
+    module = types.ModuleType(name)
+    module.__dict__.update(__file__=str(file), __source__=source)
+    sys.modules[name] = module  # dataclasses and pickle look there
+    try:
+        code = _call(compile, file, source, str(file), "exec", dont_inherit=True)
+        _call(exec, file, code, module.__dict__)
+    except AudiornnError:
+        del sys.modules[name]
+        raise
     return module
 
 

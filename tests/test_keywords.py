@@ -336,6 +336,13 @@ def test_settings_out_of_range(entry, said):
         settings_of(card_of("a", spotting=entry))
 
 
+@given(st.floats(0.01, 1), st.floats(0.01, 1))
+def test_an_offset_at_the_onset_stays_there(before, onset):
+    moved = SpotSettings(onset=before, offset=before).with_onset(onset, "do").threshold("do")
+    assert moved == (onset, pytest.approx(onset))
+    assert moved[1] <= onset
+
+
 def test_settings_travel_in_the_model_file():
     settings = SpotSettings(smoothing=0.2, settle=0.3).with_onset(0.8, ["a"])
     assert settings.threshold("a") == (0.8, 0.4)

@@ -127,6 +127,7 @@ def test_texts_too_long_for_their_audio_are_told(tmp_path):
     made, recipe, _ = new(tmp_path, sentences(tmp_path / "set", [f"a longer text {chr(97 + i)}" for i in range(20)]))
     assert recipe.model.stride == 1
     assert "too long for their audio" in " ".join(made.guessed)
+    assert made.commands[0].endswith("--skip-bad")
 
 
 def test_few_utterances_are_learnt_without_noise(tmp_path):

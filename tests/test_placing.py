@@ -225,6 +225,8 @@ def test_after_another_sound_in_doubt_nothing_is_asked_for_a_moment(placed):
     targets = targets_of_a_sound(dataset, 20, 40)
     centres = np.arange(len(targets)) * dataset.recipe.model.stride
     assert (targets[(centres >= 20) & (centres < 80)] == IGNORED).all()
+    targets = targets_of_a_sound(dataset, -20, 40)  # longer than the window
+    assert (targets[centres < 80] == IGNORED).all()
 
 
 def test_background_in_doubt_is_where_the_peak_is_and_mined_background_holds_it(placed):

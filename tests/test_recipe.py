@@ -1,6 +1,7 @@
 """Recipes: two files; whatever is wrong with them is one line that names the key, the file and the way out."""
 
 import json
+import pickle
 import sys
 import textwrap
 from pathlib import Path
@@ -285,6 +286,26 @@ def test_corpus_keys_are_prepares_arguments(recipe_of):
 @pytest.mark.parametrize("word", ["7", "true", "1e3", "2024-01-01", "theo", "'theo'"])
 def test_a_bare_word_is_a_word_where_a_word_is_wanted(recipe_of, word):
     assert prepared_with(recipe_of("", ARGUED), f"corpus.held_out={word}")[0] == word.strip("'")
+
+
+@pytest.mark.parametrize("word", [r"^(?P<speaker>\w+)_", "Ä", "\N{GRINNING FACE}", 'say "hi"', "7"])
+def test_words_in_a_file_of_settings_are_taken_as_they_are(recipe_of, tmp_path, word):
+    settings = tmp_path / "more.toml"
+    settings.write_text(f"[corpus]\nheld_out = '''{word}'''\n", encoding="utf-8")
+    assert prepared_with(recipe_of("", ARGUED), str(settings))[0] == word
+
+
+def test_a_recipe_s_code_is_loaded_once_and_again_when_it_changes(recipe_of):
+    code = ARGUED + "\n    class Helper:\n        pass\n"
+    folder = recipe_of("", code)
+    loaded = load_recipe(folder)
+    name = f"audiornn_recipe_{folder.name}"
+    helper = sys.modules[name].Helper
+    loaded.prepare(Path())
+    assert sys.modules[name].Helper is helper
+    assert pickle.loads(pickle.dumps(helper())).__class__ is helper
+    (folder / "prepare.py").write_text("def prepare(corpus_dir): return {'train': 'changed'}")
+    assert prepared_with(folder) == "changed"
 
 
 def test_a_corpus_key_can_be_remembered(recipe_of):

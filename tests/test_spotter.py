@@ -91,6 +91,12 @@ def test_recordings_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "computer" / "phone.m4a").write_bytes(b"")
     made = read_spotter(tmp_path, name="computer")
     assert any("1 files are left out: computer/phone.m4a: .m4a is not read" in line for line in made.warnings)
+    assert [s.reason for s in read_spotter(tmp_path, name="hey", word="hey").settings if s.key == "word"] == [
+        "as asked for"
+    ]
+    assert [s.value for s in read_spotter(tmp_path, name="hey", skip_bad=True).settings if s.key == "skip_bad"] == [
+        True
+    ]
     for folder in ("computer", "background"):
         for file in (tmp_path / folder).glob("*.wav"):
             file.rename(file.with_suffix(".m4a"))

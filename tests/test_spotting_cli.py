@@ -1,6 +1,7 @@
 """spot and evaluate --keyword as a person types them; a microphone that is none."""
 
 import contextlib
+import dataclasses
 import importlib.util
 import io
 import json
@@ -15,6 +16,7 @@ import pytest
 import soundfile
 
 from audiornn.errors import AudioError, SettingsError
+from audiornn.evaluate.tuning import write_card
 from audiornn.listen import microphone
 from audiornn.listen.hit_command import HitCommand
 from audiornn.listen.keywords import settings_of
@@ -376,6 +378,15 @@ def test_a_labeller_is_evaluated_on_all_its_labels(works, places, model_file):
     )
     assert [row["keyword"] for row in entry["keywords"]] == ["do", "mi", "sol"]
     assert entry["timed"]
+
+
+def test_a_labeller_whose_keywords_were_tuned_is_still_one(works, places, model_file, here):
+    model = here / "model.onnx"
+    model.write_bytes(model_file("label").read_bytes())
+    works("evaluate", model, *places, "--keyword", "mi", "--false-alarms-per-hour", "20", "--tune")
+    assert "frame_f1" in json.loads(works("evaluate", model, *places, "--format", "json"))["segments"]
+    write_card(model, dataclasses.replace(load_model(model).card, spots=True))  # as training marks a spotter
+    assert "keywords" in json.loads(works("evaluate", model, *places, "--format", "json"))
 
 
 def test_evaluation_of_what_cannot_be_spotted(fails, run, places, model_file):

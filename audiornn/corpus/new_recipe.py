@@ -21,7 +21,7 @@ from audiornn.corpus.contrast import N_CONTRASTS, OTHER, cut_background, other_r
 from audiornn.corpus.copies import MOST
 from audiornn.corpus.layouts.survey import named
 from audiornn.corpus.manifest import SPLITS, Utterance
-from audiornn.corpus.recipe_settings import Setting, heard_seconds, model_settings, unlearnable
+from audiornn.corpus.recipe_settings import LEFT_OUT, Setting, heard_seconds, model_settings, unlearnable
 from audiornn.corpus.splitting import Division, divide
 from audiornn.corpus.spotter_recipe import NewSpotter, read_spotter, spotter_prepare, spotter_readme
 from audiornn.corpus.stretches import LONGEST, STRETCH, cut_few, cut_long
@@ -146,7 +146,9 @@ def write_recipe(
                     f"--{named_so} is not for --task spot, which reads a folder a label; see new --help"
                 )
         return _write_spotter(
-            folder, source, read_spotter(source, name=folder.name, word=word, speaker=speaker, background=other)
+            folder,
+            source,
+            read_spotter(source, name=folder.name, word=word, speaker=speaker, background=other, skip_bad=skip_bad),
         )
     if word:
         raise SettingsError("--word spells the word of a spotter: add --task spot")
@@ -184,14 +186,14 @@ def write_recipe(
         *_start(collection, splits, settings, folder),
     ]
     prep = f"audiornn prep {folder.as_posix()}"
-    if any("--skip-bad" in line for line in warnings):
+    if any(LEFT_OUT in line for line in (*warnings, *guessed)):
         prep += " --skip-bad"
     made = NewRecipe(
         folder=folder,
         collection=collection,
         splits=splits,
         understood=(*collection.understood, *division.lines, *lines),
-        guessed=(*collection.guessed, *_stretch_line(contrast_settings), *guessed),
+        guessed=(*collection.guessed, *_stretch_line(collection.task, contrast_settings), *guessed),
         warnings=tuple(warnings),
         by_recording=by_recording,
         commands=(prep, "audiornn train", "audiornn evaluate"),
@@ -305,11 +307,11 @@ def _with_others(
     return cut_background(splits, seconds, dev=share, test=share), [Setting("corpus", "stretch", seconds, reason)], []
 
 
-def _stretch_line(settings: Sequence[Setting]) -> list[str]:
+def _stretch_line(task: str, settings: Sequence[Setting]) -> list[str]:
     seconds = next((setting.value for setting in settings if setting.key == "stretch"), None)
     if seconds is None:
         return []
-    if any("tested whole" in setting.reason for setting in settings):
+    if task != "classify":
         return [f"recordings are trained on in stretches of {seconds} s; corpus.stretch changes it"]
     return [
         f"longer recordings of what is not meant are cut into stretches of {seconds} s, as long as the words are; "

@@ -25,7 +25,10 @@ from audiornn.settings import TrainingSettings
 from audiornn.text import apply_rules, removed_marks
 from audiornn.vocabulary import Vocabulary, ctc_length
 
-__all__ = ["Setting", "feature_settings", "heard_seconds", "model_settings", "unlearnable"]
+__all__ = ["LEFT_OUT", "Setting", "feature_settings", "heard_seconds", "model_settings", "unlearnable"]
+
+#: How lines end that say what prep refuses without that option.
+LEFT_OUT = "prep leaves them out with --skip-bad"
 
 _STEPS = 3000  # a training of this many steps is enough for most and over in minutes
 _MORE_STEPS, _HEARD = 6000, 35.0  # CTC goes on to learn: so many, unless they hear more than so many hours
@@ -92,9 +95,7 @@ def model_settings(
     settings += _transcriber_training(n_train, fmean([heard_seconds(u, header) for u, header in headers] or [0.0]))
     guessed.append(line)
     if not fits:
-        guessed.append(
-            "some texts are too long for their audio to be learnt by CTC; prep names them, --skip-bad leaves them out"
-        )
+        guessed.append(f"some texts are too long for their audio to be learnt by CTC: {LEFT_OUT}")
     return settings, guessed
 
 
@@ -333,8 +334,7 @@ def unlearnable(splits: Mapping[str, Sequence[Utterance]], settings: Iterable[Se
         n = sum(not set(vocabulary.split(u.text)) <= known for u in splits[name])
         if strange:
             lines.append(
-                f"{n:,} utterances of {name} hold {unit}s that train lacks ({named(map(repr, strange))}): "
-                "prep leaves them out with --skip-bad"
+                f"{n:,} utterances of {name} hold {unit}s that train lacks ({named(map(repr, strange))}): {LEFT_OUT}"
             )
     return lines
 
@@ -347,7 +347,6 @@ def _unlearnable_labels(splits: Mapping[str, Sequence[Utterance]]) -> list[str]:
         if strange := sorted(labels[name] - labels["train"]):
             n = sum(any(s.label in strange for s in u.segments) for u in splits[name])
             lines.append(
-                f"{n:,} utterances of {name} hold labels that train lacks ({named(map(repr, strange))}): "
-                "prep leaves them out with --skip-bad"
+                f"{n:,} utterances of {name} hold labels that train lacks ({named(map(repr, strange))}): {LEFT_OUT}"
             )
     return lines

@@ -104,7 +104,13 @@ class NewSpotter:
 
 
 def read_spotter(
-    source: Path, *, name: str, word: str = "", speaker: str = "auto", background: Path | None = None
+    source: Path,
+    *,
+    name: str,
+    word: str = "",
+    speaker: str = "auto",
+    background: Path | None = None,
+    skip_bad: bool = False,
 ) -> NewSpotter:
     """Read a folder for `new --task spot`; headers only.
 
@@ -114,6 +120,7 @@ def read_spotter(
         word: the keyword's spelling.
         speaker: as of `read_folder`.
         background: another folder of background.
+        skip_bad: whether prep leaves out what it cannot use.
 
     Raises:
         CorpusError: no positives, too few of them, or no such folder.
@@ -164,8 +171,8 @@ def read_spotter(
             "as they will be heard: a folder `background` beside the word's, or --other DIR"
         )
     if found.unusable:
-        name, why = found.unusable[0]
-        warnings.append(f"{len(found.unusable)} files are left out: {name}: {why}")
+        file, reason = found.unusable[0]
+        warnings.append(f"{len(found.unusable)} files are left out: {file}: {reason}")
     rate = _lowest_rate(found)
     if rate < FeatureSettings().sample_rate:
         guessed.append(
@@ -175,6 +182,8 @@ def read_spotter(
     corpus: list[tuple[str, Any, str]] = [("word", word, why), ("speaker", speaker, "as asked for")]
     if not is_spelled:
         corpus.append(("synthetic_words", 0, "who knows how it is said"))
+    if skip_bad:
+        corpus.append(("skip_bad", True, "as asked for: recordings of the word that hold only silence are left out"))
     if background is not None:
         corpus.append(("more_background", str(background.resolve()), "recordings in which the word is not said"))
     settings = (

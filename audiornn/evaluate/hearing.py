@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from audiornn.audio import Waveform, load_audio
+from audiornn.cores import n_cores
 from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.segment_checks import segment_problem
 from audiornn.errors import AudioError, CorpusError
@@ -67,7 +67,7 @@ def hear_all(
         finally:
             progress(next(done), len(utterances))
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # onnxruntime and numpy let go of Python's lock
+    with ThreadPoolExecutor(n_cores()) as pool:  # onnxruntime and numpy let go of Python's lock
         results = list(pool.map(hear, utterances))
     heard = [(u, r) for u, r in zip(utterances, results, strict=True) if not isinstance(r, AudioError)]
     if not heard:

@@ -254,7 +254,12 @@ def to_audacity(result: Result) -> str:
 
 
 def to_csv(result: Result) -> str:
-    """A result as comma-separated values (RFC 4180, but for its line ends): start, end, label, confidence."""
+    """A result as comma-separated values (RFC 4180, but for its line ends): start, end, label, confidence.
+
+    Values over time: their time and a column a track.
+    """
+    if isinstance(result, Tracks):
+        return "".join(track_lines(result.names, result.points))
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(("start", "end", "label", "confidence"))
@@ -405,7 +410,7 @@ def _labels(result: Result) -> list[TimedLabel]:
     """What holds when, sorted by start; of a classification, its label from beginning to end."""
     found: Iterable[TimedLabel]
     if isinstance(result, Tracks):
-        raise SettingsError("values over time have no labels to write; their formats are text and json")
+        raise SettingsError("values over time have no labels to write; their formats are text, csv and json")
     if isinstance(result, Classification):
         holding = (result.label,) if result.labels is None else result.labels
         found = [TimedLabel(label, 0.0, result.duration, result.probabilities[label]) for label in holding]

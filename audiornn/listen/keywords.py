@@ -144,7 +144,7 @@ class SpotSettings:
         pairs = {}
         for keyword in [keywords] if isinstance(keywords, str) else keywords:
             before = self.threshold(keyword)
-            pairs[keyword] = (onset, onset * before[1] / before[0])
+            pairs[keyword] = (onset, min(onset, onset * before[1] / before[0]))  # which rounding may take above
         return SpotSettings(**{**self.to_json(), "thresholds": {**self.thresholds, **pairs}})
 
     def to_json(self) -> dict[str, Any]:

@@ -277,6 +277,7 @@ def train(
     network.load_state_dict(tensors)
     card = ModelCard(
         task="label" if recipe.task == "spot" else recipe.task,
+        spots=recipe.task == "spot",
         features=recipe.features,
         vocabulary=prepared.vocabulary,
         stride=recipe.model.stride,

@@ -7,7 +7,6 @@ are fixed, so a run is the same every time with the same number of workers.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -16,6 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from audiornn.cores import n_cores
 from audiornn.recipe import Task
 from audiornn.train.dataset import Batch
 from audiornn.train.losses import disagreement, utterance_losses
@@ -33,8 +33,7 @@ def n_workers(threads: int, batch_size: int, device: torch.device) -> int:
     """How many workers share a batch: `threads`, or one a core where that is 0; one on a GPU."""
     if device.type != "cpu":
         return 1
-    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return threads or max(1, min(n_cores, batch_size // _LEAST_PART))
+    return threads or max(1, min(n_cores(), batch_size // _LEAST_PART))
 
 
 def fast_in_bf16(device: torch.device) -> bool:

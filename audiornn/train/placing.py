@@ -199,7 +199,7 @@ class PlacedWords(Dataset):
             sound, may_be_it = self._another(word.last - word.first, rng, own)
             log_mel, first, last, in_doubt = self._placed(sound, rng, own)
             if may_be_it:
-                in_doubt[first : last + self._frames(HOLD + _AFTERGLOW)] = True
+                in_doubt[max(0, first) : last + self._frames(HOLD + _AFTERGLOW)] = True
             name = "another sound"
         else:
             log_mel, in_doubt, name = self._background(self.n_window, rng, own, mined=rng.random() < shares.mined)

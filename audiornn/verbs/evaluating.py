@@ -64,8 +64,8 @@ def evaluate(
         _check_alone("--tune chooses these itself", {f"--{key.replace('_', '-')}": True for key in chosen})
     split = split or "test"
     recognizer, path = load(model, runs)
-    if spotting is None and recognizer.card.task == "label" and recognizer.card.spotting.get("thresholds"):
-        spotting = {}  # a spotter: what counts is what it spots
+    if spotting is None and recognizer.card.spots:
+        spotting = {}
     if tune and spotting is None:
         if recognizer.card.task == "label":
             return _tune_segments(recognizer, path, data, output_format)

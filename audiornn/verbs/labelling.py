@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audiornn.cores import n_cores
 from audiornn.errors import ModelFileError
 from audiornn.files import json_line
 from audiornn.verbs.listening import write_results
 from audiornn.verbs.models import load
-from audiornn.verbs.terminal import n_cores, tell_live
+from audiornn.verbs.terminal import tell_live
 
 if TYPE_CHECKING:
     from audiornn.listen.folders import Recording

@@ -8,10 +8,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audiornn.cores import n_cores
 from audiornn.errors import AudioError, AudiornnError, SettingsError
 from audiornn.files import json_line
 from audiornn.verbs.models import decoding_with, load, recordings_of
-from audiornn.verbs.terminal import SecondsHeard, check_drawable, exit_code, n_cores, say, tell_live
+from audiornn.verbs.terminal import SecondsHeard, check_drawable, exit_code, say, tell_live
 
 if TYPE_CHECKING:
     from audiornn.listen.folders import Recording

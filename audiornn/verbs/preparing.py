@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audiornn.cores import n_cores
 from audiornn.errors import SettingsError, TrainingError
 from audiornn.files import check_writable, json_line
 from audiornn.verbs.terminal import PARTIAL_FAILURE, progress_bar, say
@@ -37,7 +37,7 @@ def prep(
     if packaged:
         say(f"{recipe}: no such folder here; taking the recipe that comes with audiornn")
     loaded = load_recipe(folder, overrides)
-    n_jobs = jobs or os.cpu_count() or 1
+    n_jobs = jobs or n_cores()
     if corpus is None and loaded.corpus_dir:
         corpus = folder / loaded.corpus_dir
     if corpus is None:
@@ -67,7 +67,7 @@ def audit(source: Path, output: Path | None, data: Path, jobs: int | None, outpu
     folder = output or data / f"audit_{source.resolve().stem or 'recordings'}"
     check_writable(folder)
     with progress_bar("listening", "recording") as progress:
-        report, corpus, left_out = audit_source(source, n_jobs=jobs or os.cpu_count() or 1, progress=progress)
+        report, corpus, left_out = audit_source(source, n_jobs=jobs or n_cores(), progress=progress)
     write_audit(report, corpus, folder)
     for file, why in left_out:
         say(f"audiornn: {file}: not audited: {why}")

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audiornn.cores import n_cores
 from audiornn.errors import AudioError, SettingsError
 from audiornn.files import json_line
 from audiornn.verbs.models import load, recordings_of
-from audiornn.verbs.terminal import SecondsHeard, check_drawable, exit_code, n_cores, say, tell_live
+from audiornn.verbs.terminal import SecondsHeard, check_drawable, exit_code, say, tell_live
 
 if TYPE_CHECKING:
     from audiornn.listen.keywords import SpotSettings

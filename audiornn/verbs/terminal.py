@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,7 +21,6 @@ __all__ = [
     "SecondsHeard",
     "check_drawable",
     "exit_code",
-    "n_cores",
     "progress_bar",
     "say",
     "tell_live",
@@ -36,11 +34,6 @@ INTERRUPTED = 130
 def exit_code(n_bad: int, n_all: int) -> int:
     """What a command returns that could not do so many of all."""
     return 0 if not n_bad else FAILURE if n_bad == n_all else PARTIAL_FAILURE
-
-
-def n_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_drawable(picture: Path) -> None:
