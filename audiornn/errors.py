@@ -9,7 +9,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["AudioError", "AudiornnError", "CorpusError", "ModelFileError", "SettingsError", "TrainingError", "nearest"]
+__all__ = [
+    "AudioError",
+    "AudiornnError",
+    "CorpusError",
+    "CorpusWarning",
+    "ModelFileError",
+    "SettingsError",
+    "TrainingError",
+    "nearest",
+]
 
 
 class AudiornnError(Exception):
@@ -22,6 +31,10 @@ class AudioError(AudiornnError):
 
 class CorpusError(AudiornnError):
     """A corpus, manifest or feature store that is incomplete or contradicts itself."""
+
+
+class CorpusWarning(UserWarning):
+    """What a recipe's `prepare` found doubtful; `prep` prints it with its summary."""
 
 
 class SettingsError(AudiornnError):

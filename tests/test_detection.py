@@ -177,6 +177,25 @@ def test_what_few_hours_cannot_count_is_extrapolated_as_after_a_training():
     assert tuned > peaks[-1]
 
 
+def test_hours_of_synthetic_voices_are_told_apart():
+    loud = heard([(0, 100, 0.99)], {"x": []})
+    quiet = [heard([(0, 100, 0.1)], {"x": []}) for _ in range(9)]
+    for one, n in ((loud, 1), (quiet[0], 0)):  # of a person
+        made = [replace(other, synthetic=True) for other in (*quiet, loud)]
+        report = evaluate_spotting(CARD, [*made, one], ["x"], SpotSettings(), "test")
+        hours, each = report.hours, 4 / 3600
+        assert report.synthetic_hours == pytest.approx(10 * each)
+        assert report.to_json()["synthetic_hours"] == report.synthetic_hours
+        assert report.total.false_alarms == 1 + n
+        shown = poisson_upper(n) / each
+        assert report.notes == (
+            f"{10 * each:.3g} of these {hours:.3g} h are synthetic voices, which say little of people: "
+            f"{n} false alarms in the other {each:.3g} h show under {shown:.3g} an hour (95 %)",
+        )
+    assert "nobody else" in evaluate_spotting(CARD, made, ["x"], SpotSettings(), "test").to_text()
+    assert not evaluate_spotting(CARD, [loud], ["x"], SpotSettings(), "test").notes
+
+
 # --- on recordings ---
 
 

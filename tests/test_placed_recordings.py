@@ -60,3 +60,15 @@ def test_what_cannot_be_placed_is_said(sounds):
         place_words(words, [], folder, minutes=1)
     with pytest.raises(CorpusError, match="no words"):
         place_words([], noise, folder, minutes=1)
+
+
+def test_what_is_there_is_taken_again_only_if_it_is_the_same(sounds):
+    words, noise, folder = sounds
+    (first,) = place_words(words, noise, folder, minutes=0.5)
+    when = first.audio.stat().st_mtime_ns
+    assert place_words(words, noise, folder, minutes=0.5)[0].audio.stat().st_mtime_ns == when
+    (slow,) = place_words(words, noise, folder, minutes=0.5, sample_rate=8000)
+    assert soundfile.info(slow.audio).samplerate == 8000
+    samples, rate = soundfile.read(noise[0].audio)
+    soundfile.write(noise[0].audio, samples[::-1], rate)  # under the same name
+    assert place_words(words, noise, folder, minutes=0.5)[0].audio != first.audio

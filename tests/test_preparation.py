@@ -586,3 +586,24 @@ def test_workers_prepare_the_same(corpus, tmp_path, monkeypatch):
     assert n_done[-1] == (6, 6)
     corpus.data = tmp_path / "other"
     assert corpus.prepare().summary == several.summary
+
+
+def test_what_a_recipe_warns_of_is_kept_with_the_corpus(world, tmp_path):
+    copy = world.copy_to(tmp_path / "world")
+    code = copy.recipe("classify") / "prepare.py"
+    code.write_text(
+        code.read_text()
+        + """
+import functools, warnings
+from audiornn.errors import CorpusWarning
+own = prepare
+@functools.wraps(own)
+def prepare(*args, **kwargs):
+    warnings.warn("seven are odd", CorpusWarning)
+    warnings.warn("old", DeprecationWarning)
+    return own(*args, **kwargs)
+"""
+    )
+    with pytest.warns(DeprecationWarning, match="old"):
+        prepared = prepare_corpus(load_recipe(copy.recipe("classify")), copy.corpus, tmp_path / "data")
+    assert prepared.notes == open_prepared(prepared.folder).notes == ("seven are odd",)

@@ -1,5 +1,6 @@
 """How a spotter does on dev, and which threshold that gives."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -105,7 +106,10 @@ def test_a_word_that_the_background_drowns_is_missed_and_that_is_said():
     spotting, results, lines = spotting_of(answers([0.3, 0.4, 0.5], alarms, 0.1), 0.5)
     assert results["errors"] == 3
     assert results["false_alarms"] == 0
-    assert any("best there is" in line for line in lines)
+    (told,) = [line for line in lines if "no threshold finds it" in line]
+    half = float(re.search(r"at (\S+), which finds half, (\S+) false", told)[1])
+    assert half <= 0.4 < half + 1e-5
+    assert float(re.search(r"half, (\S+) false", told)[1]) == pytest.approx((alarms >= half).sum() / 0.1, rel=0.01)
     assert SpotSettings.from_json(spotting).threshold("hey")[0] > alarms.max()
 
 

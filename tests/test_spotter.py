@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiornn.corpus import synthetic_speech
-from audiornn.corpus.manifest import SPLITS, is_synthetic
+from audiornn.corpus import spotter, synthetic_speech
+from audiornn.corpus.manifest import SPLITS, Utterance, is_synthetic
 from audiornn.corpus.spotter import prepare_spotter, read_folder, split_folder
 from audiornn.corpus.spotter_recipe import read_spotter
 from audiornn.corpus.synthesis import phonemes
@@ -132,31 +132,47 @@ def test_few_recordings_of_two_speakers_are_divided_by_time_and_claim_no_speaker
     assert {u.speaker for own in splits.values() for u in own if not u.text} == {None}
 
 
-def test_a_copy_of_the_word_among_background_stays_in_its_split(tmp_path):
+def test_a_copy_of_the_word_among_background_is_refused_or_left_out(tmp_path):
     folder_with(tmp_path, computer=12, background=10)
     for i in range(4):
         copied = tmp_path / "computer" / f"{i:02d}.wav"
         (tmp_path / "background" / f"copy{i}.wav").write_bytes(copied.read_bytes())
-    for seed in range(3):
-        splits = split_folder(read_folder(tmp_path), seed=seed)
-        where = {u.audio.name: name for name, own in splits.items() for u in own if u.text or "copy" in u.audio.name}
-        assert all(where[f"copy{i}.wav"] == where[f"{i:02d}.wav"] for i in range(4))
+    found = read_folder(tmp_path)
+    with pytest.raises(CorpusError, match=r"copy0\.wav: is a copy of .*00\.wav, which says the word.*\(4 in all\)"):
+        split_folder(found)
+    splits = split_folder(found, skip_bad=True)
+    everything = [u for own in splits.values() for u in own]
+    assert sum(bool(u.text) for u in everything) == 12
+    assert sorted(u.audio.name for u in everything if not u.text) == [f"{i:02d}.wav" for i in range(10)]
 
 
-def test_one_copy_among_the_background_leaves_known_speakers_apart(tmp_path):
-    for speaker in range(10):
-        for i in range(2):
-            name = f"speaker{speaker}_{i}.wav"
-            write(tmp_path / "computer" / name, seconds=0.5, seed=crc32(name.encode()))
-    folder_with(tmp_path, background=12)
-    copied = tmp_path / "computer" / "speaker3_1.wav"
-    (tmp_path / "background" / "copy.wav").write_bytes(copied.read_bytes())
-    for seed in range(3):
-        splits = split_folder(read_folder(tmp_path), seed=seed)
-        own = [{u.speaker for u in splits[name] if u.text} for name in SPLITS]
-        assert sum(map(len, own)) == len(set.union(*own)) == 10
-        where = {u.audio.name: name for name, us in splits.items() for u in us}
-        assert where["copy.wav"] == where["speaker3_1.wav"]
+def test_speakers_may_be_known_of_the_word_or_of_all_else_alone(tmp_path):
+    folder_with(tmp_path, computer=12)
+    for reader in ("ann", "bob"):
+        for i in range(9):
+            write(tmp_path / "background" / reader / f"{i}.wav", seconds=0.5, seed=crc32(f"{reader}{i}".encode()))
+    found = read_folder(tmp_path, speaker="folder:2")
+    assert {u.speaker for u in found.background} == {"ann", "bob"}
+    assert {u.speaker for u in found.keywords} == {None}
+    assert found.speakers[0] == "the word: 'folder:2' finds no speaker"
+    assert "2 speakers are too few to hold any out" in found.speakers[2]
+    assert set(found.speakers) <= set(read_spotter(tmp_path, name="x", speaker="folder:2").guessed)
+    with pytest.raises(CorpusError, match="finds no speaker in any path"):
+        read_folder(tmp_path, speaker="folder:3")
+
+
+def test_noise_is_nobody_s_talk(tmp_path, monkeypatch):
+    """Hours of noise do not say how often people set the spotter off."""
+    asked = []
+    monkeypatch.setattr(spotter, "speak_talk", lambda minutes, *_, split, **__: asked.append(split) or [])
+    monkeypatch.setattr(spotter, "speak_words", lambda *_, **__: [])
+    for folder, wanted in (("noise", ["train", "dev", "test"]), ("talk", ["train"])):
+        asked.clear()
+        own = [Utterance(f"{folder}/{i}", tmp_path / "a.wav", "", duration=600.0) for i in range(2)]
+        spotter.with_synthetic_speech(
+            dict.fromkeys(SPLITS, own), {"x": "computer"}, tmp_path, n_words=1, talk_minutes=1.0
+        )
+        assert asked == wanted
 
 
 @pytest.mark.parametrize("name", ["speech", "noise"])

@@ -255,7 +255,7 @@ class FakeMicrophone(types.ModuleType):
             raise FakePortAudioError("Error querying device -1")
         if isinstance(device, str):
             raise ValueError(f"No input device matching {device!r}")
-        return {"name": "fake", "default_samplerate": float(self.rate)}
+        return {"name": "fake", "default_samplerate": float(self.rate), "max_input_channels": 2}
 
     def check_input_settings(self, *, device, channels, dtype, samplerate):
         if samplerate not in self.rates:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.word_bounds import with_word_bounds, word_bounds
-from audiornn.errors import CorpusError
+from audiornn.errors import CorpusError, CorpusWarning
 from audiornn.features import FeatureExtractor, FeatureSettings
 
 SETTINGS = FeatureSettings(kind="log_mel")
@@ -119,3 +119,19 @@ def test_a_word_begins_no_earlier_than_its_recording():
 def test_of_two_neighbours_the_louder_is_the_other_word():
     pieces = (silence(1), tone(0.2, 0.05), silence(0.4), tone(0.2), silence(0.4), tone(0.2, 0.15), silence(1))
     assert bounds(*pieces, n_words=2) == pytest.approx((1.6, 2.4), abs=0.06)
+
+
+def test_a_word_said_again_is_told(tmp_path):
+    """Only the loudest is found, and what is left would pass for something else."""
+    word = tone(0.5)
+    said = {
+        "once": [silence(1), word, silence(1)],
+        "thrice": [silence(1), word, silence(0.8), 0.7 * word, silence(0.8), word],
+        "softly": [silence(1), word, silence(1), 0.05 * word, silence(1)],
+        "click": [silence(1), word, silence(1), word[:400], silence(1)],
+    }
+    for name, pieces in said.items():
+        soundfile.write(tmp_path / f"{name}.wav", np.concatenate(pieces), RATE)
+    utterances = [Utterance(name, tmp_path / f"{name}.wav", "word") for name in said]
+    with pytest.warns(CorpusWarning, match=r"^1 recordings of the word may say it more than once.*thrice\.wav; cut"):
+        with_word_bounds(utterances)

@@ -67,8 +67,8 @@ def place_words(
         own = [words[i] for i in order[number::n_recordings]]
         canvas = _take(behind, n_samples)
         segments = _place(canvas, own, snr, sample_rate, draw)
-        what = f"{seed} {snr} {minutes} {[u.id for u in own]} {[u.id for u in background]}"
-        name = f"placed_{number + 1:02d}_{hashlib.sha256(what.encode()).hexdigest()[:8]}"
+        content_hash = hashlib.sha256(canvas.tobytes() + str(sample_rate).encode()).hexdigest()
+        name = f"placed_{number + 1:02d}_{content_hash[:8]}"
         path = folder / f"{name}.flac"
         if not path.exists():
             content = io.BytesIO()

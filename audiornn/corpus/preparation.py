@@ -17,6 +17,7 @@ import hashlib
 import io
 import json
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ from audiornn.corpus.findings import Corpus
 from audiornn.corpus.manifest import SPLITS, Manifest, Segment, Utterance, digest, write_manifest
 from audiornn.corpus.segment_checks import segment_problem
 from audiornn.corpus.tracks import tracks_at_frames
-from audiornn.errors import CorpusError, SettingsError
+from audiornn.errors import CorpusError, CorpusWarning, SettingsError
 from audiornn.files import encode_json, remove_partials, write_atomically
 from audiornn.lexicon import read_lexicon
 from audiornn.recipe import Recipe, recipe_fingerprint
@@ -155,15 +156,7 @@ def prepare_corpus(
 
     if known is not None:  # until all is well `train` says that what it trains is of an earlier prep
         _write_json(folder / _UNFINISHED, {})
-    notes = []
-    try:
-        made = recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs)
-    except CorpusError as error:
-        if not skip_bad:
-            raise
-        made = recipe.prepare(corpus_dir, made_dir=folder / "made", jobs=n_jobs, skip_bad=True)
-        why = str(error).rpartition("; ")[0] or str(error)  # without its remedy
-        notes.append(f"left out by --skip-bad: {why}")
+    made, notes = _made(recipe, corpus_dir, folder / "made", n_jobs, skip_bad)
     splits = _checked_splits(made, recipe)
     everything = [utterance for split in SPLITS for utterance in splits[split]]
     n_done = 0
@@ -241,6 +234,28 @@ def prepare_corpus(
     remove_others(folder / "features", stored)  # only now: a prep that fails leaves the last one whole
     remove_partials(folder)
     return open_prepared(folder)
+
+
+def _made(
+    recipe: Recipe, corpus_dir: Path, made_dir: Path, n_jobs: int, skip_bad: bool
+) -> tuple[dict[str, list[Any]], list[str]]:
+    """What the recipe's `prepare` gives, and what is to be said of it: its warnings, and what it left out."""
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always", CorpusWarning)
+        left_out = []
+        try:
+            made = recipe.prepare(corpus_dir, made_dir=made_dir, jobs=n_jobs)
+        except CorpusError as error:
+            if not skip_bad:
+                raise
+            raised.clear()
+            made = recipe.prepare(corpus_dir, made_dir=made_dir, jobs=n_jobs, skip_bad=True)
+            why = str(error).rpartition("; ")[0] or str(error)  # without its remedy
+            left_out = [f"left out by --skip-bad: {why}"]
+    for other in raised:
+        if not issubclass(other.category, CorpusWarning):
+            warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+    return made, left_out + [str(own.message) for own in raised if issubclass(own.category, CorpusWarning)]
 
 
 def _undefined_tracks(split: str, values: Sequence[NDArray[np.float32]], vocabulary: Vocabulary) -> list[str]:

@@ -54,6 +54,7 @@ _NOT_IT = re.compile(
     r"(other|no[nt]?)[_\- ]?(words?|keywords?|targets?|speech)",
     re.I,
 )
+_NOISE = re.compile(r"noise|ambien(t|ce)|silence|rauschen", re.I)  # in which nobody speaks
 _SPLIT_NAMES = re.compile(r"train(ing)?|dev|valid(ation)?|val|eval|test(ing)?", re.I)
 _MUCH = 0.05  # hours of the user's own background in dev, beside which synthetic talk would only flatter
 FEWEST = 10  # recordings of the word, one or two for each of dev and test among them
@@ -73,6 +74,7 @@ class SpotterFolder:
         word: the keyword's spelling, as it was asked for or as the recipe is called; empty takes the folders' names.
         beside: how many recordings lie at the top beside the word's own folder, and count as background.
         unusable: files that are recordings and cannot be read as they are, and why.
+        speakers: lines that say who speaks.
     """
 
     folder: Path
@@ -82,6 +84,7 @@ class SpotterFolder:
     word: str = ""
     beside: int = 0
     unusable: tuple[tuple[str, str], ...] = ()
+    speakers: tuple[str, ...] = ()
 
     @property
     def labels(self) -> Counter[str]:
@@ -112,12 +115,7 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: 
     word = word or (_named_after(top, recipe) if recipe else "")
     labels = _labels(top, folder, word, speaker)
     texts = [labels[level(key, depth)] for key in keys]
-    names: dict[str, str | None] = {}
-    for is_word in (True, False):  # each in its own way, as they were recorded
-        own = [(key, text) for key, text in zip(keys, texts, strict=True) if bool(text) == is_word]
-        own_keys = [key for key, _ in own]
-        found = find_speakers(own_keys, [text for _, text in own], [None] * len(own), speaker).names if own else ()
-        names |= dict(zip(own_keys, found, strict=True))
+    names, said = _speakers(dict(zip(keys, texts, strict=True)), speaker)
     everything = [
         Utterance(posixpath.splitext(key)[0], survey.audio[key], text, names[key])
         for key, text in zip(keys, texts, strict=True)
@@ -133,7 +131,36 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: 
         word,
         0 if labels.get("") else sum(not level(key, 1) for key in keys),
         tuple(survey.unusable),
+        said,
     )
+
+
+def _speakers(texts: Mapping[str, str], rule: str) -> tuple[dict[str, str | None], tuple[str, ...]]:
+    """Who speaks in each recording, and what is to be said of that: of the word and of all else, each in its own way.
+
+    Raises:
+        CorpusError: a rule that finds nobody in either.
+    """
+    names: dict[str, str | None] = dict.fromkeys(texts)
+    lines, errors = [], []
+    sides = {"the word": [key for key in texts if texts[key]], "not the word": [key for key in texts if not texts[key]]}
+    for side, own in sides.items():
+        if not own:
+            continue
+        try:
+            found = find_speakers(own, [texts[key] for key in own], [None] * len(own), rule)
+        except CorpusError as error:
+            errors.append(error)
+            lines.append(f"{side}: {rule!r} finds no speaker")
+            continue
+        names |= dict(zip(own, found.names, strict=True))
+        if line := found.guessed or found.understood:
+            lines.append(f"{side}: {line}")
+        if 0 < len(known := set(found.names) - {None}) < len(SPLITS):
+            lines.append(f"{side}: {len(known)} speakers are too few to hold any out: each may be in every split")
+    if len(errors) == sum(map(bool, sides.values())):
+        raise errors[0]
+    return names, tuple(lines)
 
 
 def _depth_of(word: str, keys: Sequence[str]) -> int:
@@ -213,6 +240,7 @@ def split_folder(
     test: float = 0.1,
     seed: int = 1,
     copies: Mapping[str, str] | None = None,
+    skip_bad: bool = False,
     jobs: int = 1,
 ) -> Splits:
     """Keywords, with the segment of the word still to be found, and background, by split.
@@ -226,10 +254,11 @@ def split_folder(
         test: share for test.
         seed: another seed draws others.
         copies: a common name by id of recordings that are copies of each other; None looks for them.
+        skip_bad: leave out background that is a copy of a recording of the word.
         jobs: recordings read at a time for that.
 
     Raises:
-        CorpusError: fewer than three recordings of a word.
+        CorpusError: fewer than three recordings of a word; or background that is a copy of one.
     """
     for label, n in found.labels.items():
         if n < len(SPLITS):
@@ -245,12 +274,8 @@ def split_folder(
     speakers = [{u.speaker for u in own} - {None} for own in (found.keywords, background)]
     groups = [[*found.keywords, *background]] if speakers[0] & speakers[1] else [found.keywords, background]
     for group in groups:
-        if group is background:  # a copy of a keyword's recording goes where that went
-            where = {copies[u.id]: name for name, own in splits.items() for u in own if u.id in copies}
-            for utterance in background:
-                if (name := copies.get(utterance.id)) in where:
-                    splits[where[name]].append(utterance)
-            group = background = [u for u in background if copies.get(u.id) not in where]
+        if group is background:
+            group = background = _without_the_word(found.keywords, background, copies, skip_bad)
         if not group:
             continue
         is_few = len({u.audio for u in group}) < FEW_RECORDINGS and len(speakers[1]) < len(SPLITS)
@@ -266,6 +291,25 @@ def split_folder(
         for name, own in drawn.items():
             splits[name] += own
     return splits
+
+
+def _without_the_word(
+    keywords: Sequence[Utterance], background: Sequence[Utterance], copies: Mapping[str, str], skip_bad: bool
+) -> list[Utterance]:
+    """The background without copies of the word's recordings.
+
+    Raises:
+        CorpusError: there are some, and nobody asked to leave them out.
+    """
+    of_words = {copies[u.id]: u for u in keywords if u.id in copies}
+    same = [u for u in background if copies.get(u.id) in of_words]
+    if same and not skip_bad:
+        word = of_words[copies[same[0].id]]
+        raise CorpusError(
+            f"{same[0].audio}: is a copy of {word.audio}, which says the word, and lies among what is not the word "
+            f"({len(same)} in all); delete one of the two, or leave such background out with --skip-bad"
+        )
+    return [u for u in background if copies.get(u.id) not in of_words]
 
 
 def as_background(utterances: Sequence[Utterance]) -> list[Utterance]:
@@ -299,7 +343,7 @@ def prepare_spotter(
         synthetic: whether synthetic voices say the word and words that are nearly it (in train), and talk.
         synthetic_words: recordings of the word by synthetic voices in train, where its spelling is known.
         talk_minutes: of synthetic talk in train; dev and test get a third of it each where they lack background.
-        skip_bad: leave out recordings of the word that hold nothing but silence.
+        skip_bad: leave out recordings of the word that hold nothing but silence, and copies of them elsewhere.
         dev: share for dev.
         test: share for test.
         seed: another seed draws others.
@@ -328,7 +372,7 @@ def prepare_spotter(
     placed = {u.id: u for u in bounded}
     # What cannot be listened to serves no split but that in which `prep` names it.
     usable = tuple(u for u in found.keywords if u.id in placed and _duration(u))
-    splits = split_folder(replace(found, keywords=usable), dev=dev, test=test, seed=seed, jobs=jobs)
+    splits = split_folder(replace(found, keywords=usable), dev=dev, test=test, seed=seed, skip_bad=skip_bad, jobs=jobs)
     for name, own in splits.items():
         splits[name] = [*(placed[u.id] for u in own if u.text), *(u for u in own if not u.text)]
     splits["train"] += [placed[u.id] for u in found.keywords if u.id in placed and not _duration(u)]
@@ -361,7 +405,7 @@ def with_synthetic_speech(
         spoken = speak_words([phrase], n_words, made_dir / "words", split="train", seed=seed, jobs=jobs, text=label)
         joined["train"] += with_word_bounds(spoken, jobs=jobs, n_words={label: _n_words(phrase)})
     for name in SPLITS:
-        hours = sum(_duration(u) for u in joined[name] if not u.segments) / 3600
+        hours = sum(_duration(u) for u in joined[name] if not u.segments and not _NOISE.search(u.id)) / 3600
         if name != "train" and hours >= _MUCH:
             continue
         share = 1.0 if name == "train" else 1 / 3

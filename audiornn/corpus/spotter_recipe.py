@@ -136,7 +136,7 @@ def read_spotter(
     elsewhere = 0 if background is None else len(Survey(background).audio)
     also = f", and {elsewhere:,} of {background}, which prep adds and the table below leaves out" if elsewhere else ""
     understood = [f"the word: {labels}", f"not the word: {len(found.background):,} recordings{also}"]
-    guessed = []
+    guessed = list(found.speakers)
     if found.spellings and is_spelled:
         by_name = "each is its folder's name"
         otherwise = by_name if len(found.labels) > 1 else "--word 'hey computer' spells it otherwise"

@@ -5,16 +5,18 @@ Of a keyword of several words all are looked for, with the pauses that people ma
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiornn.audio import load_audio
 from audiornn.corpus.manifest import Segment, Utterance
-from audiornn.errors import AudioError, CorpusError
+from audiornn.errors import AudioError, CorpusError, CorpusWarning
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
 
 __all__ = ["with_word_bounds", "word_bounds"]
@@ -30,6 +32,7 @@ _A_WORD = 0.4  # seconds; with less for each word some of a keyword's words are 
 _HEARD = 20.0  # dB below the loudest part; a softer one is none of a keyword's words
 _SHORTEST = 0.1  # seconds; a click is no word
 _EDGE = 0.02  # seconds that a word begins before it is heard to
+_AS_LOUD, _AS_LONG = 12.0, 0.5  # dB below the word's louder frames, and share of its length: may be the word again
 _LISTED = 5
 
 
@@ -41,9 +44,7 @@ def word_bounds(log_mel: Features, frame_seconds: float, n_words: int = 1) -> tu
         frame_seconds: from a frame to the next.
         n_words: of what is said: no more parts than that, of those near the loudest, belong together.
     """
-    power = np.power(10.0, log_mel.astype(np.float64) / 10).mean(axis=1)
-    power = np.convolve(np.pad(power, _SMOOTHING // 2, mode="edge"), np.full(_SMOOTHING, 1 / _SMOOTHING), "valid")
-    level = 10 * np.log10(np.maximum(power, 1e-10))
+    power, level = _levels(log_mel)
     noise = float(np.percentile(np.maximum(level, level.max() - _RANGE), 10))
     loudest = float(np.sort(level)[-min(len(level), 8)])
     if level.max() <= -95:
@@ -76,6 +77,32 @@ def word_bounds(log_mel: Features, frame_seconds: float, n_words: int = 1) -> tu
     return round(start, 3), round(min(whole[1], float(parts[last][-1] + 1) * frame_seconds + _EDGE), 3)
 
 
+def _levels(log_mel: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Power of each frame, smoothed, and the same in decibels."""
+    power = np.power(10.0, log_mel.astype(np.float64) / 10).mean(axis=1)
+    power = np.convolve(np.pad(power, _SMOOTHING // 2, mode="edge"), np.full(_SMOOTHING, 1 / _SMOOTHING), "valid")
+    return power, 10 * np.log10(np.maximum(power, 1e-10))
+
+
+def _said_again(log_mel: Features, found: tuple[float, float], frame_seconds: float) -> bool:
+    """Whether a sound beside the one that was found is about as loud and as long, so that it may be the word, too.
+
+    Args:
+        log_mel: (frames, n_mels) in decibels.
+        found: begin and end of the word, in seconds.
+        frame_seconds: from a frame to the next.
+    """
+    _, level = _levels(log_mel)
+    first, last = (round(seconds / frame_seconds) for seconds in found)
+    if first >= min(last, len(level)):
+        return False
+    loud = level > float(np.percentile(level[first:last], 75)) - _AS_LOUD
+    loud[max(0, first - round(_PAUSE / frame_seconds)) : last + round(_PAUSE / frame_seconds)] = False
+    places = np.flatnonzero(loud)
+    parts = np.split(places, np.flatnonzero(np.diff(places) > round(_PAUSE / frame_seconds)) + 1)
+    return any(len(part) and part[-1] - part[0] + 1 >= _AS_LONG * (last - first) for part in parts)
+
+
 def _gap(one: NDArray[np.int64], other: NDArray[np.int64]) -> int:
     """Frames from the end of the earlier of two parts to the begin of the later."""
     return int(max(one[0], other[0]) - min(one[-1], other[-1]))
@@ -96,6 +123,9 @@ def with_word_bounds(
         skip_bad: leave out recordings that hold nothing but silence.
         n_words: how many words a text is said in; one, where it is not known.
 
+    Warns:
+        CorpusWarning: recordings in which the word may be said more than once; only the loudest counts.
+
     Raises:
         CorpusError: recordings of silence.
     """
@@ -103,15 +133,19 @@ def with_word_bounds(
     extractor = FeatureExtractor(settings)
     known = n_words or {}
 
+    again: list[Path] = []
+
     def bounds(utterance: Utterance) -> tuple[float, float] | AudioError | None:
         try:
             waveform = load_audio(
                 utterance.audio, settings.sample_rate, start=utterance.start, duration=utterance.duration
             )
-            n = known.get(utterance.text, 1)
-            found = word_bounds(extractor.log_mel(waveform), settings.frame_seconds, n)
+            log_mel = extractor.log_mel(waveform)
         except AudioError as error:
             return error
+        found = word_bounds(log_mel, settings.frame_seconds, known.get(utterance.text, 1))
+        if found and _said_again(log_mel, found, settings.frame_seconds):
+            again.append(utterance.audio)
         return found and (found[0], min(found[1], len(waveform) / settings.sample_rate))
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
@@ -122,6 +156,14 @@ def with_word_bounds(
             f"{len(silent)} recordings of the word hold nothing but silence: "
             f"{', '.join(str(u.audio) for u in silent[:_LISTED])}{' …' if len(silent) > _LISTED else ''}; delete them, "
             "or leave them out with --set corpus.skip_bad=true"
+        )
+    if again:
+        warnings.warn(
+            f"{len(again)} recordings of the word may say it more than once, and only the loudest counts: "
+            f"{', '.join(map(str, sorted(again)[:_LISTED]))}{' …' if len(again) > _LISTED else ''}; cut them apart, "
+            "or what is left of them passes for something else",
+            CorpusWarning,
+            stacklevel=2,
         )
     placed = []
     for utterance, place in zip(utterances, found, strict=True):

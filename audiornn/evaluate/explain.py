@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import NormalDist
@@ -194,7 +195,9 @@ def _save(figure: Any, path: Path) -> None:
     from matplotlib import pyplot
 
     try:
-        figure.savefig(path, format="png", dpi=130)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")  # of a script that the font lacks
+            figure.savefig(path, format="png", dpi=130)
     except FileNotFoundError:
         raise SettingsError(f"{path}: there is no folder {path.parent} to draw it in") from None
     except IsADirectoryError:

@@ -33,8 +33,26 @@ class Onset:
     per_hour: float
     is_counted: bool
 
-    def warning(self, keyword: str, false_alarms_per_hour: float) -> str:
-        """What to say where the threshold will not keep to the target; empty where it will."""
+    def warning(
+        self,
+        keyword: str,
+        false_alarms_per_hour: float,
+        answers: NDArray[np.float64],
+        alarms: NDArray[np.float64],
+        hours: float,
+    ) -> str:
+        """What to say where the threshold misses all, or will not keep to the target; empty where all is well.
+
+        The arguments are those that `choose_onset` had.
+        """
+        if len(answers) and not (answers >= self.threshold).any():
+            half = _rounded_up(float(np.median(answers)) - _SURE)
+            return (
+                f"{keyword}: no threshold finds it at {false_alarms_per_hour:g} false alarms an hour: all "
+                f"{len(answers)} are missed at {self.threshold:g}, and at {half:g}, which finds half, "
+                f"{(alarms >= half).sum() / hours:.3g} false alarms an hour are heard; is the word said in the "
+                "background? else more recordings of it, more background to train on, or a longer training"
+            )
         if self.per_hour <= 1.5 * false_alarms_per_hour:
             return ""
         return (

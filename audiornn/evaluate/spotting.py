@@ -24,6 +24,7 @@ from audiornn.evaluate.detection import (
     hours_needed,
     keyword_row,
     match_hits,
+    poisson_upper,
 )
 from audiornn.evaluate.hearing import Progress, check_segments, hear_all, unseen
 from audiornn.evaluate.onsets import APART, choose_onset, excursion, loudest_peaks
@@ -90,6 +91,7 @@ class SpotReport:
         total: of all keywords together; its false alarms are those of any.
         notes: what there is to know.
         unreadable: recordings that could not be listened to, with the reason.
+        synthetic_hours: of the hours those of synthetic voices.
     """
 
     split: str
@@ -102,6 +104,7 @@ class SpotReport:
     total: KeywordRow
     notes: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
+    synthetic_hours: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain types."""
@@ -219,7 +222,10 @@ def evaluate_spotting(
     """
     keywords = check_keywords(card, keywords)
     hours = sum(one.duration for one in heard) / 3600
+    of_people = [one for one in heard if not one.synthetic]
+    synthetic_hours = sum(one.duration for one in heard if one.synthetic) / 3600
     rows, counts, all_latencies = [], [], []
+    among_people = 0
     for k, keyword in enumerate(keywords):
         count, latencies = _count(card, heard, keyword, k, settings, tolerance)
         latencies = [delay + seconds for seconds in latencies]
@@ -227,6 +233,10 @@ def evaluate_spotting(
         rows.append(keyword_row(keyword, settings.threshold(keyword)[0], count, hours, latencies, curve))
         counts.append(count)
         all_latencies += latencies
+        if synthetic_hours:
+            among_people += _count(card, of_people, keyword, k, settings, tolerance)[0].false_alarms
+    if synthetic_hours:
+        notes = [*notes, _of_synthetic_voices(hours, synthetic_hours, among_people)]
     total = DetectionCount(
         *(sum(getattr(count, name) for count in counts) for name in ("said", "found", "false_alarms"))
     )
@@ -241,7 +251,18 @@ def evaluate_spotting(
         total=keyword_row("all", None, total, hours, all_latencies, _together(rows, hours)),
         notes=tuple(notes),
         unreadable=tuple(unreadable),
+        synthetic_hours=synthetic_hours,
     )
+
+
+def _of_synthetic_voices(hours: float, synthetic_hours: float, among_people: int) -> str:
+    """What the hours say of people, where synthetic voices speak in some of them."""
+    people = hours - synthetic_hours
+    said = f"{synthetic_hours:.3g} of these {hours:.3g} h are synthetic voices, which say little of people"
+    if people * 3600 < 1:
+        return f"{said}; nobody else was heard"
+    shown = poisson_upper(among_people) / people
+    return f"{said}: {among_people} false alarms in the other {people:.3g} h show under {shown:.3g} an hour (95 %)"
 
 
 def tune_spotting(
@@ -277,7 +298,7 @@ def tune_spotting(
             answers, alarms = _answers(card, heard, keyword, k, settings, tolerance)
             chosen = choose_onset(answers, alarms, hours, false_alarms_per_hour, synthetic)
             settings = settings.with_onset(chosen.threshold, [keyword])
-            if warning := chosen.warning(keyword, false_alarms_per_hour):
+            if warning := chosen.warning(keyword, false_alarms_per_hour, answers, alarms, hours):
                 notes.append(warning)
             continue
         curve = det_curve(card, heard, keyword, k, settings, tolerance)

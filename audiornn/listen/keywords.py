@@ -296,7 +296,7 @@ class CtcScorer:
         self.keywords = tuple(keywords)
         self._whole_words = not inside_words and card.vocabulary.unit == "character"
         self._space = card.vocabulary.symbols.index(" ") if " " in card.vocabulary.symbols else None
-        spelled = [card.vocabulary.encode(keyword) for keyword in self.keywords]
+        spelled = [card.vocabulary.spell(keyword) for keyword in self.keywords]
         n_keywords, n_states = len(spelled), max(2 * len(ids) - 1 for ids in spelled)
         # Keywords end in the same column; a shorter one begins later, and what lies before that is never entered.
         self._ids = np.zeros((n_keywords, n_states), np.int64)  # the blank's wherever no symbol is
@@ -577,7 +577,7 @@ def _check_spelling(card: ModelCard, keyword: str) -> None:
     """Raise a SettingsError that names what the model can spell instead."""
     vocabulary = card.vocabulary
     try:
-        vocabulary.encode(keyword)
+        vocabulary.spell(keyword)
         return
     except CorpusError as error:
         unknown = error
@@ -599,7 +599,9 @@ def _check_spelling(card: ModelCard, keyword: str) -> None:
             f"the model cannot spell {keyword!r}: it has no {_listed([repr(c) for c in missing])}, only {known}{can}"
         ) from None
     if vocabulary.unit == "phone":
-        raise SettingsError(f"the model cannot say {keyword!r}: {unknown}") from None
+        why = str(unknown).rpartition("; ")[0] or str(unknown)
+        phones = f"a keyword may be phones itself: {' '.join(vocabulary.symbols[1:4])!r}"
+        raise SettingsError(f"the model cannot say {keyword!r}: {why}; {phones}") from None
     words = [word for word in keyword.split() if word not in vocabulary.symbols]
     known_words = [symbol for symbol in vocabulary.symbols if symbol != BLANK]
     near = difflib.get_close_matches(words[0], known_words, n=3, cutoff=0.3) or known_words[:5]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,7 +40,7 @@ def microphone_blocks(
         AudioError: there is no such microphone, it cannot be opened, or it went away.
     """
     sounddevice = _sounddevice()
-    rate = _rate_of(sounddevice, device, sample_rate)
+    rate, n_channels = _format_of(sounddevice, device, sample_rate)
     blocks: queue.SimpleQueue[tuple[Any, bool] | None] = queue.SimpleQueue()
 
     def take(samples: Any, n_frames: int, time: Any, status: Any) -> None:
@@ -51,7 +52,7 @@ def microphone_blocks(
         with sounddevice.InputStream(
             samplerate=rate,
             device=device,
-            channels=1,
+            channels=n_channels,
             dtype="float32",
             blocksize=max(1, round(_BLOCK * rate)),
             callback=take,
@@ -90,18 +91,21 @@ def _sounddevice() -> Any:
     return sounddevice
 
 
-def _rate_of(sounddevice: Any, device: str | int | None, wanted: int) -> int:
-    """The rate to open a device at: the wanted one, or its own."""
+def _format_of(sounddevice: Any, device: str | int | None, wanted: int) -> tuple[int, int]:
+    """The rate and the channels to open a device at: the wanted rate or its own, one channel or all that it has."""
     try:
         found = sounddevice.query_devices(device, "input")
     except (sounddevice.PortAudioError, ValueError) as error:
         which = "there is no microphone" if device is None else f"there is no microphone {device!r}"
         raise AudioError(f"{which} ({_reason(error)}); `python -m sounddevice` lists the devices") from None
-    try:
-        sounddevice.check_input_settings(device=device, channels=1, dtype="float32", samplerate=wanted)
-    except (sounddevice.PortAudioError, ValueError):
-        return round(found["default_samplerate"])
-    return wanted
+    own = round(found["default_samplerate"])
+    for rate, n_channels in itertools.product((wanted, own), dict.fromkeys((1, int(found["max_input_channels"])))):
+        try:
+            sounddevice.check_input_settings(device=device, channels=n_channels, dtype="float32", samplerate=rate)
+        except (sounddevice.PortAudioError, ValueError):
+            continue
+        return rate, n_channels
+    return own, 1  # opening it says why not
 
 
 def _reason(error: Exception) -> str:

@@ -239,11 +239,7 @@ class SearchGraph:
                     )
                 patterns[tuple(phrase.split())] = boost
             else:
-                try:
-                    ids = [self.vocabulary.symbols.index(s) for s in _symbols(phrase, self.vocabulary)]
-                except ValueError:
-                    # The phones of a lexicon's words; else its error names the symbol and the nearest known.
-                    ids = list(self.vocabulary.encode(phrase))
+                ids = self.vocabulary.spell(phrase)
                 ends = [self.space] if self.space >= 0 else []
                 pattern: tuple[Hashable, ...] = (*ends, *ids, *ends)
                 patterns[pattern] = boost
@@ -310,8 +306,3 @@ class PhraseAutomaton:
 
 def _spelled(words: Sequence[str], vocabulary: Vocabulary) -> dict[str, list[tuple[int, ...]]]:
     return {word: [tuple(vocabulary.encode(word))] for word in words}
-
-
-def _symbols(phrase: str, vocabulary: Vocabulary) -> Sequence[str]:
-    """Of phones without a lexicon a hot phrase names the phones themselves."""
-    return phrase.split() if vocabulary.unit in ("phone", "word") else list(phrase)

@@ -34,6 +34,7 @@ _AFTER = 0.4  # seconds after a keyword's end in which its answer may still come
 _ALLOWED = (0, 1, 2, 4, 8)  # false alarms at which misses are counted
 _LOUD, _QUIETER_WORDS = 0.5, 0.2  # as loud as the word: as four in five of its recordings are, and never less
 _LISTED = 5
+_SOME = 0.1  # share of dev's hours from which on synthetic voices are told of
 
 
 @dataclass(frozen=True)
@@ -171,13 +172,18 @@ def spotting_of(answers: SpotAnswers, false_alarms_per_hour: float) -> tuple[dic
             for score, audio, seconds in answers.loudest.get(label, ())
             if score >= as_loud
         ]
-        if warning := chosen.warning(label, false_alarms_per_hour):
+        if warning := chosen.warning(label, false_alarms_per_hour, found, answers.alarms[label], answers.hours):
             lines.append(warning)
         missed, said, n_alarms = missed + own_missed, said + len(found), n_alarms + own_alarms
     if answers.hours * false_alarms_per_hour < FEW:
         lines.append(
             f"dev has {answers.hours:.3g} h, too few to count {false_alarms_per_hour:g} an hour "
             f"({FEW / false_alarms_per_hour:.3g} h would do): more is extrapolated from its loudest sounds"
+        )
+    if answers.synthetic > _SOME:
+        lines.append(
+            f"{100 * answers.synthetic:.0f} % of dev's hours are synthetic voices, which say little of people: "
+            "background with people's speech, an hour of it in dev, would say how often they set it off"
         )
     results = {
         "errors": missed,

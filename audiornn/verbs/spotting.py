@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from audiornn.verbs.models import load, recordings_of
 from audiornn.verbs.terminal import SecondsHeard, check_drawable, exit_code, say, tell_live
 
 if TYPE_CHECKING:
+    from audiornn.audio import Waveform
     from audiornn.listen.keywords import SpotSettings
     from audiornn.listen.recognizer import Recognizer
     from audiornn.listen.results import KeywordSpot
@@ -76,7 +77,8 @@ def spot(
     try:
         if microphone or (files == ["-"] and (card.task == "classify" or streams(card))):
             stream = recognizer.spotter(chosen, settings=settings, inside_words=inside_words, look_ahead=look_ahead)
-            return _spot_live(stream, card.features.sample_rate, microphone, device, channel, tell)
+            check = (lambda: None) if run is None else run.check
+            return _spot_live(stream, card.features.sample_rate, microphone, device, channel, tell, check)
         recordings, n_empty = recordings_of(files)
         n_bad = n_empty
         progress = SecondsHeard()
@@ -115,8 +117,9 @@ def _spot_live(
     device: str | None,
     channel: int | None,
     tell: Callable[[KeywordSpot, str], None],
+    check: Callable[[], None],
 ) -> int:
-    """A microphone or standard input, which may never end; Ctrl-C is the way to end it."""
+    """A microphone or standard input, which may never end; Ctrl-C is the way to end it. `check` is called meanwhile."""
     from audiornn.audio import audio_blocks
     from audiornn.listen.live import live_findings
     from audiornn.listen.microphone import microphone_blocks
@@ -132,7 +135,13 @@ def _spot_live(
         name, audio = "the microphone", "microphone"
     else:
         blocks, name, audio = audio_blocks("-", sample_rate, channel=channel), "standard input", "-"
-    hits = live_findings(stream, blocks, name=name)
+
+    def checked() -> Iterator[Waveform]:
+        for block in blocks:
+            check()
+            yield block
+
+    hits = live_findings(stream, checked(), name=name)
     return tell_live(hits, lambda hit: tell(hit, audio))
 
 
