@@ -303,12 +303,11 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--lags",
         type=_counts,
-        default=[5, 10, 20, 40, 100, 1000],
         metavar="N,N…",
         help="of the memory task, in frames (5,10,20,40,100,1000)",
     )
-    p.add_argument("--steps", type=_count, default=200, metavar="N", help="of each training, at most (200)")
-    p.add_argument("--seeds", type=_seeds, default=[1], metavar="N,N…", help="of the memory task (1)")
+    p.add_argument("--steps", type=_count, metavar="N", help="of each training, at most (200)")
+    p.add_argument("--seeds", type=_seeds, metavar="N,N…", help="of the memory task (1)")
     p.add_argument("--output", type=Path, metavar="FILE", help="the picture (gradients.png beside what is measured)")
     places(p, "data", "set", "format")
 
@@ -408,7 +407,10 @@ def _count(text: str) -> int:
 
 
 def _counts(text: str) -> list[int]:
-    return [_count(part) for part in text.split(",")]
+    counts = [_count(part) for part in text.split(",")]
+    if len(set(counts)) < len(counts):
+        raise argparse.ArgumentTypeError(f"{text} names a number twice, which would give the same training twice")
+    return counts
 
 
 def _seeds(text: str) -> list[int]:

@@ -112,6 +112,8 @@ class Vocabulary:
         reader = cls((), unit, lower_case, punctuation, language, lexicon or {}, several)
         symbols = sorted({symbol for text in texts for symbol in reader.split(text)})
         if not symbols:
+            if unit == "label":
+                raise CorpusError("nothing of the training set has a label; are its labels in dev and test only?")
             raise CorpusError("no transcript of the training set holds a symbol; are the texts empty?")
         if BLANK in symbols:
             raise CorpusError(

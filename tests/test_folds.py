@@ -65,7 +65,12 @@ def test_the_command_trains_what_is_missing_and_prints_the_table(world, tmp_path
     times = [m.stat().st_mtime_ns for m in models]
     assert cli.main([*command, "--format", "json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    *rows, summary = rows
     assert [row["speaker"] for row in rows] == ["eva", "fay"]
+    assert summary["speakers"] == 2
+    rates = [sum(row["errors"]) / row["reference_length"] / 2 for row in rows]
+    assert summary["error_rate"] == pytest.approx(sum(rates) / 2)
+    assert summary["interval"][0] <= summary["error_rate"] <= summary["interval"][1]
     assert times == [m.stat().st_mtime_ns for m in models]
     assert all(0 <= low <= high <= 1 for row in rows for low, high in row["intervals"])
     for seeds in ("one", "1,1"):

@@ -203,4 +203,8 @@ def test_a_run_is_measured_as_it_is(model_file, run, world, works, fails, tmp_pa
     assert "lstm 1 backwards" in out
     assert picture.read_bytes()[:4] == PNG
     fails("gradients", run_dir, "--data", world.data, "--set", "model.n_units=3", said=["--set", run_dir])
+    fails("gradients", run_dir, "--data", world.data, "--lags", "7", "--steps", "3", said=["--lags, --steps is for"])
+    code, _, err = run("gradients", run_dir, "--lags", "5,5")
+    assert code == 2
+    assert "names a number twice" in err
     fails("gradients", "nothing", "--data", world.data, said=["nothing", "prep"])

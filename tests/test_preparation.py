@@ -517,12 +517,15 @@ def test_an_id_twice(corpus, split):
         ("{'train': ['a.wav']}", "Utterances, not str"),
         ("{'train': [Utterance('a', str(corpus_dir / 'a1.wav'), 'do')]}", "prepare.py"),
         ("{'train': [Utterance('a', corpus_dir / 'a1.wav', 'do', segments=((0.0, 0.1, 'do'),))]}", "prepare.py"),
+        ("{'train': [Utterance('a', corpus_dir / 'a1.wav', '', segments=(Segment('0', '1', 'do'),))]}", "numbers"),
+        ("{'train': [Utterance('a', corpus_dir / 'a1.wav', '', segments=(Segment(0.0, 0.1, 5),))]}", "label that is"),
         ("{'train': [Utterance('a', corpus_dir / 'a1.wav', None)]}", "prepare.py"),
     ],
 )
 def test_what_prepare_may_not_return(corpus, returned, said):
     (corpus.recipe_folder / "prepare.py").write_text(
-        f"from audiornn.corpus.manifest import Utterance\n\n\ndef prepare(corpus_dir):\n    return {returned}\n"
+        "from audiornn.corpus.manifest import Segment, Utterance\n\n\n"
+        f"def prepare(corpus_dir):\n    return {returned}\n"
     )
     message = corpus.refused(said, "prepare.py", overrides=["task=label"] if "segments" in returned else [])
     assert "\n" not in message

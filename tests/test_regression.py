@@ -218,7 +218,7 @@ def test_values_in_bins_from_training_to_a_stream(works, world, prepared, places
     pitch = next(track for track in report["tracks"] if track["track"] == "log2_f0")
     assert pitch["r2"] > 0.9
     assert "cross-entropy" in works("info", run)
-    works("gradients", run, *places[:2], "--lags", "5", "--steps", "2", "--output", tmp_path / "gradients.png")
+    works("gradients", run, *places[:2], "--output", tmp_path / "gradients.png")
 
     whole = works("track", world.recording(), "--model", run)
     through_a_pipe(world.recording().read_bytes())
@@ -258,6 +258,9 @@ def test_whether_there_is_a_voice_is_what_its_track_says():
     score = _pitch_of(("log2_f0", "voicing"), [(said, wanted)])
     assert (score.voiced_frames, score.raw_pitch_accuracy) == (2, 0.5)
     assert (score.voicing_recall, score.voicing_false_alarm) == (1.0, 0.5)
+    wanted = np.concatenate([wanted, np.full((6, 2), np.nan)])  # where nobody says whether there is a voice
+    said = np.concatenate([said, np.tile(said[:1], (6, 1))])
+    assert _pitch_of(("log2_f0", "voicing"), [(said, wanted)]).voicing_false_alarm == 0.5
     nowhere = RegressionReport("test", 1, (_track_row("x", [(np.ones(3), np.full(3, np.nan))]),), score)
     assert json.loads(json.dumps(nowhere.to_json(), allow_nan=False))["tracks"][0]["rmse"] is None
     assert "nan" not in nowhere.to_text()

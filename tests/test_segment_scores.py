@@ -129,6 +129,38 @@ def test_tuning_finds_what_flicker_and_a_low_posterior_want():
         tune_segments(CARD, [HeardFrames(heard[0].log_probs, (), 3.0)])
 
 
+def test_tuning_of_independent_labels_is_never_worse_than_training_left_them():
+    """Each label has a threshold of its own there, and the search begins from these, too."""
+    rng = np.random.default_rng(0)
+    card = replace(CARD, vocabulary=replace(CARD.vocabulary, symbols=("a", "b"), several=True))
+    heard = []
+    for _ in range(8):
+        truth = np.zeros((300, 2), bool)
+        truth[100:200, 0] = truth[150:250, 1] = True
+        low, high = np.array([0.02, 0.55]), np.array([0.12, 0.97])
+        posteriors = np.where(truth, high, low) + 0.02 * rng.standard_normal((300, 2))
+        segments = (Segment(1.0, 2.0, "a"), Segment(1.5, 2.5, "b"))
+        heard.append(HeardFrames(np.log(posteriors.clip(1e-3, 1)).astype(np.float32), segments, 3.0))
+    tuning = tune_segments(card, heard)
+    rules = tuning.plain.settings.rules
+    assert rules["a"].onset < 0.2 < 0.5 < rules["b"].onset
+    assert tuning.chosen.score >= tuning.plain.score > 0.7
+    assert "as trained" in tuning.to_text()
+
+
+def test_where_nothing_is_labelled_there_is_no_rate():
+    nothing = counts([], [Segment(0.5, 1.0, "a")])
+    report = score(CARD, [nothing] * 3)
+    assert report.detection_error_rate is None
+    assert "detection error rate  none, for nothing is labelled" in report.to_text()
+    a, b = report.labels
+    assert (a.precision, a.recall, a.f1) == (0.0, None, 0.0)
+    assert (b.precision, b.recall, b.f1, b.event_f1) == (None, None, None, None)
+    said = score(CARD, [nothing, nothing, counts([Segment(0.5, 1.5, "a")], [])])
+    assert said.detection_error_rate.value == pytest.approx((0.5 + 0.5 + 1.0) / 1.0)
+    assert said.detection_error_rate.interval[1] <= 1.0 + 2 * 0.5 + 1e-9  # of draws in which something is labelled
+
+
 def test_frames_are_as_many_as_training_counts():
     assert len(frame_centres(CARD, 1.0)) == CARD.features.n_frames(8000)
 

@@ -146,6 +146,9 @@ def test_another_frame_rate_is_an_error_until_it_is_said(tmp_path):
     np.testing.assert_allclose(at_frames(tmp_path / "a.npy", hop=0.02)[0][:, 0], np.arange(101) / 2)
     with pytest.raises(CorpusError, match="too short, or of another frame rate"):
         at_frames(tmp_path / "a.npy", hop=0.01)
+    (tmp_path / "b.csv").write_text("time,x\n" + "".join(f"{t / 100:g},1\n" for t in range(-100, 101)))
+    with pytest.raises(CorpusError, match=r"b\.csv: begins at -1\.00 s, before the recording"):
+        at_frames(tmp_path / "b.csv")
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.5, "too short"), (1.5, "another recording's")])

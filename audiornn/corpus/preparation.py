@@ -21,6 +21,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -346,6 +347,12 @@ def _checked_splits(splits: Any, recipe: Recipe) -> dict[str, list[Utterance]]:
                 raise CorpusError(f"{where}: {utterance.id!r}: its {key} must be a {wanted}, not {got}")
         if not all(isinstance(segment, Segment) for segment in utterance.segments):
             raise CorpusError(f"{where}: {utterance.id!r}: its segments must be Segments")
+        for segment in utterance.segments:
+            are_numbers = all(isinstance(time, Real) for time in (segment.start, segment.end))
+            if not (are_numbers and isinstance(segment.label, str)):
+                raise CorpusError(
+                    f"{where}: {utterance.id!r}: {segment} must have numbers of seconds and a label that is a text"
+                )
     counts = Counter(utterance.id for split in SPLITS for utterance in splits[split])
     twice = [identifier for identifier, count in counts.items() if count > 1]
     if twice:

@@ -142,7 +142,12 @@ def _check_extent(path: Path, times: NDArray[np.float64], hop: float, wanted: tu
             f"{wanted[1]:.2f} s; is it too short, or of another frame rate? (a value that is not defined is an empty "
             "cell, not a missing row)"
         )
-    if times[0] < -slack or times[-1] > last + slack:
+    if times[0] < -slack:
+        raise CorpusError(
+            f"{path}: begins at {times[0]:.2f} s, before the recording; times count from its start (in a manifest "
+            "track_start says where they do)"
+        )
+    if times[-1] > last + slack:
         raise CorpusError(
             f"{path}: reaches to {times[-1]:.2f} s, the recording to {last:.2f} s; is it another recording's, or of "
             "another frame rate?"

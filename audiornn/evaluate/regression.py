@@ -214,11 +214,15 @@ def _pitch_of(names: Sequence[str], pairs: Sequence[tuple[NDArray[Any], NDArray[
         [np.where(wanted[:, voice] < 0.5, np.nan, wanted[:, at]) for _, wanted in pairs],
         [found[:, at] for found, _ in pairs],
         [found[:, voice] >= 0.5 for found, _ in pairs],
+        [wanted[:, voice] < 0.5 for _, wanted in pairs],
     )
 
 
 def pitch_score(
-    wanted: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]], voiced: Sequence[NDArray[np.bool_]] | None = None
+    wanted: Sequence[NDArray[Any]],
+    found: Sequence[NDArray[Any]],
+    voiced: Sequence[NDArray[np.bool_]] | None = None,
+    voiceless: Sequence[NDArray[np.bool_]] | None = None,
 ) -> PitchScore | None:
     """mir_eval's measures of pitch.
 
@@ -226,6 +230,7 @@ def pitch_score(
         wanted: log₂ of the reference in Hz, (frames,) of each recording; NaN where there is none.
         found: the estimate's.
         voiced: where the estimate says there is one; None where it does not say.
+        voiceless: where the reference says there is none; None where that is wherever it has no pitch.
 
     Returns:
         None where no reference frame is voiced.
@@ -248,9 +253,10 @@ def pitch_score(
                 n * melody.raw_pitch_accuracy(*arguments, cent_tolerance=50),
                 n * melody.raw_chroma_accuracy(*arguments, cent_tolerance=50),
             ]
-        counts.append([n, *within, (is_voiced * said).sum(), len(said) - n, ((1 - is_voiced) * said).sum()])
+        without = 1 - is_voiced if voiceless is None else voiceless[i].astype(np.float64)
+        counts.append([n, *within, (is_voiced * said).sum(), without.sum(), (without * said).sum()])
     table = np.array(counts)
-    n, right, chroma, recalled, voiceless, alarms = table.sum(axis=0)
+    n, right, chroma, recalled, n_voiceless, alarms = table.sum(axis=0)
     if not n:
         return None
     accuracies = (total[1] / total[0] for total in resampled_totals(table) if total[0])
@@ -260,5 +266,5 @@ def pitch_score(
         percentile_interval(accuracies) or (math.nan, math.nan),
         float(chroma / n),
         None if voiced is None else float(recalled / n),
-        None if voiced is None or not voiceless else float(alarms / voiceless),
+        None if voiced is None or not n_voiceless else float(alarms / n_voiceless),
     )

@@ -2,11 +2,12 @@
 
 First what all labels share (median filter, thresholds, least durations), one setting after the other; then each label's
 own thresholds and durations. Of trials as good the simpler one is kept, and a label's own setting must earn its place.
+Labels that are independent of each other are also tried from the thresholds that training gives them, each its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,9 +18,10 @@ from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Segment, Utterance
 from audiornn.errors import CorpusError
 from audiornn.evaluate.hearing import Progress, check_segments, hear_all, unseen
-from audiornn.evaluate.segments import compare_segments, frame_centres, macro_f1
+from audiornn.evaluate.segments import activity, compare_segments, frame_centres, macro_f1
+from audiornn.evaluate.several import choose_thresholds
 from audiornn.listen.recognizer import Recognizer
-from audiornn.listen.segments import SegmentReader, SegmentSettings, labels_of
+from audiornn.listen.segments import LabelRule, SegmentReader, SegmentSettings, labels_of
 from audiornn.model_file import ModelCard
 
 __all__ = ["HeardFrames", "SegmentTrial", "SegmentTuning", "hear_frames", "tune_segments"]
@@ -64,7 +66,13 @@ class SegmentTrial:
 
 @dataclass(frozen=True)
 class SegmentTuning:
-    """The first trial, which takes the most probable label, the best one, and how many were made."""
+    """Labels as training leaves them, the best trial, and how many were made.
+
+    Attributes:
+        plain: the most probable label of each frame; of independent labels, those above their thresholds.
+        chosen: the best.
+        n_trials: in all.
+    """
 
     plain: SegmentTrial
     chosen: SegmentTrial
@@ -81,7 +89,7 @@ class SegmentTuning:
         width = max(map(len, rows))
         lines = [
             f"{'':{14}}  frame F1  event F1",
-            f"{'most probable':{14}}  {self.plain.frame_f1:8.4f}  {self.plain.event_f1:8.4f}",
+            f"{'as trained':{14}}  {self.plain.frame_f1:8.4f}  {self.plain.event_f1:8.4f}",
             f"{'chosen':{14}}  {self.chosen.frame_f1:8.4f}  {self.chosen.event_f1:8.4f}   of {self.n_trials:,} trials",
             f"median filter {settings.median:g} s",
             f"{'':{width}}  onset  offset  least segment  least gap",
@@ -139,21 +147,44 @@ def tune_segments(card: ModelCard, heard: Sequence[HeardFrames], progress: Progr
             progress(len(tried), len(tried))
         return tried[key]
 
-    best = plain = attempt(SegmentSettings())
+    starts = [SegmentSettings()]
+    if card.vocabulary.several:
+        starts.append(_as_trained(card, heard))
+    found = [_climb(labels_of(card), attempt(start), attempt) for start in starts]
+    return SegmentTuning(attempt(starts[-1]), max(found, key=_score), len(tried))
+
+
+def _climb(
+    labels: Sequence[str], best: SegmentTrial, attempt: Callable[[SegmentSettings], SegmentTrial]
+) -> SegmentTrial:
+    """From a first trial to one that no single change makes better."""
     for _ in range(2):  # the second time round each setting meets the others as they were chosen
         for median in MEDIANS:
             best = max(best, attempt(replace(best.settings, median=median)), key=_score)
         for change in _CHANGES:
-            rule = replace(best.settings.rule, **change)
-            best = max(best, attempt(replace(best.settings, rule=rule)), key=_score)
-    labels = labels_of(card)
+            best = max(best, attempt(_changed(best.settings, change)), key=_score)
     for label in labels if 1 < len(labels) <= _MOST_OWN else ():
         for change in _CHANGES:
             rules = {**best.settings.rules, label: replace(best.settings.rule_of(label), **change)}
             trial = attempt(replace(best.settings, rules=rules))
             if trial.score > best.score + _GAIN:
                 best = trial
-    return SegmentTuning(plain, best, len(tried))
+    return best
+
+
+def _changed(settings: SegmentSettings, change: Mapping[str, float]) -> SegmentSettings:
+    """Settings with another rule; labels that have their own keep their thresholds, and share the rest."""
+    shared = {key: value for key, value in change.items() if key not in ("onset", "offset")}
+    rules = {label: replace(rule, **shared) for label, rule in settings.rules.items()}
+    return replace(settings, rule=replace(settings.rule, **change), rules=rules)
+
+
+def _as_trained(card: ModelCard, heard: Sequence[HeardFrames]) -> SegmentSettings:
+    """The threshold of each independent label that training would choose on these recordings, by F1 of frames."""
+    labels = labels_of(card)
+    truths = (activity(one.segments, labels, frame_centres(card, one.duration), one.duration) for one in heard)
+    chosen = choose_thresholds(labels, zip((one.log_probs for one in heard), truths, strict=True))
+    return SegmentSettings(rules={label: LabelRule(onset=least, offset=least) for label, least in chosen.items()})
 
 
 def _score(trial: SegmentTrial) -> float:

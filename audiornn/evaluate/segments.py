@@ -16,6 +16,7 @@ Intervals are 95 % percentile bootstraps over recordings.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -80,24 +81,24 @@ class LabelRow:
     Attributes:
         label: its name.
         frames: that it holds in, by the reference.
-        precision: of frames.
-        recall: of frames.
-        f1: of frames.
+        precision: of frames; None where it is never heard.
+        recall: of frames; None where it never holds.
+        f1: of frames; None where it does neither.
         events: of the reference.
         found: events of the hypothesis.
         right: of both.
-        event_f1: 2 · right / (events + found).
+        event_f1: 2 · right / (events + found); None where there is none of either.
     """
 
     label: str
     frames: int
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     events: int
     found: int
     right: int
-    event_f1: float
+    event_f1: float | None
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class SegmentReport:
         frame_f1: macro, over the labels that occur in the reference or the hypothesis.
         event_f1: macro, likewise.
         event_f1_micro: over the events of all labels together.
-        detection_error_rate: missed and falsely marked seconds, over the reference's.
+        detection_error_rate: missed and falsely marked seconds, over the reference's; None where it has none.
         missed: seconds.
         false_alarm: seconds.
         marked: seconds of the reference.
@@ -118,7 +119,7 @@ class SegmentReport:
     frame_f1: Rate
     event_f1: Rate
     event_f1_micro: Rate
-    detection_error_rate: Rate
+    detection_error_rate: Rate | None
     missed: float
     false_alarm: float
     marked: float
@@ -131,18 +132,25 @@ class SegmentReport:
     def to_text(self) -> str:
         """Lines for people."""
         width = max([5, *(len(row.label) for row in self.labels)])
+        detection = "none, for nothing is labelled"
+        if self.detection_error_rate is not None:
+            detection = self.detection_error_rate.to_text()
+
+        def share(value: float | None) -> str:
+            return "–" if value is None else f"{value:.3f}"
+
         lines = [
             f"frame F1 (macro)      {self.frame_f1.to_text()}",
             f"event F1 (macro)      {self.event_f1.to_text()}",
             f"event F1 (micro)      {self.event_f1_micro.to_text()}",
-            f"detection error rate  {self.detection_error_rate.to_text()}: of {self.marked:,.1f} s "
+            f"detection error rate  {detection}: of {self.marked:,.1f} s "
             f"{self.missed:,.1f} s missed, {self.false_alarm:,.1f} s false",
             "",
             f"{'label':{width}}     frames  precision  recall     F1    events   found   right  event F1",
         ]
         lines += [
-            f"{row.label:{width}}  {row.frames:9,}     {row.precision:6.3f}  {row.recall:6.3f}  {row.f1:5.3f}  "
-            f"{row.events:8,} {row.found:7,} {row.right:7,}     {row.event_f1:5.3f}"
+            f"{row.label:{width}}  {row.frames:9,}     {share(row.precision):>6}  {share(row.recall):>6}  "
+            f"{share(row.f1):>5}  {row.events:8,} {row.found:7,} {row.right:7,}     {share(row.event_f1):>5}"
             for row in self.labels
         ]
         return "\n".join(lines)
@@ -263,9 +271,8 @@ def score(card: ModelCard, counts: Sequence[SegmentCounts], *, seed: int = 0) ->
 
     def rate(per_recording: Counts, figure: Callable[[Counts], float]) -> Rate:
         interval = percentile_interval(figure(total) for total in resampled_totals(per_recording, seed=seed))
-        assert interval is not None  # every draw has a rate
         value = figure(per_recording.sum(axis=0))
-        return Rate(value, interval if len(counts) > 1 else (0.0, max(1.0, value)))
+        return Rate(value, interval if interval is not None and len(counts) > 1 else (0.0, max(1.0, value)))
 
     missed, false_alarm, marked = seconds.sum(axis=0).tolist()
     rows = []
@@ -276,25 +283,31 @@ def score(card: ModelCard, counts: Sequence[SegmentCounts], *, seed: int = 0) ->
             LabelRow(
                 label,
                 int(true),
-                right / max(said, 1.0),
-                right / max(true, 1.0),
-                _f1(right, true, said),
+                right / said if said else None,
+                right / true if true else None,
+                _f1(right, true, said) if true + said else None,
                 int(events_true),
                 int(events_said),
                 int(event_right),
-                _f1(event_right, events_true, events_said),
+                _f1(event_right, events_true, events_said) if events_true + events_said else None,
             )
         )
     return SegmentReport(
         frame_f1=rate(frames, macro_f1),
         event_f1=rate(events, macro_f1),
         event_f1_micro=rate(events.sum(axis=1), lambda total: _f1(*total)),
-        detection_error_rate=rate(seconds, lambda total: float((total[0] + total[1]) / max(total[2], 1e-9))),
+        detection_error_rate=rate(seconds, _detection_error_rate) if marked > 0 else None,
         missed=missed,
         false_alarm=false_alarm,
         marked=marked,
         labels=tuple(rows),
     )
+
+
+def _detection_error_rate(seconds: Counts) -> float:
+    """Of seconds missed, falsely marked, and in the reference; NaN without a reference."""
+    missed, false_alarm, marked = seconds.tolist()
+    return (missed + false_alarm) / marked if marked > 0 else math.nan
 
 
 def macro_f1(counts: Counts) -> float:

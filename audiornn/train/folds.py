@@ -167,6 +167,20 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any], place: str = "
     return ""
 
 
+def fold_summary(scores: Sequence[FoldScore]) -> dict[str, Any]:
+    """What all folds give: the mean error rate over speakers, of each seed and of all, its interval and its spread."""
+    means = [statistics.fmean(rates) for rates in zip(*(score.rates for score in scores), strict=True)]
+    by_speaker = [statistics.fmean(score.rates) for score in scores]
+    return {
+        "speakers": len(scores),
+        "error_rates": means,
+        "error_rate": statistics.fmean(means),
+        "interval": bootstrap_interval(by_speaker, [1] * len(scores)),
+        "deviation_between_speakers": statistics.stdev(by_speaker),
+        "deviation_between_seeds": statistics.stdev(means) if len(means) > 1 else None,
+    }
+
+
 def fold_table(scores: Sequence[FoldScore], seeds: Sequence[int]) -> str:
     """A row a speaker, then the mean over speakers of each seed, and how far seeds and speakers spread."""
     width = max(len("mean of speakers"), *(len(score.speaker) for score in scores))
@@ -174,13 +188,14 @@ def fold_table(scores: Sequence[FoldScore], seeds: Sequence[int]) -> str:
     lines += [
         f"{score.speaker:{width}}" + "".join(f"  {100 * rate:7.2f} %" for rate in score.rates) for score in scores
     ]
-    means = [statistics.fmean(score.rates[i] for score in scores) for i in range(len(seeds))]
-    lines.append(f"{'mean of speakers':{width}}" + "".join(f"  {100 * mean:7.2f} %" for mean in means))
-    by_speaker = [statistics.fmean(score.rates) for score in scores]
-    low, high = (100 * bound for bound in bootstrap_interval(by_speaker, [1] * len(scores)))
+    summary = fold_summary(scores)
+    means = "".join(f"  {100 * mean:7.2f} %" for mean in summary["error_rates"])
+    lines.append(f"{'mean of speakers':{width}}{means}")
+    low, high = (100 * bound for bound in summary["interval"])
+    between_seeds = summary["deviation_between_seeds"]
     lines.append(
-        f"error rate {100 * statistics.fmean(means):.2f} % (95 %, speakers drawn anew: {low:.2f}–{high:.2f}); "
-        f"standard deviation {100 * statistics.stdev(by_speaker):.2f} between speakers"
-        + (f", {100 * statistics.stdev(means):.2f} between seeds" if len(means) > 1 else "")
+        f"error rate {100 * summary['error_rate']:.2f} % (95 %, speakers drawn anew: {low:.2f}–{high:.2f}); "
+        f"standard deviation {100 * summary['deviation_between_speakers']:.2f} between speakers"
+        + (f", {100 * between_seeds:.2f} between seeds" if between_seeds is not None else "")
     )
     return "\n".join(lines)

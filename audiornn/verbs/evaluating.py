@@ -267,12 +267,14 @@ def _evaluate_folds(
 ) -> int:
     """`audiornn evaluate --folds speaker`: a training for each speaker of dev and test and each seed."""
     from audiornn.listen.recognizer import load_model
-    from audiornn.train.folds import fold_table, speaker_folds, train_folds
+    from audiornn.train.folds import fold_summary, fold_table, speaker_folds, train_folds
     from audiornn.train.loop import Interrupted
     from audiornn.train.loop import train as run_training
 
     prepared = prepared_of(recipe, data)
     trained = recipe_to_train(prepared, overrides)
+    if trained.task == "spot":
+        raise SettingsError("--folds counts errors, and a spotter is measured by misses and false alarms an hour")
     if trained.task == "regress":
         raise SettingsError("--folds counts errors, and values over time have none to count")
     if trained.task == "classify" and trained.vocabulary.several:
@@ -295,6 +297,7 @@ def _evaluate_folds(
     if output_format == "json":
         for score in scores:
             print(json_line({"recipe": trained.name, "seeds": [*seeds], **vars(score)}))
+        print(json_line({"recipe": trained.name, "seeds": [*seeds], **fold_summary(scores)}))
     else:
         print(f"{trained.name}: each speaker of dev and test held out in turn\n{fold_table(scores, seeds)}")
     return 0

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = ["gradients"]
 
+LAGS, STEPS = (5, 10, 20, 40, 100, 1000), 200  # of the memory task: frames, and of each training
+
 
 def gradients(
     source: str | None,
     data: Path,
-    lags: list[int],
-    steps: int,
-    seeds: list[int],
+    lags: list[int] | None,
+    steps: int | None,
+    seeds: list[int] | None,
     output: Path | None,
     output_format: str,
     overrides: list[str],
@@ -33,11 +35,14 @@ def gradients(
     if output is not None:
         check_drawable(output)
     if source is not None and (Path(source) / "recipe.json").exists():
-        report = _of_run(Path(source), data, overrides)
+        unused = {"--lags": lags, "--steps": steps, "--seeds": seeds, "--set": overrides}
+        if given := [option for option, value in unused.items() if value]:
+            raise TrainingError(f"{source}: a run's network is measured as it is; {', '.join(given)} is for a recipe")
+        report = _of_run(Path(source), data)
         picture = output or Path(source) / "gradients.png"
     else:
         prepared = prepared_of(source, data)
-        report = _of_recipe(prepared, lags, steps, seeds, overrides)
+        report = _of_recipe(prepared, lags or LAGS, steps or STEPS, seeds or [1], overrides)
         picture = output or prepared.folder / "gradients.png"
     report.draw(picture)
     if output_format == "json":
@@ -49,14 +54,12 @@ def gradients(
     return 0
 
 
-def _of_run(run: Path, data: Path, overrides: list[str]) -> GradientReport:
+def _of_run(run: Path, data: Path) -> GradientReport:
     """The curve of every layer and direction of a trained network."""
     from audiornn.corpus.preparation import open_prepared
     from audiornn.evaluate.gradient_report import GradientReport
     from audiornn.train.checkpoint import recipe_of_run
 
-    if overrides:
-        raise TrainingError(f"{run}: a run's network is measured as it is; --set is for a recipe")
     recipe = recipe_of_run(run)
     prepared = open_prepared(data / recipe.name)
 

@@ -98,7 +98,8 @@ def export(
             print(f"{output}: takes `waveform`, mono float32 samples at {rate:,} Hz, and gives `log_probs`")
         if quantize is not None:
             before, after = path.stat().st_size, output.stat().st_size
-            times = f"{before / after:.1f} times smaller" if after < before else "with the features' own graph"
+            times = f"{before / after:.1f} times smaller" if after < before else "no smaller"
+            times = f"{times}, with the features in its graph" if waveform_input else times
             print(f"{output}: int8, {after:,} bytes of {before:,}, {times}", flush=True)
             _print_cost(recognizer, source, data)
     return 0
@@ -202,8 +203,9 @@ def _decoding(decoding: Mapping[str, Any]) -> str:
 def _segments(settings: Mapping[str, Any]) -> str:
     if not settings:
         return "the most probable label of each frame"
-    labels = "".join(f"; {label}: onset {rule['onset']:g}" for label, rule in settings["labels"].items())
-    return ", ".join(f"{key} {value:g}" for key, value in settings.items() if key != "labels") + labels
+    shared = ", ".join(f"{key} {value:g}" for key, value in settings.items() if key != "labels")
+    labels = [f"{label}: onset {rule['onset']:g}" for label, rule in settings["labels"].items()]
+    return "; ".join(filter(None, [shared, *labels]))
 
 
 def _spotted(spotting: Mapping[str, Any]) -> list[str]:
