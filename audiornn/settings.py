@@ -122,7 +122,8 @@ class AugmentSettings:
     """What is varied, afresh each time an utterance is seen; on log-mel frames, before the cepstra. Zero is off.
 
     Attributes:
-        tempo: share by which it is faster or slower, at most.
+        speed: share by which it is played faster or slower, its frequencies with it, at most (Ko et al. 2015).
+        tempo: share by which it is faster or slower while its frequencies stay, at most.
         vocal_tract: share by which all frequencies are higher or lower, at most, as of a shorter or longer vocal tract.
         warp: share by which the bands' numbers grow or shrink, at most. Above 1 kHz, where equal steps of bands are
             equal ratios of frequencies, that moves sounds farther than `vocal_tract` of the same share does: at the
@@ -151,6 +152,7 @@ class AugmentSettings:
             symbols are on clean speech and not on masked.
     """
 
+    speed: float = 0.0
     tempo: float = 0.1
     vocal_tract: float = 0.0
     warp: float = 0.1
@@ -175,6 +177,7 @@ class AugmentSettings:
     def __post_init__(self) -> None:
         _require(
             "augment",
+            speed=(0 <= self.speed < 1, self.speed, "in 0…1"),
             tempo=(0 <= self.tempo < 1, self.tempo, "in 0…1"),
             vocal_tract=(0 <= self.vocal_tract < 1, self.vocal_tract, "in 0…1"),
             warp=(0 <= self.warp < 1, self.warp, "in 0…1"),
@@ -205,6 +208,7 @@ class AugmentSettings:
         if strength == 1:
             return self
         grown = (
+            "speed",
             "tempo",
             "vocal_tract",
             "warp",

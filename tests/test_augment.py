@@ -159,6 +159,28 @@ def test_a_shorter_vocal_tract_is_heard_as_the_same_sound_played_faster(factor, 
         np.testing.assert_allclose(moved_bands, vowel(1.0), rtol=1e-5)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_speed_is_what_a_waveform_played_faster_gives(seed):
+    """Resampled, as the field does it: shorter by the factor by which its frequencies are higher."""
+    settings = FeatureSettings()
+    extractor, middles = FeatureExtractor(settings), mel_middles(settings)
+    time = np.arange(32000) / 16000
+    sweep = (0.1 * np.sin(2 * np.pi * (500 + 400 * time) * time)).astype(np.float32)  # 500 Hz, rising to 2,100
+    log_mel = extractor.log_mel(sweep)
+    rng = np.random.default_rng(seed)
+    heard, places = augment(
+        log_mel, replace(OFF, speed=0.3), frame_seconds=0.01, rng=rng, may_cut=False, middles=middles
+    )
+    factor = len(log_mel) / len(heard)
+    played = np.interp(np.arange(0, len(sweep), factor), np.arange(len(sweep)), sweep).astype(np.float32)
+    expected = extractor.log_mel(played)
+    assert abs(len(expected) - len(heard)) <= 1
+    assert np.abs(heard[5:-6].argmax(axis=1) - expected[5 : len(heard) - 6].argmax(axis=1)).max() <= 1
+    assert places[-1] == pytest.approx(len(log_mel) - 1)
+    with pytest.raises(ValueError, match="middles"):
+        augment(log_mel, replace(OFF, speed=0.3), frame_seconds=0.01, rng=rng, may_cut=False)
+
+
 def test_the_vocal_tract_is_drawn_within_its_share():
     middles = mel_middles(FeatureSettings())
     log_mel = np.full((10, 40), -60.0, np.float32)
@@ -240,6 +262,7 @@ def test_what_is_varied_grows_from_nothing():
     log_mel = log_mel_of()
     np.testing.assert_array_equal(varied(start, log_mel=log_mel), log_mel)
     assert settings.at(0.1).tempo == settings.tempo / 2
+    assert replace(settings, speed=0.1).at(0.1).speed == 0.05
     assert settings.at(0.2) == settings.at(1.0) == settings
     assert AugmentSettings(easy_first=0.0).at(0.0) == AugmentSettings(easy_first=0.0)
 

@@ -1,4 +1,4 @@
-"""Augmentation of log-mel frames: tempo, vocal tract, level, room, noise, position, SpecAugment's masks, and mixup.
+"""Augmentation of log-mel frames: speed, tempo, vocal tract, level, room, noise, position, masks (SpecAugment), mixup.
 
 In decibels a gain is an addition, exact down to the floor; noise and echoes add up in power; a longer vocal tract
 shifts the bands; so none of this needs the waveform, and all of it together takes less time than reading it would.
@@ -66,7 +66,7 @@ def augment(
         may_cut: whether a shift may push frames out at the other end; speech of a transcript must not be lost.
         least_frames: that the target needs; a faster tempo stops there.
         draw_noise: gives log-mel frames of a recording of noise, any number.
-        middles: Hz of the bands' middles, which `vocal_tract` needs.
+        middles: Hz of the bands' middles, which `speed` and `vocal_tract` need.
         timing: the source of chance of what moves frames: copies that share its state show the same at each frame.
 
     Returns:
@@ -78,15 +78,18 @@ def augment(
     if settings.trim and may_cut and timing.random() < settings.trim:
         kept = loud_part(varied, timing.uniform(*_TRIM_DEPTH))
         varied, places = varied[kept], places[kept]
-    if settings.tempo:
-        factor = 1 + timing.uniform(-settings.tempo, settings.tempo)
+    if (settings.speed or settings.vocal_tract) and middles is None:
+        raise ValueError("augment.speed and augment.vocal_tract need to know the bands' middles")
+    speed = 1 + timing.uniform(-settings.speed, settings.speed) if settings.speed else 1.0
+    if settings.speed or settings.tempo:
+        factor = speed * (1 + timing.uniform(-settings.tempo, settings.tempo) if settings.tempo else 1.0)
         n_frames = max(least_frames, round(len(varied) / factor))
         steps = np.linspace(0, len(varied) - 1, n_frames)
         varied, places = change_tempo(varied, n_frames), np.interp(steps, np.arange(len(varied)), places)
-    if settings.vocal_tract:
-        if middles is None:
-            raise ValueError("augment.vocal_tract needs to know the bands' middles")
-        varied = scale_frequencies(varied, middles, 1 + rng.uniform(-settings.vocal_tract, settings.vocal_tract))
+    if settings.speed or settings.vocal_tract:
+        assert middles is not None, "asked for above"
+        tract = 1 + rng.uniform(-settings.vocal_tract, settings.vocal_tract) if settings.vocal_tract else 1.0
+        varied = scale_frequencies(varied, middles, speed * tract)
     if settings.warp:
         varied = warp_bands(varied, 1 + rng.uniform(-settings.warp, settings.warp))
     gain: Features = np.float32(rng.uniform(-settings.gain, settings.gain))

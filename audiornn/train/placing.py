@@ -393,12 +393,12 @@ def _of_a_voice(settings: AugmentSettings) -> AugmentSettings:
 
 def _of_a_room(settings: AugmentSettings) -> AugmentSettings:
     """What is heard of all sounds at once."""
-    return replace(settings, tempo=0.0, vocal_tract=0.0, warp=0.0, wobble=0.0, time_shift=0.0)
+    return replace(settings, speed=0.0, tempo=0.0, vocal_tract=0.0, warp=0.0, wobble=0.0, time_shift=0.0)
 
 
 def _unmoved(settings: AugmentSettings) -> AugmentSettings:
     """The same, but every frame stays where it is."""
-    return replace(settings, tempo=0.0, time_shift=0.0)
+    return replace(settings, speed=0.0, tempo=0.0, time_shift=0.0)
 
 
 def _level(log_mel: Features) -> float:
