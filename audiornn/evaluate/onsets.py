@@ -133,7 +133,10 @@ def loudest_peaks(
     """
     rest = values.copy()
     peaks = []
-    while len(rest) and (value := float(rest[frame := int(rest.argmax())])) > least:
+    loud = np.flatnonzero(values > least)
+    for frame in loud[np.argsort(-values[loud], kind="stable")].tolist():
+        if (value := float(rest[frame])) <= least:
+            continue  # within reach of a higher one
         peaks.append((frame, value))
         first, last = excursion(rest, frame, over_below)
         rest[max(0, min(first, frame - n_apart)) : max(last, frame + n_apart + 1)] = 0.0
@@ -142,9 +145,19 @@ def loudest_peaks(
 
 def excursion(values: NDArray[np.float64], frame: int, over_below: float) -> tuple[int, int]:
     """The first frame, and one past the last, of the run around a frame that stays above a share of its value."""
-    low = np.flatnonzero(values < over_below * values[frame])
-    after = int(np.searchsorted(low, frame))
-    return int(low[after - 1]) + 1 if after else 0, int(low[after]) if after < len(low) else len(values)
+    least = over_below * values[frame]
+    return frame - _run(values[: frame + 1][::-1], least) + 1, frame + _run(values[frame:], least)
+
+
+def _run(values: NDArray[np.float64], least: float) -> int:
+    """How many values from the first on are no lower; looked at bit by bit, for most runs are short and the rest long."""
+    n, step = 0, 64
+    while n < len(values):
+        low = np.flatnonzero(values[n : n + step] < least)
+        if len(low):
+            return n + int(low[0])
+        n, step = n + step, 2 * step
+    return len(values)
 
 
 def _rounded_up(threshold: float) -> float:
