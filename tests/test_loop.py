@@ -16,7 +16,7 @@ import torch
 
 from audiornn.errors import TrainingError
 from audiornn.settings import AugmentSettings, SpottingSettings, TrainingSettings
-from audiornn.train import loop, parallel
+from audiornn.train import dev_score, loop, parallel
 from audiornn.train.checkpoint import load_checkpoint
 from audiornn.train.loop import Interrupted, learning_rate, train
 from audiornn.train.losses import utterance_losses
@@ -208,7 +208,7 @@ def test_training_stops_early_and_keeps_the_best(short, tmp_path, monkeypatch):
     ready, recipe = short(patience=2)
     recipe = replace(recipe, training=replace(recipe.training, epochs=20))
     rates = iter([5, 3, 9, 9, 9, 9])
-    score = loop.DevScore(0, 10, 1.0, 0.5)
+    score = dev_score.DevScore(0, 10, 1.0, 0.5)
     monkeypatch.setattr(loop, "dev_score", lambda *_: replace(score, errors=next(rates)))
     lines = []
     train(ready, recipe, tmp_path / "run", report=lines.append)
@@ -222,7 +222,7 @@ def test_a_handful_of_recordings_chooses_no_epoch(short, tmp_path, monkeypatch):
     ready, recipe = short("classify")
     assert len(ready.utterances("dev")) > 0
     rates = iter(range(EPOCHS))
-    monkeypatch.setattr(loop, "dev_score", lambda *_: loop.DevScore(next(rates), 100, 1.0, 0.0))
+    monkeypatch.setattr(loop, "dev_score", lambda *_: dev_score.DevScore(next(rates), 100, 1.0, 0.0))
     monkeypatch.setattr(loop, "_ENOUGH", len(ready.utterances("dev")) + 1)
     lines = []
     train(ready, recipe, tmp_path / "run", report=lines.append)
@@ -232,13 +232,13 @@ def test_a_handful_of_recordings_chooses_no_epoch(short, tmp_path, monkeypatch):
 
 def test_the_log_tells_a_blank_plateau_from_a_broken_start(short):
     _, recipe = short()
-    stuck = loop.DevScore(100, 100, 3.0, 1.0)
+    stuck = dev_score.DevScore(100, 100, 3.0, 1.0)
     metrics = {"epoch": 1, "step": 10, "train_loss": 3.0, "frames_per_second": 1}
     line = loop.epoch_line(metrics, stuck, recipe, 1000, dev="dev")
     assert "blank 100 %" in line
     assert "normal until about step 500" in line
     assert "still on the blank plateau" in loop.epoch_line({**metrics, "step": 900}, stuck, recipe, 1000, dev="dev")
-    assert "plateau" not in loop.epoch_line(metrics, loop.DevScore(5, 100, 0.1, 0.8), recipe, 1000, dev="dev")
+    assert "plateau" not in loop.epoch_line(metrics, dev_score.DevScore(5, 100, 0.1, 0.8), recipe, 1000, dev="dev")
 
 
 def test_a_label_of_noise_that_nothing_has_is_told(short, tmp_path):
@@ -334,7 +334,7 @@ def test_what_is_scored_and_kept_is_the_average(short, tmp_path, monkeypatch):
 
     def score(network, *_):
         scored.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
-        return loop.DevScore(next(errors), 10, 1.0, 0.0)
+        return dev_score.DevScore(next(errors), 10, 1.0, 0.0)
 
     monkeypatch.setattr(loop, "dev_score", score)
     quiet(ready, recipe, tmp_path / "run")
@@ -365,7 +365,7 @@ def test_the_dev_score_is_of_utterances_whatever_the_batches(short, task):
     train_set, dev_set = loop.train_and_dev(ready, recipe)
     network = loop.untrained_network(recipe, train_set, len(ready.vocabulary))
     with Workers(1) as workers:
-        one, all_ = (loop.dev_score(network, dev_set, size, torch.device("cpu"), workers) for size in (1, 100))
+        one, all_ = (dev_score.dev_score(network, dev_set, size, torch.device("cpu"), workers) for size in (1, 100))
     assert one.loss == pytest.approx(all_.loss, rel=1e-4)
     assert (one.errors, one.reference_length) == (all_.errors, all_.reference_length)
 

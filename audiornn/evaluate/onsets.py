@@ -150,7 +150,7 @@ def excursion(values: NDArray[np.float64], frame: int, over_below: float) -> tup
 
 
 def _run(values: NDArray[np.float64], least: float) -> int:
-    """How many values from the first on are no lower; looked at bit by bit, for most runs are short and the rest long."""
+    """How many values from the first on are no lower; bit by bit, for most runs are short and the rest is long."""
     n, step = 0, 64
     while n < len(values):
         low = np.flatnonzero(values[n : n + step] < least)

@@ -21,38 +21,31 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from audiornn.corpus.preparation import Prepared
 from audiornn.errors import TrainingError
-from audiornn.evaluate.error_rates import EditCounts, count_edits
-from audiornn.evaluate.several import choose_thresholds
 from audiornn.files import write_atomically
-from audiornn.listen.decoding import greedy_ctc
-from audiornn.model_file import ModelCard
-from audiornn.recipe import Recipe, Task, find_packaged
+from audiornn.recipe import Recipe, find_packaged
 from audiornn.settings import TrainingSettings
-from audiornn.train.calibration import Heard, calibrate
 from audiornn.train.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
 from audiornn.train.dataset import Batch, Dataset, looked_ahead
+from audiornn.train.dev_score import DevScore, dev_score
 from audiornn.train.export import write_model_file
-from audiornn.train.losses import utterance_losses
+from audiornn.train.finished import finished_card
 from audiornn.train.mining import Mined, list_doubtful, mine
 from audiornn.train.network import Network
 from audiornn.train.parallel import Workers, fast_in_bf16, n_workers
 from audiornn.train.placing import PlacedWords
-from audiornn.train.spot_score import answers_of, spotting_of
 from audiornn.train.transfer import Start, read_start, take_over
 from audiornn.train.weight_noise import noisy_weights
 
 __all__ = [
-    "DevScore",
     "Interrupted",
     "learning_rate",
     "losses_and_gradients",
@@ -66,21 +59,6 @@ _ENOUGH = 20  # recordings of dev, a class each, by which an epoch can be chosen
 
 class Interrupted(Exception):  # noqa: N818 - not an error
     """Training was stopped by the user and can go on from its checkpoint."""
-
-
-@dataclass(frozen=True)
-class DevScore:
-    """How the network does on dev: nats and errors; lower is better, the error rate first."""
-
-    errors: int
-    reference_length: int
-    loss: float
-    blank_share: float
-
-    @property
-    def error_rate(self) -> float:
-        """Errors a unit of the reference."""
-        return self.errors / max(1, self.reference_length)
 
 
 def learning_rate(step: int, n_steps: int, settings: TrainingSettings) -> float:
@@ -275,50 +253,11 @@ def train(
 
     tensors, best = load_checkpoint(run_dir / "best.safetensors")
     network.load_state_dict(tensors)
-    card = ModelCard(
-        task="label" if recipe.task == "spot" else recipe.task,
-        spots=recipe.task == "spot",
-        features=recipe.features,
-        vocabulary=prepared.vocabulary,
-        stride=recipe.model.stride,
-        front_context=recipe.model.front_context,
-        recipe=recipe.name,
-        licence=_joined_licence(recipe.licence, state.get("start")),
-        network={
-            **asdict(recipe.model),
-            "n_parameters": network.n_parameters,
-            "multiply_adds_a_second": network.eval().multiply_adds(round(1 / recipe.features.frame_seconds)),
-        },
-        training={
-            "seed": settings.seed,
-            "steps": state["step"],
-            "epoch_kept": best["best"][2] + 1,
-            "utterances": {row.split: row.utterances for row in prepared.summary},
-            "digests": dict(prepared.digests),
-            "window_seconds": recipe.features.frames_to_seconds(int(np.median(train_set.lengths))),
-            **({"started_from": state["start"]} if state.get("start") else {}),
-        },
-        results={"dev" if len(dev_set) else "train": {k: v for k, v in best["dev"].items() if k != "blank_share"}},
-    )
-    if recipe.task == "transcribe" and len(dev_set):
-        card = calibrate(card, heard(network.cpu(), dev_set))
-    if recipe.vocabulary.several and len(dev_set):
-        said = ((each.log_probs, dev_set.target(i)) for i, each in enumerate(heard(network.cpu(), dev_set)))
-        thresholds = choose_thresholds(prepared.vocabulary.symbols, said)
-        rules = {"labels": {label: {"onset": least, "offset": least} for label, least in thresholds.items()}}
-        card = replace(card, segments=rules) if recipe.task == "label" else replace(card, thresholds=thresholds)
+    card = finished_card(network, prepared, recipe, state, best, train_set, dev_set, report)
     if isinstance(train_set, PlacedWords):
-        card = with_thresholds(card, network, dev_set if len(dev_set) else train_set, settings, report)
         list_doubtful(train_set, Mined.from_json(state["mined"]), run_dir, report)
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
-
-
-def _joined_licence(licence: str, start: Mapping[str, str] | None) -> str:
-    """The licences of all that the network heard."""
-    if start is None or not start["licence"]:
-        return licence
-    return f"{licence or 'not stated'}; at the start, {start['recipe']}: {start['licence']}"
 
 
 def train_and_dev(prepared: Prepared, recipe: Recipe) -> tuple[Dataset, Dataset]:
@@ -372,24 +311,6 @@ def untrained_network(recipe: Recipe, train_set: Dataset, n_outputs: int) -> Net
     return network
 
 
-def with_thresholds(
-    card: ModelCard, network: Network, dev_set: Dataset, settings: TrainingSettings, report: Callable[[str], None]
-) -> ModelCard:
-    """A spotter's card with its decision layer, the thresholds chosen on dev."""
-    device, target = next(network.parameters()).device, dev_set.recipe.spotting.false_alarms_per_hour
-    with Workers(n_workers(settings.threads, settings.batch_size, device)) as workers:
-        answers = answers_of(network, dev_set, workers, device)
-    spotting, results, lines = spotting_of(answers, target)
-    for line in lines:
-        report(line)
-    return replace(
-        card,
-        spotting=spotting,
-        results={next(iter(card.results)): results},
-        training={**card.training, "false_alarms_per_hour": target},
-    )
-
-
 @torch.no_grad()
 def average(averaged: Network, network: Network, share: float) -> None:
     """Move the averaged weights towards the network's by a share of the way."""
@@ -399,66 +320,6 @@ def average(averaged: Network, network: Network, share: float) -> None:
 def under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors whose name begins with a prefix, without it."""
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-@torch.no_grad()
-def heard(network: Network, dataset: Dataset) -> Iterator[Heard]:
-    """A split's utterances, each with what the network says of it; on the CPU."""
-    network.eval()
-    for index in range(len(dataset)):
-        batch = dataset.batch([index])
-        log_probs, _ = network(batch.features, batch.feature_lengths)
-        yield Heard(dataset.utterances[index], np.asarray(dataset.store[index]), log_probs[0].numpy())
-
-
-def dev_score(network: Network, dataset: Dataset, batch_size: int, device: torch.device, workers: Workers) -> DevScore:
-    """Loss and errors over a split, no augmentation, no dropout."""
-    network.eval()
-    by_length = np.argsort(dataset.lengths, kind="stable")
-    batches = [by_length[begin : begin + batch_size] for begin in range(0, len(by_length), batch_size)]
-    task = dataset.recipe.task
-    if task == "spot":
-        answers = answers_of(network, dataset, workers, device)
-        return DevScore(answers.misses, answers.chances, answers.loss, 0.0)
-
-    @torch.no_grad()
-    def score(indices: NDArray[np.int64]) -> tuple[float, int, list[EditCounts], int, int]:
-        batch = dataset.batch(indices).to(device)
-        log_probs, output_lengths = network(batch.features, batch.feature_lengths)
-        loss = float(utterance_losses(log_probs, output_lengths, batch, task, units=network.track_units).sum())
-        n_scored = len(indices) if task != "regress" else int((~batch.targets.isnan()).flatten(1).any(dim=1).sum())
-        rows = list(log_probs.cpu().numpy())
-        if task != "classify":
-            rows = [row[:n] for row, n in zip(rows, output_lengths.tolist(), strict=True)]
-        counts = [count_errors(row, dataset.target(int(i)), task) for row, i in zip(rows, indices, strict=True)]
-        if task != "transcribe":
-            return loss, n_scored, counts, 0, 0
-        return loss, n_scored, counts, sum(int((row.argmax(axis=1) == 0).sum()) for row in rows), sum(map(len, rows))
-
-    scores = workers.map(score, batches)
-    counts = [count for _, _, some, _, _ in scores for count in some]
-    return DevScore(
-        sum(count.errors for count in counts),
-        sum(count.reference_length for count in counts),
-        sum(loss for loss, _, _, _, _ in scores) / max(1, sum(n_scored for _, n_scored, _, _, _ in scores)),
-        sum(n_blank for *_, n_blank, _ in scores) / max(1, sum(n_frames for *_, n_frames in scores)),
-    )
-
-
-def count_errors(log_probs: NDArray[np.float32], target: NDArray[Any], task: Task) -> EditCounts:
-    """Errors of one utterance, from (T', V) log-probabilities, or (V,) of a class, against its target.
-
-    Of labels that are independent each decision counts, at a probability of a half; values know no errors.
-    """
-    if task == "regress":
-        return EditCounts(0, 0, 0, 0)
-    if target.dtype.kind == "f":
-        return EditCounts(int(((log_probs > math.log(0.5)) != target).sum()), 0, 0, target.size)
-    if task == "classify":
-        return EditCounts(int(log_probs.argmax() != target[0]), 0, 0, 1)
-    if task == "label":
-        return EditCounts(int((log_probs.argmax(axis=1) != target).sum()), 0, 0, len(target))
-    return count_edits([str(i) for i in target], [str(symbol.id) for symbol in greedy_ctc(log_probs)])
 
 
 def epoch_line(metrics: dict[str, Any], score: DevScore, recipe: Recipe, n_steps: int, dev: str) -> str:
