@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -65,6 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+#: Adds a verb: the function that does it, which is called after it, and a line for --help.
+_Verb = Callable[[Callable[..., int], str], argparse.ArgumentParser]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="audiornn",
@@ -79,43 +84,28 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run_verb=run)
         return added
 
-    def places(to: argparse.ArgumentParser, *names: str) -> None:
-        if "data" in names:
-            to.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="prepared corpora (data)")
-        if "runs" in names:
-            to.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="trained runs (runs)")
-        if "set" in names:
-            to.add_argument(
-                "--set",
-                dest="overrides",
-                action="append",
-                default=[],
-                metavar="KEY=VALUE|FILE",
-                help="change a setting, e.g. training.epochs=5, or those of a TOML file; may be given again",
-            )
-        if "format" in names:
-            to.add_argument(
-                "--format",
-                dest="output_format",
-                choices=("text", "json"),
-                default="text",
-                help="what is printed (text)",
-            )
+    for add in (_preparing, _training, _evaluating, _spotting, _listening, _models, _beginning):
+        add(verb)
+    return parser
 
+
+def _preparing(verb: _Verb) -> None:
     p = verb(prep, "make manifests and features of a corpus")
     p.add_argument("recipe", metavar="RECIPE", help="a recipe's folder, or the name of one that comes with audiornn")
     p.add_argument("--corpus", type=Path, metavar="DIR", help="the corpus, in its published layout")
     p.add_argument("--jobs", type=_count, metavar="N", help="worker processes (one a core)")
     p.add_argument("--skip-bad", action="store_true", help="leave out, and count, utterances that cannot be used")
     p.add_argument("--listen", type=_count, metavar="N", help="write N augmented training utterances as audio, to hear")
-    places(p, "data", "set")
+    _places(p, "data", "set")
 
     p = verb(audit, "look for what would spoil a result: leaks, copies, levels, labels")
     p.add_argument("source", type=Path, metavar="DIR|MANIFEST", help="recordings, a list of them, or a prepared folder")
     p.add_argument("--output", type=Path, metavar="DIR", help="where the report goes (data/audit_NAME)")
     p.add_argument("--jobs", type=_count, metavar="N", help="worker processes (one a core)")
-    places(p, "data", "format")
+    _places(p, "data", "format")
 
+
+def _training(verb: _Verb) -> None:
     p = verb(train, "train the network of a prepared recipe and write its model file")
     p.add_argument("recipe", nargs="?", metavar="RECIPE", help="which (the one prepared last)")
     p.add_argument("--run", type=Path, metavar="DIR", help="the run's folder (runs/RECIPE, or the next free number)")
@@ -124,26 +114,10 @@ def _parser() -> argparse.ArgumentParser:
         "--from", dest="start", type=Path, metavar="RUN|FILE", help="start from what another run learnt, of any labels"
     )
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
-    places(p, "data", "runs", "set")
+    _places(p, "data", "runs", "set")
 
-    def decoding(to: argparse.ArgumentParser) -> None:
-        group = to.add_argument_group("decoding", "instead of what the model file says")
-        group.add_argument("--greedy", action=_Decoding, nargs=0, help="the best path, without a search")
-        group.add_argument("--beam", action=_Decoding, type=_count, metavar="N", help="search with N hypotheses")
-        group.add_argument("--lm", action=_Decoding, type=Path, metavar="FILE.arpa", help="a language model over words")
-        group.add_argument("--lm-weight", action=_Decoding, type=float, metavar="W", help="exponent of its probability")
-        group.add_argument("--word-bonus", action=_Decoding, type=float, metavar="NATS", help="gained by each word")
-        group.add_argument(
-            "--words", action=_Decoding, choices=("open", "closed"), help="any that can be spelled, or only the model's"
-        )
-        group.add_argument(
-            "--hot-word",
-            dest="hot_words",
-            action=_Decoding,
-            metavar="WORD[:NATS]",
-            help="a word or phrase that is likely; may be given again",
-        )
 
+def _evaluating(verb: _Verb) -> None:
     p = verb(lm, "build a word n-gram model of transcripts or any text, in the ARPA format")
     p.add_argument("sources", nargs="+", metavar="RECIPE|FILE", help="a prepared recipe, or texts, a sentence a line")
     p.add_argument(
@@ -156,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE.arpa",
         help="where to (RECIPE.arpa, or as the first text is called; .gz packs it)",
     )
-    places(p, "data", "format")
+    _places(p, "data", "format")
 
     p = verb(evaluate, "count a model's errors on a split or a manifest")
     p.add_argument(
@@ -187,31 +161,12 @@ def _parser() -> argparse.ArgumentParser:
         help="choose on dev the decoding, how labels become segments, or the thresholds of keywords for "
         "--false-alarms-per-hour (as trained for); the model file keeps it",
     )
-    decoding(p)
-    places(p, "data", "runs", "set", "format")
-    spotted = p.add_argument_group("keywords", "misses and false alarms of a spotter; any of these asks for them")
-    spotted.set_defaults(spotting=None)
-    spotted.add_argument(
-        "--keyword", dest="keywords", action=_Spotting, append=True, metavar="WORD", help="to spot; may be given again"
-    )
-    spotted.add_argument(
-        "--false-alarms-per-hour",
-        action=_Spotting,
-        type=_rate,
-        metavar="X",
-        help="choose each keyword's threshold on dev for so many at most",
-    )
-    spotted.add_argument(
-        "--tune-manifest", action=_Spotting, type=Path, metavar="FILE", help="choose them on these recordings instead"
-    )
-    spotted.add_argument("--inside-words", action=_Spotting, nargs=0, help="a keyword may be a part of a longer word")
-    spotted.add_argument(
-        "--tolerance", action=_Spotting, type=_seconds, metavar="SECONDS", help="a hit may lie beside its word (0.5)"
-    )
-    spotted.add_argument(
-        "--det", action=_Spotting, type=Path, metavar="PNG", help="draw misses against false alarms at all thresholds"
-    )
+    _decoding_options(p)
+    _places(p, "data", "runs", "set", "format")
+    _keyword_options(p)
 
+
+def _spotting(verb: _Verb) -> None:
     p = verb(spot, "find keywords in recordings as they are said, live or in files")
     p.add_argument("files", nargs="*", metavar="FILE", help="recordings, folders of them, or - for standard input")
     p.add_argument("--microphone", action="store_true", help="listen to the microphone (pip install 'audiornn[mic]')")
@@ -227,9 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--threshold", type=_score, metavar="X", help="the score of a hit, 0…1 (the model's own)")
     p.add_argument("--inside-words", action="store_true", help="a keyword may be a part of a longer word")
     p.add_argument("--channel", type=_count, metavar="N", help="this channel only, from 1 (all, mixed down)")
-    p.add_argument(
-        "--look-ahead", type=_seconds, metavar="SECONDS", help="see no further than a stream would (all it needs)"
-    )
+    _look_ahead_option(p)
     p.add_argument(
         "--exec",
         dest="command",
@@ -237,66 +190,55 @@ def _parser() -> argparse.ArgumentParser:
         help="run a program at each hit, without a shell; it finds AUDIORNN_KEYWORD, …_START, …_END, …_SCORE",
     )
     p.add_argument("--explain", type=Path, metavar="PNG", help="draw the recording, the scores and the hits")
-    places(p, "runs", "format")
+    _places(p, "runs", "format")
 
-    def listening(to: argparse.ArgumentParser, formats: Sequence[str] = _FORMATS) -> None:
-        to.add_argument("--model", type=Path, metavar="FILE", help="a model file or a run (the one trained last)")
-        to.add_argument("--channel", type=_count, metavar="N", help="this channel only, from 1 (all, mixed down)")
-        to.add_argument("--threads", type=_count, metavar="N", help="that listen side by side (one a core)")
-        to.add_argument("--output-dir", type=Path, metavar="DIR", help="write a file for each recording there")
-        to.add_argument("--overwrite", action="store_true", help="there, replace files of those names")
-        to.add_argument(
-            "--format",
-            dest="output_format",
-            choices=formats,
-            default=formats[0],
-            help=f"what is written ({formats[0]})",
-        )
-        places(to, "runs")
 
+def _listening(verb: _Verb) -> None:
     p = verb(transcribe, "listen to recordings: text, or labels with their probability")
     p.add_argument("files", nargs="+", metavar="FILE", help="recordings, folders of them, or - for standard input")
+    _look_ahead_option(p)
+    _decoding_options(p)
     p.add_argument(
-        "--look-ahead", type=_seconds, metavar="SECONDS", help="see no further than a stream would (all it needs)"
+        "--n-best",
+        action=_Decoding,
+        type=_count,
+        metavar="N",
+        help="the N best texts with their scores",
     )
-    decoding(p)
-    p.add_argument("--n-best", action=_Decoding, type=_count, metavar="N", help="the N best texts with their scores")
-    listening(p)
+    _listening_options(p)
 
     p = verb(label, "mark in recordings when each label holds: segments, with a model that labels frames")
     p.add_argument("files", nargs="+", metavar="FILE", help="recordings, folders of them, or - for standard input")
-    p.add_argument(
-        "--look-ahead", type=_seconds, metavar="SECONDS", help="see no further than a stream would (all it needs)"
-    )
+    _look_ahead_option(p)
     group = p.add_argument_group("segments", "for all labels, instead of what the model file says")
     group.add_argument("--onset", type=_score, metavar="X", help="what a label must reach to begin, 0…1")
     group.add_argument("--offset", type=_score, metavar="X", help="below which it ends")
     group.add_argument("--median", type=_seconds, metavar="SECONDS", help="length of the median filter")
     group.add_argument("--least-segment", type=_seconds, metavar="SECONDS", help="drop shorter segments")
     group.add_argument("--least-gap", type=_seconds, metavar="SECONDS", help="fill shorter gaps")
-    listening(p)
+    _listening_options(p)
 
     p = verb(align, "lay a known text along its recording: when each word is said, and where the two do not fit")
     p.add_argument("files", nargs="*", metavar="FILE", help="the recording")
     p.add_argument("--text", metavar="TEXT", help="what is said in it")
     p.add_argument("--manifest", type=Path, metavar="FILE", help="recordings and texts instead, a JSON object a line")
     p.add_argument("--explain", type=Path, metavar="PNG", help="draw the recording, its words and their symbols")
-    listening(p)
+    _listening_options(p)
 
     p = verb(track, "values over time of recordings, such as their pitch, by a model trained to regress them")
     p.add_argument("files", nargs="+", metavar="FILE", help="recordings, folders of them, or - for standard input")
-    p.add_argument(
-        "--look-ahead", type=_seconds, metavar="SECONDS", help="see no further than a stream would (all it needs)"
-    )
-    listening(p, ("csv", "json"))
+    _look_ahead_option(p)
+    _listening_options(p, ("csv", "json"))
 
+
+def _models(verb: _Verb) -> None:
     p = verb(export, "write a model in another form: smaller, or with samples as its input")
     p.add_argument("model", nargs="?", type=Path, metavar="RUN|MODEL", help="which (the one trained last)")
     p.add_argument("--quantize", choices=("int8",), help="weights in eight bits; says what it costs on dev")
     p.add_argument("--waveform-input", action="store_true", help="the features in the graph, for any ONNX runtime")
     p.add_argument("--start", type=Path, metavar="FILE", help="of a run: its weights, for `train --from` elsewhere")
     p.add_argument("--output", type=Path, metavar="FILE", help="where to write it (beside the model)")
-    places(p, "data", "runs")
+    _places(p, "data", "runs")
 
     p = verb(gradients, "measure how far back a network's gradient reaches, and cells remember")
     p.add_argument("source", nargs="?", metavar="RECIPE|RUN", help="a prepared recipe (the last), or a run's folder")
@@ -309,12 +251,14 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=_count, metavar="N", help="of each training, at most (200)")
     p.add_argument("--seeds", type=_seeds, metavar="N,N…", help="of the memory task (1)")
     p.add_argument("--output", type=Path, metavar="FILE", help="the picture (gradients.png beside what is measured)")
-    places(p, "data", "set", "format")
+    _places(p, "data", "set", "format")
 
     p = verb(info, "print what a model file says of itself")
     p.add_argument("model", nargs="?", type=Path, metavar="MODEL", help="a model file or a run (the one trained last)")
-    places(p, "runs", "format")
+    _places(p, "runs", "format")
 
+
+def _beginning(verb: _Verb) -> None:
     p = verb(new, "write a recipe for recordings of your own: folders of words, a table, transcripts, …")
     p.add_argument("name", metavar="NAME", help="of the recipe: letters, digits, - and _")
     p.add_argument(
@@ -358,45 +302,154 @@ def _parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--encoding", default="", metavar="NAME", help="of tables and transcripts, if not UTF-8")
     p.add_argument("--skip-bad", action="store_true", help="leave out, and count, lines whose recording is missing")
-    places(p, "format")
+    _places(p, "format")
 
     p = verb(demo, "the whole road on speech it synthesises itself: prep, train, evaluate, transcribe")
-    places(p, "data", "runs")
-    return parser
+    _places(p, "data", "runs")
 
 
-class _Spotting(argparse.Action):
-    """Options that ask for the evaluation of a spotter travel together, in one argument."""
+# --- options that several verbs share ---
+
+
+def _places(to: argparse.ArgumentParser, *names: str) -> None:
+    if "data" in names:
+        to.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="prepared corpora (data)")
+    if "runs" in names:
+        to.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="trained runs (runs)")
+    if "set" in names:
+        to.add_argument(
+            "--set",
+            dest="overrides",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE|FILE",
+            help="change a setting, e.g. training.epochs=5, or those of a TOML file; may be given again",
+        )
+    if "format" in names:
+        to.add_argument(
+            "--format",
+            dest="output_format",
+            choices=("text", "json"),
+            default="text",
+            help="what is printed (text)",
+        )
+
+
+def _look_ahead_option(to: argparse.ArgumentParser) -> None:
+    to.add_argument(
+        "--look-ahead", type=_seconds, metavar="SECONDS", help="see no further than a stream would (all it needs)"
+    )
+
+
+def _decoding_options(to: argparse.ArgumentParser) -> None:
+    group = to.add_argument_group("decoding", "instead of what the model file says")
+    to.set_defaults(decoding={})
+    group.add_argument("--greedy", action=_Decoding, nargs=0, help="the best path, without a search")
+    group.add_argument("--beam", action=_Decoding, type=_count, metavar="N", help="search with N hypotheses")
+    group.add_argument("--lm", action=_Decoding, type=Path, metavar="FILE.arpa", help="a language model over words")
+    group.add_argument("--lm-weight", action=_Decoding, type=float, metavar="W", help="exponent of its probability")
+    group.add_argument("--word-bonus", action=_Decoding, type=float, metavar="NATS", help="gained by each word")
+    group.add_argument(
+        "--words",
+        action=_Decoding,
+        choices=("open", "closed"),
+        help="any that can be spelled, or only the model's",
+    )
+    group.add_argument(
+        "--hot-word",
+        dest="hot_words",
+        append=True,
+        action=_Decoding,
+        metavar="WORD[:NATS]",
+        help="a word or phrase that is likely; may be given again",
+    )
+
+
+def _keyword_options(to: argparse.ArgumentParser) -> None:
+    group = to.add_argument_group("keywords", "misses and false alarms of a spotter; any of these asks for them")
+    to.set_defaults(spotting=None)
+    group.add_argument(
+        "--keyword",
+        dest="keywords",
+        action=_Keywords,
+        append=True,
+        metavar="WORD",
+        help="to spot; may be given again",
+    )
+    group.add_argument(
+        "--false-alarms-per-hour",
+        action=_Keywords,
+        type=_rate,
+        metavar="X",
+        help="choose each keyword's threshold on dev for so many at most",
+    )
+    group.add_argument(
+        "--tune-manifest",
+        action=_Keywords,
+        type=Path,
+        metavar="FILE",
+        help="choose them on these recordings instead",
+    )
+    group.add_argument("--inside-words", action=_Keywords, nargs=0, help="a keyword may be a part of a longer word")
+    group.add_argument(
+        "--tolerance",
+        action=_Keywords,
+        type=_seconds,
+        metavar="SECONDS",
+        help="a hit may lie beside its word (0.5)",
+    )
+    group.add_argument(
+        "--det",
+        action=_Keywords,
+        type=Path,
+        metavar="PNG",
+        help="draw misses against false alarms at all thresholds",
+    )
+
+
+def _listening_options(to: argparse.ArgumentParser, formats: Sequence[str] = _FORMATS) -> None:
+    to.add_argument("--model", type=Path, metavar="FILE", help="a model file or a run (the one trained last)")
+    to.add_argument("--channel", type=_count, metavar="N", help="this channel only, from 1 (all, mixed down)")
+    to.add_argument("--threads", type=_count, metavar="N", help="that listen side by side (one a core)")
+    to.add_argument("--output-dir", type=Path, metavar="DIR", help="write a file for each recording there")
+    to.add_argument("--overwrite", action="store_true", help="there, replace files of those names")
+    to.add_argument(
+        "--format",
+        dest="output_format",
+        choices=formats,
+        default=formats[0],
+        help=f"what is written ({formats[0]})",
+    )
+    _places(to, "runs")
+
+
+class _Gathered(argparse.Action):
+    """Options of one kind travel together, as a dictionary in one argument: verbs hand them on as they are."""
+
+    into = ""
 
     def __init__(self, option_strings: Sequence[str], dest: str, append: bool = False, **options: Any) -> None:
-        super().__init__(option_strings, dest, **options)
-        self.default = argparse.SUPPRESS
+        super().__init__(option_strings, dest, default=argparse.SUPPRESS, **options)
         self._append = append
-
-    def __call__(
-        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
-    ) -> None:
-        options = dict(namespace.spotting or {})
-        if self._append:
-            values = [*options.get(self.dest, []), values]
-        options[self.dest] = True if self.nargs == 0 else values
-        namespace.spotting = options
-
-
-class _Decoding(argparse.Action):
-    """Gathers the options of decoding in one dictionary: all that the verbs do with them is hand them on."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: Any) -> None:
-        super().__init__(option_strings, "decoding", default={}, **kwargs)
-        self._key = dest
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
         """Take one option."""
-        gathered = dict(namespace.decoding)
-        if self._key == "hot_words":
-            values = [*gathered.get("hot_words", []), values]
-        gathered[self._key] = True if self._key == "greedy" else values
-        namespace.decoding = gathered
+        gathered = dict(getattr(namespace, self.into) or {})
+        if self._append:
+            values = [*gathered.get(self.dest, []), values]
+        gathered[self.dest] = True if self.nargs == 0 else values
+        setattr(namespace, self.into, gathered)
+
+
+class _Decoding(_Gathered):
+    into = "decoding"
+
+
+class _Keywords(_Gathered):
+    into = "spotting"
+
+
+# --- what options take ---
 
 
 def _count(text: str) -> int:
@@ -407,53 +460,42 @@ def _count(text: str) -> int:
 
 
 def _counts(text: str) -> list[int]:
-    counts = [_count(part) for part in text.split(",")]
-    if len(set(counts)) < len(counts):
-        raise argparse.ArgumentTypeError(f"{text} names a number twice, which would give the same training twice")
-    return counts
+    return _once_each(text, [_count(part) for part in text.split(",")])
 
 
 def _seeds(text: str) -> list[int]:
     if not all(part.isdecimal() for part in text.split(",")):
         raise argparse.ArgumentTypeError(f"{text} must be whole numbers with commas between")
-    if len(set(text.split(","))) < len(text.split(",")):
-        raise argparse.ArgumentTypeError(f"{text} names a seed twice, which would give the same training twice")
-    return [int(part) for part in text.split(",")]
+    return _once_each(text, [int(part) for part in text.split(",")])
+
+
+def _once_each(text: str, numbers: list[int]) -> list[int]:
+    if len(set(numbers)) < len(numbers):
+        raise argparse.ArgumentTypeError(f"{text} names a number twice, which would give the same training twice")
+    return numbers
+
+
+def _number(text: str, holds: Callable[[float], bool], wanted: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and holds(value)):
+        raise argparse.ArgumentTypeError(f"{text} must be a number {wanted}")
+    return value
 
 
 def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} must be a number of seconds, at least 0")
-    return value
-
-
-def _rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} must be a number of false alarms an hour, at least 0")
-    return value
-
-
-def _score(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} must be a number above 0, at most 1")
-    return value
+    return _number(text, lambda value: value >= 0, "of seconds, at least 0")
 
 
 def _seconds_list(text: str) -> list[float]:
     return [_seconds(part) for part in text.split(",")]
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _rate(text: str) -> float:
+    return _number(text, lambda value: value >= 0, "of false alarms an hour, at least 0")
+
+
+def _score(text: str) -> float:
+    return _number(text, lambda value: 0 < value <= 1, "above 0, at most 1")

@@ -60,6 +60,7 @@ def test_help_loads_nearly_nothing(modules_of, words):
     assert {name for name in ours if not name.startswith("audiornn.verbs")} <= {
         "audiornn",
         "audiornn.cli",
+        "audiornn.cores",
         "audiornn.errors",
         "audiornn.files",
     }
