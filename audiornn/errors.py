@@ -7,7 +7,9 @@ it and exits with 2; anything that is not an `AudiornnError` is a bug and keeps 
 from __future__ import annotations
 
 import difflib
+import typing
 from collections.abc import Iterable
+from functools import cache
 
 __all__ = [
     "AudioError",
@@ -17,6 +19,7 @@ __all__ = [
     "ModelFileError",
     "SettingsError",
     "TrainingError",
+    "check_choices",
     "nearest",
 ]
 
@@ -47,6 +50,22 @@ class ModelFileError(AudiornnError):
 
 class TrainingError(AudiornnError):
     """Training that cannot start or go on."""
+
+
+def check_choices(section: str, settings: object) -> None:
+    """Raise a SettingsError where a field of a dataclass that is one of a few words is another one."""
+    for key, choices in _choices(type(settings)).items():
+        value = getattr(settings, key)
+        if value not in choices:
+            known = ", ".join(map(repr, choices))
+            raise SettingsError(f"{section}.{key} = {value!r} must be one of {known}{nearest(str(value), choices)}")
+
+
+@cache
+def _choices(kind: type) -> dict[str, tuple[str, ...]]:
+    """The words that each field of a dataclass may be, of those that are one of a few."""
+    hints = typing.get_type_hints(kind)
+    return {key: typing.get_args(hint) for key, hint in hints.items() if typing.get_origin(hint) is typing.Literal}
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiornn.audio import Waveform
-from audiornn.errors import AudioError, SettingsError
+from audiornn.errors import AudioError, SettingsError, check_choices
 
 __all__ = [
     "FeatureExtractor",
@@ -92,6 +92,7 @@ class FeatureSettings:
     engine: Literal["audiornn", "librosa"] = "audiornn"
 
     def __post_init__(self) -> None:
+        check_choices("features", self)
         fmax = self.sample_rate / 2 if self.fmax is None else self.fmax
         pitches_rise = 1 <= self.lowest_pitch < self.highest_pitch < math.inf
         least_window = math.ceil(_PERIODS * self.sample_rate / self.lowest_pitch) if pitches_rise else 0

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from audiornn.errors import SettingsError
+from audiornn.errors import SettingsError, check_choices
 
 __all__ = ["AugmentSettings", "NetworkSettings", "SpottingSettings", "TrainingSettings"]
 
@@ -74,6 +74,7 @@ class NetworkSettings:
     bins: int = 0
 
     def __post_init__(self) -> None:
+        check_choices("model", self)
         _require(
             "model",
             bins=(self.bins == 0 or self.bins >= 2, self.bins, "0, or at least 2"),
@@ -263,6 +264,7 @@ class SpottingSettings:
     false_alarms_per_hour: float = 0.5
 
     def __post_init__(self) -> None:
+        check_choices("spotting", self)
         together = self.keywords + self.fragments + self.others
         shares = {
             name: (0 <= getattr(self, name) <= 1, getattr(self, name), "in 0…1")
@@ -346,6 +348,7 @@ class TrainingSettings:
     precision: Literal["float32", "bf16"] = "float32"
 
     def __post_init__(self) -> None:
+        check_choices("training", self)
         _require(
             "training",
             epochs=(self.epochs >= 1, self.epochs, "at least 1"),

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
-from audiornn.errors import CorpusError, SettingsError, nearest
+from audiornn.errors import CorpusError, SettingsError, check_choices, nearest
 from audiornn.text import apply_rules, text_changes
 
 __all__ = ["BLANK", "NO_LABEL", "Vocabulary", "VocabularySettings", "ctc_length", "is_background"]
@@ -56,6 +56,7 @@ class VocabularySettings:
     several: bool = False
 
     def __post_init__(self) -> None:
+        check_choices("vocabulary", self)
         if (self.unit == "phone") != bool(self.lexicon):
             raise SettingsError(
                 "vocabulary.unit = 'phone' and vocabulary.lexicon = 'FILE' go together: phones come from a lexicon"

@@ -10,8 +10,10 @@ import pytest
 
 from audiornn.errors import CorpusError, SettingsError
 from audiornn.features import FeatureSettings
+from audiornn.listen.search_graph import DecodingSettings
 from audiornn.recipe import Recipe, expand_overrides, find_recipe, load_recipe, packaged_recipes, recipe_fingerprint
 from audiornn.settings import AugmentSettings, NetworkSettings, TrainingSettings
+from audiornn.vocabulary import VocabularySettings
 from tests.conftest import write_recipe
 
 PLAIN = "def prepare(corpus_dir):\n    return {}\n"
@@ -513,3 +515,18 @@ def test_a_packaged_recipe_s_file_of_settings_is_found_from_anywhere(tmp_path, m
     for missing in ("recipes/digits/startled.toml", "mine/digits/started.toml", "../digits/started.toml"):
         with pytest.raises(SettingsError, match="no such file"):
             expand_overrides([missing])
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        (NetworkSettings, {"cell": "lsmt"}),
+        (TrainingSettings, {"precision": "fp16"}),
+        (FeatureSettings, {"normalisation": "gobal"}),
+        (VocabularySettings, {"punctuation": "drop"}),
+        (DecodingSettings, {"decoder": "bean"}),
+    ],
+)
+def test_a_word_that_is_none_of_the_choices_is_refused_in_python_too(kind, wrong):
+    with pytest.raises(SettingsError, match=f"{next(iter(wrong))} = .* must be one of "):
+        kind(**wrong)

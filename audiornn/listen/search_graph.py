@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from audiornn.errors import CorpusError, SettingsError, nearest
+from audiornn.errors import CorpusError, SettingsError, check_choices, nearest
 from audiornn.listen.language_model import UNKNOWN, LanguageModel, State
 from audiornn.vocabulary import Vocabulary
 
@@ -55,16 +55,15 @@ class DecodingSettings:
     horizon_frames: int = 500
 
     def __post_init__(self) -> None:
+        check_choices("decoding", self)
         finite = math.isfinite
         rules = {
-            "decoder": (self.decoder in ("greedy", "beam"), "'greedy' or 'beam'"),
             "beam_size": (1 <= self.beam_size <= _MOST_HYPOTHESES, f"in 1…{_MOST_HYPOTHESES:,}"),
             "beam_threshold": (self.beam_threshold > 0, "above 0"),
             "symbol_threshold": (self.symbol_threshold <= 0, "at most 0: the log of a probability"),
             "lm_weight": (self.lm_weight >= 0 and finite(self.lm_weight), "at least 0 and finite"),
             "word_bonus": (finite(self.word_bonus), "finite"),
             "unknown_word": (self.unknown_word >= 0 and finite(self.unknown_word), "at least 0 and finite"),
-            "words": (self.words in ("open", "closed"), "'open' or 'closed'"),
             "horizon_frames": (self.horizon_frames >= 1, "at least 1"),
         }
         for key, (holds, expected) in rules.items():
