@@ -7,9 +7,7 @@ it and exits with 2; anything that is not an `AudiornnError` is a bug and keeps 
 from __future__ import annotations
 
 import difflib
-import typing
 from collections.abc import Iterable
-from functools import cache
 
 __all__ = [
     "AudioError",
@@ -61,11 +59,19 @@ def check_choices(section: str, settings: object) -> None:
             raise SettingsError(f"{section}.{key} = {value!r} must be one of {known}{nearest(str(value), choices)}")
 
 
-@cache
+_CHOICES: dict[type, dict[str, tuple[str, ...]]] = {}
+
+
 def _choices(kind: type) -> dict[str, tuple[str, ...]]:
     """The words that each field of a dataclass may be, of those that are one of a few."""
-    hints = typing.get_type_hints(kind)
-    return {key: typing.get_args(hint) for key, hint in hints.items() if typing.get_origin(hint) is typing.Literal}
+    if kind not in _CHOICES:
+        import typing
+
+        hints = typing.get_type_hints(kind)
+        _CHOICES[kind] = {
+            key: typing.get_args(hint) for key, hint in hints.items() if typing.get_origin(hint) is typing.Literal
+        }
+    return _CHOICES[kind]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

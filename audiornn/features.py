@@ -25,6 +25,10 @@ from audiornn.audio import Waveform
 from audiornn.errors import AudioError, SettingsError, check_choices
 
 __all__ = [
+    "DELTA_WIDTH",
+    "LOG_MEL_FLOOR",
+    "POWER_FLOOR",
+    "VARIANCE_FLOOR",
     "FeatureExtractor",
     "FeatureSettings",
     "FeatureStream",

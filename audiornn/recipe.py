@@ -39,6 +39,7 @@ __all__ = [
     "find_recipe",
     "load_recipe",
     "packaged_recipes",
+    "recipe_fingerprint",
 ]
 
 #: transcribe: symbols in their order, by CTC. classify: labels of a recording. label: labels of each frame.

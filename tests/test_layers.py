@@ -66,6 +66,7 @@ def modules():
 
 
 MODULES = modules()
+MODULES_BY_PATH = {f"audiornn.{name}" for name in MODULES}
 
 
 def imports_of(tree):
@@ -196,3 +197,21 @@ def test_what_the_layers_need_is_what_the_package_asks_for():
         if layer_of(name) in ("ground", "listen"):
             used |= foreign(tree, at_top=True) | foreign(tree, at_top=False)
     assert used - {"librosa", "sounddevice"} == listed  # each in an extra
+
+
+def exported(tree):
+    """The names in a module's `__all__`; None where it has none."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return None
+
+
+def test_what_one_module_takes_of_another_is_offered_there():
+    for name, tree in MODULES.items():
+        for node in ast.walk(tree):
+            source = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+            offered = exported(MODULES.get(source.removeprefix("audiornn."), ast.parse("")))
+            if source.startswith("audiornn.") and offered is not None:
+                taken = {alias.name for alias in node.names if f"{source}.{alias.name}" not in MODULES_BY_PATH}
+                assert taken <= offered, f"{name} takes {taken - offered} of {source}"

@@ -20,6 +20,7 @@ __all__ = [
     "DetectionCount",
     "KeywordRow",
     "Matches",
+    "Span",
     "choose_threshold",
     "hours_needed",
     "keyword_row",

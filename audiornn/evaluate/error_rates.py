@@ -19,6 +19,7 @@ __all__ = [
     "EditCounts",
     "ErrorRate",
     "bootstrap_interval",
+    "costliest",
     "count_edits",
     "error_rate",
     "right_words",

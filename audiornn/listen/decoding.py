@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DecodedSymbol", "GreedyDecoder", "greedy_ctc"]
+__all__ = ["DecodedSymbol", "GreedyDecoder", "LogProbs", "greedy_ctc"]
 
 LogProbs = NDArray[np.float32]
 

@@ -47,6 +47,7 @@ __all__ = [
     "moving_mean",
     "scorer_of",
     "settings_of",
+    "spot_of",
 ]
 
 #: Seconds without any symbol after which a character model's word is over although no space came. In AN4's 1,953 pairs

@@ -13,7 +13,7 @@ from audiornn.listen.formats import PAUSE, Phrase, phrases
 from audiornn.listen.results import TimedLabel
 from audiornn.listen.sample_streams import Stream
 
-__all__ = ["LivePhrases", "Stopped", "live_findings", "live_phrases"]
+__all__ = ["Found", "LivePhrases", "Stopped", "live_findings", "live_phrases"]
 
 
 Found = TypeVar("Found")

@@ -33,6 +33,8 @@ from audiornn.features import VARIANCE_FLOOR, Features
 from audiornn.model_file import ModelCard
 
 __all__ = [
+    "LEAST_STEP",
+    "LOOK_AHEAD",
     "CarriedStream",
     "LogProbStream",
     "LookAheadStream",

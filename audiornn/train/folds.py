@@ -26,7 +26,7 @@ from audiornn.model_file import open_model_file
 from audiornn.recipe import Recipe
 from audiornn.train.checkpoint import recipe_of_run
 
-__all__ = ["Fold", "FoldScore", "fold_table", "speaker_folds", "train_folds"]
+__all__ = ["Fold", "FoldScore", "fold_summary", "fold_table", "speaker_folds", "train_folds"]
 
 
 @dataclass(frozen=True)

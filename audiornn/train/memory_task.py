@@ -21,7 +21,7 @@ from audiornn.settings import NetworkSettings
 from audiornn.train.gradients import gradient_curve
 from audiornn.train.network import Network
 
-__all__ = ["N_TONES", "Sounds", "memory_rows", "recalls"]
+__all__ = ["BATCH_SIZE", "N_TONES", "Sounds", "memory_rows", "recalls"]
 
 N_TONES = 4
 TONE_FRAMES = 10

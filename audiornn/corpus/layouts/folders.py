@@ -13,6 +13,7 @@ from audiornn.errors import CorpusError
 from audiornn.vocabulary import is_background
 
 __all__ = [
+    "KNOWN_WORDS",
     "compiled",
     "find_in_path",
     "level",

@@ -20,7 +20,17 @@ from audiornn.corpus.text_files import read_text
 from audiornn.errors import CorpusError
 from audiornn.files import files_below, is_unicode
 
-__all__ = ["Choices", "Entry", "Reading", "Survey", "missing_audio", "named", "read_text", "split_in_name"]
+__all__ = [
+    "Choices",
+    "Entry",
+    "Reading",
+    "Survey",
+    "missing_audio",
+    "named",
+    "read_text",
+    "split_in_name",
+    "splits_of_lists",
+]
 
 #: Folders in which the audio of a table often lies.
 AUDIO_FOLDERS = ("clips", "wavs", "wav", "audio", "recordings", "data", "flac", "mp3", "sph")

@@ -30,7 +30,17 @@ from audiornn.corpus.layouts.survey import (
 )
 from audiornn.errors import CorpusError, nearest
 
-__all__ = ["LABEL_COLUMNS", "Table", "fits", "joined_labels", "parse_table", "read"]
+__all__ = [
+    "AUDIO_COLUMNS",
+    "LABEL_COLUMNS",
+    "SPEAKER_COLUMNS",
+    "TEXT_COLUMNS",
+    "Table",
+    "fits",
+    "joined_labels",
+    "parse_table",
+    "read",
+]
 
 AUDIO_COLUMNS = (
     "audio_filepath", "path", "file", "filename", "file_name", "filepath", "file_path", "audio", "audio_path",
