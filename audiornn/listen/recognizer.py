@@ -216,7 +216,7 @@ class Recognizer:
             ModelFileError: the model does not label, or a look-ahead, but the model cannot stream.
         """
         self.card.check_task("label", "gives a label a frame")
-        features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        features = self._features(source, sample_rate, channel)
         reader = reader_of(self.card, segments=settings)
         found = [s for block in self._log_prob_blocks(features, look_ahead, progress) for s in reader.push(block)]
         return Labelling((*found, *reader.finish(features.duration)), features.duration)
@@ -244,7 +244,7 @@ class Recognizer:
         if not isinstance(text, str):
             raise CorpusError(f"a text is a string, not {type(text).__name__}: align(source, text, sample_rate)")
         self.card.check_task("transcribe", "can align a text")
-        features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        features = self._features(source, sample_rate, channel)
         log_probs = np.concatenate(list(self._log_prob_blocks(features, None)))
         return align_text(self.card, log_probs, text, features.duration)
 
@@ -390,7 +390,7 @@ class Recognizer:
     ) -> Iterator[KeywordSpot]:
         """What `spot` gives, each as soon as it is decided."""
         spotter = self._spotter(keywords, settings, inside_words)
-        features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        features = self._features(source, sample_rate, channel)
         for log_probs in self._spotting_blocks(features, look_ahead, progress):
             if features.ended:
                 spotter.ends(features.duration)
@@ -414,7 +414,7 @@ class Recognizer:
         from audiornn.listen.keywords import Scores
 
         scorer = self._scorer(keywords, inside_words)
-        features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        features = self._features(source, sample_rate, channel)
         parts = [scorer.push(log_probs) for log_probs in self._spotting_blocks(features, look_ahead)]
         parts.append(scorer.finish())
         return Scores(*(np.concatenate(columns) for columns in zip(*parts, strict=True))), features.duration
@@ -492,7 +492,7 @@ class Recognizer:
         """The points of `track`, each as soon as it is known, in memory that does not grow with the recording."""
         self.card.check_task("regress", "gives values over time")
         reader = TrackReader(self.card)
-        features = FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
+        features = self._features(source, sample_rate, channel)
         for values in self._log_prob_blocks(features, look_ahead, progress):
             yield from reader.push(values)
 
@@ -568,6 +568,10 @@ class Recognizer:
                 "look-ahead is for networks that label frames"
             )
         return WindowStream(self.log_probs, self.card)
+
+    def _features(self, source: Source, sample_rate: int | None, channel: int | None) -> FeatureBlocks:
+        """What the network hears of a source, block by block."""
+        return FeatureBlocks(self._extractor, *self._blocks(source, sample_rate, channel))
 
     def _blocks(self, source: Source, sample_rate: int | None, channel: int | None) -> tuple[Iterable[Waveform], str]:
         """A source's samples at the model's rate, block by block, and what to call it in an error."""
