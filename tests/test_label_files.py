@@ -991,6 +991,37 @@ def test_whisper_s_json(file):
             read_segments(file("c.json", wrong))
 
 
+def test_label_studio_s_exports(file):
+    region = {"start": 0.5, "end": 1.0, "channel": 0, "labels": ["call", "loud"]}
+    said = {"start": 0.5, "end": 1.0, "text": ["hello"]}
+    full = [
+        {
+            "data": {"audio": "/data/upload/1/0a1b2c3d-a%20b.wav"},
+            "annotations": [
+                {"was_cancelled": True, "result": []},
+                {
+                    "result": [
+                        {"value": region, "from_name": "label", "type": "labels"},
+                        {"value": said, "from_name": "words", "type": "textarea"},
+                        {"value": {"choices": ["good"]}, "from_name": "quality", "type": "choices"},
+                    ]
+                },
+            ],
+        },
+        {"data": {"audio": "/data/local-files/?d=tapes/c.wav"}, "annotations": [{"result": []}]},
+    ]
+    labels = read_label_file(file("p.json", json.dumps(full)))
+    assert labels.recordings == ("a b.wav", "c.wav")
+    assert labels.segments("a b.wav", "label") == (Segment(0.5, 1.0, "call"), Segment(0.5, 1.0, "loud"))
+    assert labels.segments("a b.wav", "words") == (Segment(0.5, 1.0, "hello"),)
+    short = [{"audio": "https://host/x/0a1b2c3d-a.wav", "id": 1, "label": [region], "annotator": 1}]
+    labels = read_label_file(file("q.json", json.dumps(short)))
+    assert labels.segments("a.wav", "label") == (Segment(0.5, 1.0, "call"), Segment(0.5, 1.0, "loud"))
+    for other in ([1], [{"text": "x"}], [{"data": {"image": "x.png"}, "annotations": []}]):
+        with pytest.raises(CorpusError, match="no JSON with segments"):
+            read_label_file(file("r.json", json.dumps(other)))
+
+
 BLANK_LINE = " "  # which only a space fills, so that it ends no block
 YOUTUBE = f"""WEBVTT
 Kind: captions

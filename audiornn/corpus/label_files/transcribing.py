@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote
 
 from audiornn.corpus.label_files.lines import read_audacity
 from audiornn.corpus.label_files.timed import Timed, refuse_nameless, seconds
@@ -133,22 +136,52 @@ def read_esps(text: str, path: Path) -> list[Timed]:
 
 
 def read_json(text: str, path: Path) -> list[Timed]:
-    """What Whisper and its like write: an object whose `segments` have `start`, `end`, `text`; a speaker is its tier.
+    """What Whisper and its like write: an object whose `segments` have `start`, `end`, `text`; or Label Studio's.
+
+    A speaker is Whisper's tier, the name of a control Label Studio's, whose tasks name their recordings.
 
     Raises:
-        CorpusError: it is no such object.
+        CorpusError: it is neither.
     """
     try:
-        segments = json.loads(text)["segments"]
+        entry = json.loads(text)
+        if isinstance(entry, list) and entry:
+            return [label for task in entry for label in _of_label_studio(task)]
+        segments = entry["segments"]
         labels = [
             Timed(float(s["start"]), float(s["end"]), " ".join(str(s["text"]).split()), where=f"segment {i}")
             for i, s in enumerate(segments, start=1)
         ]
         speakers = [str(s.get("speaker") or "") for s in segments]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError, StopIteration):
         raise CorpusError(
-            f"{path}: no JSON with segments of start, end (in seconds) and text, as Whisper writes it"
+            f"{path}: no JSON with segments of start, end and text, as Whisper's, nor Label Studio's export"
         ) from None
     if speakers and all(speakers):
         labels = [replace(label, tier=speaker) for label, speaker in zip(labels, speakers, strict=True)]
     return labels
+
+
+def _of_label_studio(task: Mapping[str, Any]) -> list[Timed]:
+    """The regions of a task of Label Studio, in its full export or the short one (JSON-MIN); of annotations the first.
+
+    Source: its documentation on export formats. Files that were uploaded begin with eight hexadecimal digits.
+    """
+    data = task.get("data", task)
+    url = next(data[key] for key in ("audio", "audio_url", "url", "wav") if isinstance(data.get(key), str))
+    name = PurePosixPath(unquote(url).partition("?d=")[2] or unquote(url)).name
+    recording = PurePosixPath(re.sub(r"^[0-9a-f]{8}-", "", name)).as_posix()
+    if "annotations" in task:
+        done = [annotation["result"] for annotation in task["annotations"] if not annotation.get("was_cancelled")]
+        results: list[Mapping[str, Any]] = done[0] if done else []
+        regions = [(str(r.get("from_name", "")), r["value"]) for r in results if "start" in r.get("value", {})]
+    else:
+        regions = [(key, region) for key, found in task.items() if isinstance(found, list) for region in found]
+    labels = []
+    for tier, region in regions:
+        said = region.get("labels") or region.get("text") or [""]
+        for label in [said] if isinstance(said, str) else said:
+            labels.append(
+                Timed(float(region["start"]), float(region["end"]), str(label), tier, recording, f"task {name}")
+            )
+    return labels or [Timed(0.0, 0.0, "", next((tier for tier, _ in regions), ""), recording)]

@@ -97,7 +97,7 @@ def _lists(survey: Survey, choices: Choices, unused: dict[str, Path]) -> dict[st
     lists, n_texts = {}, 0
     for key, path in unused.items():
         is_list = key.lower().endswith(_LISTS)
-        if not is_list and key.lower().endswith(".txt") and n_texts < _TEXTS:
+        if not is_list and key.lower().endswith((".txt", ".json")) and n_texts < _TEXTS:
             n_texts += 1
             try:
                 names = _read(path, choices, choices.audio).recordings
