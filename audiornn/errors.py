@@ -56,7 +56,8 @@ def check_choices(section: str, settings: object) -> None:
         value = getattr(settings, key)
         if value not in choices:
             known = ", ".join(map(repr, choices))
-            raise SettingsError(f"{section}.{key} = {value!r} must be one of {known}{nearest(str(value), choices)}")
+            place = f"{section}.{key}" if section else key
+            raise SettingsError(f"{place} = {value!r} must be one of {known}{nearest(str(value), choices)}")
 
 
 _CHOICES: dict[type, dict[str, tuple[str, ...]]] = {}

@@ -60,7 +60,6 @@ class ModelCard:
             hold, as chosen on dev; a half where none is named.
         segments: how the labels of frames become segments, as `listen.segments` reads it; empty is the most probable
             label of each frame.
-        spots: whether it was trained to find keywords, so that these count, and not the frames that it labels.
     """
 
     task: str
@@ -79,7 +78,11 @@ class ModelCard:
     decoding: Mapping[str, Any] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
     segments: Mapping[str, Any] = field(default_factory=dict)
-    spots: bool = False
+
+    @property
+    def spots(self) -> bool:
+        """Whether it was trained to find keywords: then these count, and not the frames that it labels."""
+        return "false_alarms_per_hour" in self.training
 
     @property
     def output_seconds(self) -> float:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from audiornn.errors import AudiornnError, CorpusError, SettingsError, nearest
+from audiornn.errors import AudiornnError, CorpusError, SettingsError, check_choices, nearest
 from audiornn.features import FeatureSettings
 from audiornn.settings import AugmentSettings, NetworkSettings, SpottingSettings, TrainingSettings
 from audiornn.vocabulary import VocabularySettings
@@ -104,6 +104,7 @@ class Recipe:
     folder: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        check_choices("", self)
         if self.vocabulary.several and self.task not in ("classify", "label"):
             raise SettingsError(
                 f"vocabulary.several = true is for labels, task = 'classify' or 'label', not {self.task!r}"
@@ -323,10 +324,7 @@ def _checked(value: Any, hint: Any, key: str, where: str) -> Any:
     """`value` as the type of its field; whole numbers serve as floats, nothing else is converted."""
     choices = typing.get_args(hint)
     if typing.get_origin(hint) is Literal:
-        if value not in choices:
-            known = ", ".join(map(repr, choices))
-            raise SettingsError(f"{where}: {key} = {value!r} must be one of {known}{nearest(str(value), choices)}")
-        return value
+        return value  # which its dataclass checks
     if typing.get_origin(hint) is types.UnionType:
         if value is None and type(None) in choices:
             return None
@@ -421,12 +419,18 @@ def _load_module(file: Path) -> types.ModuleType:
     if not file.is_file():
         raise SettingsError(f"{file}: missing; a recipe is a folder with prepare.py and recipe.toml")
     # Compiled here and not by importlib, which leaves a __pycache__ and may take a stale one.
-    name, source = f"audiornn_recipe_{file.resolve().parent.name}", file.read_bytes()
+    folder, source = file.resolve().parent, file.read_bytes()
+    name = f"audiornn_recipe_{folder.name}"
+    # What it may have read as it was loaded is in its folder.
+    state = (
+        str(folder),
+        sorted((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in folder.iterdir() if p.is_file()),
+    )
     loaded = sys.modules.get(name)
-    if loaded is not None and (loaded.__file__, loaded.__dict__.get("__source__")) == (str(file), source):
+    if loaded is not None and loaded.__dict__.get("__loaded_from__") == state:
         return loaded  # its functions and classes stay what they are, as pickle wants
     module = types.ModuleType(name)
-    module.__dict__.update(__file__=str(file), __source__=source)
+    module.__dict__.update(__file__=str(file), __loaded_from__=state)
     sys.modules[name] = module  # dataclasses and pickle look there
     try:
         code = _call(compile, file, source, str(file), "exec", dont_inherit=True)

@@ -166,15 +166,18 @@ class Vocabulary:
             raise CorpusError(f"{self._unknown(error.args[0])} (in the text {text!r})") from None
 
     def spell(self, phrase: str) -> list[int]:
-        """Ids of a phrase's symbols; where these are phones, the phrase may be phones itself ("Y EH S").
+        """Ids of a phrase's symbols; what is no word of a lexicon may be phones itself ("Y EH S").
 
         Raises:
             CorpusError: a symbol the vocabulary lacks, named with the nearest it has.
         """
-        phones = phrase.split() if self.unit == "phone" else []
-        if phones and set(phones) <= self._ids.keys():
+        try:
+            return self.encode(phrase)
+        except CorpusError:
+            phones = phrase.split()
+            if self.unit != "phone" or not set(phones) <= self._ids.keys():
+                raise
             return [self._ids[phone] for phone in phones]
-        return self.encode(phrase)
 
     def label_id(self, label: str) -> int:
         """Id of one label, that of a segment, whose name may hold a comma.

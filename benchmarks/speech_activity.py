@@ -161,10 +161,11 @@ def main() -> None:
             own = [by_id[utterance.id] for utterance in utterances]
             found = score(card, [each.counts for each in own])
             low, high = found.frame_f1.interval
+            wrong = "–" if found.detection_error_rate is None else f"{found.detection_error_rate.value:.4f}"
             factor = sum(each.listening for each in own) / sum(each.sound for each in own)
             print(
                 f"{group[-32:]:32} {name:18} {len(utterances):10,}  {found.frame_f1.value:.4f} ({low:.4f}–{high:.4f})  "
-                f"{found.event_f1.value:8.4f}  {found.detection_error_rate.value:16.4f}  {factor:17.5f}"
+                f"{found.event_f1.value:8.4f}  {wrong:>16}  {factor:17.5f}"
             )
 
 

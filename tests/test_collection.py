@@ -537,6 +537,22 @@ def test_a_table_says_from_when_to_when(tmp_path, header, row):
     assert [(u.text, u.start, u.duration) for u in utterances] == [("eight", 0.1, 0.25), ("nine", 0.1, 0.25)]
 
 
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [("starttime,duration", "10:30:00,5"), ("from,to", "20,30"), ("xmin,ymin,xmax,ymax", "10,20,110,90")],
+)
+def test_clocks_ages_and_boxes_are_no_times_of_a_recording(tmp_path, header, row):
+    record(tmp_path, "a.wav")
+    table = write(tmp_path / "t.csv", f"filename,{header},text\na.wav,{row},eight\n")
+    assert [(u.start, u.duration, u.text) for u in read_collection(table).utterances] == [(0.0, None, "eight")]
+
+
+def test_an_end_in_another_unit_than_the_start(tmp_path):
+    record(tmp_path, "a.wav", seconds=1.0)
+    table = write(tmp_path / "t.csv", "filename,start,end_ms,text\na.wav,0.1,350,eight\n")
+    assert [(u.start, u.duration) for u in read_collection(table).utterances] == [(0.1, 0.25)]
+
+
 def test_what_only_looks_like_times_is_none(tmp_path):
     record(tmp_path, "a.wav")
     table = write(tmp_path / "t.csv", "filename,from,to,text\na.wav,ann@x,bob@y,eight\n")

@@ -948,14 +948,14 @@ def test_chat(file):
 def test_stm(file):
     content = (
         ";; remark\nm_1 A spk1 0.5 1.25 <o,f0,male> hello there\nm_1 A spk2 1.5 2 (%hesitation) well\n"
-        "m_1 A x 2 3 ignore_time_segment_in_scoring\nm_2 1 x 0:00:01 2 again\n"
+        "m_1 A x 2 3 ignore_time_segment_in_scoring\nm_2 1 x 0:00:01 2 { again / a gain } { uh / @ }\n"
     )
     path = file("all.stm", content)
     assert read_segments(path, recording="m_1") == (
         Segment(0.5, 1.25, "hello there"),
         Segment(1.5, 2.0, "(%hesitation) well"),
     )
-    assert read_segments(path, recording="m_2") == (Segment(1.0, 2.0, "again"),)
+    assert read_segments(path, recording="m_2") == (Segment(1.0, 2.0, "again uh"),)
     with pytest.raises(CorpusError, match="line 1: 3 fields, STM has at least 5"):
         read_segments(file("b.stm", "a 1 x\n"))
 
@@ -966,6 +966,10 @@ def test_mlf(file):
     assert labels.recordings == ("s1/a", "b")
     assert labels.segments("b") == (Segment(0.0, 0.1, "x"),)
     assert labels.segments("s1/a")[1].start == 0.5
+    with pytest.raises(CorpusError, match=r"c\.mlf, line 4: 'y' is not a start"):
+        read_label_file(file("c.mlf", '#!MLF!#\n"*/a.lab"\n0 1000000 x\ny\n.\n""\n.\n'))
+    with_states = '#!MLF!#\n"*/a.rec"\n0 5000000 th -3.2 three\n5000000 9000000 r -1.5\n.\n'
+    assert [s.label for s in read_label_file(file("d.mlf", with_states)).segments("a")] == ["th", "r"]
     with pytest.raises(CorpusError, match="not #!MLF!#"):
         read_segments(file("b.mlf", "a\n"))
 
@@ -986,7 +990,10 @@ def test_whisper_s_json(file):
     )
     spoken = [{**segment, "speaker": f"S{i}"} for i, segment in enumerate(segments)]
     assert read_segments(file("b.json", json.dumps({"segments": spoken})), tier="S1") == (Segment(2.0, 3.0, "again"),)
-    for wrong in ("[]", "{}", "{", '{"segments": [{"start": 1}]}', '{"segments": 3}'):
+    mute = json.dumps({"segments": [{"start": 0, "end": 1, "text": None}]})
+    assert read_label_file(file("m.json", mute)).segments() == ()
+    deep = "[" * 100_000 + "]" * 100_000
+    for wrong in ("[]", "{}", "{", '{"segments": [{"start": 1}]}', '{"segments": 3}', deep):
         with pytest.raises(CorpusError, match="no JSON with segments of start, end"):
             read_segments(file("c.json", wrong))
 
@@ -1065,6 +1072,18 @@ def test_decimal_commas_that_part_columns_are_refused(file):
     ):
         read_segments(file("a.csv", "start,end,label\n1,5,1,9,crow\n2,3,2,7,crow\n"))
     assert read_segments(file("b.csv", "start,end,label\n1,5,crow,loud\n2,3,crow,far\n"))[0].label == "crow"
+
+
+def test_what_only_looks_like_another_format(file):
+    """A remark is no head of ESPS', a blank line of spaces ends a block, notes behind numbers are notes."""
+    two = (Segment(0.5, 1.5, "yes"), Segment(2.0, 2.5, "no"))
+    assert read_segments(file("a.txt", "#\n0.5\t1.5\tyes\n2.0\t2.5\tno\n")) == two
+    cues = "WEBVTT\n\n1\n00:00.500 --> 00:01.500\nyes\n  \nnext\n00:02.000 --> 00:02.500\nno\n"
+    assert read_segments(file("a.vtt", cues)) == two
+    notes = "start,end,label\n0.5,1.5,3,clear\n2.0,2.5,4,far\n"
+    assert [s.label for s in read_segments(file("a.csv", notes))] == ["3", "4"]
+    selected = "selection,start,end,label\n1,0.5,1.5,a\n1,0.5,1.5,b\n"
+    assert {s.label for s in read_segments(file("b.csv", selected))} == {"a", "b"}
 
 
 def test_the_same_label_twice_is_one(file):

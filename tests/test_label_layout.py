@@ -587,7 +587,13 @@ def test_labels_with_times_are_no_transcript(tmp_path, text):
     assert all(u.start > 0 and u.duration < 1.5 for u in utterances if u.text != "_")
 
 
-@pytest.mark.parametrize("text", ["2 5 7 7 1\n", "8 7 0 0 8 4\n", "1, 2, 3\n", "20 30\n", "4\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2 5 7 7 1\n", "8 7 0 0 8 4\n", "1, 2, 3\n", "20 30\n", "4\n", "0.5 4.2\n", "3,5 2,5 Liter\n"),
+        *("1.5, 2.5, three\n", "10:30, 11:30, lunch\n"),
+    ],
+)
 def test_digits_are_a_transcript(tmp_path, text):
     for name in ("a", "b"):
         recording(tmp_path / f"{name}.wav")
@@ -670,7 +676,7 @@ def test_what_one_program_wrote_in_all_its_formats_is_read_once(tmp_path):
     (tmp_path / "a.vtt").write_text("WEBVTT\n\n00:00.500 --> 00:01.000\nhello\n")
     assert [label for _, _, label in segments_of(tmp_path)[1]["a.wav"]] == ["hello"]
     (tmp_path / "a.srt").write_text("1\n00:00:00,500 --> 00:00:01,000\nhallo\n")
-    with pytest.raises(CorpusError, match="has 4 label files"):
+    with pytest.raises(CorpusError, match="has 3 label files"):
         read_collection(tmp_path, task="label")
 
 
@@ -687,3 +693,45 @@ def test_lists_of_what_is_said(tmp_path):
     (tmp_path / "all.stm").write_text(";; remark\na 1 ann 0.5 1.0 <o,f0,female> hello there\n")
     (utterance,) = read_collection(tmp_path, task="transcribe").utterances
     assert (utterance.text, utterance.start, utterance.duration) == ("hello there", 0.5, 0.5)
+
+
+def test_json_and_linked_files_count_where_nothing_else_labels_a_recording(tmp_path):
+    for name in ("a", "b", "c"):
+        recording(tmp_path / f"{name}.wav")
+        (tmp_path / f"{name}.json").write_text('{"segments": [{"start": 0.1, "end": 0.2, "text": "hi"}]}')
+    (tmp_path / "labels.csv").write_text("file,start,end,label\na.wav,0.5,1.5,call\n")
+    labelled(tmp_path / "b.txt", (0.5, 1.0, "song"))
+    assert segments_of(tmp_path)[1] == {
+        "a.wav": [(0.5, 1.5, "call")],
+        "b.wav": [(0.5, 1.0, "song")],
+        "c.wav": [(0.1, 0.2, "hi")],
+    }
+
+
+def test_of_subtitles_in_several_languages_the_recording_s_own_name_comes_first(tmp_path):
+    recording(tmp_path / "a.wav")
+    for name, said in (("a", "hello"), ("a.de", "hallo")):
+        (tmp_path / f"{name}.srt").write_text(f"00:00:00,500 --> 00:00:01,000\n{said}\n")
+    assert segments_of(tmp_path)[1] == {"a.wav": [(0.5, 1.0, "hello")]}
+
+
+def test_one_word_with_measurements_beside_is_still_one_word(tmp_path):
+    for i in range(12):
+        recording(tmp_path / f"{i}.wav", 0.5)
+        (tmp_path / f"{i}.f0").write_text("100\n")
+        (tmp_path / f"{i}.json").write_text("{}")
+    assert set(read_collection(tmp_path).labels) == {tmp_path.name}
+
+
+def test_milliseconds_are_those_of_all_files_of_a_sort_and_of_lists(tmp_path):
+    for name in ("a", "b"):
+        recording(tmp_path / f"{name}.wav")
+    (tmp_path / "a.csv").write_text("start,end,label\n500,985,x\n")
+    (tmp_path / "b.csv").write_text("start,end,label\n5,25,y\n")  # by itself it might be seconds of another recording
+    assert segments_of(tmp_path)[1] == {"a.wav": [(0.5, 0.985, "x")], "b.wav": [(0.005, 0.025, "y")]}
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").unlink()
+    (tmp_path / "all.csv").write_text("file,start,end,label\na.wav,500,985,x\nb.wav,5,25,y\n")
+    collection, found = segments_of(tmp_path)
+    assert found == {"a.wav": [(0.5, 0.985, "x")], "b.wav": [(0.005, 0.025, "y")]}
+    assert "taken as milliseconds" in " ".join(collection.guessed)

@@ -12,7 +12,7 @@ from audiornn.corpus.spotter import prepare_spotter, read_folder, split_folder
 from audiornn.corpus.spotter_recipe import read_spotter
 from audiornn.corpus.synthesis import phonemes
 from audiornn.corpus.synthetic_speech import near_misses, speak_talk, speak_words
-from audiornn.errors import AudiornnError, CorpusError
+from audiornn.errors import CorpusError, CorpusWarning
 
 RATE = 16000
 
@@ -140,7 +140,8 @@ def test_a_copy_of_the_word_among_background_is_refused_or_left_out(tmp_path):
     found = read_folder(tmp_path)
     with pytest.raises(CorpusError, match=r"copy0\.wav: is a copy of .*00\.wav, which says the word.*\(4 in all\)"):
         split_folder(found)
-    splits = split_folder(found, skip_bad=True)
+    with pytest.warns(CorpusWarning, match="4 recordings of what is not the word are copies"):
+        splits = split_folder(found, skip_bad=True)
     everything = [u for own in splits.values() for u in own]
     assert sum(bool(u.text) for u in everything) == 12
     assert sorted(u.audio.name for u in everything if not u.text) == [f"{i:02d}.wav" for i in range(10)]
@@ -161,12 +162,28 @@ def test_speakers_may_be_known_of_the_word_or_of_all_else_alone(tmp_path):
         read_folder(tmp_path, speaker="folder:3")
 
 
+def test_a_copy_of_the_word_is_refused_where_one_person_says_both(tmp_path):
+    for folder in ("computer", "background"):
+        for speaker in range(6):
+            for i in range(2):
+                name = f"speaker{speaker}_{i}.wav"
+                write(tmp_path / folder / name, seconds=0.5, seed=crc32(f"{folder}{name}".encode()))
+    copied = tmp_path / "computer" / "speaker3_1.wav"
+    (tmp_path / "background" / "speaker3_1.wav").write_bytes(copied.read_bytes())
+    found = read_folder(tmp_path)
+    assert {u.speaker for u in found.keywords} & {u.speaker for u in found.background}
+    with pytest.raises(CorpusError, match="is a copy of"):
+        split_folder(found)
+
+
 def test_noise_is_nobody_s_talk(tmp_path, monkeypatch):
     """Hours of noise do not say how often people set the spotter off."""
     asked = []
     monkeypatch.setattr(spotter, "speak_talk", lambda minutes, *_, split, **__: asked.append(split) or [])
     monkeypatch.setattr(spotter, "speak_words", lambda *_, **__: [])
-    for folder, wanted in (("noise", ["train", "dev", "test"]), ("talk", ["train"])):
+    quiet, loud = ["train", "dev", "test"], ["train"]
+    folders = {"noise": quiet, "_background_noise_": quiet, "talk": loud, "denoised": loud, "speech_in_noise": loud}
+    for folder, wanted in folders.items():
         asked.clear()
         own = [Utterance(f"{folder}/{i}", tmp_path / "a.wav", "", duration=600.0) for i in range(2)]
         spotter.with_synthetic_speech(

@@ -15,6 +15,7 @@ from __future__ import annotations
 import posixpath
 import re
 import unicodedata
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from audiornn.corpus.splitting import FEW_RECORDINGS, by_time, divide
 from audiornn.corpus.stretches import LONGEST, STRETCH, equal_parts
 from audiornn.corpus.synthetic_speech import near_misses, speak_talk, speak_words
 from audiornn.corpus.word_bounds import with_word_bounds
-from audiornn.errors import AudioError, CorpusError, nearest
+from audiornn.errors import AudioError, CorpusError, CorpusWarning, nearest
 from audiornn.text import plain_words
 from audiornn.vocabulary import is_background
 
@@ -54,7 +55,8 @@ _NOT_IT = re.compile(
     r"(other|no[nt]?)[_\- ]?(words?|keywords?|targets?|speech)",
     re.I,
 )
-_NOISE = re.compile(r"noise|ambien(t|ce)|silence|rauschen", re.I)  # in which nobody speaks
+#: Folders in which nobody speaks.
+_NOISE = re.compile(r"_?(background[_\- ]?)?(noises?|ambien(t|ce)|silence|rauschen)([_\- ]?(only|files?))?_?", re.I)
 _SPLIT_NAMES = re.compile(r"train(ing)?|dev|valid(ation)?|val|eval|test(ing)?", re.I)
 _MUCH = 0.05  # hours of the user's own background in dev, beside which synthetic talk would only flatter
 FEWEST = 10  # recordings of the word, one or two for each of dev and test among them
@@ -270,12 +272,11 @@ def split_folder(
     whole = Recordings(found.folder, "folders", "classify", (*found.keywords, *background))
     if copies is None:
         copies = find_copies(whole, jobs=jobs)
+    background = _without_the_word(found.keywords, background, copies, skip_bad)
     splits: Splits = {name: [] for name in SPLITS}
     speakers = [{u.speaker for u in own} - {None} for own in (found.keywords, background)]
     groups = [[*found.keywords, *background]] if speakers[0] & speakers[1] else [found.keywords, background]
     for group in groups:
-        if group is background:
-            group = background = _without_the_word(found.keywords, background, copies, skip_bad)
         if not group:
             continue
         is_few = len({u.audio for u in group}) < FEW_RECORDINGS and len(speakers[1]) < len(SPLITS)
@@ -308,6 +309,12 @@ def _without_the_word(
         raise CorpusError(
             f"{same[0].audio}: is a copy of {word.audio}, which says the word, and lies among what is not the word "
             f"({len(same)} in all); delete one of the two, or leave such background out with --skip-bad"
+        )
+    if same:
+        warnings.warn(
+            f"{len(same)} recordings of what is not the word are copies of the word's and left out ({same[0].audio})",
+            CorpusWarning,
+            stacklevel=2,
         )
     return [u for u in background if copies.get(u.id) not in of_words]
 
@@ -405,7 +412,7 @@ def with_synthetic_speech(
         spoken = speak_words([phrase], n_words, made_dir / "words", split="train", seed=seed, jobs=jobs, text=label)
         joined["train"] += with_word_bounds(spoken, jobs=jobs, n_words={label: _n_words(phrase)})
     for name in SPLITS:
-        hours = sum(_duration(u) for u in joined[name] if not u.segments and not _NOISE.search(u.id)) / 3600
+        hours = sum(_duration(u) for u in joined[name] if not u.segments and not _is_noise(u)) / 3600
         if name != "train" and hours >= _MUCH:
             continue
         share = 1.0 if name == "train" else 1 / 3
@@ -414,6 +421,10 @@ def with_synthetic_speech(
     # Nobody says near misses all day: where false alarms are counted by the hour there are none.
     joined["train"] += speak_words(nearly, n_words, made_dir / "near", split="train", seed=seed, jobs=jobs, text="")
     return joined
+
+
+def _is_noise(utterance: Utterance) -> bool:
+    return any(map(_NOISE.fullmatch, utterance.id.split("/")[:-1]))
 
 
 def _n_words(phrase: str) -> int:

@@ -46,10 +46,10 @@ class Onset:
         The arguments are those that `choose_onset` had.
         """
         if len(answers) and not (answers >= self.threshold).any():
-            half = _rounded_up(float(np.median(answers)) - _SURE)
+            half = float(np.median(answers))
             return (
                 f"{keyword}: no threshold finds it at {false_alarms_per_hour:g} false alarms an hour: all "
-                f"{len(answers)} are missed at {self.threshold:g}, and at {half:g}, which finds half, "
+                f"{len(answers)} are missed at {self.threshold:g}, and at {half:.4g}, which finds half, "
                 f"{(alarms >= half).sum() / hours:.3g} false alarms an hour are heard; is the word said in the "
                 "background? else more recordings of it, more background to train on, or a longer training"
             )

@@ -66,7 +66,6 @@ def _plain_card(
     """What is known without listening to anything."""
     return ModelCard(
         task="label" if recipe.task == "spot" else recipe.task,
-        spots=recipe.task == "spot",
         features=recipe.features,
         vocabulary=prepared.vocabulary,
         stride=recipe.model.stride,

@@ -53,7 +53,6 @@ _OF_ENDINGS: dict[str, Callable[[str, Path], list[Timed]]] = {
     ".cha": read_chat,
     ".json": read_json,
 }
-_FAR = 20  # times a recording's length: no label file that is merely another's goes so far
 _SLACK = 0.05  # seconds by which two lengths of one recording differ at most
 #: What label files are called, lower case.
 ENDINGS = (
@@ -62,7 +61,7 @@ ENDINGS = (
 )
 #: What times look like in a text that may as well be a transcript: tabs, fractions, clocks, HTK's 100 ns.
 _TIMES_LIKE = re.compile(r"\t|\d\.\d|\d:\d\d|\d{5}")
-_TWO_TIMES = re.compile(r"\s*\d+[.,]\d+\s+\d+[.,]\d+(\s.*)?")
+_TWO_TIMES = re.compile(r"\s*\d+\.\d+\s+\d+\.\d+\s+[^\d\s].*|\d+[.,]\d+\t\d+[.,]\d+(\t.*)?")
 #: Lines of two whole numbers and a word, as people write labels by hand.
 _WHOLE_TIMES = re.compile(r"\s*\d+\s+\d+\s+[^\W\d].*")
 #: What Raven and BirdNET put between a recording's name and the ending.
@@ -134,23 +133,17 @@ class LabelFile:
                 tiers.setdefault(text, {})[label.tier] = None
         return {label: tuple(names) for label, names in tiers.items() if len(names) > 1}
 
-    def in_seconds(self, duration: float, sample_rate: int) -> LabelFile:
-        """The same, whose times are milliseconds or samples where they are whole and, as seconds, far beyond the end.
+    def last(self, recording: str | None = None) -> float:
+        """The latest time of a recording, or of all."""
+        own = (label.end for label in self.labels if recording is None or label.recording == recording)
+        return max(own, default=0.0)
 
-        Args:
-            duration: of the recording, in seconds.
-            sample_rate: of it, in Hz.
-        """
-        last = max((label.end for label in self.labels), default=0.0)
-        if not self.are_whole or last <= _FAR * (duration + 1):
-            return self
-        unit, rate = ("milliseconds", 1000) if last <= 1000 * (duration + 1) else ("samples", sample_rate)
-        if last > rate * (duration + 1):
-            return self
+    def divided(self, rate: float, unit: str) -> LabelFile:
+        """The same, whose times were so many of a unit a second."""
         moved = tuple(
             replace(label, start=round(label.start / rate, 6), end=round(label.end / rate, 6)) for label in self.labels
         )
-        note = f"times are whole numbers beyond their recordings' ends, and taken as {unit}"
+        note = f"times are whole numbers far beyond their recordings' ends, and taken as {unit}"
         return replace(self, labels=moved, notes="; ".join(filter(None, (self.notes, note))))
 
     def begun_at_zero(self, duration: float) -> LabelFile:
@@ -216,7 +209,7 @@ def read_label_file(
 
 
 def holds_times(path: Path, encoding: str = "") -> bool:
-    """Whether a text, which may as well be a transcript, is a label file. What holds nothing but numbers is none.
+    """Whether a text, which may as well be a transcript, is a label file; what somebody counts is none.
 
     Raises:
         CorpusError: it is no text.
@@ -227,7 +220,8 @@ def holds_times(path: Path, encoding: str = "") -> bool:
         return False
     if all(map(_TWO_TIMES.fullmatch, lines)) or all(map(_WHOLE_TIMES.fullmatch, lines)):
         return True
-    if not text.startswith(STARTS) and not _TIMES_LIKE.search(text):
+    is_prose = "\t" not in text and not text.startswith(STARTS) and bool(re.match(r"[\d.:]+(, | )", text))
+    if is_prose or not (text.startswith(STARTS) or _TIMES_LIKE.search(text)):
         return False
     try:
         return bool(read_label_file(path, encoding=encoding).labels)

@@ -20,11 +20,11 @@ _HTK, _HTK_MS = 1e-7, 10_000
 _UNKNOWN = ("<NA>", "NA")
 
 
-def read_audacity(text: str, path: Path) -> list[Timed]:
+def read_audacity(text: str, path: Path, *, is_htk: bool = False) -> list[Timed]:
     r"""Audacity's labels: start, end and label with tabs between; a line that begins with `\` is a frequency range.
 
     Some programs write spaces for the tabs, some locales commas for the points; HTK whole numbers of 100 ns, in a
-    `.lab`.
+    `.lab`, or wherever it surely is HTK (`is_htk`).
 
     Raises:
         CorpusError: a line is none of those, no label has a name, or whole numbers can be no seconds.
@@ -43,21 +43,21 @@ def read_audacity(text: str, path: Path) -> list[Timed]:
         labels.append(Timed(seconds(cells[0], where), seconds(cells[1], where), label, where=f"line {number}"))
     refuse_nameless(labels, path)
     if are_whole and labels and max(label.end for label in labels) > _NO_SECONDS:
-        return _of_htk(labels, path)
+        return _of_htk(labels, path, is_htk or path.suffix.lower() == ".lab")
     return labels
 
 
-def _of_htk(labels: Sequence[Timed], path: Path) -> list[Timed]:
+def _of_htk(labels: Sequence[Timed], path: Path, may_be: bool) -> list[Timed]:
     """Labels in 100 ns, in seconds.
 
     Raises:
         CorpusError: they may be samples: not in a `.lab`, not of whole milliseconds, or with more than a word a line.
     """
-    if all(len(words := label.label.split()) == 2 and _is_number(words[1]) for label in labels):  # scores
+    if all(len(words := label.label.split()) > 1 and _is_number(words[1]) for label in labels):  # scores, and words
         labels = [replace(label, label=label.label.split()[0]) for label in labels]
     # A float that was cut off is one less than whole milliseconds.
     whole = all((time + 1) % _HTK_MS <= 1 for label in labels for time in (label.start, label.end))
-    if path.suffix.lower() != ".lab" or not whole or any(" " in label.label for label in labels):
+    if not may_be or not whole or any(" " in label.label for label in labels):
         raise CorpusError(
             f"{path}: its times are whole numbers up to {max(label.end for label in labels):.0f}, so samples or HTK's "
             "100 ns; write seconds (HTK's are read from a .lab of start, end and label, in whole milliseconds)"

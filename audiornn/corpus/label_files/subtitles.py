@@ -38,8 +38,7 @@ def read_subtitles(text: str, path: Path) -> list[Timed]:
     if not starts and text.strip() and text.strip() != "WEBVTT":
         raise CorpusError(f"{path}: holds no line of times such as 00:00:01,000 --> 00:00:02,500; is it no subtitles?")
     are_numbered = bool(starts) and all(i and lines[i - 1].strip().isdigit() for i in starts)
-    is_vtt = text.startswith("WEBVTT")  # there only an empty line ends a block, not one of spaces
-    rolls_up = is_vtt and _WORD_TIME.search(text) is not None
+    rolls_up = text.startswith("WEBVTT") and _WORD_TIME.search(text) is not None
     shown: list[str] = []
     for i, following in pairwise([*starts, len(lines)]):
         where = f"{path}, line {i + 1}"
@@ -47,7 +46,7 @@ def read_subtitles(text: str, path: Path) -> list[Timed]:
         assert times is not None, "it matched before"
         said = []
         for line in lines[i + 1 : following]:
-            if not (line if is_vtt else line.strip()):
+            if not (line if rolls_up else line.strip()):  # there a line of a space is one of the screen's two
                 break  # what stands before the next block is its number or a remark
             said.append(line)
         if are_numbered and following < len(lines) and i + 1 + len(said) == following and said:

@@ -173,7 +173,9 @@ def _refuse_unquoted(rows: Sequence[_Row], header: Sequence[str], layout: _Layou
         return
     number, row = wider[0]
     if len(wider) == len(rows):  # notes behind the last column that has a name, or times such as 1,5
-        if delimiter == "," and all(_is_time(row[len(header) - 1]) and not _is_time(row[-1]) for _, row in rows):
+        places = [layout.at[name] for name in ("start", "end", "duration") if name in layout.at]
+        are_cut = all(row[i].isdigit() for _, row in rows for i in (*places, len(header) - 1))
+        if delimiter == "," and are_cut and not any(_is_time(row[-1]) for _, row in rows):
             raise CorpusError(
                 f"{path}, line {number}: has {len(row)} columns, its first line {len(header)}; are the times written "
                 "with decimal commas? part the columns by semicolons or tabs, or put the times into quotation marks"
@@ -234,7 +236,13 @@ def _labels(rows: Sequence[_Row], layout: _Layout, path: Path) -> Iterator[Timed
         recording = PurePosixPath(cells.get("recording", "").replace("\\", "/")).as_posix()
         recording = "" if recording == "." else recording.removesuffix(".eaf")  # ELAN's document, named as its medium
         if "selection" in cells:
-            shown = (cells["selection"], recording, start, end)  # tables joined to one number from 1 again
+            shown = (
+                cells["selection"],
+                recording,
+                start,
+                end,
+                cells["label"],
+            )  # tables joined to one number from 1 again
             if shown in seen:
                 continue
             seen.add(shown)

@@ -27,7 +27,7 @@ _CHAT_CODES = re.compile(
     r"|[‡„<>↑↓≠∬⌈⌉⌊⌋]"
 )
 #: What stands on a word: its part of speech or language after @, a filler's & or &-, omitted sounds in brackets.
-_CHAT_MARKS = re.compile(r"@\S*|(?<!\S)&-?|[()]|[:^](?=\S)")
+_CHAT_MARKS = re.compile(r"@\S*|(?<!\S)&-?|[()]|(?<=\w)[:^]")
 
 
 def read_chat(text: str, path: Path) -> list[Timed]:
@@ -59,7 +59,8 @@ def read_chat(text: str, path: Path) -> list[Timed]:
 def read_stm(text: str, path: Path) -> list[Timed]:
     """NIST's segment time marks: `file channel speaker start end [<labels>] words`; `;;` begins a remark.
 
-    Segments that are to be left out of scores (`ignore_time_segment_in_scoring`) say nothing.
+    Segments that are to be left out of scores (`ignore_time_segment_in_scoring`) say nothing; of alternatives
+    (`{ a / b }`) the first is taken.
 
     Raises:
         CorpusError: a line has no times.
@@ -73,6 +74,7 @@ def read_stm(text: str, path: Path) -> list[Timed]:
         if len(fields) < 5:
             raise CorpusError(f"{where}: {len(fields)} fields, STM has at least 5: {line!r}")
         words = re.sub(r"^<[^>]*>\s*", "", fields[5]).strip() if len(fields) > 5 else ""
+        words = " ".join(re.sub(r"\{([^/}]*)(/[^}]*)?\}", r" \1 ", words).replace(" @ ", " ").split())
         words = "" if words.lower() == "ignore_time_segment_in_scoring" else words
         labels.append(
             Timed(seconds(fields[3], where), seconds(fields[4], where), words, "", fields[0], f"line {number}")
@@ -90,15 +92,14 @@ def read_mlf(text: str, path: Path) -> list[Timed]:
     if lines[0].strip() != "#!MLF!#":
         raise CorpusError(f"{path}: no master label file of HTK, its first line is {lines[0][:60]!r}, not #!MLF!#")
     labels: list[Timed] = []
-    name, own = "", list[str]()
-    for line in [*lines[1:], "."]:
-        if line.strip().startswith('"') and not own:
-            name = (
-                PurePosixPath(line.strip().strip('"').replace("\\", "/").removeprefix("*/")).with_suffix("").as_posix()
-            )
+    name, own, begun = "", list[str](), 0
+    for number, line in enumerate([*lines[1:], "."], start=2):
+        if line.strip().startswith('"') and not any(map(str.strip, own)):
+            named = PurePosixPath(line.strip().strip('"').replace("\\", "/").removeprefix("*/"))
+            name, begun = (named.with_suffix("").as_posix() if named.name else ""), number
         elif line.strip() == ".":
-            inside = Path(f"{path} ({name}).lab")
-            labels += [replace(label, recording=name) for label in read_audacity("\n".join(own), inside)]
+            text_of_one = "\n" * begun + "\n".join(own)  # so that errors name the file's own lines
+            labels += [replace(label, recording=name) for label in read_audacity(text_of_one, path, is_htk=True)]
             own = []
         else:
             own.append(line)
@@ -109,7 +110,9 @@ def is_esps(text: str) -> bool:
     """Whether a text is a label file as ESPS' xlabel and Festival write it: a line of `#`, then ends and labels."""
     _, mark, labels = text.partition("\n#\n") if not text.startswith("#\n") else ("", "#", text[2:])
     lines = [line.split(None, 2) for line in labels.split("\n") if line.strip()]
-    return bool(mark and lines) and all(len(cells) >= 2 and re.fullmatch(r"\d+\.\d+", cells[0]) for cells in lines)
+    return bool(mark and lines) and all(
+        len(cells) >= 2 and re.fullmatch(r"\d+\.\d+", cells[0]) and re.fullmatch(r"-?\d+", cells[1]) for cells in lines
+    )
 
 
 def read_esps(text: str, path: Path) -> list[Timed]:
@@ -149,11 +152,11 @@ def read_json(text: str, path: Path) -> list[Timed]:
             return [label for task in entry for label in _of_label_studio(task)]
         segments = entry["segments"]
         labels = [
-            Timed(float(s["start"]), float(s["end"]), " ".join(str(s["text"]).split()), where=f"segment {i}")
+            Timed(float(s["start"]), float(s["end"]), " ".join(str(s["text"] or "").split()), where=f"segment {i}")
             for i, s in enumerate(segments, start=1)
         ]
         speakers = [str(s.get("speaker") or "") for s in segments]
-    except (ValueError, TypeError, KeyError, AttributeError, StopIteration):
+    except (ValueError, TypeError, KeyError, AttributeError, StopIteration, RecursionError, OverflowError):
         raise CorpusError(
             f"{path}: no JSON with segments of start, end and text, as Whisper's, nor Label Studio's export"
         ) from None

@@ -10,11 +10,11 @@ import itertools
 import posixpath
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from audiornn.audio import EXTENSIONS, audio_info
+from audiornn.audio import EXTENSIONS, AudioInfo, audio_info
 from audiornn.corpus.label_files import ENDINGS, POINT, TIMIT, LabelFile, read_label_file, recording_stem
 from audiornn.corpus.label_files.elan import media_of
 from audiornn.corpus.layouts.folders import level, split_folders
@@ -32,10 +32,13 @@ _ONLY_LABELS = (".textgrid", ".eaf", ".srt", ".vtt", ".ctm", ".rttm", ".stm", ".
 _TEXTS = 50  # of no recording's name, that are looked into for lists
 _LOOKED_AT = 5  # recordings, to tell labels from transcripts
 _FEW = 1 / 3  # of the stretches; fewer texts than that are labels
+_FAR = 20  # times a recording's length: no label file that is merely another's goes so far
 _ROUNDED = 0.05  # seconds by which two formats may round a label's times differently
 _OR_WHOLE = "--layout folders takes the recordings whole"
 _LISTS_OF_WORDS = (".ctm", ".stm", ".mlf")
 _LISTS = (".rttm", ".ctm", ".stm", ".mlf", ".csv", ".tsv", ".selections.txt")
+#: Label files of sorts that are not read.
+_NOT_READ = (".trs", ".exb", ".svl", ".ann", ".collection")
 #: Of their endings that many programs use for something else.
 _OFTEN_OTHERS = (".json",)
 _READ = tuple(ending for ending in ENDINGS if ending not in _OFTEN_OTHERS)
@@ -62,9 +65,17 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     _read_manifests(survey, reading)
     files = survey.lists(*ENDINGS)
     broken: dict[Path, CorpusError] = {}  # recordings whose own label files are none, unless a list names them
-    used = _read_own(survey, choices, files, reading, broken)
+    used = set[str]()
+    sure = {key: path for key, path in files.items() if not key.lower().endswith(_OFTEN_OTHERS)}
+    _take(_own_labels(survey, choices, sure, survey.audio, broken, used), survey, choices, reading)
     lists = _lists(survey, choices, {key: path for key, path in files.items() if key not in used})
     nameless = _read_lists(survey, choices, lists, reading)
+    labelled = {entry.audio for entry in reading.entries}
+    waiting = {key: audio for key, audio in survey.audio.items() if audio not in labelled}
+    rest = {key: path for key, path in files.items() if key not in used and key not in lists}
+    others = {key: path for key, path in rest.items() if key not in sure}
+    found = _own_labels(survey, choices, others, waiting, {}, used)
+    _take(found | _linked_labels(survey, choices, rest, waiting.keys() - found.keys(), used), survey, choices, reading)
     labelled = {entry.audio for entry in reading.entries}
     for audio, error in broken.items():
         if audio not in labelled:
@@ -128,9 +139,10 @@ def _of_no_known_sort(survey: Survey, labelled: Container[Path]) -> list[tuple[s
 
 
 def may_be_labels(survey: Survey) -> list[str]:
-    """Files that may say what holds when, of any sort that can be nothing else, or of one that is not read."""
-    sure = [key for key in survey.others if key.lower().endswith(_ONLY_LABELS)]
-    return sure or [key for key, _ in _of_no_known_sort(survey, set())]
+    """Files that can be nothing but labels, in a folder without any others."""
+    if any("/" in key for key in survey.audio):
+        return []
+    return [key for key in survey.others if key.lower().endswith((*_ONLY_LABELS, *_NOT_READ))]
 
 
 class _Hints:
@@ -234,8 +246,9 @@ def _are_transcribed(survey: Survey, choices: Choices) -> bool:
     """
     files = survey.lists(*_TRANSCRIBING)
     beside = own_files(survey.audio, files, _stem_of(survey)) if files else {}
-    if not beside and choices.task == "transcribe" and any(key.lower().endswith(_LISTS_OF_WORDS) for key in files):
-        return True
+    if not beside and choices.task == "transcribe" and not any("/" in key for key in survey.audio):
+        named = {key: path for key, path in files.items() if key.lower().endswith(_LISTS_OF_WORDS)}
+        return any(_names_most(survey, choices, path) for path in named.values())
     if not beside or 2 * len(beside) < len(survey.audio):
         return False
     for name in itertools.chain.from_iterable(itertools.islice(beside.values(), _LOOKED_AT)):
@@ -249,6 +262,16 @@ def _are_transcribed(survey: Survey, choices: Choices) -> bool:
                 survey.complaints.append(f"{error}; {_OR_WHOLE}")
             return False
     return True
+
+
+def _names_most(survey: Survey, choices: Choices, path: Path) -> bool:
+    """Whether a list names at least half of the recordings."""
+    try:
+        names = _read(path, choices).recordings
+    except CorpusError:
+        return False
+    found = {audio for name in names if (audio := _recording_named(survey, name, path))}
+    return 2 * len(found) >= len(survey.audio)
 
 
 def _read_manifests(survey: Survey, reading: Reading) -> None:
@@ -274,25 +297,21 @@ def _read_manifests(survey: Survey, reading: Reading) -> None:
         ]
 
 
-def _read_own(
-    survey: Survey, choices: Choices, files: dict[str, Path], reading: Reading, broken: dict[Path, CorpusError]
-) -> set[str]:
-    """Label files of the recordings' own names; returns all that were looked at."""
-    splits, used, kinds, n_unlabelled, n_moved = split_folders(survey), set[str](), Counter[str](), 0, 0
-    for key, found in _own_labels(survey, choices, files, broken, used).items():
-        audio = survey.audio[key]
-        if len(found) > 1 and _say_the_same([_in_own_times(labels, audio) for labels in found.values()]):
-            found = dict([next(iter(found.items()))])  # one program's, in several formats
-        if len(found) > 1:
-            raise CorpusError(f"{audio}: has {len(found)} label files, {', '.join(found)}; keep the one that is right")
-        for other, labels in found.items():
-            kinds[files[other].suffix] += 1
+def _take(found: Mapping[str, Mapping[str, LabelFile]], survey: Survey, choices: Choices, reading: Reading) -> None:
+    """Make an entry of each recording with label files of its own, of which there must be one."""
+    splits, kinds, n_unlabelled, n_moved = split_folders(survey), Counter[str](), 0, 0
+    for audio, own in _in_own_times({survey.audio[key]: dict(own) for key, own in found.items()}).items():
+        if len(own) > 1 and _say_the_same(list(own.values())):
+            own = dict([next(iter(own.items()))])  # one program's, in several formats
+        if len(own) > 1:
+            raise CorpusError(f"{audio}: has {len(own)} label files, {', '.join(own)}; keep the one that is right")
+        for other, labels in own.items():
+            kinds[labels.path.suffix] += 1
             n_unlabelled += _n_unlabelled(labels)
-            moved = _in_own_times(labels, audio)
-            n_moved += labels.span != moved.span
-            _tell_guess(moved, choices, reading)
-            split = splits.get(level(key, 1))
-            reading.entries.append(_entry(audio, moved, None, choices, split, where=survey.key(files[other])))
+            n_moved += labels.span is not None and labels.span != found[survey.key(audio)][other].span
+            _tell_guess(labels, choices, reading)
+            split = splits.get(level(survey.key(audio), 1))
+            reading.entries.append(_entry(audio, labels, None, choices, split, where=survey.key(labels.path)))
     if kinds:
         counted = ", ".join(f"{n:,} {ending}" for ending, n in kinds.items())
         reading.understood.append(f"label files with times: {counted}")
@@ -304,7 +323,6 @@ def _read_own(
         if splits:
             reading.understood.append(f"splits: the folders {named(splits)}")
     _tell_unlabelled(n_unlabelled, reading)
-    return used
 
 
 def _say_the_same(files: Sequence[LabelFile]) -> bool:
@@ -320,40 +338,64 @@ def _say_the_same(files: Sequence[LabelFile]) -> bool:
 
 
 def _own_labels(
-    survey: Survey, choices: Choices, files: dict[str, Path], broken: dict[Path, CorpusError], used: set[str]
+    survey: Survey,
+    choices: Choices,
+    files: dict[str, Path],
+    recordings: Mapping[str, Path],
+    broken: dict[Path, CorpusError],
+    used: set[str],
 ) -> dict[str, dict[str, LabelFile]]:
-    """Of each recording the label files of its name: those beside it; where these are none, those in other folders."""
+    """Of each of some recordings the label files of its name: those beside it, else those in other folders.
+
+    `broken` gets the recordings whose files are none, `used` the files of the others, whether they are or not.
+    """
     found: dict[str, dict[str, LabelFile]] = {}
     tried: dict[str, list[str]] = defaultdict(list)
-    waiting = survey.audio
+    waiting = recordings
     for _ in range(2):
         looked_at = {other for others in tried.values() for other in others}
         rest = [key for key in files if key not in looked_at]
         for key, candidates in own_files(waiting, rest, _stem_of(survey)).items():
-            audio, read = survey.audio[key], dict[str, LabelFile]()
+            audio = survey.audio[key]
             tried[key] += candidates
-            for other in candidates:
-                try:
-                    read[other] = _read(files[other], choices, recording=audio)
-                except CorpusError as error:  # a transcript, or measurements: unless there is nothing else
-                    if not other.lower().endswith(_OFTEN_OTHERS):
+            for alike in _exact_first(key, candidates):
+                read = dict[str, LabelFile]()
+                for other in alike:
+                    try:
+                        read[other] = _read(files[other], choices, recording=audio)
+                    except CorpusError as error:  # a transcript, or measurements: unless there is nothing else
                         broken.setdefault(audio, error)
-            own = _of_timit({other: own for other, labels in read.items() if (own := _of_this(labels, audio, survey))})
-            if own:
-                found[key] = own
-                broken.pop(audio, None)
-                used.update(tried[key])
-        waiting = {key: audio for key, audio in survey.audio.items() if key not in found and audio in broken}
+                ours = {other: own for other, labels in read.items() if (own := _of_this(labels, audio, survey))}
+                if ours:
+                    found[key] = _of_timit(ours)
+                    broken.pop(audio, None)
+                    used.update(tried[key])
+                    break
+        waiting = {key: audio for key, audio in recordings.items() if key not in found and key in tried}
         if not waiting:
             break
-    looked_at = {other for others in tried.values() for other in others}
-    by_media: dict[str, dict[str, LabelFile]] = defaultdict(dict)
-    for other, audio in _linked(survey, {key: path for key, path in files.items() if key not in looked_at}):
-        if survey.key(audio) not in found:
-            by_media[survey.key(audio)][other] = _read(files[other], choices, recording=audio)
+    return {key: found[key] for key in recordings if key in found}
+
+
+def _exact_first(recording: str, files: Sequence[str]) -> Iterator[list[str]]:
+    """Files of a recording's name, and then those that add something to it, as a language (`a.en.vtt`)."""
+    name = posixpath.basename(recording)
+    names = {name.casefold(), posixpath.splitext(name)[0].casefold()}
+    exact = [file for file in files if recording_stem(posixpath.basename(file)).casefold() in names]
+    yield exact
+    yield [file for file in files if file not in exact]
+
+
+def _linked_labels(
+    survey: Survey, choices: Choices, files: dict[str, Path], recordings: Container[str], used: set[str]
+) -> dict[str, dict[str, LabelFile]]:
+    """Of some recordings ELAN's files of other names that are linked to them."""
+    found: dict[str, dict[str, LabelFile]] = defaultdict(dict)
+    for other, audio in _linked(survey, files):
+        if (key := survey.key(audio)) in recordings:
+            found[key][other] = _read(files[other], choices, recording=audio)
             used.add(other)
-    found |= by_media
-    return {key: found[key] for key in survey.audio if key in found}
+    return found
 
 
 def _linked(survey: Survey, files: dict[str, Path]) -> Iterator[tuple[str, Path]]:
@@ -428,16 +470,52 @@ def _read(path: Path, choices: Choices, audio: str = "", recording: Path | None 
     return read_label_file(path, encoding=choices.encoding, label=choices.text, audio=audio, recording=recording)
 
 
-def _in_own_times(labels: LabelFile, audio: Path) -> LabelFile:
-    """A label file in its recording's own times, which begin at 0, in seconds."""
-    begins_later = labels.span is not None and labels.span[0] != 0
-    if not labels.labels or not (begins_later or labels.are_whole):
-        return labels
+def _in_own_times(found: dict[Path, dict[str, LabelFile]]) -> dict[Path, dict[str, LabelFile]]:
+    """Label files of recordings in these recordings' own times: from 0 on, and in seconds."""
+    sorts: dict[str, list[tuple[Path, LabelFile]]] = defaultdict(list)
+    for audio, own in found.items():
+        for labels in own.values():
+            sorts[labels.path.suffix.lower()].append((audio, labels))
+    units = {
+        sort: _unit([(labels.last(), audio) for audio, labels in own]) for sort, own in sorts.items() if _whole(own)
+    }
+    made: dict[Path, dict[str, LabelFile]] = {}
+    for audio, own in found.items():
+        made[audio] = {}
+        for other, labels in own.items():
+            unit = units.get(labels.path.suffix.lower())
+            info = _info(audio) if unit or (labels.span is not None and labels.span[0] != 0) else None
+            if info is not None and unit:
+                labels = labels.divided(1000 if unit == "milliseconds" else info.sample_rate, unit)
+            elif info is not None:
+                labels = labels.begun_at_zero(info.duration)
+            made[audio][other] = labels
+    return made
+
+
+def _whole(own: Iterable[tuple[Path, LabelFile]]) -> bool:
+    return all(labels.are_whole for _, labels in own)
+
+
+def _unit(latest: Iterable[tuple[float, Path]]) -> str:
+    """What times in whole numbers are: milliseconds, samples, or seconds, for which it says nothing.
+
+    Args:
+        latest: time of each recording.
+    """
+    known = [(last, info) for last, audio in latest if last and (info := _info(audio))]
+    if not any(last > _FAR * (info.duration + 1) for last, info in known):
+        return ""
+    if all(last <= 1000 * (info.duration + 1) for last, info in known):
+        return "milliseconds"
+    return "samples" if all(last <= info.sample_rate * (info.duration + 1) for last, info in known) else ""
+
+
+def _info(audio: Path) -> AudioInfo | None:
     try:
-        info = audio_info(audio)
+        return audio_info(audio)
     except AudioError:  # prep names it
-        return labels
-    return labels.begun_at_zero(info.duration) if begins_later else labels.in_seconds(info.duration, info.sample_rate)
+        return None
 
 
 def _entry(
@@ -467,9 +545,12 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
             not_lists.append((key, error))
             continue
         names = [name for name in labels.recordings if name]
-        for name in names:
+        resolved = {name: survey.resolve(name, path.parent) for name in names}
+        if labels.are_whole:
+            unit = _unit((labels.last(name), audio) for name, audio in resolved.items() if audio is not None)
+            labels = labels.divided(1000, unit) if unit == "milliseconds" else labels  # rates may differ
+        for name, audio in resolved.items():
             n_named += 1
-            audio = survey.resolve(name, path.parent)
             if audio is None:
                 missing.append((key, name))
             elif audio not in known:

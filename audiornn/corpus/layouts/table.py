@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from audiornn.audio import EXTENSIONS
+from audiornn.audio import EXTENSIONS, audio_info
 from audiornn.corpus.label_files.tables import time_columns
 from audiornn.corpus.label_files.timed import seconds
 from audiornn.corpus.layouts.survey import (
@@ -28,7 +28,7 @@ from audiornn.corpus.layouts.survey import (
     read_text,
     split_in_name,
 )
-from audiornn.errors import CorpusError, nearest
+from audiornn.errors import AudioError, CorpusError, nearest
 
 __all__ = [
     "AUDIO_COLUMNS",
@@ -60,6 +60,7 @@ SPLIT_COLUMNS = ("split", "set", "subset", "partition", "fold")
 
 _ENDINGS = (".tsv", ".csv", ".jsonl", ".ndjson", ".json", ".txt")
 _DELIMITERS = "\t|;,"
+_FITTED = 200  # rows whose times are compared with their recordings
 _LOOKED_AT = 20  # rows from which the audio's column is found
 _MANY = 50  # more .txt or .json files than this are one a recording, no tables
 _NAMED = re.compile(r"\s*\"?([^,;\"]+(?:" + "|".join(re.escape(e) for e in EXTENSIONS) + r"))\"?\s*[,;]", re.I)
@@ -277,7 +278,7 @@ def fits(table: Table, survey: Survey, choices: Choices) -> Roles | str:
         if name not in table.columns:
             return f"has no column {name!r}{nearest(name, table.columns)}"
         speaker = table.columns.index(name)
-    start, end, duration = _time_roles(table, plain)
+    start, end, duration = _time_roles(table, plain, audio, survey)
     return Roles(
         audio=audio,
         text=text,
@@ -291,24 +292,38 @@ def fits(table: Table, survey: Survey, choices: Choices) -> Roles | str:
     )
 
 
-def _time_roles(table: Table, plain: Sequence[str]) -> tuple[int | None, int | None, int | None]:
-    """Columns of start, end and duration: of the usual names, or as label files call them where all cells are times."""
+def _time_roles(
+    table: Table, plain: Sequence[str], audio: int, survey: Survey
+) -> tuple[int | None, int | None, int | None]:
+    """Columns of start, end and duration: of the usual names, or as label files call them where their times fit."""
     end = _first(plain, END_COLUMNS)
     if end is None and "onset" in plain and "offset" in plain:
         end = plain.index("offset")
     start = plain.index("onset") if "onset" in plain else _first(plain, START_COLUMNS)
     duration = _first(plain, ("duration", "length", "dur"))
-    found = {name: i for name, (i, _) in time_columns(table.columns).items()} if start is None else {}
-    if not found or not all(_is_time(cells[i]) for i in found.values() for _, cells in table.rows if cells[i]):
+    found = time_columns(table.columns)
+    given = {"start": start, "end": end, "duration": duration}
+    if not found or all(given.get(name) == i for name, (i, _) in found.items()):
         return start, end, duration
-    return found["start"], found.get("end", end), found.get("duration", duration)
+    rows = [cells for _, cells in table.rows[:_FITTED]]
+    if not all(_fits(cells, found, survey.resolve(cells[audio], table.path.parent)) for cells in rows):
+        return start, end, duration
+    given |= {name: i for name, (i, _) in found.items()}
+    return given["start"], given["end"], given["duration"]
 
 
-def _is_time(cell: str) -> bool:
+def _fits(cells: Sequence[str], columns: Mapping[str, tuple[int, float]], audio: Path | None) -> bool:
+    """Whether a row's times are some, and lie within its recording, if that can be read."""
     try:
-        return seconds(cell, "") >= 0
+        times = {name: seconds(cells[i], "") * unit for name, (i, unit) in columns.items() if cells[i]}
+        duration = audio_info(audio).duration if audio is not None and times else 0.0
     except CorpusError:
         return False
+    except AudioError:
+        return True  # prep names it
+    start = times.get("start", 0.0)
+    end = times.get("end", start + times.get("duration", 0.0))
+    return not times or audio is None or (0 <= start < duration and start <= end <= duration + 1)
 
 
 def _first(plain: Sequence[str], known: Sequence[str]) -> int | None:
