@@ -12,7 +12,7 @@ from audiornn.corpus.spotter import prepare_spotter, read_folder, split_folder
 from audiornn.corpus.spotter_recipe import read_spotter
 from audiornn.corpus.synthesis import phonemes
 from audiornn.corpus.synthetic_speech import near_misses, speak_talk, speak_words
-from audiornn.errors import CorpusError, CorpusWarning
+from audiornn.errors import AudiornnError, CorpusError, CorpusWarning
 
 RATE = 16000
 
