@@ -170,7 +170,14 @@ class Recipe:
         function = self._function("prepare")
         offered = {"made_dir": made_dir, "jobs": jobs} | ({"skip_bad": True} if skip_bad else {})
         named = {key: value for key, value in offered.items() if key in inspect.signature(function).parameters}
-        return _call(function, self._prepare_file, corpus_dir, **(self._arguments("prepare") | named))
+
+        def made() -> Any:
+            splits = function(corpus_dir, **(self._arguments("prepare") | named))
+            if not isinstance(splits, dict):
+                return splits
+            return {name: None if own is None else list(own) for name, own in splits.items()}  # some are generators
+
+        return _call(made, self._prepare_file)
 
     @property
     def makes_corpus(self) -> bool:

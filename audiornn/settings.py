@@ -365,6 +365,6 @@ class TrainingSettings:
             average=(0 <= self.average < math.inf, self.average, "at least 0"),
             patience=(self.patience >= 0, self.patience, "not negative"),
             checkpoint_steps=(self.checkpoint_steps >= 1, self.checkpoint_steps, "at least 1"),
-            seed=(self.seed >= 0, self.seed, "at least 0"),
+            seed=(0 <= self.seed < 1 << 32, self.seed, "in 0…4,294,967,295"),
             threads=(self.threads >= 0, self.threads, "at least 0"),
         )

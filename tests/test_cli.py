@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from audiornn import __version__, cli
+from audiornn.errors import TrainingError
 from tests.conftest import RATE, TASKS, spoken, write_recipe
 
 pytestmark = pytest.mark.filterwarnings("error::ResourceWarning")
@@ -635,3 +636,32 @@ def test_evaluate_without_jiwer_names_its_remedy(here, fails, world, model_file,
         "m.jsonl",
         said=["jiwer", "pip install 'audiornn[evaluate]'"],
     )
+
+
+def test_a_run_is_gone_on_with_by_its_own_preparation_alone(world, works, fails, tmp_path):
+    data, runs = tmp_path / "data", tmp_path / "runs"
+    places = ["--data", data, "--runs", runs]
+    works("prep", world.recipe("classify"), "--corpus", world.corpus, "--data", data, "--jobs", "1")
+    works("train", "tones_classify", *places, "--set", "training.epochs=1", "--set", "training.threads=1")
+    (runs / "tones_classify" / "model.onnx").unlink()
+    works(
+        *("prep", world.recipe("classify"), "--corpus", world.corpus, "--data", data, "--jobs", "1"),
+        *("--set", "features.hop_length=100"),
+    )
+    fails("train", "--resume", *places, said=["another preparation"], n_lines=2)
+
+
+def test_runs_that_begin_at_once_have_folders_of_their_own(tmp_path):
+    from audiornn.verbs.training import _new_run
+
+    assert [_new_run(tmp_path, "x").name for _ in range(3)] == ["x", "x-2", "x-3"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match="is a file"):
+        _new_run(tmp_path / "file", "x")
+
+
+def test_a_training_that_does_not_begin_leaves_no_folder(world, fails, tmp_path):
+    places = ["--data", world.data, "--runs", tmp_path / "runs"]
+    fails("train", "tones_classify", *places, "--from", tmp_path / "nothing", said=["nothing"])
+    assert not list((tmp_path / "runs").glob("*"))
+    fails("train", "tones_classify", *places, "--set", f"training.seed={1 << 40}", said=["training.seed"])

@@ -91,6 +91,9 @@ def test_the_command_trains_what_is_missing_and_prints_the_table(world, tmp_path
     assert cli.main(["evaluate", fold, *arguments]) == 2, "it has learnt from the corpus' test"
     assert "may hold what the model learnt from" in capsys.readouterr().err
     assert cli.main(["train", "--resume", "--run", str(models[0].parent), *arguments]) == 2
+    assert "is finished" in capsys.readouterr().err
+    models[0].unlink()
+    assert cli.main(["train", "--resume", "--run", str(models[0].parent), *arguments]) == 2
     assert "another preparation" in capsys.readouterr().err
 
 
@@ -142,4 +145,4 @@ def test_a_model_that_may_know_the_recordings_is_not_compared(model_file, world,
         assert said in capsys.readouterr().err
     other = str(model_file("transcribe"))
     assert cli.main(["evaluate", str(model), "--against", other, "--data", str(world.data)]) == 2
-    assert "counts other units" in capsys.readouterr().err
+    assert "nothing to compare" in capsys.readouterr().err

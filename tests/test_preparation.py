@@ -520,6 +520,9 @@ def test_an_id_twice(corpus, split):
         ("{'train': [Utterance('a', corpus_dir / 'a1.wav', '', segments=(Segment('0', '1', 'do'),))]}", "numbers"),
         ("{'train': [Utterance('a', corpus_dir / 'a1.wav', '', segments=(Segment(0.0, 0.1, 5),))]}", "label that is"),
         ("{'train': [Utterance('a', corpus_dir / 'a1.wav', None)]}", "prepare.py"),
+        ("{'train': [Utterance('a', corpus_dir / 'a1.wav', 'do', speaker=3)]}", "speaker must be a str"),
+        ("{'train': [Utterance('a', corpus_dir / 'a1.wav', 'do', start='0.05')]}", "start must be a number"),
+        ("{'train': (1 / 0 for _ in range(2))}", "ZeroDivisionError"),
     ],
 )
 def test_what_prepare_may_not_return(corpus, returned, said):
@@ -610,3 +613,30 @@ def prepare(*args, **kwargs):
     with pytest.warns(DeprecationWarning, match="old"):
         prepared = prepare_corpus(load_recipe(copy.recipe("classify")), copy.corpus, tmp_path / "data")
     assert prepared.notes == open_prepared(prepared.folder).notes == ("seven are odd",)
+
+
+def test_a_table_beside_the_recipe_s_code_is_part_of_what_is_prepared(world, tmp_path):
+    copy = world.copy_to(tmp_path / "world")
+    folder = copy.recipe("classify")
+    table = folder / "speakers.tsv"
+    table.write_text("a")
+
+    def prepared():
+        return prepare_corpus(load_recipe(folder), copy.corpus, tmp_path / "data").unchanged
+
+    assert [prepared(), prepared()] == [False, True]
+    (folder / "README.md").write_text("words")
+    assert prepared()
+    table.write_text("b")
+    assert not prepared()
+
+
+def test_a_damaged_shard_is_made_anew(world, tmp_path):
+    copy = world.copy_to(tmp_path / "world")
+    recipe = load_recipe(copy.recipe("classify"))
+    prepared = prepare_corpus(recipe, copy.corpus, tmp_path / "data")
+    before = {shard.name: shard.read_bytes() for shard in (prepared.folder / "features").glob("*.npy")}
+    for name in before:
+        (prepared.folder / "features" / name).write_bytes(before[name][:100])
+    assert not prepare_corpus(recipe, copy.corpus, tmp_path / "data").unchanged
+    assert {shard.name: shard.read_bytes() for shard in (prepared.folder / "features").glob("*.npy")} == before

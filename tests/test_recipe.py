@@ -306,8 +306,8 @@ def test_a_recipe_s_code_is_loaded_once_and_again_when_it_changes(recipe_of):
     loaded.prepare(Path())
     assert sys.modules[name].Helper is helper
     assert pickle.loads(pickle.dumps(helper())).__class__ is helper
-    (folder / "prepare.py").write_text("def prepare(corpus_dir): return {'train': 'changed'}")
-    assert prepared_with(folder) == "changed"
+    (folder / "prepare.py").write_text("def prepare(corpus_dir): return {'train': ('changed' for _ in range(2))}")
+    assert prepared_with(folder) == ["changed"] * 2
 
 
 def test_a_corpus_key_can_be_remembered(recipe_of):

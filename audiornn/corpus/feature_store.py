@@ -119,8 +119,8 @@ class FeatureStore:
         return np.diff(self._ends, prepend=0)
 
     def is_whole(self) -> bool:
-        """Whether every shard is there."""
-        return all((self._folder / name).is_file() for name in self._names)
+        """Whether every shard is there, and whole."""
+        return all(_is_readable(self._folder / name) for name in self._names)
 
     @staticmethod
     def save(path: Path, entries: Sequence[StoredUtterance], targets: Sequence[Sequence[int]]) -> None:
@@ -182,7 +182,7 @@ def compute_features(
     jobs = _plan(utterances, settings, folder)
     missing = []
     for job in jobs:
-        if job.index_file.exists() and job.file.exists() and job.measures_file.exists():
+        if (job.index_file.exists() and _is_readable(job.file)) and job.file.exists() and job.measures_file.exists():
             progress(len(job.utterances))
         else:
             missing.append(job)
@@ -243,6 +243,15 @@ class _ShardJob:
     def measures_file(self) -> Path:
         """What was measured of the recordings."""
         return self.file.with_suffix(".npz")
+
+
+def _is_readable(shard: Path) -> bool:
+    """Whether a shard is an array with all of its frames, by its header and its size."""
+    try:
+        np.load(shard, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return False
+    return True
 
 
 def _stretch(utterance: Utterance) -> tuple[str, float, float | None]:

@@ -50,6 +50,8 @@ from audiornn.vocabulary import NO_LABEL, Vocabulary, ctc_length
 
 __all__ = ["Prepared", "SplitSummary", "last_prepared", "open_prepared", "prepare_corpus"]
 
+#: What may lie in a recipe's folder and is nothing that its `prepare` reads.
+_NOT_READ_BY_PREPARE = (".md", ".png", ".jpg", ".svg", ".onnx", ".safetensors", ".toml", ".pyc")
 _UNFINISHED = "unfinished.json"  # beside what an earlier prep made, while another runs or where it failed
 _LISTED = 20  # cases of an error in a message; bad.txt names them all
 
@@ -334,16 +336,19 @@ def _checked_splits(splits: Any, recipe: Recipe) -> dict[str, list[Utterance]]:
     where = f"{recipe.folder}/prepare.py"
     if not isinstance(splits, dict) or set(splits) - set(SPLITS):
         raise CorpusError(f"{where}: prepare() must return a dict of {', '.join(SPLITS)}")
-    splits = {split: list(splits.get(split) or ()) for split in SPLITS}
+    splits = {split: list(splits[split]) if splits.get(split) is not None else [] for split in SPLITS}
     if not splits["train"]:
         raise CorpusError(f"{where}: the training split is empty; is the corpus folder the right one?")
     for utterance in (u for split in SPLITS for u in splits[split]):
         if not isinstance(utterance, Utterance):
             raise CorpusError(f"{where}: prepare() must return Utterances, not {type(utterance).__name__}")
-        for key, kind in (("id", str), ("audio", Path), ("text", str), ("track", Path | None)):
+        kinds: tuple[tuple[str, Any, str], ...] = (
+            *(("id", str, "str"), ("audio", Path, "Path"), ("text", str, "str"), ("speaker", str | None, "str")),
+            *(("start", Real, "number"), ("duration", Real | None, "number"), ("track", Path | None, "Path")),
+        )
+        for key, kind, wanted in kinds:
             if not isinstance(getattr(utterance, key), kind):
                 got = type(getattr(utterance, key)).__name__
-                wanted = getattr(kind, "__name__", "Path")
                 raise CorpusError(f"{where}: {utterance.id!r}: its {key} must be a {wanted}, not {got}")
         if not all(isinstance(segment, Segment) for segment in utterance.segments):
             raise CorpusError(f"{where}: {utterance.id!r}: its segments must be Segments")
@@ -527,9 +532,9 @@ def _fingerprint(recipe: Recipe, corpus_dir: Path, data_dir: Path, skip_bad: boo
     """Changes whenever `prep` would make something else: a setting, the recipe's code, or any file of the corpus."""
     state = hashlib.sha256(f"{__version__} {skip_bad} {recipe_fingerprint(recipe)} {corpus_dir.resolve()}".encode())
     if recipe.folder is not None:
-        for file in (recipe.folder / "prepare.py", recipe.folder / recipe.vocabulary.lexicon):
-            if file.is_file():
-                state.update(file.read_bytes())
+        for file in sorted(recipe.folder.iterdir()):  # the code, and tables and lexicons that it reads
+            if file.is_file() and file.suffix.lower() not in _NOT_READ_BY_PREPARE:
+                state.update(file.name.encode(errors="surrogateescape") + file.read_bytes())
     made, seen = os.path.realpath(data_dir), set()
     for parent, folders, names in os.walk(corpus_dir, followlinks=True):
         real = os.path.realpath(parent)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -121,7 +122,7 @@ def train_folds(
     for fold in folds:
         errors, intervals, length = [], [], 0
         for seed in seeds:
-            run = folder / f"{fold.held_out}-{seed}"
+            run = folder / f"{quote(fold.held_out, safe=' ')}-{seed}"  # a name may hold a slash
             model = run / "model.onnx"
             seeded = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, seed=seed))
             _check_is_same(run, fold, seeded)

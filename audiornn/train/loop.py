@@ -253,6 +253,8 @@ def train(
 
     tensors, best = load_checkpoint(run_dir / "best.safetensors")
     network.load_state_dict(tensors)
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values() if tensor.is_floating_point()):
+        raise TrainingError(f"{run_dir}: its weights are not finite; lower training.learning_rate")
     card = finished_card(network, prepared, recipe, state, best, train_set, dev_set, report)
     if isinstance(train_set, PlacedWords):
         list_doubtful(train_set, Mined.from_json(state["mined"]), run_dir, report)
@@ -382,7 +384,8 @@ def not_finite(losses: torch.Tensor, ids: tuple[str, ...], step: int, run_dir: P
 def drop_metrics_after(path: Path, step: int) -> None:
     """Forget epochs that a killed run logged but did not save; they come again."""
     if path.exists():
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= step]
+        whole = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        lines = [line for line in whole if json.loads(line)["step"] <= step]
         with write_atomically(path) as out:
             out.write("".join(line + "\n" for line in lines).encode())
 

@@ -93,6 +93,12 @@ def evaluate(
 
     if against is not None:
         other, other_path = load(against, runs)
+        kinds = [(card.task, card.vocabulary.several) for card in (recognizer.card, other.card)]
+        if kinds[0] != kinds[1]:
+            raise SettingsError(
+                f"{other_path}: its task is {other.card.task!r}{', several at once' * kinds[1][1]}, and of {path} "
+                f"{recognizer.card.task!r}: nothing to compare"
+            )
         if manifest is None:
             _check_never_heard(other, other_path, recognizer, split)
 

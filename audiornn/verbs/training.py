@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from collections.abc import Callable
@@ -37,9 +38,13 @@ def train(
     if resume and start is not None:
         raise SettingsError("--resume goes on with a run as it began; --from begins a new one")
     if resume:
+        from audiornn.recipe import recipe_fingerprint
+
         run = run or _unfinished_run(runs, recipe)
-        trained, prepared_name = _resumed_recipe(run, overrides)
-        prepared = open_prepared(data / prepared_name)
+        trained = _resumed_recipe(run, overrides)
+        prepared = open_prepared(data / trained.name)
+        if recipe_fingerprint(trained) != recipe_fingerprint(prepared.recipe):
+            raise TrainingError(f"{run}: was trained on another preparation of {trained.name}; prepare it as before")
     else:
         prepared = prepared_of(recipe, data)
         if recipe is None:
@@ -67,6 +72,9 @@ def train(
     except Interrupted as stop:
         say(f"audiornn: {stop} (run {run})")
         return INTERRUPTED
+    finally:
+        with contextlib.suppress(OSError):
+            run.rmdir()  # of a training that did not begin: only an empty folder can be removed
     use = {"spot": "spot", "label": "label", "regress": "track"}.get(trained.task, "transcribe")
     print(f"{model}: the model file; `audiornn evaluate` scores it, `audiornn {use} FILE` uses it")
     return 0
@@ -117,14 +125,26 @@ def demo(data: Path, runs: Path) -> int:
 
 
 def _new_run(runs: Path, name: str) -> Path:
-    """runs/NAME, or the next number; nothing that is there is ever written over."""
+    """runs/NAME, or the next number, which is made at once: nothing that is there, or begun, is ever written over."""
     number = 1
-    while (run := runs / (name if number == 1 else f"{name}-{number}")).exists():
+    while not _made(run := runs / (name if number == 1 else f"{name}-{number}")):
         number += 1
     before = runs / (name if number == 2 else f"{name}-{number - 1}")
     if number > 1 and not (before / "model.onnx").exists() and (before / "last.safetensors").exists():
         say(f"{before} was stopped before its end; `audiornn train --resume` would go on with it")
     return run
+
+
+def _made(run: Path) -> bool:
+    try:
+        run.mkdir(parents=True)
+    except FileExistsError:
+        if not run.parent.is_dir():
+            raise TrainingError(f"{run.parent}: is a file; --runs names a folder") from None
+        return False
+    except NotADirectoryError:
+        raise TrainingError(f"{run.parent}: is a file, or lies in one; --runs names a folder") from None
+    return True
 
 
 def _empty_run(run: Path) -> Path:
@@ -147,12 +167,13 @@ def _unfinished_run(runs: Path, recipe: str | None) -> Path:
     return run
 
 
-def _resumed_recipe(run: Path, overrides: list[str]) -> tuple[Recipe, str]:
+def _resumed_recipe(run: Path, overrides: list[str]) -> Recipe:
     if overrides:
         raise SettingsError("--resume goes on with the run's own settings; --set starts a new run")
     if not (run / "last.safetensors").exists():
         raise TrainingError(f"{run}: holds no checkpoint to go on from")
+    if (run / "model.onnx").exists():
+        raise TrainingError(f"{run}: is finished, and its model file is there; nothing is left to go on with")
     from audiornn.train.checkpoint import recipe_of_run
 
-    recipe = recipe_of_run(run)
-    return recipe, recipe.name
+    return recipe_of_run(run)
