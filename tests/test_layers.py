@@ -208,10 +208,9 @@ def exported(tree):
 
 
 def test_what_one_module_takes_of_another_is_offered_there():
+    offered = {f"audiornn.{name}": names for name, tree in MODULES.items() if (names := exported(tree)) is not None}
     for name, tree in MODULES.items():
         for node in ast.walk(tree):
-            source = node.module or "" if isinstance(node, ast.ImportFrom) else ""
-            offered = exported(MODULES.get(source.removeprefix("audiornn."), ast.parse("")))
-            if source.startswith("audiornn.") and offered is not None:
-                taken = {alias.name for alias in node.names if f"{source}.{alias.name}" not in MODULES_BY_PATH}
-                assert taken <= offered, f"{name} takes {taken - offered} of {source}"
+            if isinstance(node, ast.ImportFrom) and node.module in offered:
+                taken = {alias.name for alias in node.names if f"{node.module}.{alias.name}" not in MODULES_BY_PATH}
+                assert taken <= offered[node.module], f"{name} takes {taken - offered[node.module]} of {node.module}"

@@ -44,27 +44,7 @@ def finished_card(
         dev_set: what calibrates times and confidences, and chooses thresholds; may be empty.
         report: takes lines for people.
     """
-    card = _plain_card(network.eval(), prepared, recipe, state, best, train_set, "dev" if len(dev_set) else "train")
-    if recipe.task == "spot":
-        return _with_keyword_thresholds(card, network, dev_set if len(dev_set) else train_set, report)
-    if recipe.task == "transcribe" and len(dev_set):
-        card = calibrate(card, _heard(network.cpu(), dev_set))
-    if recipe.vocabulary.several and len(dev_set):
-        card = _with_label_thresholds(card, network.cpu(), dev_set)
-    return card
-
-
-def _plain_card(
-    network: Network,
-    prepared: Prepared,
-    recipe: Recipe,
-    state: Mapping[str, Any],
-    best: Mapping[str, Any],
-    train_set: Dataset,
-    scored_on: str,
-) -> ModelCard:
-    """What is known without listening to anything."""
-    return ModelCard(
+    card = ModelCard(
         task="label" if recipe.task == "spot" else recipe.task,
         features=recipe.features,
         vocabulary=prepared.vocabulary,
@@ -75,7 +55,7 @@ def _plain_card(
         network={
             **asdict(recipe.model),
             "n_parameters": network.n_parameters,
-            "multiply_adds_a_second": network.multiply_adds(round(1 / recipe.features.frame_seconds)),
+            "multiply_adds_a_second": network.eval().multiply_adds(round(1 / recipe.features.frame_seconds)),
         },
         training={
             "seed": recipe.training.seed,
@@ -86,8 +66,15 @@ def _plain_card(
             "window_seconds": recipe.features.frames_to_seconds(int(np.median(train_set.lengths))),
             **({"started_from": state["start"]} if state.get("start") else {}),
         },
-        results={scored_on: {k: v for k, v in best["dev"].items() if k != "blank_share"}},
+        results={"dev" if len(dev_set) else "train": {k: v for k, v in best["dev"].items() if k != "blank_share"}},
     )
+    if recipe.task == "spot":
+        return _with_keyword_thresholds(card, network, dev_set if len(dev_set) else train_set, report)
+    if recipe.task == "transcribe" and len(dev_set):
+        card = calibrate(card, _heard(network.cpu(), dev_set))
+    if recipe.vocabulary.several and len(dev_set):
+        card = _with_label_thresholds(card, network.cpu(), dev_set)
+    return card
 
 
 def _with_label_thresholds(card: ModelCard, network: Network, dev_set: Dataset) -> ModelCard:
