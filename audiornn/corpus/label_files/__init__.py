@@ -4,8 +4,8 @@
     read_segments(Path("all.rttm"), recording="meeting_1")          # of one of many
 
 Praat (TextGrid), ELAN (.eaf), CHAT, Audacity's labels, HTK's, ESPS', TIMIT's, NIST's RTTM, CTM and STM, subtitles
-(SubRip, WebVTT), Whisper's JSON, and tables (CSV, TSV, DCASE's, Raven's, Sonic Visualiser's). The readers are our own:
-the libraries trip over what annotators leave behind, such as ELAN's slots without a time.
+(SubRip, WebVTT), JSON (Whisper's, Label Studio's), and tables (CSV, TSV, DCASE's, Raven's, Sonic Visualiser's). The
+readers are our own: the libraries trip over what annotators leave behind, such as ELAN's slots without a time.
 """
 
 from __future__ import annotations

@@ -236,13 +236,8 @@ def _labels(rows: Sequence[_Row], layout: _Layout, path: Path) -> Iterator[Timed
         recording = PurePosixPath(cells.get("recording", "").replace("\\", "/")).as_posix()
         recording = "" if recording == "." else recording.removesuffix(".eaf")  # ELAN's document, named as its medium
         if "selection" in cells:
-            shown = (
-                cells["selection"],
-                recording,
-                start,
-                end,
-                cells["label"],
-            )  # tables joined to one number from 1 again
+            # Not by the number alone: tables joined to one number from 1 again.
+            shown = (cells["selection"], recording, start, end, cells["label"])
             if shown in seen:
                 continue
             seen.add(shown)

@@ -1,4 +1,4 @@
-"""Transcripts with times, as people's programs and recognisers write them: CHAT, STM, HTK's MLF, ESPS', Whisper's."""
+"""Transcripts with times: CHAT, NIST's STM, HTK's MLF, ESPS', and the JSON of Whisper and of Label Studio."""
 
 from __future__ import annotations
 
