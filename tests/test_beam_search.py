@@ -252,14 +252,14 @@ def test_what_is_decided_in_between_changes_nothing():
 @graphs
 def test_memory_is_flat(graph):
     search = BeamSearch(GRAPHS[graph](DecodingSettings("beam", beam_size=8, horizon_frames=300)))
-    sizes = []
+    tree, sizes = search._tree, []
     for seed in range(30):
         search.push(random_log_probs(250, 4, seed))
         search.take_words()
-        sizes.append((search._size, sum(len(chunk) for chunk in search._window), len(search._children)))
+        sizes.append((tree._size, sum(len(chunk) for chunk in search._window), len(tree._children)))
     for chunk in np.full((20, 250, 4), np.log([0.97, 0.01, 0.01, 0.01])):  # a long silence, not quite a sure one
         search.push(chunk)
-        sizes.append((search._size, sum(len(window) for window in search._window), len(search._children)))
+        sizes.append((tree._size, sum(len(window) for window in search._window), len(tree._children)))
     assert max(size for size, _, _ in sizes) < 6000
     assert max(frames for _, frames, _ in sizes) < 1200
 

@@ -14,12 +14,11 @@ A frame goes in one of four ways:
 - **a space after a space**, or at the beginning: the text stays, for words are parted by one space, whatever was heard.
 
 A longer text may be in the beam already, where it lives on from earlier frames: then the paths meet, and their
-probabilities add up. The texts form a tree whose nodes are made once and found again, so that two hypotheses are the
-same text exactly if they are the same node.
+probabilities add up (`text_tree.py`).
 
 Words come in where they end: the language model, the bonus and the lexicon's closed doors. Letters end a word by a
 space or by the end of the recording. Phones have no space, and a word may end, or be the beginning of a longer one, or
-be two words that sound the same: each reading is a node of its own, with the same symbols and the same paths.
+be two words that sound the same: each reading is a text of its own, with the same symbols and the same paths.
 
 What the search leaves out is in `DecodingSettings`: texts beyond `beam_size` or `beam_threshold`, and symbols below
 `symbol_threshold`; and of a frame where the blank is so sure that no longer text could find a place in a full beam, all
@@ -41,12 +40,12 @@ from numpy.typing import NDArray
 
 from audiornn.errors import ModelFileError
 from audiornn.listen.decoding import DecodedSymbol
-from audiornn.listen.language_model import END, State
-from audiornn.listen.search_graph import SearchGraph
+from audiornn.listen.language_model import END
+from audiornn.listen.search_graph import SearchGraph, WordGains
+from audiornn.listen.text_tree import ROOT, TextTree
 
 __all__ = ["BeamSearch", "Decoded", "DecodedWord", "Hypothesis", "align_symbols", "beam_search"]
 
-_NONE, _ROOT = 0, 1  # nodes of the tree: what stands before the root, so that no node is its own parent, and the root
 _TIDY_FRAMES = 64  # from one tidying to the next; counted from the recording's start, so that chunks do not matter
 _NEVER = np.float64(-np.inf)
 _LEAST = float(np.finfo(np.float64).min)  # below every score that is not −∞
@@ -134,34 +133,16 @@ class BeamSearch:
         self._given: int = -1  # the last symbol given out
         self._open_word: list[DecodedSymbol] = []
         self._words: list[DecodedWord] = []
-        self._states: list[State] = []  # of the language model, by number
-        self._state_numbers: dict[State, int] = {}
-        self._rows: list[NDArray[np.float64] | None] = []  # of each state every symbol's score, where symbols are words
-        self._ended: dict[tuple[int, int], tuple[float, int]] = {}
-
-        # The tree of texts. A node is a text; its arrays hold what depends on the text alone.
-        capacity = 1024
-        self._size = 2
-        self._parent = np.zeros(capacity, np.int64)
-        self._symbol = np.full(capacity, self._n_symbols)  # one past the last: no symbol
-        self._word = np.full(capacity, -1)  # the word that a node's last phone ends
-        self._born = np.full(capacity, -1)  # frame
-        self._place = np.zeros(capacity, np.int64)  # in the lexicon
-        self._hot = np.zeros(capacity, np.int64)
-        self._state = np.zeros(capacity, np.int64)  # of the language model, before the word that is not ended yet
-        self._gain = np.zeros(capacity)  # nats of language model, bonus, boosts so far
-        self._end_gain = np.full(capacity, np.nan)  # nats if a word ended here; computed when asked for
-        self._end_state = np.zeros(capacity, np.int64)
-        self._position = np.full(capacity, -1)  # in the beam
-        self._children: dict[int, int] = {}
+        self._word_gains = WordGains(graph)
+        self._tree = tree = TextTree(self._n_symbols, len(graph.words) if graph.ends_in_arcs else 0)
         if graph.space >= 0:
-            self._symbol[_ROOT] = graph.space  # a space at the beginning is a space after a space
-            self._end_gain[_ROOT] = 0.0
-        self._hot[_ROOT] = graph.hot.start if graph.hot else 0
-        self._state[_ROOT] = self._number(graph.language_model.start if graph.language_model else ())
+            tree.symbol[ROOT] = graph.space  # a space at the beginning is a space after a space
+            tree.end_gain[ROOT] = 0.0
+        tree.hot[ROOT] = graph.hot.start if graph.hot else 0
+        tree.state[ROOT] = self._word_gains.start
 
         # The beam: its nodes, and the log-probability of their paths that end in a blank, and in a symbol.
-        self._nodes = np.array([_ROOT])
+        self._nodes = np.array([ROOT])
         self._blank = np.zeros(1)
         self._last = np.full(1, _NEVER)
         self._column = np.full(self._n_symbols + 1, -1)  # of each symbol among a frame's active ones
@@ -246,9 +227,9 @@ class BeamSearch:
             row: (symbols + 1,) log-probabilities, −∞ for symbols that are not looked at, and for "no symbol".
             active: the symbols that are, without the blank.
         """
-        graph, nodes = self._graph, self._nodes
+        graph, tree, nodes = self._graph, self._tree, self._nodes
         n, n_active = len(nodes), len(active)
-        last = self._symbol[nodes]
+        last = tree.symbol[nodes]
         both = np.logaddexp(self._blank, self._last)
         column = self._column
         column[active] = self._numbers[:n_active]
@@ -268,21 +249,21 @@ class BeamSearch:
             grown[parted, space] = _NEVER
 
         # What a text gains beside its paths, and what a longer one does.
-        own_gain = stay_gain = self._gain[nodes]
+        own_gain = stay_gain = tree.gain[nodes]
         places = gain = None
         if graph.arcs is not None:
-            own_places = self._place[nodes]
+            own_places = tree.place[nodes]
             places = graph.arcs[own_places[:, None], active]
             if not graph.open:
                 grown[places < 0] = _NEVER
         if graph.hot is not None and not graph.ends_in_arcs:
-            gain = own_gain[:, None] + graph.hot.gain[self._hot[nodes][:, None], active]
+            gain = own_gain[:, None] + graph.hot.gain[tree.hot[nodes][:, None], active]
         if self._weighs_words and (graph.unit == "word" or space >= 0):
             if gain is None:
                 gain = np.repeat(own_gain, n_active).reshape(n, n_active)
             if graph.unit == "word":
-                states = self._state[nodes].tolist()
-                gain += np.array([self._row(state) for state in states])[:, active]
+                states = tree.state[nodes].tolist()
+                gain += np.array([self._word_gains.row(state) for state in states])[:, active]
             else:
                 ending = (grown[:, space] > _NEVER).nonzero()[0]
                 gain[ending, space] += self._end_gains(nodes[ending])
@@ -300,19 +281,16 @@ class BeamSearch:
         # Paths that meet: the longer text is in the beam already.
         met = again
         if len(again):
-            position = self._position
-            position[nodes] = self._numbers[:n]
-            above = position[self._parent[nodes]]
-            position[nodes] = -1
+            above = tree.parents_among(nodes)
             met = again[above[again] >= 0]
         if len(met):
             from_above, by = above[met], repeated[met]
             if not graph.ends_in_arcs:
                 weights[from_above, by] = _NEVER
             else:
-                unended = self._word[nodes[met]] < 0
+                unended = tree.word[nodes[met]] < 0
                 weights[from_above[unended], by[unended]] = _NEVER
-                ends.drop(from_above, by, self._word[nodes[met]])
+                ends.drop(from_above, by, tree.word[nodes[met]])
             stay_last[met] = np.logaddexp(stay_last[met], grown[from_above, by])
 
         # The next beam: the best of those that stay and those that are longer.
@@ -358,7 +336,7 @@ class BeamSearch:
         self._blank = np.full(len(self._nodes), _NEVER)
         self._blank[: len(stays)] = stay_blank[stays]
 
-    # --- the tree of texts ---
+    # --- longer texts ---
 
     def _grow(
         self,
@@ -368,133 +346,78 @@ class BeamSearch:
         places: NDArray[np.int32] | None,
     ) -> NDArray[np.int64]:
         """The nodes of texts that are longer by a symbol; made where there is none yet."""
-        nodes, new = self._find(parents, symbols, None)
+        graph, tree = self._graph, self._tree
+        nodes, new = tree.find(parents, symbols, -1, self._time)
         if len(new):
             made, parents, symbols = nodes[new], parents[new], symbols[new]
-            graph = self._graph
-            self._gain[made] = gain[new]
+            tree.gain[made] = gain[new]
             if places is not None:
-                self._place[made] = places[new]
+                tree.place[made] = places[new]
             if graph.hot is not None and not graph.ends_in_arcs:
-                self._hot[made] = graph.hot.next[self._hot[parents], symbols]
+                tree.hot[made] = graph.hot.next[tree.hot[parents], symbols]
             else:
-                self._hot[made] = self._hot[parents]
-            self._state[made] = self._state[parents]
-            self._end_gain[made] = np.nan
+                tree.hot[made] = tree.hot[parents]
+            tree.state[made] = tree.state[parents]
+            tree.end_gain[made] = np.nan
             if graph.space >= 0:
                 spaces = symbols == graph.space
-                self._end_gain[made[spaces]] = 0.0
-                self._state[made[spaces]] = self._end_state[parents[spaces]]
+                tree.end_gain[made[spaces]] = 0.0
+                tree.state[made[spaces]] = tree.end_state[parents[spaces]]
             elif graph.unit == "word" and graph.language_model is not None:
-                keys = zip(self._state[parents].tolist(), symbols.tolist(), strict=True)
-                self._state[made] = [self._word_gain(state, symbol)[1] for state, symbol in keys]
+                keys = zip(tree.state[parents].tolist(), symbols.tolist(), strict=True)
+                tree.state[made] = [self._word_gains.after(state, symbol)[1] for state, symbol in keys]
         return nodes
 
     def _grow_words(self, ends: _Ends, which: NDArray[np.int64], active: NDArray[np.int64]) -> NDArray[np.int64]:
         """The nodes of texts whose last phone ends a word."""
         parents, symbols, words = self._nodes[ends.source[which]], active[ends.by[which]], ends.word[which]
-        nodes, new = self._find(parents, symbols, words)
+        tree = self._tree
+        nodes, new = tree.find(parents, symbols, words, self._time)
         made = nodes[new]
-        self._word[made] = words[new]
-        self._gain[made] = ends.gain[which][new]
-        self._place[made] = 0
-        self._state[made] = ends.state[which][new]
+        tree.gain[made] = ends.gain[which][new]
+        tree.place[made] = 0
+        tree.state[made] = ends.state[which][new]
         if self._graph.hot is not None:
-            self._hot[made] = self._graph.hot.next[self._hot[parents[new]], words[new]]
+            tree.hot[made] = self._graph.hot.next[tree.hot[parents[new]], words[new]]
         return nodes
-
-    def _find(
-        self, parents: NDArray[np.int64], symbols: NDArray[np.int64], words: NDArray[np.int64] | None
-    ) -> tuple[NDArray[np.int64], list[int]]:
-        """Children by their symbol and word, and which of them are new; those have their place in the tree, no more."""
-        keys = parents * self._n_symbols + symbols
-        if self._graph.ends_in_arcs:
-            keys = keys * (len(self._graph.words) + 1) + (0 if words is None else words + 1)
-        children, size = self._children, self._size
-        found, new = [], []
-        for i, key in enumerate(keys.tolist()):
-            node = children.get(key)
-            if node is None:
-                children[key] = node = size
-                size += 1
-                new.append(i)
-            found.append(node)
-        nodes = np.array(found)
-        if new:
-            while size > len(self._parent):
-                self._widen()
-            made = slice(self._size, size)
-            self._size = size
-            self._parent[made], self._symbol[made] = parents[new], symbols[new]
-            self._born[made], self._word[made] = self._time, -1
-        return nodes, new
-
-    def _widen(self) -> None:
-        for name in _NODE_ARRAYS:
-            array = getattr(self, name)
-            setattr(self, name, np.concatenate((array, np.zeros_like(array))))
-        self._position = np.full(len(self._parent), -1)
 
     # --- words ---
 
-    def _number(self, state: State) -> int:
-        number = self._state_numbers.setdefault(state, len(self._states))
-        if number == len(self._states):
-            self._states.append(state)
-            self._rows.append(None)
-        return number
-
-    def _word_gain(self, state: int, word: int) -> tuple[float, int]:
-        """What a word gains after a state of the language model, and the number of the state after it."""
-        key = (state, word)
-        found = self._ended.get(key)
-        if found is None:
-            gain, after = self._graph.word_gain(self._states[state], word)
-            found = self._ended[key] = gain, self._number(after)
-        return found
-
-    def _row(self, state: int) -> NDArray[np.float64]:
-        """What each symbol gains after a state, where symbols are words."""
-        row = self._rows[state]
-        if row is None:
-            gains = [self._word_gain(state, word)[0] for word in range(1, self._n_symbols)]
-            row = self._rows[state] = np.array([0.0, *gains])
-        return row
-
     def _end_gains(self, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
         """What texts gain if their last word, in letters, ends here."""
-        gains = self._end_gain[nodes]
+        tree = self._tree
+        gains = tree.end_gain[nodes]
         unknown = np.isnan(gains).nonzero()[0]
         if len(unknown):
             asked = nodes[unknown]
-            states = self._state[asked].tolist()
+            states = tree.state[asked].tolist()
             words = [[-1]] * len(asked)
             if self._graph.arcs is not None:
-                words = [row[: max(1, (row >= 0).sum())] for row in self._graph.endings[self._place[asked]]]
+                words = [row[: max(1, (row >= 0).sum())] for row in self._graph.endings[tree.place[asked]]]
             # Of words that are spelled alike the likeliest: a language model that knows capitals may have two.
             found = [
-                max((self._word_gain(state, int(word)) for word in alike), key=operator.itemgetter(0))
+                max((self._word_gains.after(state, int(word)) for word in alike), key=operator.itemgetter(0))
                 for state, alike in zip(states, words, strict=True)
             ]
-            gains[unknown] = self._end_gain[asked] = [gain for gain, _ in found]
-            self._end_state[asked] = [after for _, after in found]
+            gains[unknown] = tree.end_gain[asked] = [gain for gain, _ in found]
+            tree.end_state[asked] = [after for _, after in found]
         return gains
 
     def _ends(self, grown: NDArray[np.float64], places: NDArray[np.int32], active: NDArray[np.int64]) -> _Ends:
         """Every word that some hypothesis ends by some active phone."""
-        graph = self._graph
+        graph, tree = self._graph, self._tree
         source, by = np.nonzero((grown > _NEVER) & (graph.endings[places, 0] >= 0))
         candidates = graph.endings[places[source, by]]
         which, slot = np.nonzero(candidates >= 0)
         source, by, word = source[which], by[which], candidates[which, slot].astype(np.int64)
-        gain = self._gain[self._nodes[source]]
-        state = self._state[self._nodes[source]]
+        gain = tree.gain[self._nodes[source]]
+        state = tree.state[self._nodes[source]]
         if self._weighs_words:
             for i, key in enumerate(zip(state.tolist(), word.tolist(), strict=True)):
-                more, state[i] = self._word_gain(*key)
+                more, state[i] = self._word_gains.after(*key)
                 gain[i] += more
         if graph.hot is not None:
-            gain = gain + graph.hot.gain[self._hot[self._nodes[source]], word]
+            gain = gain + graph.hot.gain[tree.hot[self._nodes[source]], word]
         paths = grown[source, by]
         return _Ends(source, by, word, paths, gain, state, paths + gain + graph.outlook[0])
 
@@ -502,85 +425,40 @@ class BeamSearch:
 
     def _tidy(self) -> list[DecodedSymbol]:
         """Give out what all hypotheses share, and cut the branches that none of them stands on."""
+        tree = self._tree
         limit = self._time - self._graph.settings.horizon_frames
         if limit > self._start:
             decided = self._nodes.copy()
-            while len(young := np.flatnonzero((self._born[decided] >= limit) & (decided != _ROOT))):
-                decided[young] = self._parent[decided[young]]
+            while len(young := np.flatnonzero((tree.born[decided] >= limit) & (decided != ROOT))):
+                decided[young] = tree.parent[decided[young]]
             agrees = decided == decided[self._best()]
             self._nodes, self._blank, self._last = self._nodes[agrees], self._blank[agrees], self._last[agrees]
             if len(agrees) > len(self._nodes):
                 self._spread = math.inf
-        living = self._living()
-        root = self._shared(living)
+        beam = self._nodes.tolist()
+        living = tree.living(beam)
+        root = tree.shared(beam, living)
         best = int(self._nodes[self._best()])
         window = self._frames()
-        path = self._path(best)
-        shared = self._path(root)
+        path = tree.path(best)
+        shared = tree.path(root)
         symbols: list[DecodedSymbol] = []
         if 2 * len(shared) < len(path) and shared:
-            root = _ROOT  # wait: the whole path is laid along its frames each time, so let it be worth it
+            root = ROOT  # wait: the whole path is laid along its frames each time, so let it be worth it
         else:
             if shared:
                 symbols = self._timed(path, window)[: len(shared)]
-                self._close(symbols, [int(self._word[node]) for node in shared])
+                self._close(symbols, [int(tree.word[node]) for node in shared])
                 self._given = symbols[-1].id
                 self._cut_window(window, symbols[-1].last + 1)
             if limit > self._start:
                 self._cut_window(self._frames(), limit)  # no hypothesis has an undecided symbol that is older
-        self._prune(living[living >= root])  # below it stands only the way to it
+        self._nodes = tree.prune(living[living >= root])[self._nodes]  # below the root stands only the way to it
         return symbols
 
     def _best(self) -> int:
         """The best hypothesis' place in the beam."""
-        nodes = self._nodes
-        return int((np.logaddexp(self._blank, self._last) + self._gain[nodes]).argmax())
-
-    def _living(self) -> NDArray[np.int64]:
-        """The nodes that some hypothesis stands on, in their order: the root first, each after its parent."""
-        parent = self._parent
-        living = {_ROOT}
-        for node in self._nodes.tolist():
-            while node not in living:
-                living.add(node)
-                node = int(parent[node])
-        return np.array(sorted(living))
-
-    def _shared(self, living: NDArray[np.int64]) -> int:
-        """The longest text that all hypotheses begin with."""
-        above = self._parent[living[1:]]
-        n_children = np.bincount(above, minlength=self._size)
-        child = np.zeros(self._size, np.int64)
-        child[above] = living[1:]
-        node, beam = _ROOT, set(self._nodes.tolist())
-        while node not in beam and n_children[node] == 1:
-            node = int(child[node])
-        return node
-
-    def _path(self, node: int) -> list[int]:
-        """The nodes from below the root to a node."""
-        path = []
-        while node != _ROOT:
-            path.append(node)
-            node = int(self._parent[node])
-        return path[::-1]
-
-    def _prune(self, living: NDArray[np.int64]) -> None:
-        """Number the living nodes anew, in the same order; the first becomes the root, all others are cut."""
-        n_kept = 1 + len(living)
-        new = np.zeros(self._size, np.int64)
-        new[living] = np.arange(_ROOT, n_kept)
-        for name in _NODE_ARRAYS:
-            array = getattr(self, name)
-            array[_ROOT:n_kept] = array[living]
-        self._parent[_ROOT:n_kept] = new[self._parent[_ROOT:n_kept]]
-        self._size = n_kept
-        self._nodes = new[self._nodes]
-        made = slice(_ROOT + 1, self._size)
-        keys = self._parent[made] * self._n_symbols + self._symbol[made]
-        if self._graph.ends_in_arcs:
-            keys = keys * (len(self._graph.words) + 1) + self._word[made] + 1
-        self._children = dict(zip(keys.tolist(), range(_ROOT + 1, self._size), strict=True))
+        return int((np.logaddexp(self._blank, self._last) + self._tree.gain[self._nodes]).argmax())
 
     def _frames(self) -> NDArray[np.float32]:
         """Log-probabilities from the window's start to now; later frames of the same chunk are there too."""
@@ -594,7 +472,7 @@ class BeamSearch:
 
     def _timed(self, path: Sequence[int], window: NDArray[np.float32]) -> list[DecodedSymbol]:
         """The symbols of a text with the frames that its best path reads them from."""
-        ids = [int(self._symbol[node]) for node in path]
+        ids = [int(self._tree.symbol[node]) for node in path]
         heard = window[: self._time - self._start]
         # Of a run of frames that the search read nothing but the blank from, one is enough to part two symbols.
         kept: NDArray[np.bool_] = np.any(heard[:, 1:] >= self._graph.settings.symbol_threshold, axis=1)
@@ -644,8 +522,8 @@ class BeamSearch:
     def hypothesis(self) -> Hypothesis:
         """The best hypothesis so far, of what is not decided; its last word may be a beginning. It changes nothing."""
         place = self._best()
-        score = self._scale + float(np.logaddexp(self._blank, self._last)[place] + self._gain[self._nodes[place]])
-        return self._told(self._path(int(self._nodes[place])), score)
+        score = self._scale + float(np.logaddexp(self._blank, self._last)[place] + self._tree.gain[self._nodes[place]])
+        return self._told(self._tree.path(int(self._nodes[place])), score)
 
     def finish(self, n_best: int = 1) -> Decoded:
         """End the search.
@@ -659,7 +537,7 @@ class BeamSearch:
         paths = np.logaddexp(self._blank, self._last) + self._scale
         for whole in (True, False):
             for node, score in zip(self._nodes.tolist(), paths.tolist(), strict=True):
-                end = self._end(node) if whole else (self._last_whole(node), float(self._gain[node]))
+                end = self._end(node) if whole else (self._last_whole(node), float(self._tree.gain[node]))
                 if end is None or score == _NEVER:
                     continue
                 text, score = end[0], score + end[1]
@@ -673,7 +551,7 @@ class BeamSearch:
         told: list[Hypothesis] = []
         texts = set()
         for node, score in ranked:
-            hypothesis = self._told(self._path(node), score)
+            hypothesis = self._told(self._tree.path(node), score)
             said = tuple(word.word for word in hypothesis.words) if self._graph.ends_in_arcs else (str(node),)
             if said not in texts:  # the same words pronounced otherwise are the same text
                 texts.add(said)
@@ -684,35 +562,37 @@ class BeamSearch:
 
     def _end(self, node: int) -> tuple[int, float] | None:
         """The text, without a space, and what it gains if it ends here; None inside a word of a closed vocabulary."""
-        graph, gain, state = self._graph, float(self._gain[node]), int(self._state[node])
-        place = int(self._place[node])
-        spaced = graph.space >= 0 and self._symbol[node] == graph.space
-        if graph.unit == "character" and not spaced and (node != _ROOT or self._open_word):
+        graph, tree = self._graph, self._tree
+        gain, state = float(tree.gain[node]), int(tree.state[node])
+        place = int(tree.place[node])
+        spaced = graph.space >= 0 and tree.symbol[node] == graph.space
+        if graph.unit == "character" and not spaced and (node != ROOT or self._open_word):
             if graph.arcs is not None and not graph.open and graph.endings[place, 0] < 0:
                 return None
             if self._weighs_words:
                 gain += float(self._end_gains(np.array([node]))[0])
-                state = int(self._end_state[node])
+                state = int(tree.end_state[node])
         elif graph.ends_in_arcs and place:
             return None
         if graph.language_model is not None and (END,) in graph.language_model.ngrams[0]:
-            gain += graph.settings.lm_weight * graph.language_model.score(self._states[state], END)[0]
+            gain += graph.settings.lm_weight * graph.language_model.score(self._word_gains.states[state], END)[0]
         if graph.hot is not None:
             closed = spaced or graph.space < 0
-            gain += float((graph.hot.final if closed else graph.hot.final_unclosed)[self._hot[node]])
-        return (int(self._parent[node]) if spaced and node != _ROOT else node), gain
+            gain += float((graph.hot.final if closed else graph.hot.final_unclosed)[tree.hot[node]])
+        return (int(tree.parent[node]) if spaced and node != ROOT else node), gain
 
     def _last_whole(self, node: int) -> int:
         """The text without the word that has only begun."""
-        while node != _ROOT and self._place[node]:
-            node = int(self._parent[node])
-        if node != _ROOT and self._symbol[node] == self._graph.space:
-            node = int(self._parent[node])
+        tree = self._tree
+        while node != ROOT and tree.place[node]:
+            node = int(tree.parent[node])
+        if node != ROOT and tree.symbol[node] == self._graph.space:
+            node = int(tree.parent[node])
         return node
 
     def _told(self, path: Sequence[int], score: float) -> Hypothesis:
         symbols = self._timed(path, self._frames())
-        words, rest = self._worded(symbols, [int(self._word[node]) for node in path], self._open_word)
+        words, rest = self._worded(symbols, [int(self._tree.word[node]) for node in path], self._open_word)
         if rest and self._graph.unit == "character":
             words.append(_word_of("".join(self._graph.vocabulary.symbols[letter.id] for letter in rest), rest))
         return Hypothesis(tuple(symbols), tuple(words), score)
@@ -739,10 +619,6 @@ class _Ends:
 
 
 _NO_ENDS = _Ends(*(np.zeros(0, kind) for kind in (int, int, int, float, float, int, float)))
-_NODE_ARRAYS = (
-    *("_parent", "_symbol", "_word", "_born", "_place", "_hot"),
-    *("_state", "_gain", "_end_gain", "_end_state"),
-)
 
 
 def align_symbols(

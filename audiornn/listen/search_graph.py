@@ -18,7 +18,7 @@ from audiornn.errors import CorpusError, SettingsError, check_choices, nearest
 from audiornn.listen.language_model import UNKNOWN, LanguageModel, State
 from audiornn.vocabulary import Vocabulary
 
-__all__ = ["DecodingSettings", "Lexicon", "PhraseAutomaton", "SearchGraph", "spell_words"]
+__all__ = ["DecodingSettings", "Lexicon", "PhraseAutomaton", "SearchGraph", "WordGains", "spell_words"]
 
 _MOST_HYPOTHESES = 100_000  # room is made for all of them before the search begins
 #: A lexicon: of each word the ways to say it, as symbol ids.
@@ -246,6 +246,45 @@ class SearchGraph:
             return None
         alphabet: Sequence[Hashable] = self.words if self.ends_in_arcs else range(len(self.vocabulary))
         return PhraseAutomaton(patterns, alphabet, start=self.space if self.space >= 0 else None)
+
+
+class WordGains:
+    """What words gain in one search, each asked of the language model once; its states go by numbers.
+
+    Attributes:
+        states: of the language model, by number.
+        start: the number of the state before the first word.
+    """
+
+    def __init__(self, graph: SearchGraph) -> None:
+        self._graph = graph
+        self.states: list[State] = []
+        self._numbers: dict[State, int] = {}
+        self._after: dict[tuple[int, int], tuple[float, int]] = {}
+        self._rows: dict[int, NDArray[np.float64]] = {}
+        self.start = self._number(graph.language_model.start if graph.language_model else ())
+
+    def _number(self, state: State) -> int:
+        number = self._numbers.setdefault(state, len(self.states))
+        if number == len(self.states):
+            self.states.append(state)
+        return number
+
+    def after(self, state: int, word: int) -> tuple[float, int]:
+        """What a word gains after a state, in nats, and the state after it; -1 is an unknown word."""
+        found = self._after.get((state, word))
+        if found is None:
+            gain, after = self._graph.word_gain(self.states[state], word)
+            found = self._after[state, word] = gain, self._number(after)
+        return found
+
+    def row(self, state: int) -> NDArray[np.float64]:
+        """What each symbol gains after a state, where symbols are words: (symbols,), 0 for the blank."""
+        row = self._rows.get(state)
+        if row is None:
+            gains = [self.after(state, word)[0] for word in range(1, len(self._graph.vocabulary))]
+            row = self._rows[state] = np.array([0.0, *gains])
+        return row
 
 
 class PhraseAutomaton:
