@@ -4,8 +4,20 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from audiornn.errors import SettingsError
+from audiornn.evaluate import comparison
 from audiornn.evaluate.bootstrap import resampled_totals
-from audiornn.evaluate.comparison import compare, mcnemar
+from audiornn.evaluate.comparison import Comparison, mcnemar
+from audiornn.evaluate.tally import Tally
+
+
+def tally(errors, lengths, **kind):
+    return Tally("error rate", "words", tuple(errors), tuple(lengths), (0.0, 1.0), **kind)
+
+
+def compare(first, second, lengths, *, exact=False, root=False, seed=0) -> Comparison:
+    sides = (tally(errors, lengths, is_exact=exact, is_root=root) for errors in (first, second))
+    return comparison.compare(*sides, seed=seed)
 
 
 @pytest.mark.parametrize(("a", "b"), [(0, 0), (1, 0), (3, 12), (40, 40), (0, 9)])
@@ -57,3 +69,23 @@ def test_a_bootstraps_p_is_this():
     assert found.p_value == pytest.approx(2 * (1 + tail) / 10_001)
     assert 0.01 < found.p_value < 1
     assert compare([1] * 30, [0] * 30, [4] * 30, exact=False).p_value == pytest.approx(2 / 10_001)
+
+
+def test_roots_of_squared_errors_are_compared_in_the_tracks_unit():
+    draw = np.random.default_rng(4)
+    lengths = draw.integers(0, 50, 40)
+    lengths[7] = 0
+    squares = [(lengths * draw.uniform(0.7, 1.3, 40) * deviation**2).tolist() for deviation in (2.0, 3.0)]
+    found = compare(*squares, lengths, root=True)
+    rmse = [np.sqrt(sum(side) / lengths.sum()) for side in squares]
+    assert found.difference == pytest.approx(rmse[0] - rmse[1])
+    assert found.interval[0] < found.difference < found.interval[1] < 0
+    assert found.p_value < 0.001
+    assert found.first_alone == (lengths > 0).sum()
+    assert f"{rmse[0]:.4g} against {rmse[1]:.4g}: {found.difference:+.4g}, 95 %" in found.to_text()
+
+
+def test_other_recordings_or_units_are_not_compared():
+    for other in (tally([1, 0], [3, 4]), Tally("error rate", "phones", (1, 0), (3, 3), (0.0, 1.0))):
+        with pytest.raises(SettingsError, match="nothing to compare"):
+            comparison.compare(tally([1, 0], [3, 3]), other)

@@ -8,6 +8,7 @@ import pytest
 
 from audiornn import cli
 from audiornn.errors import CorpusError
+from audiornn.evaluate.tally import Tally
 from audiornn.evaluate.tuning import write_card
 from audiornn.model_file import open_model_file
 from audiornn.train import loop
@@ -45,7 +46,10 @@ def test_folds_need_speakers(prepared, monkeypatch):
 
 
 def test_the_table_has_a_row_a_speaker_and_a_column_a_seed():
-    text = fold_table([FoldScore("ann", (1, 3), 10), FoldScore("ben", (0, 0), 20)], [1, 2])
+    def score(name, errors, length):
+        return FoldScore(name, tuple(Tally("error rate", "words", (e,), (length,), (0.0, 1.0)) for e in errors))
+
+    text = fold_table([score("ann", (1, 3), 10), score("ben", (0, 0), 20)], [1, 2])
     rows = text.splitlines()
     assert rows[1].split() == ["ann", "10.00", "%", "30.00", "%"]
     assert rows[3].split() == ["mean", "of", "speakers", "5.00", "%", "15.00", "%"]
@@ -69,8 +73,8 @@ def test_the_command_trains_what_is_missing_and_prints_the_table(world, tmp_path
     assert [row["speaker"] for row in rows] == ["eva", "fay"]
     assert summary["speakers"] == 2
     rates = [sum(row["errors"]) / row["reference_length"] / 2 for row in rows]
-    assert summary["error_rate"] == pytest.approx(sum(rates) / 2)
-    assert summary["interval"][0] <= summary["error_rate"] <= summary["interval"][1]
+    assert summary["mean"] == pytest.approx(sum(rates) / 2)
+    assert summary["interval"][0] <= summary["mean"] <= summary["interval"][1]
     assert times == [m.stat().st_mtime_ns for m in models]
     assert all(0 <= low <= high <= 1 for row in rows for low, high in row["intervals"])
     for seeds in ("one", "1,1"):
@@ -95,6 +99,26 @@ def test_the_command_trains_what_is_missing_and_prints_the_table(world, tmp_path
     models[0].unlink()
     assert cli.main(["train", "--resume", "--run", str(models[0].parent), *arguments]) == 2
     assert "another preparation" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kind", "measure"), [("tags", "wrong decisions"), ("regress", "RMSE of ")])
+def test_several_labels_and_values_over_time_have_folds_too(kind, measure, world, tmp_path, capsys):
+    arguments = ["--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]
+    recipe = str(world.recipe(kind))
+    assert cli.main(["prep", recipe, "--corpus", str(world.corpus), *arguments[:2]]) == 0
+    command = ["evaluate", recipe, "--folds", "speaker", "--set", "training.epochs=1", *arguments]
+    assert cli.main(command) == 0
+    told = capsys.readouterr()
+    assert f"eva, seed 1: {measure}" in told.err
+    assert f"\n{measure}" in told.out
+    assert cli.main([*command, "--format", "json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    shown = {
+        row["speaker"]: row["values"][0] for row in rows if "speaker" in row and row["measure"] == rows[0]["measure"]
+    }
+    assert shown.keys() == {"eva", "fay"}
+    summary = next(row for row in rows if "speakers" in row)
+    assert summary["mean"] == pytest.approx(sum(shown.values()) / 2)
 
 
 @pytest.mark.parametrize(
@@ -126,13 +150,16 @@ def test_a_fold_that_is_stopped_says_how_it_goes_on(world, tmp_path, capsys, mon
     assert "the same command goes on where it was" in capsys.readouterr().err
 
 
-def test_two_models_are_compared_on_the_same_recordings(model_file, world, capsys):
-    model = str(model_file("classify"))
+@pytest.mark.parametrize(
+    ("kind", "same"), [("classify", "+0.00 points"), ("tags", "+0.00 points"), ("regress", ": +0,")]
+)
+def test_two_models_are_compared_on_the_same_recordings(kind, same, model_file, world, capsys):
+    model = str(model_file(kind))
     arguments = ["evaluate", model, "--against", model, "--data", str(world.data)]
     assert cli.main(arguments) == 0
-    assert "+0.00 points" in capsys.readouterr().out
+    assert same in capsys.readouterr().out
     assert cli.main([*arguments, "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out)["against"]["p_value"] == 1.0
+    assert {one["p_value"] for one in json.loads(capsys.readouterr().out)["against"]["measures"]} == {1.0}
 
 
 def test_a_model_that_may_know_the_recordings_is_not_compared(model_file, world, tmp_path, capsys):

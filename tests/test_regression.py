@@ -13,7 +13,7 @@ from sklearn import metrics
 
 from audiornn.corpus.tracks import read_tracks, tracks_at_frames
 from audiornn.errors import AudioError, CorpusError, ModelFileError
-from audiornn.evaluate.regression import RegressionReport, _pitch_of, _track_row, evaluate_tracks, pitch_score
+from audiornn.evaluate.regression import RegressionReport, _pitch_of, _scored_track, evaluate_tracks, pitch_score
 from audiornn.listen.recognizer import load_model
 from tests.conftest import RATE, write_recipe
 
@@ -115,9 +115,10 @@ def test_measures_are_scikit_learns():
     rng = np.random.default_rng(0)
     wanted, found = rng.standard_normal((2, 4, 50))
     wanted[0, :20] = np.nan
-    row = _track_row("x", list(zip(found, wanted, strict=True)))
+    row, tally = _scored_track("x", list(zip(found, wanted, strict=True)))
     y, z = wanted[~np.isnan(wanted)], found[~np.isnan(wanted)]
     assert row.frames == 180
+    assert tally.value == pytest.approx(row.rmse)
     assert row.rmse == pytest.approx(metrics.root_mean_squared_error(y, z))
     assert row.mae == pytest.approx(metrics.mean_absolute_error(y, z))
     assert row.r2 == pytest.approx(metrics.r2_score(y, z))
@@ -261,7 +262,7 @@ def test_whether_there_is_a_voice_is_what_its_track_says():
     wanted = np.concatenate([wanted, np.full((6, 2), np.nan)])  # where nobody says whether there is a voice
     said = np.concatenate([said, np.tile(said[:1], (6, 1))])
     assert _pitch_of(("log2_f0", "voicing"), [(said, wanted)]).voicing_false_alarm == 0.5
-    nowhere = RegressionReport("test", 1, (_track_row("x", [(np.ones(3), np.full(3, np.nan))]),), score)
+    nowhere = RegressionReport("test", 1, (_scored_track("x", [(np.ones(3), np.full(3, np.nan))])[0],), score)
     assert json.loads(json.dumps(nowhere.to_json(), allow_nan=False))["tracks"][0]["rmse"] is None
     assert "nan" not in nowhere.to_text()
     assert "voicing recall 100.00 %, false alarm 50.00 %" in nowhere.to_text()

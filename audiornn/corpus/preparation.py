@@ -119,7 +119,8 @@ class Prepared:
             rows = np.load(file, mmap_mode="r")
         except (OSError, ValueError, EOFError) as error:
             raise CorpusError(f"{file}: cannot be read ({error}); run `audiornn prep` again") from None
-        return np.split(rows, np.cumsum(self.features(split).lengths)[:-1])
+        lengths = Prepared.features(self, split).lengths  # as the file has them, whatever part of it a fold takes
+        return np.split(rows, np.cumsum(lengths)[:-1])
 
 
 def prepare_corpus(

@@ -40,10 +40,11 @@ def run_in_workers(
         return
     spawn = multiprocessing.get_context("spawn")
     with _one_blas_thread(), ProcessPoolExecutor(n_jobs, mp_context=spawn, initializer=_start_worker) as pool:
-        running = {
-            pool.submit(_run_all, function, jobs[first : first + chunk]): first for first in range(0, len(jobs), chunk)
-        }
         try:
+            running = {
+                pool.submit(_run_all, function, jobs[first : first + chunk]): first
+                for first in range(0, len(jobs), chunk)
+            }
             for done in as_completed(running):
                 yield from enumerate(done.result(), start=running[done])
         except BrokenProcessPool:

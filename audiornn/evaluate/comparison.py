@@ -1,18 +1,20 @@
 """Comparison: whether one model is better than another on the same recordings, or was lucky.
 
-Both are scored utterance by utterance. Labels are compared by McNemar's exact test (Dietterich 1998), transcripts by a
-paired bootstrap over utterances (Bisani and Ney 2004).
+Both are scored recording by recording. Labels are compared by McNemar's exact test (Dietterich 1998), all else by a
+paired bootstrap over recordings (Bisani and Ney 2004).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
+from audiornn.errors import SettingsError
 from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
+from audiornn.evaluate.tally import Tally
 
 __all__ = ["Comparison", "compare", "mcnemar"]
 
@@ -21,76 +23,78 @@ _RESAMPLES = 10_000  # a p-value lies in the tail
 
 @dataclass(frozen=True)
 class Comparison:
-    """One model against another, on the same utterances.
+    """One model against another, on the same recordings.
 
     Attributes:
-        first_errors: of the first model.
-        second_errors: of the second.
-        reference_length: units in the references.
-        first_alone: utterances on which only the first makes fewer errors.
+        first: the first model's tally.
+        second: the second's.
+        first_alone: recordings on which only the first makes fewer errors.
         second_alone: on which only the second does.
-        difference: the first's error rate less the second's; below 0 the first is better.
-        interval: 95 % of the difference, a bootstrap over utterances.
+        difference: the first's figure less the second's; below 0 the first is better.
+        interval: 95 % of the difference, a bootstrap over recordings.
         p_value: how probable so large a difference is between two models that are equally good.
     """
 
-    first_errors: int
-    second_errors: int
-    reference_length: int
+    first: Tally
+    second: Tally
     first_alone: int
     second_alone: int
     difference: float
     interval: tuple[float, float]
     p_value: float
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain types, and no row a recording."""
+        entry = {key: value for key, value in asdict(self).items() if key not in ("first", "second")}
+        sums = {"first_errors": sum(self.first.errors), "second_errors": sum(self.second.errors)}
+        return {"measure": self.first.measure, **sums, "reference_length": sum(self.first.lengths), **entry}
+
     def to_text(self) -> str:
         """Two lines for people."""
-        low, high = (100 * bound for bound in self.interval)
-        n = max(1, self.reference_length)
+        tally = self.first
+        sides = [tally.shown(side.value) for side in (self.first, self.second)]
+        if not tally.is_root:
+            counts = [f"{sum(side.errors):,}" for side in (self.first, self.second)]
+            sides = [f"{counts[0]} errors ({sides[0]})", f"{counts[1]} ({sides[1]})"]
+        low, high, moved = (
+            tally.shown(value, sign="+").removesuffix(" %") for value in (*self.interval, self.difference)
+        )
+        name = f"{tally.measure}: " if tally.is_root else ""
         return (
-            f"{self.first_errors:,} errors ({100 * self.first_errors / n:.2f} %) against {self.second_errors:,} "
-            f"({100 * self.second_errors / n:.2f} %): {100 * self.difference:+.2f} points, 95 % interval "
-            f"{low:+.2f} to {high:+.2f}, p = {self.p_value:.3g}\n"
-            f"better on {self.first_alone:,} utterances, worse on {self.second_alone:,}"
+            f"{name}{sides[0]} against {sides[1]}: {moved}{'' if tally.is_root else ' points'}, 95 % interval "
+            f"{low} to {high}, p = {self.p_value:.3g}\n"
+            f"better on {self.first_alone:,} recordings, worse on {self.second_alone:,}"
         )
 
 
-def compare(
-    first: Sequence[int], second: Sequence[int], lengths: Sequence[int], *, exact: bool, seed: int = 0
-) -> Comparison:
-    """Compare two models' errors, utterance by utterance.
+def compare(first: Tally, second: Tally, *, seed: int = 0) -> Comparison:
+    """Compare what two models' tallies say of the same recordings in the same order.
 
     Args:
-        first: errors of the first model, (utterances,).
-        second: of the second, on the same utterances in the same order.
-        lengths: units in each reference.
-        exact: whether an utterance is right or wrong (McNemar's test), not more or less so (bootstrap).
+        first: of the first model.
+        second: of the second.
         seed: of the bootstrap.
+
+    Raises:
+        SettingsError: they count something else, or other recordings.
     """
-    errors = np.array([first, second], np.float64)
-    units = np.asarray(lengths, np.float64)
-    total = max(1.0, float(units.sum()))
-    drawn = resampled_totals(np.stack([errors[0] - errors[1], units], axis=1), seed=seed, n_resamples=_RESAMPLES)
-    differences = drawn[:, 0] / np.maximum(1.0, drawn[:, 1])
-    interval = percentile_interval(differences)
-    assert interval is not None  # no draw is without a difference
+    if (first.measure, first.unit, first.lengths) != (second.measure, second.unit, second.lengths):
+        raise SettingsError(
+            f"counts other units ({second.unit}) than the first ({first.unit}) or other recordings; nothing to compare"
+        )
+    errors = np.array([first.errors, second.errors], np.float64)
+    units = np.asarray(first.lengths, np.float64)
+    drawn = resampled_totals(np.stack([*errors, units], axis=1), seed=seed, n_resamples=_RESAMPLES)
+    differences = first.values_of(drawn[:, 0], drawn[:, 2]) - first.values_of(drawn[:, 1], drawn[:, 2])
+    interval = percentile_interval(differences) or (math.nan, math.nan)
     first_alone, second_alone = int((errors[0] < errors[1]).sum()), int((errors[1] < errors[0]).sum())
-    if exact:
+    if first.is_exact:
         p_value = mcnemar(first_alone, second_alone)
     else:
         # Both tails, and never 0 of so many resamples.
         tail = 1 + min(int((differences <= 0).sum()), int((differences >= 0).sum()))
         p_value = min(1.0, 2 * tail / (_RESAMPLES + 1))
-    return Comparison(
-        int(errors[0].sum()),
-        int(errors[1].sum()),
-        int(units.sum()),
-        first_alone,
-        second_alone,
-        float((errors[0] - errors[1]).sum() / total),
-        interval,
-        p_value,
-    )
+    return Comparison(first, second, first_alone, second_alone, first.value - second.value, interval, p_value)
 
 
 def mcnemar(first_alone: int, second_alone: int) -> float:

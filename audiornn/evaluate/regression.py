@@ -26,6 +26,7 @@ from audiornn.corpus.tracks import PITCH, VOICING, tracks_at_frames
 from audiornn.errors import AudioError, CorpusError
 from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
 from audiornn.evaluate.hearing import Progress, hear_all, unseen
+from audiornn.evaluate.tally import Tally
 from audiornn.listen.recognizer import Recognizer
 
 __all__ = ["PitchScore", "RegressionReport", "TrackRow", "evaluate_tracks", "pitch_score"]
@@ -76,6 +77,7 @@ class RegressionReport:
         tracks: a row each.
         pitch: where a track is a pitch.
         unreadable: recordings that could not be listened to, with the reason.
+        tallies: the squared errors of each track, of each recording: what models are compared by.
     """
 
     split: str
@@ -84,10 +86,11 @@ class RegressionReport:
     pitch: PitchScore | None
     unreadable: tuple[str, ...] = ()
     task: str = "regress"
+    tallies: tuple[Tally, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain types; `pitch` only where there is one, and no figure of a track that is nowhere defined."""
-        entry = asdict(self)
+        entry = {key: value for key, value in asdict(self).items() if key != "tallies"}
         for row in entry["tracks"]:
             row.update({key: None for key in ("rmse", "rmse_interval", "mae", "mae_interval") if not row["frames"]})
         if self.pitch is None:
@@ -165,13 +168,19 @@ def evaluate_tracks(
         utterances, split, card.features.sample_rate, listen, skip_bad=skip_bad, progress=progress
     )
     pairs = [pair for _, pair in heard]
-    rows = tuple(
-        _track_row(name, [(f[:, i], w[:, i]) for f, w in pairs]) for i, name in enumerate(card.vocabulary.symbols)
+    names = card.vocabulary.symbols
+    scored = [_scored_track(name, [(f[:, i], w[:, i]) for f, w in pairs]) for i, name in enumerate(names)]
+    return RegressionReport(
+        split,
+        len(heard),
+        tuple(row for row, _ in scored),
+        _pitch_of(names, pairs),
+        unreadable,
+        tallies=tuple(tally for _, tally in scored),
     )
-    return RegressionReport(split, len(heard), rows, _pitch_of(card.vocabulary.symbols, pairs), unreadable)
 
 
-def _track_row(name: str, pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> TrackRow:
+def _scored_track(name: str, pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> tuple[TrackRow, Tally]:
     """One track from each recording's values and references, both (frames,)."""
     sums = []
     for found, wanted in pairs:
@@ -182,7 +191,7 @@ def _track_row(name: str, pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) ->
     measures = [_measures(total) for total in resampled_totals(table)]
     intervals = [percentile_interval(m[k] for m in measures) or (math.nan, math.nan) for k in range(3)]
     rmse, mae, r2 = _measures(table.sum(axis=0))
-    return TrackRow(
+    row = TrackRow(
         name,
         int(table[:, 0].sum()),
         rmse,
@@ -192,6 +201,8 @@ def _track_row(name: str, pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) ->
         None if math.isnan(r2) else r2,
         None if math.isnan(r2) else intervals[2],
     )
+    squares, frames = tuple(table[:, 1].tolist()), tuple(table[:, 0].astype(int).tolist())
+    return row, Tally(f"RMSE of {name}", name, squares, frames, intervals[0], is_root=True)
 
 
 def _measures(total: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -25,6 +25,7 @@ from audiornn.evaluate.error_rates import (
 )
 from audiornn.evaluate.hearing import Progress, check_segments, hear_all, unseen
 from audiornn.evaluate.segments import SegmentReport, activity, compare_segments, frame_centres, score
+from audiornn.evaluate.tally import Tally
 from audiornn.listen.recognizer import Recognizer
 from audiornn.listen.results import Classification, Labelling, Recognition, TimedLabel, Transcript
 from audiornn.listen.segments import labels_of
@@ -108,7 +109,7 @@ class Report:
         confidences: of a transcript's words, against how many were right.
         unreadable: recordings that could not be listened to, with the reason.
         segments: of labelled frames, how well they fit by frames, events and seconds.
-        counts: errors and reference length of each utterance that was listened to, in their order.
+        tally: the same of each utterance that was listened to, in their order.
     """
 
     task: str
@@ -127,16 +128,21 @@ class Report:
     confidences: tuple[ConfidenceRow, ...] = ()
     unreadable: tuple[str, ...] = ()
     segments: SegmentReport | None = None
-    counts: tuple[tuple[int, int], ...] = ()
+    tally: Tally | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain types; `accuracy` only where it has a meaning, and no row an utterance."""
-        entry = {key: value for key, value in asdict(self).items() if value is not None and key != "counts"}
+        entry = {key: value for key, value in asdict(self).items() if value is not None and key != "tally"}
         for rates in (entry, entry.get("characters") or {}, *entry["speakers"]):
             for key in ("error_rate", "rate"):
                 if math.isinf(rates.get(key, 0.0)):
                     rates[key] = None  # errors where nothing was said: no rate, and JSON knows no infinity
         return entry
+
+    @property
+    def tallies(self) -> tuple[Tally, ...]:
+        """What models are compared by."""
+        return () if self.tally is None else (self.tally,)
 
     @property
     def headline(self) -> str:
@@ -258,7 +264,14 @@ def evaluate(
         confidences=_confidences(recognizer, heard),
         unreadable=unreadable,
         segments=_score_segments(recognizer.card, heard),
-        counts=tuple((count.errors, count.reference_length) for count in words),
+        tally=Tally(
+            "error rate",
+            _unit(recognizer),
+            tuple(count.errors for count in words),
+            tuple(count.reference_length for count in words),
+            interval,
+            is_exact=task == "classify",
+        ),
     )
 
 

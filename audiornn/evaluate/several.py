@@ -21,8 +21,9 @@ from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError
 from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
-from audiornn.evaluate.error_rates import wilson_interval
+from audiornn.evaluate.error_rates import bootstrap_interval, wilson_interval
 from audiornn.evaluate.hearing import Progress, hear_all, unseen
+from audiornn.evaluate.tally import Tally
 from audiornn.listen.recognizer import Recognizer
 from audiornn.model_file import ModelCard
 
@@ -76,6 +77,7 @@ class SeveralReport:
         errors: wrong decisions; each label of each recording is one.
         reference_length: decisions.
         unreadable: recordings that could not be listened to, with the reason.
+        tally: wrong decisions of each recording, in their order.
     """
 
     task: str
@@ -93,10 +95,16 @@ class SeveralReport:
     errors: int
     reference_length: int
     unreadable: tuple[str, ...] = ()
+    tally: Tally | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain types; None where there is nothing to measure."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "tally"}
+
+    @property
+    def tallies(self) -> tuple[Tally, ...]:
+        """What models are compared by."""
+        return () if self.tally is None else (self.tally,)
 
     @property
     def headline(self) -> str:
@@ -242,6 +250,8 @@ def _report(
     micro, macro = _f1s(total)
     known = [p for p in precisions if not math.isnan(p)]
     n, n_right = len(truths), int((said == truths).all(axis=1).sum())
+    wrong_of_each = tuple((said != truths).sum(axis=1).tolist())
+    decisions = (len(symbols),) * n
     return SeveralReport(
         task=card.task,
         split=split,
@@ -255,9 +265,12 @@ def _report(
         macro_interval=percentile_interval(f1 for _, f1 in drawn),
         mean_average_precision=sum(known) / len(known) if known else None,
         labels=rows,
-        errors=int((said != truths).sum()),
+        errors=sum(wrong_of_each),
         reference_length=truths.size,
         unreadable=unreadable,
+        tally=Tally(
+            "wrong decisions", "decisions", wrong_of_each, decisions, bootstrap_interval(wrong_of_each, decisions)
+        ),
     )
 
 

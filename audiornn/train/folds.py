@@ -22,7 +22,7 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.preparation import Prepared
 from audiornn.errors import CorpusError, TrainingError
 from audiornn.evaluate.error_rates import bootstrap_interval
-from audiornn.evaluate.report import Report
+from audiornn.evaluate.tally import Tally
 from audiornn.model_file import open_model_file
 from audiornn.recipe import Recipe
 from audiornn.train.checkpoint import recipe_of_run
@@ -51,6 +51,11 @@ class Fold(Prepared):
         """The frames of a split of the fold, in its manifest's order."""
         return FeatureStore.joined([(super(Fold, self).features(name), n) for name, n in self._members(split)])
 
+    def tracks(self, split: str) -> Sequence[np.ndarray[tuple[int, int], np.dtype[np.float32]]]:
+        """The targets over time of a split of the fold, likewise."""
+        whole = {name: super(Fold, self).tracks(name) for name, _ in self._members(split)}
+        return [whole[name][int(number)] for name, numbers in self._members(split) for number in numbers]
+
     def _members(self, split: str) -> list[tuple[str, np.ndarray[tuple[int], np.dtype[np.int64]]]]:
         """Whose utterances a split of the fold has: the splits of the corpus, and numbers in each."""
         sources = {"train": ("train", "test"), "dev": ("dev",), "test": ("train", "dev", "test")}[split]
@@ -63,17 +68,26 @@ class Fold(Prepared):
 
 @dataclass(frozen=True)
 class FoldScore:
-    """A held-out speaker's errors, a seed each, with the 95 % interval of each rate."""
+    """One figure of a held-out speaker, a tally for each seed."""
 
     speaker: str
-    errors: tuple[int, ...]
-    reference_length: int
-    intervals: tuple[tuple[float, float], ...] = ()
+    tallies: tuple[Tally, ...]
 
     @property
-    def rates(self) -> list[float]:
-        """Errors a unit, a seed each."""
-        return [errors / max(1, self.reference_length) for errors in self.errors]
+    def values(self) -> list[float]:
+        """The figure, a seed each."""
+        return [tally.value for tally in self.tallies]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types; None where nothing could be measured."""
+        return {
+            "speaker": self.speaker,
+            "measure": self.tallies[0].measure,
+            "values": [None if value != value else value for value in self.values],
+            "errors": [sum(tally.errors) for tally in self.tallies],
+            "reference_length": sum(self.tallies[0].lengths),
+            "intervals": [tally.interval for tally in self.tallies],
+        }
 
 
 def speaker_folds(prepared: Prepared) -> list[Fold]:
@@ -101,9 +115,9 @@ def train_folds(
     seeds: Sequence[int],
     *,
     train: Callable[[Prepared, Recipe, Path, bool], Path],
-    score: Callable[[Path, Sequence[Utterance], str], Report],
+    score: Callable[[Path, Sequence[Utterance], str], Sequence[Tally]],
     report: Callable[[str], None],
-) -> list[FoldScore]:
+) -> list[list[FoldScore]]:
     """Train and score every fold with every seed; what an earlier call finished is not trained again.
 
     Args:
@@ -112,15 +126,18 @@ def train_folds(
         folder: gets a run `<speaker>-<seed>` each.
         seeds: of the trainings.
         train: trains a prepared corpus by a recipe in a run's folder, or goes on with it; gives the model file.
-        score: a model file's report on utterances, and what to call them.
+        score: a model file's tallies of utterances, and what to call them.
         report: takes a line of text for each training.
+
+    Returns:
+        For each of the tallies a score of every fold.
 
     Raises:
         TrainingError: what an earlier call left there has other settings, or is of another preparation.
     """
     scores = []
     for fold in folds:
-        errors, intervals, length = [], [], 0
+        found = []
         for seed in seeds:
             run = folder / f"{quote(fold.held_out, safe=' ')}-{seed}"  # a name may hold a slash
             model = run / "model.onnx"
@@ -128,17 +145,18 @@ def train_folds(
             _check_is_same(run, fold, seeded)
             if not model.exists():
                 model = train(fold, seeded, run, (run / "last.safetensors").exists())
-            found = score(model, fold.utterances("test"), fold.held_out)
-            errors.append(found.errors)
-            intervals.append(found.interval)
-            length = found.reference_length
-            low, high = (100 * bound for bound in found.interval)
-            report(
-                f"{fold.held_out}, seed {seed}: {100 * found.error_rate:.2f} % ({found.errors} of {length}; "
-                f"95 %: {low:.1f}–{high:.1f})"
-            )
-        scores.append(FoldScore(fold.held_out, tuple(errors), length, tuple(intervals)))
-    return scores
+            found.append(score(model, fold.utterances("test"), fold.held_out))
+            report(f"{fold.held_out}, seed {seed}: {'; '.join(map(_told, found[-1]))}")
+        scores.append([FoldScore(fold.held_out, tallies) for tallies in zip(*found, strict=True)])
+    return [list(of_one_measure) for of_one_measure in zip(*scores, strict=True)]
+
+
+def _told(tally: Tally) -> str:
+    low, high = (tally.shown(bound).removesuffix(" %") for bound in tally.interval)
+    if tally.is_root:
+        return f"{tally.measure} {tally.shown(tally.value)} (95 %: {low}–{high})"
+    counted = f"{sum(tally.errors)} of {sum(tally.lengths)}"
+    return f"{tally.measure} {tally.shown(tally.value)} ({counted}; 95 %: {low}–{high})"
 
 
 def _check_is_same(run: Path, fold: Fold, recipe: Recipe) -> None:
@@ -169,14 +187,21 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any], place: str = "
 
 
 def fold_summary(scores: Sequence[FoldScore]) -> dict[str, Any]:
-    """What all folds give: the mean error rate over speakers, of each seed and of all, its interval and its spread."""
-    means = [statistics.fmean(rates) for rates in zip(*(score.rates for score in scores), strict=True)]
-    by_speaker = [statistics.fmean(score.rates) for score in scores]
+    """What all folds give of a figure: its mean over speakers, of each seed and of all, its interval and its spread.
+
+    A speaker of whom nothing could be measured is left out.
+    """
+    measured = [score for score in scores if all(value == value for value in score.values)]
+    if len(measured) < 2:
+        raise CorpusError(f"{scores[0].tallies[0].measure}: fewer than two speakers have anything to measure")
+    means = [statistics.fmean(values) for values in zip(*(score.values for score in measured), strict=True)]
+    by_speaker = [statistics.fmean(score.values) for score in measured]
     return {
-        "speakers": len(scores),
-        "error_rates": means,
-        "error_rate": statistics.fmean(means),
-        "interval": bootstrap_interval(by_speaker, [1] * len(scores)),
+        "measure": scores[0].tallies[0].measure,
+        "speakers": len(measured),
+        "means": means,
+        "mean": statistics.fmean(means),
+        "interval": bootstrap_interval(by_speaker, [1] * len(measured)),
         "deviation_between_speakers": statistics.stdev(by_speaker),
         "deviation_between_seeds": statistics.stdev(means) if len(means) > 1 else None,
     }
@@ -184,19 +209,20 @@ def fold_summary(scores: Sequence[FoldScore]) -> dict[str, Any]:
 
 def fold_table(scores: Sequence[FoldScore], seeds: Sequence[int]) -> str:
     """A row a speaker, then the mean over speakers of each seed, and how far seeds and speakers spread."""
+    summary, tally = fold_summary(scores), scores[0].tallies[0]
     width = max(len("mean of speakers"), *(len(score.speaker) for score in scores))
     lines = [f"{'held out':{width}}" + "".join(f"  seed {seed:4d}" for seed in seeds)]
     lines += [
-        f"{score.speaker:{width}}" + "".join(f"  {100 * rate:7.2f} %" for rate in score.rates) for score in scores
+        f"{name:{width}}" + "".join(f"  {tally.shown(value):>9}" for value in values)
+        for name, values in [*((s.speaker, s.values) for s in scores), ("mean of speakers", summary["means"])]
     ]
-    summary = fold_summary(scores)
-    means = "".join(f"  {100 * mean:7.2f} %" for mean in summary["error_rates"])
-    lines.append(f"{'mean of speakers':{width}}{means}")
-    low, high = (100 * bound for bound in summary["interval"])
+    low, high, between_speakers = (
+        tally.shown(value).removesuffix(" %") for value in (*summary["interval"], summary["deviation_between_speakers"])
+    )
     between_seeds = summary["deviation_between_seeds"]
     lines.append(
-        f"error rate {100 * summary['error_rate']:.2f} % (95 %, speakers drawn anew: {low:.2f}–{high:.2f}); "
-        f"standard deviation {100 * summary['deviation_between_speakers']:.2f} between speakers"
-        + (f", {100 * between_seeds:.2f} between seeds" if between_seeds is not None else "")
+        f"{tally.measure} {tally.shown(summary['mean'])} (95 %, speakers drawn anew: {low}–{high}); "
+        f"standard deviation {between_speakers} between speakers"
+        + (f", {tally.shown(between_seeds).removesuffix(' %')} between seeds" if between_seeds is not None else "")
     )
     return "\n".join(lines)

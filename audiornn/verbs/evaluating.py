@@ -14,7 +14,6 @@ from audiornn.verbs.preparing import prepared_of, recipe_to_train
 from audiornn.verbs.terminal import INTERRUPTED, PARTIAL_FAILURE, check_drawable, progress_bar, say
 
 if TYPE_CHECKING:
-    from audiornn.evaluate.report import Report
     from audiornn.listen.recognizer import Recognizer
 
 __all__ = ["evaluate", "lm"]
@@ -39,7 +38,7 @@ def evaluate(
 ) -> int:
     """`audiornn evaluate`: error counts and intervals of a model."""
     from audiornn.corpus.manifest import read_manifest
-    from audiornn.evaluate.report import evaluate as run_evaluation
+    from audiornn.evaluate.comparison import compare
     from audiornn.evaluate.report import look_ahead_table
 
     if folds is not None:
@@ -86,57 +85,44 @@ def evaluate(
             recognizer, path, utterances, name, data, look_aheads, skip_bad, output_format, tune=tune, **spotting
         )
 
-    if recognizer.card.task == "regress" or (recognizer.card.task == "classify" and recognizer.card.vocabulary.several):
-        if look_aheads or against is not None:
-            raise SettingsError("--look-ahead and --against compare error rates, which this model's task has not")
-        return _evaluate_by_task(recognizer, path, utterances, name, skip_bad, output_format)
-
+    card = recognizer.card
+    if look_aheads and (card.task == "regress" or (card.task == "classify" and card.vocabulary.several)):
+        raise SettingsError("--look-ahead compares error rates, which this model's task has not")
+    other_path, other = None, None
     if against is not None:
         other, other_path = load(against, runs)
-        kinds = [(card.task, card.vocabulary.several) for card in (recognizer.card, other.card)]
-        if kinds[0] != kinds[1]:
-            raise SettingsError(
-                f"{other_path}: its task is {other.card.task!r}{', several at once' * kinds[1][1]}, and of {path} "
-                f"{recognizer.card.task!r}: nothing to compare"
-            )
-        if manifest is None:
-            _check_never_heard(other, other_path, recognizer, split)
+        _check_comparable(other, other_path, recognizer, path, split=None if manifest else split)
 
-    def listen(look_ahead: float | None) -> Report:
+    def listen(one: Recognizer, **options: Any) -> Any:
         with progress_bar("listening", "recording") as progress:
-            return run_evaluation(
-                recognizer, utterances, name, look_ahead=look_ahead, skip_bad=skip_bad, progress=progress
-            )
+            return report_on(one, utterances, name, skip_bad=skip_bad, progress=progress, **options)
 
-    report = listen(None)
-    with_look_ahead = [(seconds, listen(seconds)) for seconds in look_aheads or ()]
+    report = listen(recognizer)
+    with_look_ahead = [(seconds, listen(recognizer, look_ahead=seconds)) for seconds in look_aheads or ()]
     for line in report.unreadable:
         say(f"audiornn: {line}")
-    comparison = None
-    if against is not None:
-        from audiornn.evaluate.comparison import compare
-
-        others = run_evaluation(decoding_with(other, decoding), utterances, name, skip_bad=skip_bad)
-        (first, lengths), (second, other_lengths) = zip(*report.counts, strict=True), zip(*others.counts, strict=True)
-        if (lengths, report.task, report.unit) != (other_lengths, others.task, others.unit):
-            raise SettingsError(
-                f"{other_path}: counts other units ({others.unit}) than {path} ({report.unit}) or other recordings; "
-                "nothing to compare"
-            )
-        comparison = compare(first, second, lengths, exact=report.task == "classify")
+    comparisons = []
+    if other is not None:
+        others = listen(decoding_with(other, decoding))
+        try:
+            comparisons = [compare(*tallies) for tallies in zip(report.tallies, others.tallies, strict=True)]
+        except SettingsError as error:
+            raise SettingsError(f"{other_path}: {error}") from None
     if output_format == "json":
         entry: dict[str, Any] = {"model": str(path), **report.to_json()}
         if with_look_ahead:
             entry["look_ahead"] = [{"seconds": seconds, **found.to_json()} for seconds, found in with_look_ahead]
-        if comparison is not None:
-            entry["against"] = {"model": str(other_path), **vars(comparison)}
+        if comparisons:
+            entry["against"] = {"model": str(other_path), "measures": [one.to_json() for one in comparisons]}
         print(json_line(entry))
     else:
         print(f"{path} on {name}: {report.utterances:,} utterances\n{report.to_text()}")
         if with_look_ahead:
             print(f"\n{look_ahead_table(report, with_look_ahead)}")
-        if comparison is not None:
-            print(f"\n{path} against {other_path}: {comparison.to_text()}")
+        if comparisons:
+            print(f"\n{path} against {other_path}")
+        for comparison in comparisons:
+            print(comparison.to_text())
     return PARTIAL_FAILURE if report.unreadable else 0
 
 
@@ -146,14 +132,22 @@ def _check_alone(why: str, options: Mapping[str, Any]) -> None:
         raise SettingsError(f"{why}: {', '.join(given)} would do nothing")
 
 
-def _check_never_heard(other: Recognizer, other_path: Path, recognizer: Recognizer, split: str) -> None:
-    """Whether another model may have learnt from what it is compared on: an error where it did, else a word of warning.
+def _check_comparable(
+    other: Recognizer, other_path: Path, recognizer: Recognizer, path: Path, *, split: str | None
+) -> None:
+    """Whether another model does the same work, and may have learnt from what it is compared on.
 
     Raises:
-        SettingsError: it was trained on another preparation of the same recipe.
+        SettingsError: it has another task, or was trained on another preparation of the recipe whose split this is.
     """
+    kinds = [(card.task, card.vocabulary.several) for card in (recognizer.card, other.card)]
+    if kinds[0] != kinds[1]:
+        raise SettingsError(
+            f"{other_path}: its task is {other.card.task!r}{', several at once' * kinds[1][1]}, and of {path} "
+            f"{recognizer.card.task!r}: nothing to compare"
+        )
     own, others = (one.card.training.get("digests", {}).get("train") for one in (recognizer, other))
-    if own == others:
+    if split is None or own == others:
         return
     if other.card.recipe == recognizer.card.recipe:
         raise SettingsError(
@@ -161,21 +155,6 @@ def _check_never_heard(other: Recognizer, other_path: Path, recognizer: Recogniz
             f"this {split} split; compare them on a --manifest that neither has heard"
         )
     say(f"note: {other_path} was trained on {other.card.recipe}; should that hold some of this {split}, it knows them")
-
-
-def _evaluate_by_task(
-    recognizer: Recognizer, path: Path, utterances: Any, name: str, skip_bad: bool, output_format: str
-) -> int:
-    """`audiornn evaluate` of several labels a recording, or of values over time."""
-    with progress_bar("listening", "recording") as progress:
-        report = report_on(recognizer, utterances, name, skip_bad=skip_bad, progress=progress)
-    for line in report.unreadable:
-        say(f"audiornn: {line}")
-    if output_format == "json":
-        print(json_line({"model": str(path), **report.to_json()}))
-    else:
-        print(f"{path} on {name}: {report.utterances:,} utterances\n{report.to_text()}")
-    return PARTIAL_FAILURE if report.unreadable else 0
 
 
 def _evaluate_spotting(
@@ -281,10 +260,6 @@ def _evaluate_folds(
     trained = recipe_to_train(prepared, overrides)
     if trained.task == "spot":
         raise SettingsError("--folds counts errors, and a spotter is measured by misses and false alarms an hour")
-    if trained.task == "regress":
-        raise SettingsError("--folds counts errors, and values over time have none to count")
-    if trained.task == "classify" and trained.vocabulary.several:
-        raise SettingsError("--folds counts errors, and several labels a recording are measured by F1")
     try:
         scores = train_folds(
             speaker_folds(prepared),
@@ -294,18 +269,20 @@ def _evaluate_folds(
             train=lambda fold, seeded, run, resume: run_training(
                 fold, seeded, run, resume=resume, report=lambda line: None, show_progress=sys.stderr.isatty()
             ),
-            score=lambda model, utterances, name: report_on(load_model(model), utterances, name),
+            score=lambda model, utterances, name: report_on(load_model(model), utterances, name).tallies,
             report=say,
         )
     except Interrupted:
         say("audiornn: stopped; the same command goes on where it was")
         return INTERRUPTED
     if output_format == "json":
-        for score in scores:
-            print(json_line({"recipe": trained.name, "seeds": [*seeds], **vars(score)}))
-        print(json_line({"recipe": trained.name, "seeds": [*seeds], **fold_summary(scores)}))
+        for of_one_measure in scores:
+            for score in of_one_measure:
+                print(json_line({"recipe": trained.name, "seeds": [*seeds], **score.to_json()}))
+            print(json_line({"recipe": trained.name, "seeds": [*seeds], **fold_summary(of_one_measure)}))
     else:
-        print(f"{trained.name}: each speaker of dev and test held out in turn\n{fold_table(scores, seeds)}")
+        print(f"{trained.name}: each speaker of dev and test held out in turn")
+        print("\n\n".join(fold_table(of_one_measure, seeds) for of_one_measure in scores))
     return 0
 
 
