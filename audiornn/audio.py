@@ -12,11 +12,10 @@ import numbers
 import os
 import re
 import shutil
-import struct
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -24,8 +23,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from audiornn.containers import check_length, found_short, is_followed_by_samples, write_mp3_with_length
 from audiornn.errors import AudioError
-from audiornn.wav_stream import UNKNOWN_LENGTH, WavStream, read_bytes, read_wav_header
+from audiornn.files import writing_temporary_file
+from audiornn.wav_stream import WavStream, read_bytes, read_wav_header
 
 __all__ = [
     "EXTENSIONS",
@@ -179,7 +180,7 @@ def audio_blocks(
                 observe(samples, file.samplerate)
             yield to_rate(waveform, last=n_read >= n_wanted)
         if n_read < n_wanted:
-            raise _truncated(file, name, first + n_read)
+            raise _truncated(file, name, first + n_read, first + n_read)
 
 
 def _live_blocks(
@@ -358,19 +359,21 @@ def _opened(source: _Source, head: bytes = b"") -> Iterator[tuple[Any, str]]:
                     f"{name}: not audio that can be read, it begins {head[:8]!r}; {_CONTAINERS}, and raw samples need "
                     "a WAV's header (arecord -t wav, ffmpeg -f wav)"
                 )
-            spool.write(head)
-            shutil.copyfileobj(stream, spool)
-            spool.seek(0)
+            with writing_temporary_file():
+                spool.write(head)
+                shutil.copyfileobj(stream, spool)
+                spool.seek(0)
             is_mp3 = head[:1] == b"\xff" and os.name != "nt"  # without a tag libsndfile finds none but by a name
             source, stream = Path(spool.name) if is_mp3 else spool, spool
         if (mended := _mended(stream, name, stack)) is not None:
-            source = stream = mended
-        _check_promised_length(stream, name)
+            source = mended if os.name == "nt" else Path(mended.name)  # by name, for MP3 as above
+            stream = mended
+        check_length(stream, name)
         try:
             file = stack.enter_context(soundfile.SoundFile(_path_name(source) if isinstance(source, Path) else stream))
         except (soundfile.LibsndfileError, TypeError) as error:
             raise AudioError(f"{name}: not audio that can be read ({_reason(error)}); {_CONTAINERS}") from None
-        if _found_short(file.extra_info):
+        if found_short(file.extra_info):
             raise AudioError(f"{name}: is truncated: its header promises more than is there; copy or record it again")
         if file.frames == 0:
             raise AudioError(f"{name}: holds no samples; was the recording cut off?")
@@ -384,26 +387,49 @@ def _standard_input() -> IO[bytes]:
 
 
 def _mended(stream: IO[bytes], name: str, stack: contextlib.ExitStack) -> IO[bytes] | None:
-    """A WAV that a pipe's reader understands and libsndfile does not, written anew; None of any other.
+    """A file of which libsndfile would hear too little, written anew; None of any other.
 
-    Its header says 0 bytes, for the program that wrote it was killed; or its 24 bits lie in four bytes each.
+    A WAV whose header says too few bytes, for the program that wrote it was killed, or whose 24 bits lie in four bytes
+    each; an MP3 whose length is a guess.
     """
     begin = stream.tell()
     found = read_wav_header(stream, name)
     n_bytes = stream.seek(0, 2) - begin
     stream.seek(begin)
-    if not isinstance(found, WavStream) or n_bytes <= found.header_bytes:
-        return None
-    was_killed = found.promises_nothing and found.riff_bytes + 8 < n_bytes  # else what follows are notes
-    if found.coding != "p4" and not was_killed:
-        return None
-    stream.seek(begin + found.header_bytes)
-    anew = stack.enter_context(cast("IO[bytes]", tempfile.TemporaryFile()))  # noqa: SIM115 - the stack closes it
-    with soundfile.SoundFile(anew, "w", found.sample_rate, found.n_channels, "FLOAT", format="WAV") as out:
-        for samples in found.blocks():
-            out.write(samples)
-    anew.seek(0)
+    anew: IO[bytes] | None = None
+    if isinstance(found, WavStream) and n_bytes > found.header_bytes:
+        if (killed := _was_killed(stream, found, begin, n_bytes)) or found.coding == "p4":
+            stream.seek(begin + found.header_bytes)
+            anew = stack.enter_context(_temporary_file())
+            whole = replace(found, n_bytes=None) if killed else found
+            form = {"samplerate": found.sample_rate, "channels": found.n_channels, "subtype": "FLOAT", "format": "WAV"}
+            with writing_temporary_file(), soundfile.SoundFile(anew, "w", **form) as out:
+                for samples in whole.blocks():
+                    out.write(samples)
+    elif isinstance(found, bytes) and (found[:3] == b"ID3" or found[:1] == b"\xff"):
+        copy = stack.enter_context(_temporary_file())
+        with writing_temporary_file():
+            if write_mp3_with_length(stream, copy):
+                anew = copy
+    if anew is not None:
+        anew.flush()
+        anew.seek(0)
     return anew
+
+
+def _temporary_file() -> contextlib.AbstractContextManager[IO[bytes]]:
+    return cast("contextlib.AbstractContextManager[IO[bytes]]", tempfile.NamedTemporaryFile())
+
+
+def _was_killed(stream: IO[bytes], found: WavStream, begin: int, n_bytes: int) -> bool:
+    """Whether a WAV's header says fewer bytes of samples than follow it, which are no notes."""
+    if found.promises_nothing:
+        return found.riff_bytes + 8 < n_bytes
+    if found.n_bytes is None or begin:
+        return False
+    was_killed = is_followed_by_samples(stream, found.header_bytes + found.n_bytes, n_bytes)
+    stream.seek(begin)
+    return was_killed
 
 
 def _as_source(source: AudioSource) -> _Source:
@@ -464,66 +490,6 @@ def _checked_path(path: Path) -> Path:
     return path
 
 
-def _check_promised_length(stream: IO[bytes], name: str) -> None:
-    """A WAV or SPHERE file shorter than its header says was cut off; libsndfile would read the rest and say nothing."""
-    begin = stream.tell()
-    head = stream.read(1024)
-    size = stream.seek(0, 2) - begin
-    promised = 0
-    if head[:4] == b"RIFF":
-        promised = _wav_length(stream, begin)
-    elif head[:4] == b"NIST":
-        promised = _sphere_length(head)
-    stream.seek(begin)
-    if not size:
-        raise AudioError(f"{name}: is empty" + (", or was read to its end: file.seek(0)" if begin else ""))
-    if promised > size:
-        raise AudioError(
-            f"{name}: is truncated: its header promises {promised:,} bytes, {size:,} are there; copy or record it again"
-        )
-
-
-def _wav_length(stream: IO[bytes], begin: int) -> int:
-    """Bytes up to the end of the data chunk, or 0 where the header does not say (a stream's header)."""
-    position = 12
-    while True:
-        stream.seek(begin + position)
-        header = stream.read(8)
-        if len(header) < 8:
-            return 0
-        identifier, length = struct.unpack("<4sI", header)
-        if identifier == b"data":
-            return 0 if length >= UNKNOWN_LENGTH else position + 8 + int(length)
-        position += 8 + length + length % 2
-
-
-def _found_short(log: str) -> bool:
-    """Whether libsndfile, which reads what there is and says nothing, noted that there should be more."""
-    for promised, found in re.findall(r"(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", log):
-        if int(found) < int(promised) < UNKNOWN_LENGTH:
-            return True
-    return "Junk after the last page" in log  # half a page of Ogg
-
-
-def _sphere_length(head: bytes) -> int:
-    """Bytes of header and samples that a NIST SPHERE header promises, or 0 where it does not say."""
-    fields: dict[str, str] = {}
-    lines = head.decode("ascii", errors="replace").splitlines()
-    for line in lines[2:]:
-        parts = line.split(None, 2)
-        if parts[:1] == ["end_head"]:
-            break
-        if len(parts) == 3:
-            fields[parts[0]] = parts[2]
-    try:
-        header = int(lines[1])
-        count, width = int(fields["sample_count"]), int(fields["sample_n_bytes"])
-        coding = fields.get("sample_coding", "pcm")
-        return 0 if "embedded" in coding else header + count * width * int(fields.get("channel_count", "1"))
-    except (KeyError, ValueError, IndexError):
-        return 0
-
-
 def _range(file: Any, name: str, start: float, duration: float | None) -> tuple[int, int]:
     """First sample and number of samples of a stretch given in seconds."""
     if not math.isfinite(start) or not (duration is None or (math.isfinite(duration) and duration >= 0)):
@@ -552,14 +518,17 @@ def _read(file: Any, name: str, n_samples: int, position: int) -> NDArray[np.flo
     try:
         samples: NDArray[np.float32] = file.read(n_samples, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError:
-        raise _truncated(file, name, position) from None
+        raise _truncated(file, name, position, position + n_samples) from None
     return samples
 
 
-def _truncated(file: Any, name: str, n_read: int) -> AudioError:
+def _truncated(file: Any, name: str, first: int, last: int) -> AudioError:
+    """What cannot be decoded from some sample on, which lies between these two."""
+    seconds = [f"{n / file.samplerate:.2f}" for n in (file.frames, first, min(last, file.frames))]
+    where = f"past {seconds[1]}" if first == last else f"past some point from {seconds[1]} to {seconds[2]}"
     return AudioError(
-        f"{name}: is damaged or truncated: its header promises {file.frames / file.samplerate:.2f} s, but it cannot "
-        f"be decoded past {n_read / file.samplerate:.2f} s; fetch or record it again"
+        f"{name}: is damaged or truncated: its header promises {seconds[0]} s, but it cannot be decoded {where} s; "
+        "fetch or record it again"
     )
 
 

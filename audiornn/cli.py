@@ -28,7 +28,7 @@ __all__ = ["main"]
 
 
 _OF_EVALUATING = ("jiwer", "mir_eval", "pyannote", "matplotlib")
-_FORMATS = ("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm", "audacity", "elan", "csv")
+_FORMATS = ("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm", "audacity", "elan", "raven", "csv")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,10 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 done; 1 done in part, or errors found by `audit`; 2 not done; 130 stopped by Ctrl-C.
     """
+    if sys.stderr is None:  # closed, or there is no console
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file name in no Unicode, an arrow in a Latin-1 log
     parsed = vars(_parser().parse_args(arguments))
+    if parsed.get("output_format", "text") != "text" and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8")  # as the formats have it, whatever the locale
     run: Callable[..., int] = parsed.pop("run_verb")
     try:
         return run(**parsed)
@@ -53,10 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         extra = "evaluate" if missing in _OF_EVALUATING else "train"
         say(f"audiornn: this needs {error.name}, which is not installed: pip install 'audiornn[{extra}]'")
         return FAILURE
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PARTIAL_FAILURE
     except OSError as error:
+        # The reader of our output has seen enough; Windows has another word for it.
+        if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return PARTIAL_FAILURE
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         say(f"audiornn: {explain_write_error(error, Path(error.filename or 'standard output'))}")
@@ -412,7 +417,22 @@ def _listening_options(to: argparse.ArgumentParser, formats: Sequence[str] = _FO
     to.add_argument("--channel", type=_count, metavar="N", help="this channel only, from 1 (all, mixed down)")
     to.add_argument("--threads", type=_count, metavar="N", help="that listen side by side (one a core)")
     to.add_argument("--output-dir", type=Path, metavar="DIR", help="write a file for each recording there")
-    to.add_argument("--overwrite", action="store_true", help="there, replace files of those names")
+    there = to.add_mutually_exclusive_group()
+    there.add_argument(
+        "--overwrite",
+        dest="existing",
+        action="store_const",
+        const="replace",
+        default="refuse",
+        help="there, replace files of those names",
+    )
+    there.add_argument(
+        "--missing",
+        dest="existing",
+        action="store_const",
+        const="keep",
+        help="there, keep files of those names, and hear only the recordings that have none yet",
+    )
     to.add_argument(
         "--format",
         dest="output_format",

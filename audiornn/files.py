@@ -6,6 +6,8 @@ import contextlib
 import errno
 import json
 import os
+import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -19,8 +21,10 @@ __all__ = [
     "files_below",
     "is_unicode",
     "json_line",
+    "relative_to",
     "remove_partials",
     "write_atomically",
+    "writing_temporary_file",
 ]
 
 #: What Python, JavaScript and editors take for the end of a line, and JSON may write as it is.
@@ -36,7 +40,9 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         AudiornnError: the folder cannot be written to, or the disk is full.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # A name may be as long as a disk allows, and this one must not be longer.
+    short = f"{path.name[:16]}.{zlib.crc32(os.fsencode(path.name)):08x}"
+    partial = path.with_name(f".{short}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(partial, "wb") as out:
@@ -62,6 +68,14 @@ def encode_json(entry: Any, *, indent: int | None = None) -> bytes:
 def json_line(entry: Any) -> str:
     """JSON in one line, whatever takes for the end of one what JSON may write as it is; without the line's end."""
     return encode_json(entry).decode().translate(_LINE_ENDS)
+
+
+def relative_to(path: Path, folder: Path) -> str:
+    """Where a file lies from a folder, with `/` on every system; on another drive there is no such way."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:
+        return path.as_posix()
 
 
 def files_below(folder: Path, is_ignored: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
@@ -106,13 +120,27 @@ def check_writable(folder: Path) -> None:
     Raises:
         AudiornnError: it cannot.
     """
-    from tempfile import TemporaryFile
-
     nearest = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     try:
-        with TemporaryFile(dir=nearest):
+        with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
+        raise explain_write_error(error, folder) from None
+
+
+@contextlib.contextmanager
+def writing_temporary_file() -> Iterator[None]:
+    """Around what writes to a temporary file, which has no name that an error could tell.
+
+    Raises:
+        AudiornnError: the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        folder = Path(tempfile.gettempdir())
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise AudiornnError(f"{folder}: the disk of temporary files is full; TMPDIR names another folder") from None
         raise explain_write_error(error, folder) from None
 
 

@@ -592,6 +592,28 @@ def test_output_in_a_poor_locale(world, model_file):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_json_is_utf_8_in_any_locale(world, model_file):
+    audio = world.corpus / "strings"
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    model = model_file("transcribe")
+    named = model.parent.parent / "né→.wav"
+    shutil.copy(sorted(audio.glob("*.wav"))[0], named)
+    arguments = [sys.executable, "-m", "audiornn", "transcribe", named, "--model", model, "--format", "json"]
+    done = subprocess.run(arguments, env=environment, capture_output=True, timeout=60, check=True)
+    assert json.loads(done.stdout.decode("utf-8"))["audio"] == str(named)
+
+
+def test_nothing_is_lost_where_standard_error_is_closed(world, model_file):
+    audio, model = sorted((world.corpus / "strings").glob("*.wav"))[0], model_file("transcribe")
+    command = f"'{sys.executable}' -m audiornn transcribe '{audio}' nowhere.wav --model '{model}'"
+    done = [
+        subprocess.run(["/bin/sh", "-c", f"{command} {end}"], capture_output=True, timeout=60, check=False)
+        for end in ("2>/dev/null", "2>&-")
+    ]
+    assert done[0].stdout
+    assert (done[0].returncode, done[0].stdout) == (done[1].returncode, done[1].stdout)
+
+
 # --- bugs keep their traceback, Ctrl-C does not ---
 
 

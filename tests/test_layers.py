@@ -12,7 +12,19 @@ import pytest
 import audiornn
 
 ROOT = Path(audiornn.__file__).parent
-GROUND = {"errors", "files", "wav_stream", "audio", "features", "text", "lexicon", "vocabulary", "settings", "recipe"}
+GROUND = {
+    "errors",
+    "files",
+    "wav_stream",
+    "containers",
+    "audio",
+    "features",
+    "text",
+    "lexicon",
+    "vocabulary",
+    "settings",
+    "recipe",
+}
 GROUND |= {"model_file", "cores"}
 
 #: What each layer may import of the others; within itself it may import what it likes, but never in a circle.

@@ -90,6 +90,12 @@ def test_several_in_one_ctm(works, fails, folder, heard_by):
         fails("transcribe", "in", *heard_by(), "--format", form, said=said)
 
 
+def test_a_master_and_a_copy_of_it_have_one_name(fails, folder, heard_by):
+    shutil.copy(folder / "a.wav", folder / "a.flac")  # whatever is in it
+    for options in (["--format", "ctm"], ["--output-dir", "out"]):
+        fails("transcribe", "in", *heard_by(), *options, said=["in/a.flac and in/a.wav", "; rename one of them"])
+
+
 def test_one_name_twice_in_one_folder(fails, folder, heard_by):
     said = ["out/a.srt", "in/a.wav", "in/deep/a.wav", "the folder that holds both"]
     fails("transcribe", "in/a.wav", "in/deep/a.wav", *heard_by(), "--format", "srt", "--output-dir", "out", said=said)
@@ -102,6 +108,9 @@ def test_what_is_there_is_replaced_only_if_asked_for(works, fails, folder, heard
     fails(*beside, said=["in/b.TextGrid", "--overwrite"])
     assert (folder / "b.TextGrid").read_text() == "made by hand"
     assert not (folder / "a.TextGrid").exists()  # nothing is listened to
+    works(*beside, "--missing")
+    assert (folder / "b.TextGrid").read_text() == "made by hand"
+    assert "ooTextFile" in (folder / "a.TextGrid").read_text()
     works(*beside, "--overwrite")
     assert "ooTextFile" in (folder / "b.TextGrid").read_text()
     fails(*beside, said=["in/a.TextGrid and 2 more"])
@@ -361,6 +370,12 @@ def test_a_manifest_is_aligned(works, run, here, world, heard_by):
     assert len(list(Path("out").glob("*.TextGrid"))) == 2
 
 
+def test_the_beginning_of_a_recording_is_not_the_whole_of_it(fails, here, world, heard_by):
+    entry = {"audio_filepath": str(world.recording()), "offset": 0, "duration": 0.2, "text": "do"}
+    Path("list.jsonl").write_text(json.dumps(entry) + "\n")
+    fails("align", "--manifest", "list.jsonl", *heard_by(), said=["a part of its recording"])
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("sol la", "'la'"), ("", "no symbol"), ("do " * 500, "output frames"), ("sole", "did you mean 'sol'")],
@@ -439,6 +454,8 @@ def test_an_alignment_is_drawn(run, works, fails, world, heard_by, here):
     assert (here / "why.png").read_bytes().startswith(b"\x89PNG")
     aligning = "align", file, "--text", text, *heard_by()
     fails(*aligning, "--explain", "no/where.png", said=["there is no folder no"])  # before it listens
+    soundfile.write("long.wav", np.zeros(61 * RATE), RATE)
+    fails("align", "long.wav", "--text", text, *heard_by(), "--explain", "a.png", said=["lasts 61 s, and --explain"])
     fails("align", "-", "--text", text, *heard_by(), "--explain", "a.png", said=["standard input can be read once"])
     fails("align", file.parent, "--text", text, *heard_by(), said=["is a folder; --text is what one recording says"])
     fails("align", "--manifest", "m.jsonl", *heard_by(), "--explain", "a.png", said=["one recording"])

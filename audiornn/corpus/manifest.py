@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiornn.errors import CorpusError
-from audiornn.files import encode_json, write_atomically
+from audiornn.files import encode_json, relative_to, write_atomically
 
 __all__ = [
     "SPLITS",
@@ -175,7 +175,7 @@ def digest(utterances: Sequence[Utterance], tracks: Iterable[bytes] = ()) -> str
 def _to_json(utterance: Utterance, folder: Path) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "id": utterance.id,
-        "audio_filepath": os.path.relpath(utterance.audio.resolve(), folder),
+        "audio_filepath": relative_to(utterance.audio.resolve(), folder),
         "duration": utterance.duration,
         "text": utterance.text,
     }
@@ -186,7 +186,7 @@ def _to_json(utterance: Utterance, folder: Path) -> dict[str, Any]:
     if utterance.segments:
         entry["segments"] = [[s.start, s.end, s.label] for s in utterance.segments]
     if utterance.track is not None:
-        entry["track_filepath"] = os.path.relpath(utterance.track.resolve(), folder)
+        entry["track_filepath"] = relative_to(utterance.track.resolve(), folder)
     if utterance.track_hop is not None:
         entry["track_hop"] = utterance.track_hop
     if utterance.track_start is not None:

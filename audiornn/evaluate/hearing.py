@@ -50,7 +50,7 @@ def hear_all(
         CorpusError: there is nothing to listen to.
     """
     if not utterances:
-        raise CorpusError(f"{split}: holds no utterances to evaluate on; --manifest FILE names others")
+        raise CorpusError(f"{split}: holds no utterances to evaluate on")
 
     done = itertools.count(1)  # each thread takes the next
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from audiornn.audio import EXTENSIONS, FOREIGN
 from audiornn.errors import SettingsError
 from audiornn.files import files_below, write_atomically
 
-__all__ = ["Recording", "find_recordings", "in_order", "output_files", "refuse_same_names"]
+__all__ = ["Existing", "Recording", "find_recordings", "in_order", "output_files", "refuse_same_names"]
+
+_IGNORES_CASE = sys.platform in ("darwin", "win32")  # the file systems there mostly do
+
+#: What to do where a file is there already.
+Existing = Literal["refuse", "replace", "keep"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,42 +69,60 @@ def find_recordings(files: Sequence[str]) -> tuple[list[Recording], list[tuple[s
 
 
 def output_files(
-    recordings: Sequence[Recording], folder: Path | None, suffix: str, *, overwrite: bool = False
-) -> list[Path]:
+    recordings: Sequence[Recording], folder: Path | None, suffix: str, *, existing: Existing = "refuse"
+) -> tuple[list[Recording], list[Path]]:
     """A file for each recording in an output folder, below it as the recording lay below its own; the folder is made.
 
-    Without a folder the list is empty.
+    Args:
+        recordings: to be listened to.
+        folder: for the files.
+        suffix: of them.
+        existing: files that are there already: refuse or replace them, or keep them and leave out their recordings.
+
+    Returns:
+        The recordings that are left, and the file of each; without a folder all of them, and none.
 
     Raises:
         SettingsError: two recordings would share a file; one is there already, perhaps made by hand; the folder is a
             file, or there is none to overwrite files in.
         AudiornnError: the folder cannot be written to.
     """
-    if folder is None and overwrite:
-        raise SettingsError("--overwrite replaces files in a folder: name it, --output-dir DIR")
+    if folder is None and existing != "refuse":
+        raise SettingsError("--overwrite and --missing are for files in a folder: name it, --output-dir DIR")
     if folder is None:
-        return []
-    taken: dict[Path, Recording] = {}
-    for recording in recordings:
-        file = folder / recording.name.with_suffix(suffix)
-        other = taken.setdefault(file, recording)
+        return list(recordings), []
+    files = [folder / recording.name.with_suffix(suffix) for recording in recordings]
+    taken: dict[str, Recording] = {}
+    for file, recording in zip(files, recordings, strict=True):
+        name = str(file).casefold() if _IGNORES_CASE else str(file)
+        other = taken.setdefault(name, recording)
         if other is not recording:
             raise SettingsError(
-                f"{file}: would be written for both {other.path} and {recording.path}; name the folder that "
-                "holds both, which keeps their folders apart, or rename one of them"
+                f"{file}: would be written for both {other.path} and {recording.path}; {_apart(other, recording)}"
             )
-    if there := [file for file in taken if not overwrite and file.exists()]:
+    if (there := [file for file in files if file.exists()]) and existing == "refuse":
         more = f" and {len(there) - 1:,} more" if len(there) > 1 else ""
         raise SettingsError(
-            f"{there[0]}{more}: already there, and perhaps made by hand; another --output-dir leaves it, --overwrite "
-            "replaces it"
+            f"{there[0]}{more}: already there, and perhaps made by hand; --missing keeps it and hears the "
+            "rest, --overwrite replaces it, another --output-dir leaves it"
         )
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"{folder}: is a file; --output-dir names a folder")
     with write_atomically(folder / ".audiornn"):  # better now than after an hour's listening
         pass
-    (folder / ".audiornn").unlink()
-    return list(taken)
+    (folder / ".audiornn").unlink(missing_ok=True)  # another process may have asked the same
+    kept = set(there) if existing == "keep" else set()
+    left = [(recording, file) for recording, file in zip(recordings, files, strict=True) if file not in kept]
+    return [recording for recording, _ in left], [file for _, file in left]
+
+
+def _apart(one: Recording, other: Recording) -> str:
+    """How two recordings of one name get files of their own."""
+    if one.path == other.path:
+        return "it is named twice"
+    if one.name.parent != PurePath() or Path(one.path).parent == Path(other.path).parent:
+        return "rename one of them"
+    return "name the folder that holds both, which keeps their folders apart, or rename one of them"
 
 
 def refuse_same_names(recordings: Sequence[Recording], form: str) -> None:
@@ -107,14 +131,15 @@ def refuse_same_names(recordings: Sequence[Recording], form: str) -> None:
     Raises:
         SettingsError: as said.
     """
-    seen: dict[str, str] = {}
+    seen: dict[str, Recording] = {}
     for recording in recordings:
         stem = recording.name.stem
-        if (other := seen.setdefault(stem, recording.path)) != recording.path:
-            raise SettingsError(
-                f"{other} and {recording.path}: are both {stem!r} in {form.upper()}; rename one of them, or name "
-                "the folder that holds both, and --output-dir DIR for a file each"
-            )
+        other = seen.setdefault(stem, recording)
+        if other.path != recording.path:
+            remedy = _apart(other, recording)
+            if other.name.with_suffix("") != recording.name.with_suffix(""):
+                remedy = "--output-dir DIR writes a file for each"
+            raise SettingsError(f"{other.path} and {recording.path}: are both {stem!r} in {form.upper()}; {remedy}")
 
 
 def in_order(function: Callable[[T], R], items: Sequence[T], n_threads: int, stopping: threading.Event) -> Iterator[R]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 import re
 import sys
 import unicodedata
@@ -18,12 +17,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from itertools import accumulate, pairwise, zip_longest
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
 
 from audiornn.errors import SettingsError, nearest
-from audiornn.files import json_line
+from audiornn.files import json_line, relative_to
 from audiornn.listen.results import (
     AlignedWord,
     Alignment,
@@ -48,6 +47,7 @@ __all__ = [
     "to_ctm",
     "to_elan",
     "to_json",
+    "to_raven",
     "to_rttm",
     "to_srt",
     "to_text",
@@ -66,6 +66,7 @@ FORMATS = {
     "rttm": ".rttm",
     "audacity": ".txt",
     "elan": ".eaf",
+    "raven": ".selections.txt",
     "csv": ".csv",
 }
 
@@ -105,6 +106,7 @@ def format_result(
     task: str,
     model: str | PurePath | None = None,
     folder: PurePath | None = None,
+    channel: int = 1,
 ) -> str:
     r"""A result in one of `FORMATS`, as it stands in a file.
 
@@ -115,6 +117,7 @@ def format_result(
         task: the model's; JSON holds it.
         model: the model file; JSON holds it where it is given.
         folder: that it will lie in, from which ELAN finds the recording; None is the recording's own.
+        channel: of the recording, as CTM, RTTM and Raven's tables say it.
 
     Returns:
         Text that ends in one newline, JSON in a single line. Where there is nothing to say, SRT, CTM, RTTM and
@@ -131,11 +134,12 @@ def format_result(
         "json": lambda: json_line(to_json(result, audio=audio, task=task, model=model)) + "\n",
         "srt": lambda: to_srt(result),
         "vtt": lambda: to_vtt(result),
-        "ctm": lambda: to_ctm(result, audio=audio),
+        "ctm": lambda: to_ctm(result, audio=audio, channel=channel),
         "textgrid": lambda: to_textgrid(result),
-        "rttm": lambda: to_rttm(result, audio=audio),
+        "rttm": lambda: to_rttm(result, audio=audio, channel=channel),
         "audacity": lambda: to_audacity(result),
         "elan": lambda: to_elan(result, audio=audio, folder=folder),
+        "raven": lambda: to_raven(result, channel=channel),
         "csv": lambda: to_csv(result),
     }
     if output_format not in writers:
@@ -213,11 +217,11 @@ def to_vtt(result: Result) -> str:
     return "\n".join(blocks)
 
 
-def to_ctm(result: Result, *, audio: str) -> str:
+def to_ctm(result: Result, *, audio: str, channel: int = 1) -> str:
     """A result as NIST's time-marked conversation: a line a word, sorted by start.
 
     `<file> <channel> <start> <duration> <word> <confidence>`, times in seconds. The file is the recording's stem, its
-    spaces percent-encoded; the channel is 1. Spaces within a label become `_`, and an empty one is `<eps>`, Kaldi's
+    spaces percent-encoded. Spaces within a label become `_`, and an empty one is `<eps>`, Kaldi's
     word for nothing.
     """
     file, lines = _file_id(audio), []
@@ -227,11 +231,11 @@ def to_ctm(result: Result, *, audio: str) -> str:
         said = _token(word.label) or "<eps>"
         if said.upper().startswith("<ALT"):  # would begin alternatives
             said = f"_{said}"
-        lines.append(f"{file} 1 {_span(start, end)} {said} {confidence:.3f}\n")
+        lines.append(f"{file} {channel} {_span(start, end)} {said} {confidence:.3f}\n")
     return "".join(lines)
 
 
-def to_rttm(result: Result, *, audio: str) -> str:
+def to_rttm(result: Result, *, audio: str, channel: int = 1) -> str:
     """A result as NIST's rich transcription time marks: a SPEAKER line a segment, sorted by start, times in seconds.
 
     The speaker's name is the label, with `_` for spaces. Words are joined to stretches of speech that pauses of 0.6
@@ -241,7 +245,7 @@ def to_rttm(result: Result, *, audio: str) -> str:
     for name, start, end in _stretches(result):
         first, last = _milliseconds(start), _milliseconds(end)
         if first < last:
-            lines.append(f"SPEAKER {file} 1 {_span(first, last)} <NA> <NA> {name} <NA> <NA>\n")
+            lines.append(f"SPEAKER {file} {channel} {_span(first, last)} <NA> <NA> {name} <NA> <NA>\n")
     return "".join(lines)
 
 
@@ -251,6 +255,16 @@ def to_audacity(result: Result) -> str:
         f"{max(0.0, label.start):.6f}\t{max(0.0, label.start, label.end):.6f}\t{_clean(label.label)}\n"
         for label in _labels(result)
     )
+
+
+def to_raven(result: Result, *, channel: int = 1) -> str:
+    """A result as a selection table of Raven: a row a label, columns parted by tabs, times in seconds."""
+    rows = [
+        f"{n}\tSpectrogram 1\t{channel}\t{max(0.0, label.start):.6f}\t{max(0.0, label.start, label.end):.6f}\t"
+        f"{_clean(label.label)}\n"
+        for n, label in enumerate(_labels(result), start=1)
+    ]
+    return "".join(["Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tAnnotation\n", *rows])
 
 
 def to_csv(result: Result) -> str:
@@ -296,7 +310,7 @@ def to_elan(result: Result, *, audio: str, folder: PurePath | None = None) -> st
                 "        </ALIGNABLE_ANNOTATION></ANNOTATION>",
             ]
         tiers.append("    </TIER>")
-    place = name if folder is None else PurePath(os.path.relpath(audio, folder)).as_posix()
+    place = name if folder is None else relative_to(Path(audio), Path(folder))
     url = _attribute(("" if place.startswith("../") else "./") + quote(place, errors="surrogateescape"))
     media = f'MEDIA_URL={url} MIME_TYPE="{mime}" RELATIVE_MEDIA_URL={url}'
     lines = [

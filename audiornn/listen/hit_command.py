@@ -14,6 +14,9 @@ from audiornn.listen.results import KeywordSpot
 __all__ = ["HitCommand"]
 
 
+_WINDOWS = os.name == "nt"
+
+
 class HitCommand:
     """Runs a program at a hit, without a shell and without waiting for it.
 
@@ -30,7 +33,8 @@ class HitCommand:
 
     def __init__(self, command: str, report: Callable[[str], None]) -> None:
         try:
-            self._words = shlex.split(command)
+            # On Windows a backslash parts folders, and escapes nothing.
+            self._words = [word.strip('"') if _WINDOWS else word for word in shlex.split(command, posix=not _WINDOWS)]
         except ValueError as error:
             raise SettingsError(f"--exec {command!r} cannot be split into words ({error})") from None
         if not self._words:

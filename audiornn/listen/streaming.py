@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from audiornn.errors import ModelFileError
 from audiornn.features import VARIANCE_FLOOR, Features
+from audiornn.files import writing_temporary_file
 from audiornn.model_file import ModelCard
 
 __all__ = [
@@ -382,7 +383,8 @@ class _Spool:
 
     def append(self, features: Features) -> None:
         """Take the next frames."""
-        self._file.write(np.ascontiguousarray(features, np.float32).data)
+        with writing_temporary_file():
+            self._file.write(np.ascontiguousarray(features, np.float32).data)
         self.n_frames += len(features)
         if self._card.features.normalisation == "utterance":
             wide = features.astype(np.float64)

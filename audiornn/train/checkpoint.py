@@ -38,7 +38,8 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             state = json.loads(file.metadata()["state"])
-            return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 - not a dict
+            # Copies: the file stays mapped as long as its tensors live, and Windows replaces no mapped file.
+            return {name: file.get_tensor(name).clone() for name in file.keys()}, state  # noqa: SIM118 - not a dict
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise TrainingError(f"{path}: not a checkpoint that can be read ({error})") from None
 

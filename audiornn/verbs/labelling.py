@@ -14,7 +14,7 @@ from audiornn.verbs.models import load
 from audiornn.verbs.terminal import tell_live
 
 if TYPE_CHECKING:
-    from audiornn.listen.folders import Recording
+    from audiornn.listen.folders import Existing, Recording
     from audiornn.listen.recognizer import Recognizer
     from audiornn.listen.results import Result, TimedLabel
     from audiornn.listen.segments import SegmentSettings
@@ -30,7 +30,7 @@ def label(
     look_ahead: float | None,
     threads: int | None,
     output_dir: Path | None,
-    overwrite: bool,
+    existing: Existing,
     output_format: str,
     **rule: float | None,
 ) -> int:
@@ -53,7 +53,9 @@ def label(
             recording.path, settings=settings, channel=channel, look_ahead=look_ahead, progress=progress
         )
 
-    return write_results(listen, "labelled", files, recognizer, path, threads, output_dir, overwrite, output_format)
+    return write_results(
+        listen, "labelled", files, recognizer, path, threads, output_dir, existing, output_format, channel
+    )
 
 
 def _label_live(

@@ -15,13 +15,16 @@ from audiornn.verbs.models import decoding_with, load, recordings_of
 from audiornn.verbs.terminal import SecondsHeard, check_drawable, exit_code, say, tell_live
 
 if TYPE_CHECKING:
-    from audiornn.listen.folders import Recording
+    from audiornn.corpus.manifest import Utterance
+    from audiornn.listen.folders import Existing, Recording
     from audiornn.listen.formats import Phrase
     from audiornn.listen.recognizer import Recognizer
     from audiornn.listen.results import Alignment, Result
 
 __all__ = ["align", "track", "transcribe", "write_results"]
 
+_MOST_DRAWN = 60  # seconds of a recording in one picture
+_ROUNDED = 0.1  # seconds by which a manifest may say less than there is
 #: What would part a name in a line of text.
 _IN_A_LINE = str.maketrans({"\n": "\\n", "\t": "\\t", "\r": "\\r"})
 
@@ -34,7 +37,7 @@ def transcribe(
     look_ahead: float | None,
     threads: int | None,
     output_dir: Path | None,
-    overwrite: bool,
+    existing: Existing,
     output_format: str,
     decoding: dict[str, Any] | None = None,
 ) -> int:
@@ -55,7 +58,7 @@ def transcribe(
     def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
         return recognizer.transcribe(recording.path, channel=channel, look_ahead=look_ahead, progress=progress)
 
-    return write_results(listen, "read", files, recognizer, path, threads, output_dir, overwrite, output_format)
+    return write_results(listen, "read", files, recognizer, path, threads, output_dir, existing, output_format, channel)
 
 
 def align(
@@ -67,11 +70,13 @@ def align(
     channel: int | None,
     threads: int | None,
     output_dir: Path | None,
-    overwrite: bool,
+    existing: Existing,
     output_format: str,
     explain: Path | None = None,
 ) -> int:
     """`audiornn align`: when each word of a known text is said."""
+    from audiornn.audio import audio_info
+
     if manifest is not None and explain is not None:
         raise SettingsError("--explain draws one recording: name it and its --text")
     if manifest is not None:
@@ -92,6 +97,11 @@ def align(
         texts = {files[0]: text}
     if explain is not None:
         check_drawable(explain)
+        if (seconds := audio_info(files[0]).duration) > _MOST_DRAWN:
+            raise SettingsError(
+                f"{files[0]}: lasts {seconds:.0f} s, and --explain draws up to {_MOST_DRAWN}; --format textgrid or "
+                "elan shows longer ones in Praat or ELAN"
+            )
     recognizer, path = load(model, runs)
 
     def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
@@ -99,7 +109,9 @@ def align(
         return aligned[-1]
 
     aligned: list[Alignment] = []
-    code = write_results(listen, "aligned", files, recognizer, path, threads, output_dir, overwrite, output_format)
+    code = write_results(
+        listen, "aligned", files, recognizer, path, threads, output_dir, existing, output_format, channel
+    )
     if explain is not None and aligned:
         _draw_alignment(recognizer, files[0], aligned[0], explain, channel)
     return code
@@ -113,7 +125,7 @@ def track(
     look_ahead: float | None,
     threads: int | None,
     output_dir: Path | None,
-    overwrite: bool,
+    existing: Existing,
     output_format: str,
 ) -> int:
     """`audiornn track`: values over time, a table a recording, written as they come."""
@@ -129,7 +141,7 @@ def track(
     recordings, n_empty = recordings_of(files)
     if len(recordings) > 1 and output_dir is None and output_format == "csv":
         raise SettingsError("--format csv is a table a recording: name a folder for them, --output-dir DIR")
-    outputs = output_files(recordings, output_dir, f".{output_format}", overwrite=overwrite)
+    recordings, outputs = output_files(recordings, output_dir, f".{output_format}", existing=existing)
 
     # Standard input may never end: it is heard as it comes.
     if files == ["-"] and not outputs and output_format == "csv" and streams(recognizer.card):
@@ -202,8 +214,9 @@ def write_results(
     model: Path,
     threads: int | None,
     output_dir: Path | None,
-    overwrite: bool,
+    existing: Existing,
     output_format: str,
+    channel: int | None,
 ) -> int:
     """Listen to recordings side by side and print what was heard in their order, or write each to a file of its own."""
     from audiornn.errors import CorpusError
@@ -217,7 +230,7 @@ def write_results(
         raise SettingsError(f"--format {output_format} is a file a recording: name a folder for them, --output-dir DIR")
     if output_format in ("ctm", "rttm") and output_dir is None:
         refuse_same_names(recordings, output_format)
-    outputs = output_files(recordings, output_dir, FORMATS[output_format], overwrite=overwrite)
+    recordings, outputs = output_files(recordings, output_dir, FORMATS[output_format], existing=existing)
     progress = SecondsHeard()
     stopping = threading.Event()
 
@@ -245,7 +258,13 @@ def write_results(
             continue
         folder = outputs[i].parent if outputs else Path()
         shown = format_result(
-            result, output_format, audio=recording, task=recognizer.card.task, model=model, folder=folder
+            result,
+            output_format,
+            audio=recording,
+            task=recognizer.card.task,
+            model=model,
+            folder=folder,
+            channel=channel or 1,
         )
         if output_format == "text" and several and not outputs:
             named = recording.translate(_IN_A_LINE)
@@ -289,7 +308,19 @@ def _texts_of_manifest(manifest: Path) -> list[tuple[str, str]]:
     from audiornn.corpus.manifest import read_manifest
 
     utterances = read_manifest(manifest)
-    parts = [u.id for u in utterances if u.start]
+    parts = [u.id for u in utterances if u.start or _ends_early(u)]
     if parts:
         raise SettingsError(f"{manifest}: {parts[0]} is a part of its recording; align takes whole recordings")
     return [(str(utterance.audio), utterance.text) for utterance in utterances]
+
+
+def _ends_early(utterance: Utterance) -> bool:
+    """Whether a manifest means the beginning of a longer recording; what cannot be read is told later."""
+    from audiornn.audio import audio_info
+
+    if utterance.duration is None:
+        return False
+    try:
+        return audio_info(utterance.audio).duration > utterance.duration + _ROUNDED
+    except AudioError:
+        return False

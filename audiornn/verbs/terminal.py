@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from audiornn.errors import SettingsError
@@ -79,8 +79,9 @@ class SecondsHeard:
 
 
 def say(line: str) -> None:
-    """A line to standard error, where all goes that is no answer."""
-    print(line, file=sys.stderr, flush=True)
+    """A line to standard error, where all goes that is no answer; that nobody reads it stops no work."""
+    with suppress(BrokenPipeError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def tell_live(found: Iterable[Found | Stopped], tell: Callable[[Found], None]) -> int:

@@ -18,7 +18,7 @@ from audiornn.audio import EXTENSIONS, FOREIGN
 from audiornn.corpus.manifest import Segment
 from audiornn.corpus.text_files import read_text
 from audiornn.errors import CorpusError
-from audiornn.files import files_below, is_unicode
+from audiornn.files import files_below, is_unicode, relative_to
 
 __all__ = [
     "Choices",
@@ -196,7 +196,7 @@ class Survey:
         try:
             return nfc(path.relative_to(self.folder).as_posix())
         except ValueError:
-            return nfc(Path(os.path.relpath(path, self.folder)).as_posix())
+            return nfc(relative_to(path, self.folder))
 
     def resolve(self, name: str, base: Path | None = None) -> Path | None:
         """The recording that a list means by `name`, or None.
@@ -214,9 +214,7 @@ class Survey:
             name = unquote(name[len("file://") :])
         if not name or "\0" in name:
             return None
-        return self._resolve(name, base) or (
-            self._resolve(name.replace("\\", "/"), base) if "\\" in name and os.sep == "/" else None
-        )
+        return self._resolve(name, base) or (self._resolve(name.replace("\\", "/"), base) if "\\" in name else None)
 
     def _resolve(self, name: str, base: Path | None) -> Path | None:
         base = base or self.folder
