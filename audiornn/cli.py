@@ -303,6 +303,9 @@ def _beginning(verb: _Verb) -> None:
         "and background, all but the first if you have any",
     )
     p.add_argument(
+        "--sample-rate", type=_count, metavar="HZ", help="at which all is heard (up to 16,000, or what the labels say)"
+    )
+    p.add_argument(
         "--word", default="", metavar="'HEY COMPUTER'", help="of --task spot: its spelling (its folder's name)"
     )
     p.add_argument("--encoding", default="", metavar="NAME", help="of tables and transcripts, if not UTF-8")

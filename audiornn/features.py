@@ -101,7 +101,7 @@ class FeatureSettings:
         pitches_rise = 1 <= self.lowest_pitch < self.highest_pitch < math.inf
         least_window = math.ceil(_PERIODS * self.sample_rate / self.lowest_pitch) if pitches_rise else 0
         for holds, complaint in (
-            (self.sample_rate >= 1000, f"sample_rate = {self.sample_rate} is below 1000 Hz"),
+            (self.sample_rate >= 100, f"sample_rate = {self.sample_rate} is below 100 Hz"),
             (self.hop_length >= 1, f"hop_length = {self.hop_length} must be at least 1"),
             (1 < self.win_length <= self.n_fft, f"win_length = {self.win_length} must lie in 2…n_fft ({self.n_fft})"),
             (self.n_mels >= 1, f"n_mels = {self.n_mels} must be at least 1"),

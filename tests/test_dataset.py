@@ -240,8 +240,13 @@ def test_a_frame_belongs_to_the_segment_that_begins_at_its_centre(prepared):
     vocabulary = prepared("label").vocabulary
     a, b = (s for s in vocabulary.symbols if s != "_none_" and s in ("do", "mi"))
     u = Utterance("u", Path("u.wav"), "", segments=(Segment(1.0, 2.0, a), Segment(2.0, 3.0, b)))
-    found = [vocabulary.symbols[i] for i in _frame_targets(u, np.arange(5.0), vocabulary)]
-    assert found == ["_none_", a, b, "_none_", "_none_"]
+    found = [vocabulary.symbols[i] for i in _frame_targets(u, np.arange(20) / 4, vocabulary)]
+    assert found == ["_none_"] * 4 + [a] * 4 + [b] * 4 + ["_none_"] * 8
+    clicks = Utterance(
+        "u", Path("u.wav"), "", segments=(Segment(0.3, 0.4, a), Segment(2.6, 2.9, b), Segment(5.6, 5.9, a))
+    )
+    found = [vocabulary.symbols[i] for i in _frame_targets(clicks, np.arange(5.0), vocabulary)]
+    assert found == [a, a, b, b, b], "the last click lies beyond what is shown"
 
 
 def test_a_label_that_never_occurs_does_not_scale_the_others(dataset):

@@ -412,7 +412,7 @@ def test_deltas_of_a_ramp_are_its_slope():
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ({"sample_rate": 999}, "sample_rate"),
+        ({"sample_rate": 99}, "sample_rate"),
         ({"hop_length": 0}, "hop_length"),
         ({"hop_length": -1}, "hop_length"),
         ({"win_length": 1}, "win_length"),

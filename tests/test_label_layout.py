@@ -735,3 +735,63 @@ def test_milliseconds_are_those_of_all_files_of_a_sort_and_of_lists(tmp_path):
     collection, found = segments_of(tmp_path)
     assert found == {"a.wav": [(0.5, 0.985, "x")], "b.wav": [(0.005, 0.025, "y")]}
     assert "taken as milliseconds" in " ".join(collection.guessed)
+
+
+_RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)"
+
+
+def selections(path, *rows, columns=""):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ("\t".join((str(n), "Spectrogram 1", "1", *map(str, row))) for n, row in enumerate(rows, start=1))
+    path.write_text("\n".join((f"{_RAVEN}\t{columns or 'Annotation'}", *lines)) + "\n")
+
+
+def test_recorders_in_two_places_call_their_recordings_alike(tmp_path):
+    days = [f"2024051{n}_053000" for n in range(4)]
+    rows = []
+    for site, species in (("A01", "tit"), ("A02", "owl")):
+        for day in days:
+            recording(tmp_path / site / f"{day}.wav")
+            rows.append((9.0, 9.5, 100, 900, f"D:\\field\\{site}\\{day}.WAV", f"{day}.WAV", 0.5, species))
+    columns = "Begin Path\tBegin File\tFile Offset (s)\tSpecies"
+    selections(tmp_path / "A01" / f"{days[0]}.Table.1.selections.txt", *rows, columns=columns)  # where Raven puts it
+    _, found = segments_of(tmp_path)
+    expected = {f"{site}/{day}.wav": [(0.5, 1.0, of)] for site, of in (("A01", "tit"), ("A02", "owl")) for day in days}
+    assert found == expected
+
+    for day in days:
+        (tmp_path / "A02" / f"{day}.wav").unlink()
+    with pytest.raises(CorpusError, match="the audio of 4 of 8 lines is missing"):
+        segments_of(tmp_path)
+    _, found = segments_of(tmp_path, skip_bad=True)
+    assert found == {place: labels for place, labels in expected.items() if place.startswith("A01")}
+
+
+def test_several_of_raven_s_tables_are_parts_of_one(tmp_path):
+    recording(tmp_path / "a.wav")
+    selections(tmp_path / "a.Table.1.selections.txt", (0.1, 0.4, 1200, 1500, "tit"))
+    selections(tmp_path / "a.Table.2.selections.txt", (0.9, 1.2, 200, 3100, "owl"))
+    collection, found = segments_of(tmp_path)
+    assert found == {"a.wav": [(0.1, 0.4, "tit"), (0.9, 1.2, "owl")]}
+    assert collection.band == (200.0, 3100.0)
+
+
+def test_days_are_no_labels(tmp_path):
+    for n in range(12):
+        name = f"2024051{n % 2}_0{n // 2}3000"
+        recording(tmp_path / f"{name}.wav")
+        selections(tmp_path / f"{name}.Table.1.selections.txt", (0.1, 0.4, 1200, 1500, "tit"))
+    with pytest.raises(CorpusError, match=f"^{tmp_path}: .* --task label learns when they hold"):
+        read_collection(tmp_path)
+    assert len(segments_of(tmp_path)[1]) == 12
+
+
+def test_what_prep_wrote_beside_recordings_says_nothing_of_them(tmp_path):
+    recording(tmp_path / "a.wav")
+    labelled(tmp_path / "a.txt", (0.1, 0.4, "tit"))
+    line = {"audio_filepath": "../a.wav", "segments": [[0.1, 0.4, "owl"]], "duration": 2.0}
+    for name in ("train.jsonl", "prepared.json"):
+        (tmp_path / "data" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "data" / name).write_text(json.dumps(line) + "\n")
+    recording(tmp_path / "data" / "listen" / "a.wav")
+    assert segments_of(tmp_path)[1] == {"a.wav": [(0.1, 0.4, "tit")]}

@@ -1,6 +1,7 @@
 """`audiornn new`: the recipe it writes is one that `prep` takes as it is, and says what it guessed."""
 
 import json
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -13,6 +14,7 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.new_recipe import write_recipe
 from audiornn.corpus.preparation import open_prepared, prepare_corpus
 from audiornn.errors import CorpusError, SettingsError
+from audiornn.features import FeatureExtractor
 from audiornn.recipe import _tomllib, load_recipe
 from tests.test_collection import hugging_face, record, sound, write
 
@@ -143,6 +145,39 @@ def test_sample_rates(tmp_path):
     made, recipe, _ = new(tmp_path, source)
     assert recipe.features.sample_rate == 16000
     assert "44,100 Hz: 92 %" in " ".join(made.guessed)
+
+
+def test_recordings_that_hold_more_than_speech_does(tmp_path):
+    made, recipe, _ = new(tmp_path, words(tmp_path / "set", n=6, rate=96000))
+    assert recipe.features.sample_rate == 16000
+    assert "what lies below 8,000 Hz is heard" in " ".join(made.guessed)
+    for rate, window, hop in ((96000, 1200, 480), (48000, 1200, 480), (2000, 200, 80), (250, 200, 80)):
+        shutil.rmtree(tmp_path / "recipes")
+        made, recipe, _ = new(tmp_path, tmp_path / "set", sample_rate=rate)
+        features = recipe.features
+        assert (features.sample_rate, features.win_length, features.hop_length) == (rate, window, hop)
+        assert len(FeatureExtractor(features)(np.zeros(3 * rate, np.float32))) > 0
+    with pytest.raises(SettingsError, match="--sample-rate is not for --task spot"):
+        write_recipe("spot", tmp_path / "set", recipes=tmp_path / "recipes", task="spot", sample_rate=8000)
+
+
+@pytest.mark.parametrize(
+    ("own", "band", "rate", "fmin"),
+    [
+        (48000, (8600, 11500), 32000, 4300),
+        (48000, (300, 6000), 16000, 0),
+        (2000, (15, 30), 2000, 0),
+        (250000, (45000, 80000), 192000, 22500),
+    ],
+)
+def test_the_labels_say_how_high_is_to_be_heard(own, band, rate, fmin, tmp_path):
+    source = record(tmp_path / "set", *(f"{i}.wav" for i in range(9)), rate=own)
+    for i in range(9):
+        rows = "Selection\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tSpecies\n"
+        write(source / f"{i}.selections.txt", f"{rows}1\t0.1\t0.2\t{band[0]}\t{band[1]}\tx\n")
+    made, recipe, _ = new(tmp_path, source, task="label")
+    assert (recipe.features.sample_rate, recipe.features.fmin) == (rate, fmin)
+    assert f"reach up to {band[1]:,} Hz" in " ".join(made.guessed)
 
 
 def test_broken_recordings_are_left_to_prep(tmp_path):

@@ -540,6 +540,13 @@ def test_a_corpus_that_is_no_folder(corpus):
             prepare_corpus(load_recipe(corpus.recipe_folder), wrong, corpus.data)
 
 
+def test_recordings_where_prep_would_write(corpus):
+    recipe = load_recipe(corpus.recipe_folder)
+    (corpus.data / recipe.name).mkdir(parents=True)
+    with pytest.raises(CorpusError, match="prep would write among the recordings"):
+        prepare_corpus(recipe, corpus.data / recipe.name, corpus.data)
+
+
 # --- opening ---
 
 

@@ -50,6 +50,7 @@ class Collection:
         embedded: the audio lies inside the source's own files, and its paths are where `written_out` would have it.
         several: whether each recording has any number of labels, parted by commas, or none.
         tracks: names of the values over time.
+        band: the lowest and the highest Hz of the labels, where their files say so.
     """
 
     folder: Path
@@ -64,6 +65,7 @@ class Collection:
     embedded: bool = False
     several: bool = False
     tracks: tuple[str, ...] = ()
+    band: tuple[float, float] | None = None
 
     @property
     def labels(self) -> Counter[str]:
@@ -219,6 +221,7 @@ def read_collection(
         embedded=reading.embedded,
         several=several,
         tracks=reading.tracks,
+        band=(min(low for low, _ in reading.bands), max(high for _, high in reading.bands)) if reading.bands else None,
     )
 
 

@@ -115,6 +115,7 @@ def write_recipe(
     skip_bad: bool = False,
     other: Path | None = None,
     word: str = "",
+    sample_rate: int | None = None,
 ) -> NewRecipe:
     """Write `recipes/NAME` for a folder of recordings, or for a table of them.
 
@@ -131,6 +132,7 @@ def write_recipe(
         skip_bad: leave out lines whose audio is missing.
         other: recordings in which none of the labels is said.
         word: of a spotter, the spelling of its word.
+        sample_rate: Hz at which all is heard; None finds one.
 
     Raises:
         SettingsError: the name will not do, or is taken; arguments that contradict each other.
@@ -139,6 +141,8 @@ def write_recipe(
     folder = recipes / _checked_name(name, recipes)
     asked: dict[str, Any] = {"layout": layout, "text": text, "audio": audio, "speaker": speaker, "encoding": encoding}
     if task == "spot":
+        if sample_rate is not None:
+            raise SettingsError("--sample-rate is not for --task spot: words are heard at 16,000 Hz or less")
         for option, value in asked.items():
             if option != "speaker" and value not in ("", "auto"):
                 named_so = "label" if option == "text" else option
@@ -171,7 +175,7 @@ def write_recipe(
         )
         corpus += [Setting("corpus", "dev", 0.0, reason), Setting("corpus", "test", 0.0, "likewise")]
     splits, contrast_settings, warnings = _with_others(stretches, division, headers, other, is_lonely, source, share)
-    task_settings, guessed = model_settings(collection, splits, headers)
+    task_settings, guessed = model_settings(collection, splits, headers, sample_rate=sample_rate)
     top = [
         Setting("", "task", collection.task),
         Setting("", "licence", "", "of the recordings; the model file carries it"),

@@ -150,6 +150,10 @@ def prepare_corpus(
     if not corpus_dir.is_dir():
         raise CorpusError(f"{corpus_dir}: no such corpus folder")
     folder = data_dir / recipe.name
+    if folder.resolve() == corpus_dir.resolve():
+        raise CorpusError(
+            f"{folder}: prep would write among the recordings, which lie in just this folder; --data DIR names another"
+        )
     fingerprint = _fingerprint(recipe, corpus_dir, data_dir, skip_bad)
     known = _read_json(folder / "prepared.json")
     if known is not None and known.get("fingerprint") == fingerprint and _is_whole(folder, recipe.task):

@@ -40,6 +40,10 @@ _MARGIN = 1.25  # frames that CTC should have for each it needs: augmentation ma
 _AT_EASE = 4.75  # frames to spare for each: CTC still has two at 30 ms an output, and AN4 does better in less time
 _LOWEST_PITCH, _HIGHEST_PITCH = 55.0, 520.0  # Hz; features reach as far at the least, as recipes/pitch's
 _LAGS_AN_OCTAVE = 34.6
+_WINDOWS, _HOPS = (200, 1200), (80, 480)  # samples of a frame at 8 kHz and below, and at 48 and above; likewise apart
+_RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000, 96000, 192000)
+_ROOM = 1.1  # of the band above a label
+_HIGH = 1000.0  # Hz from which a label is no voice's
 
 
 @dataclass(frozen=True)
@@ -58,19 +62,26 @@ def heard_seconds(utterance: Utterance, header: AudioInfo) -> float:
 
 
 def model_settings(
-    collection: Collection, splits: Mapping[str, Sequence[Utterance]], headers: Sequence[tuple[Utterance, AudioInfo]]
+    collection: Collection,
+    splits: Mapping[str, Sequence[Utterance]],
+    headers: Sequence[tuple[Utterance, AudioInfo]],
+    *,
+    sample_rate: int | None = None,
 ) -> tuple[list[Setting], list[str]]:
-    """Everything from features to training, and lines on what was guessed of it."""
+    """Everything from features to training, and lines on what was guessed of it; `sample_rate` in Hz is asked for."""
     n_train = len(splits["train"])
     if collection.task == "regress":
-        settings, guessed = _regressor(collection, headers)
+        settings, guessed = _regressor(collection, headers, sample_rate)
         return settings + _timed_training(n_train, headers), guessed
-    rate, guessed = _sample_rate([header for _, header in headers])
+    rate, guessed = _sample_rate([header for _, header in headers], sample_rate, collection.band)
     settings = feature_settings(rate, log_mel=collection.task != "transcribe" or n_train >= _FEW)
+    settings += _lowest_frequency(collection.band, rate)
     if collection.task == "classify":
         settings += [
             Setting("model", "front", "conv2d", "the best on dev of Speech Commands"),
-            Setting("model", "stride", 3, "an output every 30 ms: a third less to compute than every 20"),
+            Setting(
+                "model", "stride", 3, f"an output every {_hop(rate, 3)}: a third less to compute than every two frames"
+            ),
             Setting("training", "label_smoothing", 0.1),
         ]
         if collection.several:
@@ -78,7 +89,7 @@ def model_settings(
         return settings + _classifier_training(n_train), guessed
     if collection.task == "label":
         settings += [Setting("model", "front", "conv2d", "convolutions over time and bands: fewer words mistaken")]
-        settings.append(Setting("model", "stride", 2, "an output every 20 ms"))
+        settings.append(Setting("model", "stride", 2, f"an output every {_hop(rate, 2)}"))
         n_overlapping = sum(_overlap(utterance) for utterance in collection.utterances)
         if n_overlapping > _SLIPS * len(collection.utterances):
             settings.append(Setting("vocabulary", "several", True, "labels overlap"))
@@ -91,7 +102,7 @@ def model_settings(
     vocabulary, line = _vocabulary_settings(texts)
     rules = {setting.key: setting.value for setting in vocabulary}
     stride, fits = _stride(headers, rules, rate)
-    settings += [*vocabulary, *_transcriber(n_train, stride, str(rules["unit"]))]
+    settings += [*vocabulary, *_transcriber(n_train, stride, str(rules["unit"]), rate)]
     settings += _transcriber_training(n_train, fmean([heard_seconds(u, header) for u, header in headers] or [0.0]))
     guessed.append(line)
     if not fits:
@@ -100,7 +111,7 @@ def model_settings(
 
 
 def _regressor(
-    collection: Collection, headers: Sequence[tuple[Utterance, AudioInfo]]
+    collection: Collection, headers: Sequence[tuple[Utterance, AudioInfo]], sample_rate: int | None
 ) -> tuple[list[Setting], list[str]]:
     if pitch := voice_pitch(collection.utterances, collection.tracks):
         settings, guessed = _pitch_settings(pitch), [f"{pitch.name} is a voice's pitch: features are recipes/pitch's"]
@@ -115,7 +126,7 @@ def _regressor(
                 "scored in cents, too"
             )
     else:
-        rate, guessed = _sample_rate([header for _, header in headers])
+        rate, guessed = _sample_rate([header for _, header in headers], sample_rate, None)
         settings = feature_settings(rate, log_mel=True)
     return settings + _OF_VALUES, guessed
 
@@ -164,32 +175,76 @@ def _overlap(utterance: Utterance) -> bool:
     return False
 
 
-def _sample_rate(headers: Sequence[AudioInfo]) -> tuple[int, list[str]]:
-    """The commonest, within what speech needs; and a line where they differ."""
+def _sample_rate(
+    headers: Sequence[AudioInfo], asked: int | None, band: tuple[float, float] | None
+) -> tuple[int, list[str]]:
+    """The commonest, within what the labels say or speech needs; and lines on it.
+
+    Args:
+        headers: of the recordings.
+        asked: Hz, by the user.
+        band: the lowest and the highest Hz of the labels.
+    """
     counts = Counter(header.sample_rate for header in headers)
     if not counts:
-        return 16000, ["no header of the recordings looked at can be read; prep will say of each why"]
-    rate = min(16000, max(8000, counts.most_common(1)[0][0]))
-    if len(counts) == 1:
-        return rate, []
-    shares = ", ".join(f"{r:,} Hz: {100 * n / len(headers):.0f} %" for r, n in counts.most_common(4))
-    return rate, [f"sample rates differ ({shares}); all become {rate:,} Hz, features.sample_rate changes it"]
+        return asked or 16000, ["no header of the recordings looked at can be read; prep will say of each why"]
+    common = counts.most_common(1)[0][0]
+    changes, lines = f"new --sample-rate {common} hears all of them", []
+    rate = min(16000, common)
+    if asked:
+        rate = asked
+    elif band is not None:
+        enough = [known for known in _RATES if rate <= known < common and known >= 2 * _ROOM * band[1]]
+        rate = min([*enough, common])
+        how = f"at {rate:,} Hz; {changes}" if rate < common else f"at the recordings' own {rate:,} Hz"
+        lines.append(f"the labels reach up to {band[1]:,.0f} Hz, so that all is heard {how}")
+    elif common > rate:
+        lines.append(
+            f"of recordings at {common:,} Hz, what lies below {rate // 2:,} Hz is heard, as of speech; {changes}"
+        )
+    if len(counts) > 1:
+        shares = ", ".join(f"{r:,} Hz: {100 * n / len(headers):.0f} %" for r, n in counts.most_common(4))
+        lines.append(f"sample rates differ ({shares}); all become {rate:,} Hz, new --sample-rate takes another")
+    return rate, lines
+
+
+def _window(rate: int) -> tuple[int, int]:
+    """Samples of a frame, and from one to the next: 25 and 10 ms where there is speech.
+
+    Whales are heard at rates at which 25 ms hold no sound yet, and bats call for less.
+    """
+    return (
+        min(max(round(0.025 * rate), _WINDOWS[0]), _WINDOWS[1]),
+        min(max(round(0.01 * rate), _HOPS[0]), _HOPS[1]),
+    )
+
+
+def _hop(rate: int, n_frames: int) -> str:
+    """So many frames in words."""
+    return f"{1000 * n_frames * _window(rate)[1] / rate:.3g} ms"
+
+
+def _lowest_frequency(band: tuple[float, float] | None, rate: int) -> list[Setting]:
+    """Where the bands begin: half-way below labels that lie high, which then have more bands to themselves."""
+    if band is None or band[0] < _HIGH or band[0] >= rate / 2:
+        return []
+    return [Setting("features", "fmin", float(round(band[0] / 2, -2)), f"the labels begin at {band[0]:,.0f} Hz")]
 
 
 def feature_settings(rate: int, *, log_mel: bool) -> list[Setting]:
-    """Features at a rate in Hz: 25 ms every 10 ms."""
+    """Features at a rate in Hz."""
     settings = []
     if log_mel:
         settings.append(
             Setting("features", "kind", "log_mel", "better than MFCCs on dev of Speech Commands; not compared here")
         )
     if rate != FeatureSettings().sample_rate:
-        window = round(0.025 * rate)
+        window, hop = _window(rate)
         settings += [
-            Setting("features", "sample_rate", rate, "as most of the recordings; 25 ms every 10 ms"),
+            Setting("features", "sample_rate", rate, f"{1000 * window / rate:.3g} ms every {_hop(rate, 1)}"),
             Setting("features", "n_fft", 1 << (window - 1).bit_length()),
             Setting("features", "win_length", window),
-            Setting("features", "hop_length", round(0.01 * rate)),
+            Setting("features", "hop_length", hop),
         ]
     return settings
 
@@ -244,14 +299,14 @@ def _stride(headers: Sequence[tuple[Utterance, AudioInfo]], rules: Mapping[str, 
         ids = {symbol: i for i, symbol in enumerate(dict.fromkeys(symbols))}
         needed = ctc_length([ids[symbol] for symbol in symbols])
         if needed:
-            spare.append(100 * heard_seconds(utterance, header) / (needed * _MARGIN))
+            spare.append(heard_seconds(utterance, header) * rate / _window(rate)[1] / (needed * _MARGIN))
     spare.sort()
     least = spare[len(spare) // 50] if spare else 2.0  # one in fifty may be a wrong transcript
     most = 3 if rules["unit"] == "word" or least >= _AT_EASE else 2
     return max(1, min(most, int(least))), not spare or spare[0] >= 1 / _MARGIN
 
 
-def _transcriber(n_train: int, stride: int, unit: str) -> list[Setting]:
+def _transcriber(n_train: int, stride: int, unit: str, rate: int) -> list[Setting]:
     few = n_train < _FEW
     settings = []
     if few:
@@ -260,7 +315,7 @@ def _transcriber(n_train: int, stride: int, unit: str) -> list[Setting]:
         settings.append(Setting("model", "n_units", 192, "spelling needs more than single words"))
     if stride > 1:
         front = "stack" if few else "conv2d"
-        reason = f"{10 * stride} ms an output: enough for these texts, and CTC starts sooner"
+        reason = f"{_hop(rate, stride)} an output: enough for these texts, and CTC starts sooner"
         settings += [Setting("model", "front", front, reason), Setting("model", "stride", stride)]
     if few:
         settings += [

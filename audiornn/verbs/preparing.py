@@ -93,6 +93,7 @@ def new(
     skip_bad: bool,
     output_format: str,
     word: str = "",
+    sample_rate: int | None = None,
 ) -> int:
     """`audiornn new`: a recipe for recordings of one's own."""
     from audiornn.corpus.layouts.survey import named
@@ -111,6 +112,7 @@ def new(
         skip_bad=skip_bad,
         other=other,
         word=word,
+        sample_rate=sample_rate,
     )
     if output_format == "json":
         print(json_line(made.to_json()))

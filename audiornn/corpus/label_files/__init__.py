@@ -79,12 +79,14 @@ class LabelFile:
         labels: in its order.
         span: the seconds from and to which it says that it goes; of a TextGrid.
         notes: on what was guessed of it, with how to change it; of a table.
+        band: the lowest and the highest Hz of its labels; of Raven's tables.
     """
 
     path: Path
     labels: tuple[Timed, ...]
     span: tuple[float, float] | None = None
     notes: str = ""
+    band: tuple[float, float] | None = None
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -188,7 +190,7 @@ def read_label_file(
     """
     _refuse_others(path)
     text = read_text(path, encoding) if path.suffix.lower() != ".eaf" else ""
-    ending, span, notes = path.suffix.lower(), None, ""
+    ending, span, notes, band = path.suffix.lower(), None, "", None
     if ending == ".eaf":
         labels = read_elan(path)
     elif ending == ".textgrid" or text.startswith(STARTS):
@@ -204,8 +206,8 @@ def read_label_file(
     elif ending not in (".csv", ".tsv") and _is_audacity(text):
         labels = read_audacity(text, path)
     else:
-        labels, notes = read_table(text, path, label, audio)
-    return LabelFile(path, tuple(labels), span, notes)
+        labels, notes, band = read_table(text, path, label, audio)
+    return LabelFile(path, tuple(labels), span, notes, band)
 
 
 def holds_times(path: Path, encoding: str = "") -> bool:

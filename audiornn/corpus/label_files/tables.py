@@ -24,7 +24,7 @@ _NAMES = {
     "label": "label labels eventlabel event class text annotation category word species name type sound tag tags "
     "annotations classname transcription transcript phone phoneme commonname scientificname calltype manualid topmatch "
     "speaker",
-    "recording": "file filename filepath audio audiofilepath audiofile path recording wav beginfile beginpath uri "
+    "recording": "file filename filepath audio audiofilepath audiofile path recording wav beginpath beginfile uri "
     "infile soundfile filenames recordingid audiofilename",
     "tier": "tier tiername",
     "fileoffset": "fileoffset",
@@ -32,6 +32,7 @@ _NAMES = {
     "view": "view",
 }
 _UNITS = {"ms": 1e-3, "msec": 1e-3, "milliseconds": 1e-3, "s": 1.0, "sec": 1.0, "seconds": 1.0}
+_HERTZ = {"": 1.0, "hz": 1.0, "khz": 1000.0}  # behind the name of a column of frequencies
 #: The header of the Montreal Forced Aligner; its `Type` is words or phones. Elsewhere a type may be anything.
 _ALIGNER = ["begin", "end", "label", "type", "speaker"]
 
@@ -66,8 +67,10 @@ class _Layout:
         return self.scales.get(name, 1.0) * seconds(cells[name], where)
 
 
-def read_table(text: str, path: Path, label: str = "", audio: str = "") -> tuple[list[Timed], str]:
-    """A table's labels, and what was guessed of its columns, with how to change it.
+def read_table(
+    text: str, path: Path, label: str = "", audio: str = ""
+) -> tuple[list[Timed], str, tuple[float, float] | None]:
+    """A table's labels, what was guessed of its columns, with how to change it, and the Hz that its labels span.
 
     Without a header its columns are start, end, label, or recording, start, end, label, or Sonic Visualiser's time,
     value, duration, label, or ELAN's tier, participant, start, end and duration, each in one unit or several, label. Of
@@ -85,7 +88,7 @@ def read_table(text: str, path: Path, label: str = "", audio: str = "") -> tuple
     """
     rows = list(_rows(text, path))
     if not rows:
-        return [], ""
+        return [], "", None
     header = rows[0][1]
     has_header = not any(map(_is_time, header))
     if not has_header:
@@ -106,7 +109,7 @@ def read_table(text: str, path: Path, label: str = "", audio: str = "") -> tuple
     refuse_nameless([label for label in labels if label.end or label.label], path)
     offset = _OFFSET.search(text)
     late = "ELAN's line about the medium names an offset; the times are taken as they are" if offset else ""
-    return labels, "; ".join(filter(None, (layout.note, late)))
+    return labels, "; ".join(filter(None, (layout.note, late))), _band(header, [row for _, row in rows])
 
 
 def _rows(text: str, path: Path) -> Iterator[_Row]:
@@ -242,6 +245,21 @@ def _labels(rows: Sequence[_Row], layout: _Layout, path: Path) -> Iterator[Timed
                 continue
             seen.add(shown)
         yield Timed(round(start, 6), round(end, 6), cells["label"], cells.get("tier", ""), recording, f"line {number}")
+
+
+def _band(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[float, float] | None:
+    """The lowest and the highest frequency of the boxes that Raven draws around sounds, in Hz; None without any."""
+    bounds = []
+    for name, bound in (("lowfreq", min), ("highfreq", max)):
+        found = [(i, unit) for i, cell in enumerate(header) if (unit := _HERTZ.get(_letters(cell).removeprefix(name)))]
+        if not found:
+            return None
+        place, unit = found[0]
+        cells = [row[place] for row in rows if place < len(row) and _is_time(row[place])]
+        if not cells:
+            return None
+        bounds.append(unit * bound(seconds(cell, "") for cell in cells))
+    return bounds[0], bounds[1]
 
 
 def _is_without_events(cells: Mapping[str, str]) -> bool:
@@ -389,10 +407,14 @@ def _choose(label: str, at: dict[str, int], header: Sequence[str], rows: Sequenc
 
 def _plain(name: str) -> tuple[str, float]:
     """A column's name without its unit, and the unit in seconds: of `Begin Time (ms)`, begintime and 0.001."""
-    words = re.findall(r"[a-z]+", _OF_ELAN.sub("", name).lower())
+    words = re.findall("[a-z]+", _OF_ELAN.sub("", name).lower())
     if len(words) > 1 and words[-1] in _UNITS:
         return "".join(words[:-1]), _UNITS[words[-1]]
     return "".join(words), 1.0
+
+
+def _letters(name: str) -> str:
+    return "".join(re.findall("[a-z]", name.lower()))
 
 
 # --- without one ---

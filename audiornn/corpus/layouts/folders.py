@@ -304,6 +304,10 @@ def read_names(survey: Survey, choices: Choices, *, forced: bool = True) -> Read
     return reading
 
 
+#: What recorders put into names: 20240512 and 053000.
+_DAY_OR_HOUR = re.compile(r"\d{6}|\d{8}")
+
+
 def _guess_pattern(survey: Survey) -> tuple[re.Pattern[str], Reading] | None:
     stems = [PurePosixPath(key).stem for key in survey.audio]
     parent = {str(Path(key).parent) for key in survey.audio}
@@ -326,7 +330,13 @@ def _guess_pattern(survey: Survey) -> tuple[re.Pattern[str], Reading] | None:
     if not all(row[-1].isdigit() for row in rows):
         return None
     columns = [Counter(row[i] for row in rows) for i in range(n_fitting[0] - 1)]
-    fitting = [i for i, column in enumerate(columns) if 2 <= len(column) <= len(rows) / 4 and min(column.values()) >= 2]
+    fitting = [
+        i
+        for i, column in enumerate(columns)
+        if 2 <= len(column) <= len(rows) / 4
+        and min(column.values()) >= 2
+        and not all(map(_DAY_OR_HOUR.fullmatch, column))
+    ]
     if not fitting:
         return None
     known = [i for i in fitting if all(value.lower() in KNOWN_WORDS for value in columns[i])]

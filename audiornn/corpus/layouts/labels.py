@@ -42,6 +42,7 @@ _NOT_READ = (".trs", ".exb", ".svl", ".ann", ".collection")
 #: Of their endings that many programs use for something else.
 _OFTEN_OTHERS = (".json",)
 _READ = tuple(ending for ending in ENDINGS if ending not in _OFTEN_OTHERS)
+_NUMBERED = re.compile(r"\.Table\.\d+\.selections\.txt$", re.IGNORECASE)
 _LANGUAGE = re.compile(r"\.[a-z]{2,3}(-[A-Za-z0-9]+)*")
 #: Of other files that share a recording's name: pictures, papers and what programs keep for themselves.
 _NO_LABELS = (".png", ".jpg", ".jpeg", ".gif", ".pdf", ".md", ".xml", ".pfsx", ".asd", ".npy", ".pitch", ".html")
@@ -142,7 +143,7 @@ def may_be_labels(survey: Survey) -> list[str]:
     """Files that can be nothing but labels, in a folder without any others."""
     if any("/" in key for key in survey.audio):
         return []
-    return [key for key in survey.others if key.lower().endswith((*_ONLY_LABELS, *_NOT_READ))]
+    return [key for key in survey.others if key.lower().endswith((*_ONLY_LABELS, *_NOT_READ, ".selections.txt"))]
 
 
 class _Hints:
@@ -203,9 +204,10 @@ def read_stretches(survey: Survey, choices: Choices, *, forced: bool = True) -> 
     assert reading is not None, "it was forced"
     texts = Counter(segment.label for entry in reading.entries for segment in entry.segments)
     if not asked and len(texts) < _FEW * texts.total():
-        survey.complaints.append(
+        survey.complaints.insert(  # before those of tables: these are none
+            0,
             f"{survey.folder}: the label files beside the recordings hold a few labels again and again: --task label "
-            f"learns when they hold, --layout stretches takes each stretch for a recording of its own, {_OR_WHOLE}"
+            f"learns when they hold, --layout stretches takes each stretch for a recording of its own, {_OR_WHOLE}",
         )
         return None
     reading.task = None
@@ -303,6 +305,8 @@ def _take(found: Mapping[str, Mapping[str, LabelFile]], survey: Survey, choices:
     for audio, own in _in_own_times({survey.audio[key]: dict(own) for key, own in found.items()}).items():
         if len(own) > 1 and _say_the_same(list(own.values())):
             own = dict([next(iter(own.items()))])  # one program's, in several formats
+        if len(own) > 1 and all(_NUMBERED.search(name) for name in own):
+            own = {next(iter(own)): _joined(list(own.values()))}
         if len(own) > 1:
             raise CorpusError(f"{audio}: has {len(own)} label files, {', '.join(own)}; keep the one that is right")
         for other, labels in own.items():
@@ -323,6 +327,16 @@ def _take(found: Mapping[str, Mapping[str, LabelFile]], survey: Survey, choices:
         if splits:
             reading.understood.append(f"splits: the folders {named(splits)}")
     _tell_unlabelled(n_unlabelled, reading)
+
+
+def _joined(tables: Sequence[LabelFile]) -> LabelFile:
+    """Raven's tables of a recording, each a part of what is said of it, as one."""
+    bands = [one.band for one in tables if one.band]
+    return replace(
+        tables[0],
+        labels=tuple(label for one in tables for label in one.labels),
+        band=(min(low for low, _ in bands), max(high for _, high in bands)) if bands else None,
+    )
 
 
 def _say_the_same(files: Sequence[LabelFile]) -> bool:
@@ -455,6 +469,8 @@ _SHARED = "is one label, whatever its tier"
 
 
 def _tell_guess(labels: LabelFile, choices: Choices, reading: Reading) -> None:
+    if labels.band:
+        reading.bands.append(labels.band)
     if labels.notes and labels.notes not in reading.guessed:
         reading.guessed.append(labels.notes)
     if any(_SHARED in line for line in reading.guessed):
@@ -545,7 +561,7 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
             not_lists.append((key, error))
             continue
         names = [name for name in labels.recordings if name]
-        resolved = {name: survey.resolve(name, path.parent) for name in names}
+        resolved = _told_apart({name: survey.resolve(name, path.parent) for name in names})
         if labels.are_whole:
             unit = _unit((labels.last(name), audio) for name, audio in resolved.items() if audio is not None)
             labels = labels.divided(1000, unit) if unit == "milliseconds" else labels  # rates may differ
@@ -569,6 +585,30 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
     _tell_unlabelled(n_unlabelled, reading)
     missing_audio(missing, n_named, choices, reading)
     return nameless
+
+
+def _told_apart(resolved: Mapping[str, Path | None]) -> dict[str, Path | None]:
+    """Of several names that seem to mean one recording the one that is most like it; the others are missing.
+
+    Recorders in different places call their recordings alike, and a list names the folders of all.
+    """
+    names_of: dict[Path, list[str]] = defaultdict(list)
+    for name, audio in resolved.items():
+        if audio is not None:
+            names_of[audio].append(name)
+    told: dict[str, Path | None] = dict(resolved)
+    for audio, names in names_of.items():
+        folders = [posixpath.dirname(name) for name in names]
+        if len(names) > 1 and len(set(folders)) == len(names):
+            best = max(names, key=lambda name: _n_alike(name, audio))
+            told.update({name: None for name in names if name != best})
+    return told
+
+
+def _n_alike(name: str, audio: Path) -> int:
+    """How many of the last parts of two paths are the same, but for the file's ending."""
+    ours, theirs = (posixpath.splitext(path)[0].casefold().split("/")[::-1] for path in (name, audio.as_posix()))
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(ours, theirs, strict=False)))
 
 
 def _n_unlabelled(labels: LabelFile) -> int:

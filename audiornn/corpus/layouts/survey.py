@@ -124,6 +124,7 @@ class Reading:
         settings: choices worth writing down, so that a guess does not change when recordings are added.
         embedded: the audio lies inside the source's own files and must be written out first.
         tracks: names of the values over time.
+        bands: the lowest and the highest Hz of the labels of each label file that says so.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -135,6 +136,11 @@ class Reading:
     settings: dict[str, str | float] = field(default_factory=dict)
     embedded: bool = False
     tracks: tuple[str, ...] = ()
+    bands: list[tuple[float, float]] = field(default_factory=list)
+
+
+#: What `prep` writes beside its prepared.json, which tells nothing of recordings that lie there, too.
+_OF_PREP = ("train.jsonl", "dev.jsonl", "test.jsonl", "features/", "listen/", "made/")
 
 
 class Survey:
@@ -168,6 +174,11 @@ class Survey:
                 unusable.append((key, "a link to nowhere"))
             else:
                 audio[key] = path
+        for made in [posixpath.dirname(key) for key in others if posixpath.basename(key) == "prepared.json"]:
+            ours = tuple(posixpath.join(made, name) for name in _OF_PREP)
+            audio, others = (
+                {key: path for key, path in found.items() if not key.startswith(ours)} for found in (audio, others)
+            )
         return audio, others, unusable
 
     @property
