@@ -56,6 +56,24 @@ def test_a_label_that_only_one_recording_has_does_not_empty_a_split(seed):
     assert any(u.id == "r5" for u in drawn["train"])
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_rare_on_tapes_stands_in_every_split(seed):
+    """Of twenty recordings three have an owl; of eighty stretches of nothing twelve a thrush."""
+    call = (Segment(0.0, 1.0, "tit"),)
+    tapes = [
+        replace(utterance(f"r{i}", ""), segments=(*call, *([Segment(1.0, 2.0, "owl")] if i % 6 == 3 else [])))
+        for i in range(20)
+    ]
+    quiet = [
+        replace(utterance(f"q{i}", ""), segments=(Segment(0.0, 1.0, "thrush"),) if i % 7 == 0 else ())
+        for i in range(80)
+    ]
+    for us, label in ((tapes, "owl"), (quiet, "thrush")):
+        drawn = split(collection_of(us, task="label"), seed=seed)
+        assert all(any(s.label == label for u in own for s in u.segments) for own in drawn.values())
+        assert len(drawn["train"]) > len(us) / 2
+
+
 @given(st.integers(3, 400), st.integers(1, 5))
 def test_every_class_of_three_recordings_is_in_every_split(n, n_words):
     us = [utterance(f"r{i}", f"w{i % n_words}") for i in range(n)]

@@ -29,7 +29,8 @@ _MOST_COPIES = 0.03  # of a label's recordings; where more are copies of one, th
 class _Rules:
     """What is drawn: shares by split, what train must not lack by utterance id, whether texts are classes, the seed.
 
-    And which utterances stay together: a common name by id; and whether stretches of one recording need not.
+    And whether labels hold at their times, which utterances stay together, with a common name by id, and whether
+    stretches of one recording need not.
     """
 
     wanted: Mapping[str, float]
@@ -37,6 +38,7 @@ class _Rules:
     classes: bool
     seed: int
     together: Mapping[str, str]
+    timed: bool = False
     apart: bool = False
 
 
@@ -81,8 +83,8 @@ def divide(
 
     A source that lacks dev or test gets it from its train. By speaker, none stands in two splits, and train keeps every
     class where that can be; with fewer than three speakers they are shared. By recording, every class with three
-    recordings stands in every split; stretches of one recording, and copies, stay together, unless there are too few
-    recordings to hold any out.
+    recordings stands in every split, and so do labels of stretches as far as they come apart; stretches of one
+    recording, and copies, stay together, unless there are too few recordings to hold any out.
 
     Args:
         collection: what was read.
@@ -110,7 +112,7 @@ def divide(
     rest = [u for u in collection.utterances if given.get(u.id) == "train" or not given]
     wanted = {name: share for name, share in wanted.items() if share > 0}
     classes = collection.task == "classify"
-    rules = _Rules(wanted, _symbols(rest, collection.task), classes, seed, together or {})
+    rules = _Rules(wanted, _symbols(rest, collection.task), classes, seed, together or {}, collection.task == "label")
     drawn, shared, n_alone = _draw(rest, rules, lines, blocked=_elsewhere(collection))
     taken |= drawn
     undrawn = [u for u in collection.utterances if given and u.id not in given]
@@ -283,13 +285,17 @@ def _by_recording(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, s
     stretches: dict[str, list[Utterance]] = defaultdict(list)
     for u in utterances:
         stretches[rules.together.get(u.id, os.path.realpath(u.audio))].append(u)
-    n_of_label = Counter(u.text if rules.classes else "" for u in utterances)
+    n_of_label = Counter(u.text for u in utterances) if rules.classes else Counter()
+    n_holding = Counter(s for own in stretches.values() for s in {s for u in own for s in rules.symbols[u.id]})
     strata: dict[str, list[tuple[float, str]]] = defaultdict(list)
     drawn: dict[str, str] = {}
     for audio, own in stretches.items():
         # The id, not the path: the split is the same wherever the corpus lies.
         label = Counter(u.text for u in own).most_common(1)[0][0] if rules.classes else ""
-        if len({os.path.realpath(u.audio) for u in own}) > max(3, _MOST_COPIES * n_of_label[label]):
+        n_alike = n_of_label[label] if rules.classes else len(utterances)
+        if rules.timed and (held := {s for u in own for s in rules.symbols[u.id]}):
+            label = min(held, key=lambda s: (n_holding[s], s))  # what a split is likeliest to lack
+        if len({os.path.realpath(u.audio) for u in own}) > max(3, _MOST_COPIES * n_alike):
             drawn[audio] = "train"  # a test of copies of one recording tells little
             continue
         name = min(u.id for u in own)
@@ -368,7 +374,7 @@ def _by_speaker(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, str
                 n += len(own[name])
         if not n:  # each says too much, or a class of its own: the one that train misses least
             take(min(train, key=lambda name: (not spares(name), len(own[name]))), split)
-        for text in sorted(left) if rules.classes else ():  # a split without a class says nothing of it
+        for text in sorted(left) if rules.classes or rules.timed else ():  # a split without a class says nothing of it
             if any(said[name][text] for name in where if where[name] == split):
                 continue
             can = [name for name in train if said[name][text] and spares(name)]
