@@ -795,3 +795,14 @@ def test_what_prep_wrote_beside_recordings_says_nothing_of_them(tmp_path):
         (tmp_path / "data" / name).write_text(json.dumps(line) + "\n")
     recording(tmp_path / "data" / "listen" / "a.wav")
     assert segments_of(tmp_path)[1] == {"a.wav": [(0.1, 0.4, "tit")]}
+
+
+def test_windows_that_reach_beyond_their_recordings(tmp_path):
+    for n in range(3):
+        recording(tmp_path / f"{n}.wav", seconds=5.0)
+        labelled(tmp_path / f"{n}.txt", (0.0, 3.0, "tit"), (3.0, 6.0, "owl"))
+    collection, found = segments_of(tmp_path)
+    assert found["0.wav"] == [(0.0, 3.0, "tit"), (3.0, 5.0, "owl")]
+    assert "labels are windows of 3 s; the last of some reach beyond" in " ".join(collection.understood)
+    labelled(tmp_path / "0.txt", (0.0, 2.0, "tit"), (3.0, 6.0, "owl"))
+    assert segments_of(tmp_path)[1]["0.wav"][1] == (3.0, 6.0, "owl"), "prep refuses what may be a mistake"

@@ -170,7 +170,7 @@ def read_collection(
     survey = Survey(folder, None if source.is_dir() else source)
     choices = Choices(text, audio, speaker, encoding, skip_bad, track_hop, task)
     found, reading = read_layout(survey, layout, choices)
-    separator = _separator([entry.text for entry in reading.entries])
+    separator = "," if reading.several else _separator([entry.text for entry in reading.entries])
     several = bool(separator)
     chosen = _task(reading.entries, reading, several) if task == "auto" else task
     several = several and chosen == "classify"
@@ -309,7 +309,7 @@ def _task(entries: Sequence[Entry], reading: Reading, several: bool) -> str:
     """Classify where the layout says so, or where each text is one of few short ones that repeat."""
     if reading.task:
         return reading.task
-    if several and "label_column" in reading.settings:
+    if reading.several or (several and "label_column" in reading.settings):
         return "classify"
     counts = Counter(entry.text for entry in entries)
     n = len(entries)

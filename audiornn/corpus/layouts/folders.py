@@ -155,7 +155,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     keys = [key for key in survey.audio if len(key.split("/")) > 1]
     first = 2 if splits else 1
     if choices.text:
-        n = _asked_level(choices.text)
+        n = _asked_level(choices.text, survey)
     else:
         if len({level(key, first) for key in keys} - {""}) < 2 and not forced:
             return None
@@ -197,8 +197,10 @@ def that_cannot_be_read(survey: Survey) -> str:
     return f" that can be read; {len(survey.unusable):,} cannot: {name}: {why}"
 
 
-def _asked_level(text: str) -> int:
+def _asked_level(text: str, survey: Survey) -> int:
     match = re.fullmatch(r"folder(?::(\d+))?", text)
+    if not match and survey.complaints:
+        raise CorpusError(survey.complaints[0])  # a table's, which is likelier to be meant
     if not match:
         raise CorpusError(
             f"--label {text}: for recordings in folders it is folder:N, the N-th folder of the path, from 1"

@@ -20,7 +20,7 @@ from audiornn.corpus.label_files.elan import media_of
 from audiornn.corpus.layouts.folders import level, split_folders
 from audiornn.corpus.layouts.own_files import own_files
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, splits_of_lists
-from audiornn.corpus.manifest import read_manifest
+from audiornn.corpus.manifest import Segment, read_manifest
 from audiornn.errors import AudioError, CorpusError
 
 __all__ = ["may_be_labels", "read", "read_stretches"]
@@ -33,6 +33,7 @@ _TEXTS = 50  # of no recording's name, that are looked into for lists
 _LOOKED_AT = 5  # recordings, to tell labels from transcripts
 _FEW = 1 / 3  # of the stretches; fewer texts than that are labels
 _FAR = 20  # times a recording's length: no label file that is merely another's goes so far
+_LEAST_WINDOW = 1.0  # seconds; BirdNET's have three
 _ROUNDED = 0.05  # seconds by which two formats may round a label's times differently
 _OR_WHOLE = "--layout folders takes the recordings whole"
 _LISTS_OF_WORDS = (".ctm", ".stm", ".mlf")
@@ -315,7 +316,7 @@ def _take(found: Mapping[str, Mapping[str, LabelFile]], survey: Survey, choices:
             n_moved += labels.span is not None and labels.span != found[survey.key(audio)][other].span
             _tell_guess(labels, choices, reading)
             split = splits.get(level(survey.key(audio), 1))
-            reading.entries.append(_entry(audio, labels, None, choices, split, where=survey.key(labels.path)))
+            reading.entries.append(_entry(audio, labels, None, choices, reading, split, where=survey.key(labels.path)))
     if kinds:
         counted = ", ".join(f"{n:,} {ending}" for ending, n in kinds.items())
         reading.understood.append(f"label files with times: {counted}")
@@ -535,10 +536,35 @@ def _info(audio: Path) -> AudioInfo | None:
 
 
 def _entry(
-    audio: Path, labels: LabelFile, name: str | None, choices: Choices, split: str | None, *, where: str
+    audio: Path,
+    labels: LabelFile,
+    name: str | None,
+    choices: Choices,
+    reading: Reading,
+    split: str | None,
+    *,
+    where: str,
 ) -> Entry:
     tier = choices.text if any(labels.tiers) else ""
-    return Entry(audio, "", split=split, where=where, segments=labels.segments(name, tier))
+    segments = _within(labels.segments(name, tier), audio, reading)
+    return Entry(audio, "", split=split, where=where, segments=segments)
+
+
+_CUT = "the last of some reach beyond their recordings, and are cut there"
+
+
+def _within(segments: tuple[Segment, ...], audio: Path, reading: Reading) -> tuple[Segment, ...]:
+    """Segments; where they are windows, which programs look through one by one, the last ends with its recording."""
+    lengths = {round(segment.end - segment.start, 2) for segment in segments}
+    if len(segments) < 2 or len(lengths) > 1 or min(lengths) < _LEAST_WINDOW or (info := _info(audio)) is None:
+        return segments
+    cut = tuple(
+        replace(segment, end=min(segment.end, info.duration)) if segment.start < info.duration else segment
+        for segment in segments
+    )
+    if cut != segments and not any(_CUT in line for line in reading.understood):
+        reading.understood.append(f"labels are windows of {min(lengths):g} s; {_CUT}")
+    return cut
 
 
 def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], reading: Reading) -> list[tuple[str, str]]:
@@ -570,7 +596,7 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
             if audio is None:
                 missing.append((key, name))
             elif audio not in known:
-                reading.entries.append(_entry(audio, labels, name, choices, splits.get(key), where=key))
+                reading.entries.append(_entry(audio, labels, name, choices, reading, splits.get(key), where=key))
         if not names:
             nameless.append((key, f"is no recording's by its name, and no column names one (--audio){hint(key)}"))
         if names:

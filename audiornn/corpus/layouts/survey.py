@@ -124,6 +124,7 @@ class Reading:
         settings: choices worth writing down, so that a guess does not change when recordings are added.
         embedded: the audio lies inside the source's own files and must be written out first.
         tracks: names of the values over time.
+        several: each text is any number of labels, parted by commas; otherwise that is found out.
         bands: the lowest and the highest Hz of the labels of each label file that says so.
     """
 
@@ -136,6 +137,7 @@ class Reading:
     settings: dict[str, str | float] = field(default_factory=dict)
     embedded: bool = False
     tracks: tuple[str, ...] = ()
+    several: bool = False
     bands: list[tuple[float, float]] = field(default_factory=list)
 
 

@@ -44,10 +44,12 @@ __all__ = [
 
 AUDIO_COLUMNS = (
     "audio_filepath", "path", "file", "filename", "file_name", "filepath", "file_path", "audio", "audio_path",
-    "audio_file", "audio_name", "wav", "wav_path", "wav_file", "wavfile", "wav_filename", "recording", "clip", "id",
+    "audio_file", "audio_name", "wav", "wav_path", "wav_file", "wavfile", "wav_filename", "recording", "clip",
+    "in_file", "id",
 )  # fmt: skip
 LABEL_COLUMNS = (
     "label", "labels", "class", "class_name", "category", "word", "command", "keyword", "intent", "target",
+    "primary_label", "species", "species_code", "manual_id", "common_name", "scientific_name",
 )  # fmt: skip
 TEXT_COLUMNS = (
     "text", "transcript", "transcription", "sentence", "normalized_text", "normalised_text", "raw_transcription",
@@ -358,7 +360,7 @@ def _text_column(table: Table, plain: Sequence[str], audio: int, choices: Choice
             return found[0], f"the text is column {chosen}, not {rest}; --label NAME takes another" if rest else ""
         if len(others) == 1:
             return others[0], f"the text is column {table.columns[others[0]]!r}"
-        return None, f"has no column of texts or labels (it has {named(table.columns)}); name it with --label COLUMN"
+        return None, "has no column of texts or labels; name it with --label COLUMN"
     if not others:
         return None, "has one column only; a table needs one of recordings and one of texts"
     first = [cells for _, cells in table.rows[:_LOOKED_AT]]
@@ -401,6 +403,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     survey.how.clear()
     reading = Reading()
     taken = _with_splits(found, survey, reading)
+    reading.several = any(_are_joined(choices, table.columns[:-1]) for table, _ in taken.values())
     missing: list[tuple[str, str]] = []
     for path, (table, roles) in taken.items():
         _read_rows(table, roles, _split_of(path, survey), survey, choices, reading, missing)
@@ -442,7 +445,7 @@ def _find(survey: Survey, choices: Choices) -> tuple[dict[Path, tuple[Table, Rol
         if survey.only is None and (posixpath.splitext(key)[0] in stems or path.stem.lower() in ("readme", "license")):
             continue
         try:
-            table = _headed(parse_table(path, choices.encoding), survey)
+            table = _with_joined(_headed(parse_table(path, choices.encoding), survey, choices), choices)
             _check_spans(table, survey)
         except CorpusError as error:
             complaints.append(str(error))
@@ -465,11 +468,31 @@ def _check_spans(table: Table, survey: Survey) -> None:
             )
 
 
-def _headed(table: Table, survey: Survey) -> Table:
-    """The table with its first row as header, where that holds words of no known column and names no recording."""
+def _with_joined(table: Table, choices: Choices) -> Table:
+    """The table with a column of all labels that the columns `a,b` hold, where these were asked for."""
+    if not _are_joined(choices, table.columns):
+        return table
+    places = [table.columns.index(name.strip()) for name in choices.text.split(",")]
+    rows = tuple(
+        (line, (*cells, joined_labels(label for i in places for label in re.split("[,;|]", cells[i]))))
+        for line, cells in table.rows
+    )
+    return replace(table, columns=(*table.columns, choices.text), rows=rows)
+
+
+def _are_joined(choices: Choices, columns: Sequence[str]) -> bool:
+    """Whether the labels that were asked for are of several of the columns."""
+    asked = [name.strip() for name in choices.text.split(",")]
+    return choices.text not in columns and len(asked) > 1 and set(asked) <= set(columns)
+
+
+def _headed(table: Table, survey: Survey, choices: Choices) -> Table:
+    """The table with its first row as header, where that is named, or holds words and names no recording."""
     if table.headed or len(table.rows) < 2:
         return table
     header = table.rows[0][1]
+    if {choices.audio, *choices.text.split(",")} & set(header) - {""}:
+        return replace(table, columns=header, rows=table.rows[1:], headed=True)
     audio = _audio_column(table, survey, table.columns)
     is_named = audio is not None and survey.resolve(header[audio], table.path.parent) is not None
     # A name of a recording that is missing has a digit or an extension, a column's name hardly ever.
