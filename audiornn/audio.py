@@ -423,11 +423,9 @@ def _temporary_file() -> contextlib.AbstractContextManager[IO[bytes]]:
 
 def _was_killed(stream: IO[bytes], found: WavStream, begin: int, n_bytes: int) -> bool:
     """Whether a WAV's header says fewer bytes of samples than follow it, which are no notes."""
-    if found.promises_nothing:
-        return found.riff_bytes + 8 < n_bytes
-    if found.n_bytes is None or begin:
+    if begin or (found.n_bytes is None and not found.promises_nothing):
         return False
-    was_killed = is_followed_by_samples(stream, found.header_bytes + found.n_bytes, n_bytes)
+    was_killed = is_followed_by_samples(stream, found.header_bytes + (found.n_bytes or 0), n_bytes)
     stream.seek(begin)
     return was_killed
 

@@ -40,7 +40,6 @@ class WavStream:
             bytes, as ALSA's S24_LE.
         n_bytes: of samples that the header promises; None where it cannot know.
         header_bytes: before the samples.
-        riff_bytes: of the whole file but for the first 8, as the header has it.
         promises_nothing: the header says that 0 bytes of samples follow.
     """
 
@@ -51,7 +50,6 @@ class WavStream:
     coding: str
     n_bytes: int | None
     header_bytes: int = 0
-    riff_bytes: int = 0
     promises_nothing: bool = False
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
@@ -99,7 +97,6 @@ def read_wav_header(stream: IO[bytes], name: str) -> WavStream | bytes:
     head = read_bytes(stream, 12)
     if head[:4] != b"RIFF" or head[8:] != b"WAVE":
         return head
-    (riff_bytes,) = struct.unpack("<I", head[4:8])
     coding, n_channels, sample_rate = "", 0, 0
     while True:
         chunk = read_bytes(stream, 8)
@@ -130,7 +127,7 @@ def read_wav_header(stream: IO[bytes], name: str) -> WavStream | bytes:
     if not coding or not n_channels or not sample_rate:
         return head  # compressed, or damaged: libsndfile knows what to say of it
     promised = n_bytes if 0 < n_bytes < UNKNOWN_LENGTH else None
-    return WavStream(stream, name, sample_rate, n_channels, coding, promised, len(head), riff_bytes, n_bytes == 0)
+    return WavStream(stream, name, sample_rate, n_channels, coding, promised, len(head), n_bytes == 0)
 
 
 def read_bytes(stream: IO[bytes], n_bytes: int) -> bytes:

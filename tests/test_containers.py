@@ -89,3 +89,5 @@ def test_a_wav_whose_length_is_out_of_date_is_heard_whole(notes, tmp_path):
     (tmp_path / "stale.wav").write_bytes(content[:at] + struct.pack("<I", 16000) + content[at + 4 :])
     assert audio_info(tmp_path / "stale.wav").n_samples == len(whole)
     assert np.allclose(load_audio(tmp_path / "stale.wav"), whole)
+    (tmp_path / "zero.wav").write_bytes(content[:at] + bytes(4) + content[at + 4 :])
+    assert np.allclose(load_audio(tmp_path / "zero.wav"), whole)
