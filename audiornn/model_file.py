@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,16 @@ class ModelCard:
         if self.task != task:
             raise ModelFileError(f"this model's task is {self.task!r}; only one of task {task!r} {what_it_does}")
 
+    def _check_types(self) -> None:
+        """Raise a TypeError for a field of another type than `to_json` writes."""
+        for entry in fields(self):
+            value, kind = getattr(self, entry.name), str(entry.type).partition("[")[0]
+            wanted = {"str": str, "int": int, "tuple": tuple, "Mapping": Mapping}.get(kind, object)
+            if not isinstance(value, wanted) or (isinstance(value, tuple) and len(value) != 2):
+                raise TypeError(f"{entry.name} is {value!r}")
+        if not all(isinstance(symbol, str) for symbol in self.vocabulary.symbols):
+            raise TypeError("a symbol is no text")
+
     def to_json(self) -> str:
         """The metadata's text."""
         return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, sort_keys=True)
@@ -129,11 +139,13 @@ class ModelCard:
             vocabulary = entry.pop("vocabulary")
             for pair in ("front_context", "timing", "confidence"):
                 entry[pair] = tuple(entry[pair])
-            return cls(
+            card = cls(
                 features=FeatureSettings(**entry.pop("features")),
                 vocabulary=Vocabulary(tuple(vocabulary.pop("symbols")), **vocabulary),
                 **entry,
             )
+            card._check_types()
+            return card
         except (ValueError, KeyError, TypeError, AttributeError, SettingsError) as error:
             raise ModelFileError(f"{where}: its audiornn metadata cannot be read ({error}); export it again") from None
 
@@ -191,7 +203,11 @@ def _check_fit(session: Any, card: ModelCard, path: Path) -> None:
     try:
         takes = {value.name: value.shape for value in session.get_inputs()}
         gives = {value.name: value.shape for value in session.get_outputs()}
-        fits = takes["features"][-1] == card.features.n_features and gives["log_probs"][-1] == len(card.vocabulary)
+        fits = (
+            takes["features"][-1] == card.features.n_features
+            and gives["log_probs"][-1] == len(card.vocabulary)
+            and len(gives["log_probs"]) == (2 if card.task == "classify" else 3)
+        )
     except (KeyError, IndexError, UnicodeDecodeError):
         fits = False
     if not fits or card.task not in ("transcribe", "classify", "label", "regress") or card.stride < 1:

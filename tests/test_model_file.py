@@ -146,6 +146,13 @@ def test_a_newer_format_asks_for_an_upgrade(model_file, tmp_path):
         lambda entry: entry.update(stride=0),
         lambda entry: entry.update(surprise=1),
         lambda entry: entry.update(features=[1]),
+        lambda entry: entry.update(stride="3"),
+        lambda entry: entry.update(timing=[1]),
+        lambda entry: entry.update(training=None),
+        lambda entry: entry.update(network=[]),
+        lambda entry: entry.update(licence=5),
+        lambda entry: entry.update(task="transcribe" if entry["task"] == "classify" else "classify"),
+        lambda entry: entry["vocabulary"].update(symbols=[*range(len(entry["vocabulary"]["symbols"]))]),
     ],
 )
 def test_a_card_that_cannot_be(model_file, tmp_path, change):

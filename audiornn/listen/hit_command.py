@@ -18,7 +18,7 @@ _WINDOWS = os.name == "nt"
 
 
 class HitCommand:
-    """Runs a program at a hit, without a shell and without waiting for it.
+    """Runs a program at a hit, without a shell, and listening goes on meanwhile.
 
     The program finds the hit in its environment: AUDIORNN_KEYWORD, and in seconds and 0…1 AUDIORNN_START, AUDIORNN_END
     and AUDIORNN_SCORE. Its input is empty, what it prints goes to standard error.

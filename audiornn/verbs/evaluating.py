@@ -341,6 +341,9 @@ def lm(sources: list[str], recipe: str | None, order: int, output: Path | None, 
     from audiornn.text import apply_rules
 
     files = [Path(source) for source in sources if Path(source).is_file()]
+    for source in sources:
+        if not Path(source).exists() and Path(source).suffix:
+            raise SettingsError(f"{source}: no such text file")
     recipes = [Path(source).name for source in sources if not Path(source).is_file()]
     if len(recipes) > 1 or (recipes and recipe):
         raise SettingsError(

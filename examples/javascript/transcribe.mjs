@@ -15,9 +15,10 @@ function readWav(file) {
       if (coding !== 1 || nChannels !== 1 || nBits !== 16) throw new Error(`${file}: expected 16-bit mono PCM`);
       sampleRate = view.getUint32(at + 12, true);
     }
-    at += 8 + view.getUint32(at + 4, true);
+    const length = view.getUint32(at + 4, true);
+    at += 8 + length + (length % 2);
   }
-  const n = view.getUint32(at + 4, true) / 2;
+  const n = Math.min(view.getUint32(at + 4, true), bytes.length - at - 8) >> 1; // a stream's header promises too much
   return { sampleRate, samples: Float32Array.from({ length: n }, (_, i) => view.getInt16(at + 8 + 2 * i, true) / 32768) };
 }
 
