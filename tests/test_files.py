@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from audiornn.errors import AudiornnError
-from audiornn.files import check_writable, explain_write_error, write_atomically
+from audiornn.files import check_writable, explain_write_error, relative_to, write_atomically, writing_temporary_file
 
 
 def write(path, content=b"new"):
@@ -120,3 +120,17 @@ def test_whether_a_folder_can_be_made_is_known_before_the_work(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(AudiornnError, match="below: cannot be written"):
         check_writable(tmp_path / "file" / "below")
+
+
+def test_another_drive_is_named_in_full(monkeypatch):
+    def refuse(path, start):
+        raise ValueError("path is on mount 'C:', start on mount 'D:'")
+
+    assert relative_to(Path("/a/b/c.wav"), Path("/a/d")) == "../b/c.wav"
+    monkeypatch.setattr(os.path, "relpath", refuse)
+    assert relative_to(Path("/a/b/c.wav"), Path("/a/d")) == "/a/b/c.wav"
+
+
+def test_the_disk_of_temporary_files_is_named(monkeypatch):
+    with pytest.raises(AudiornnError, match="disk of temporary files is full; TMPDIR"), writing_temporary_file():
+        raise OSError(errno.ENOSPC, "No space left on device")

@@ -159,7 +159,7 @@ def test_lm_of_texts(tmp_path, capsys, world, prepared):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["one.txt", "two.txt"], "no such text files"),
+        (["one.txt", "two.txt"], "one.txt: no such text file"),
         (["nothing_prepared"], "nothing_prepared"),
         (["more.arpa"], "would write over"),
         (["empty.txt"], "no text holds a word"),

@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["percentile_interval", "resampled_totals"]
 
+_DRAWN = 1 << 20  # recordings drawn at a time: some megabytes
+
 
 def resampled_totals(counts: ArrayLike, *, seed: int = 0, n_resamples: int = 2000) -> NDArray[np.float64]:
     """Sums over recordings drawn anew.
@@ -28,10 +30,14 @@ def resampled_totals(counts: ArrayLike, *, seed: int = 0, n_resamples: int = 200
     table = np.asarray(counts, np.float64)
     n = len(table)
     rng = np.random.default_rng(seed)
-    drawn = np.empty((n_resamples, *table.shape[1:]))
-    for i in range(n_resamples):
-        drawn[i] = np.tensordot(np.bincount(rng.integers(0, n, n), minlength=n), table, axes=1)
-    return drawn
+    at_once = max(1, _DRAWN // max(1, n))
+    drawn = []
+    for first in range(0, n_resamples, at_once):
+        n_draws = min(at_once, n_resamples - first)
+        places = rng.integers(0, n, (n_draws, n)) + n * np.arange(n_draws)[:, None]
+        times = np.bincount(places.reshape(-1), minlength=n_draws * n).reshape(n_draws, n)
+        drawn.append(np.tensordot(times.astype(np.float64), table, axes=1))
+    return np.concatenate(drawn)
 
 
 def percentile_interval(figures: Iterable[float]) -> tuple[float, float] | None:

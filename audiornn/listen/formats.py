@@ -311,7 +311,8 @@ def to_elan(result: Result, *, audio: str, folder: PurePath | None = None) -> st
             ]
         tiers.append("    </TIER>")
     place = name if folder is None else relative_to(Path(audio), Path(folder))
-    url = _attribute(("" if place.startswith("../") else "./") + quote(place, errors="surrogateescape"))
+    base = "file:///" if PurePath(place).is_absolute() else "" if place.startswith("../") else "./"
+    url = _attribute(base + quote(place, safe="/:" if base == "file:///" else "/", errors="surrogateescape"))
     media = f'MEDIA_URL={url} MIME_TYPE="{mime}" RELATIVE_MEDIA_URL={url}'
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
