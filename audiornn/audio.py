@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -23,7 +24,14 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from audiornn.containers import check_length, found_short, is_followed_by_samples, write_mp3_with_length
+from audiornn.containers import (
+    check_length,
+    found_short,
+    holds_more_samples,
+    length_of_mp3,
+    refuse_joined,
+    write_mp3_with_length,
+)
 from audiornn.errors import AudioError
 from audiornn.files import writing_temporary_file
 from audiornn.wav_stream import WavStream, read_bytes, read_wav_header
@@ -365,10 +373,19 @@ def _opened(source: _Source, head: bytes = b"") -> Iterator[tuple[Any, str]]:
                 spool.seek(0)
             is_mp3 = head[:1] == b"\xff" and os.name != "nt"  # without a tag libsndfile finds none but by a name
             source, stream = Path(spool.name) if is_mp3 else spool, spool
-        if (mended := _mended(stream, name, stack)) is not None:
+        if isinstance(source, Path) and os.name != "nt":
+            about = str(source), source.stat().st_size, source.stat().st_mtime_ns
+            mended = _mended_file(*about)
+            if mended is not None and not Path(mended.name).exists():  # a process that was forked took it away
+                _mended_file.cache_clear()
+                mended = _mended_file(*about)
+        else:
+            mended = _mended(stream, name)
+        if mended is None:
+            check_length(stream, name)
+        else:
             source = mended if os.name == "nt" else Path(mended.name)  # by name, for MP3 as above
             stream = mended
-        check_length(stream, name)
         try:
             file = stack.enter_context(soundfile.SoundFile(_path_name(source) if isinstance(source, Path) else stream))
         except (soundfile.LibsndfileError, TypeError) as error:
@@ -386,48 +403,52 @@ def _standard_input() -> IO[bytes]:
     return sys.stdin.buffer
 
 
-def _mended(stream: IO[bytes], name: str, stack: contextlib.ExitStack) -> IO[bytes] | None:
+@lru_cache(maxsize=4)  # a long recording is opened for each of its stretches
+def _mended_file(path: str, n_bytes: int, changed: int) -> IO[bytes] | None:
+    """`_mended` of a file on disk, of this size and time of its last change."""
+    with open(path, "rb") as stream:
+        return _mended(stream, path)
+
+
+def _mended(stream: IO[bytes], name: str) -> IO[bytes] | None:
     """A file of which libsndfile would hear too little, written anew; None of any other.
 
     A WAV whose header says too few bytes, for the program that wrote it was killed, or whose 24 bits lie in four bytes
     each; an MP3 whose length is a guess.
+
+    Raises:
+        AudioError: files were joined of which only the first can be heard.
     """
     begin = stream.tell()
     found = read_wav_header(stream, name)
     n_bytes = stream.seek(0, 2) - begin
     stream.seek(begin)
     anew: IO[bytes] | None = None
-    if isinstance(found, WavStream) and n_bytes > found.header_bytes:
-        if (killed := _was_killed(stream, found, begin, n_bytes)) or found.coding == "p4":
+    if isinstance(found, WavStream):
+        end = found.header_bytes + (found.n_bytes or 0)
+        is_live = found.n_bytes is None and not found.promises_nothing
+        goes_on = not is_live and holds_more_samples(stream, begin, end)
+        if n_bytes > found.header_bytes and (goes_on or found.coding == "p4"):
             stream.seek(begin + found.header_bytes)
-            anew = stack.enter_context(_temporary_file())
-            whole = replace(found, n_bytes=None) if killed else found
-            form = {"samplerate": found.sample_rate, "channels": found.n_channels, "subtype": "FLOAT", "format": "WAV"}
-            with writing_temporary_file(), soundfile.SoundFile(anew, "w", **form) as out:
-                for samples in whole.blocks():
-                    out.write(samples)
-    elif isinstance(found, bytes) and (found[:3] == b"ID3" or found[:1] == b"\xff"):
-        copy = stack.enter_context(_temporary_file())
-        with writing_temporary_file():
-            if write_mp3_with_length(stream, copy):
-                anew = copy
+            whole = replace(found, stream=stream, n_bytes=None) if goes_on else replace(found, stream=stream)
+            form = {"samplerate": found.sample_rate, "channels": found.n_channels, "subtype": "FLOAT", "format": "W64"}
+            with writing_temporary_file():
+                anew = cast("IO[bytes]", tempfile.NamedTemporaryFile())  # noqa: SIM115 - as long as it is read
+                with soundfile.SoundFile(anew, "w", **form) as out:
+                    for samples in whole.blocks():
+                        out.write(samples)
+    else:
+        refuse_joined(stream, name)
+        may_be_mp3 = found[:3] == b"ID3" or found[:1] == b"\xff"
+        if may_be_mp3 and (length := length_of_mp3(stream, name)) is not None:
+            with writing_temporary_file():
+                anew = cast("IO[bytes]", tempfile.NamedTemporaryFile())  # noqa: SIM115 - as long as it is read
+                write_mp3_with_length(stream, anew, length)
+    stream.seek(begin)
     if anew is not None:
         anew.flush()
         anew.seek(0)
     return anew
-
-
-def _temporary_file() -> contextlib.AbstractContextManager[IO[bytes]]:
-    return cast("contextlib.AbstractContextManager[IO[bytes]]", tempfile.NamedTemporaryFile())
-
-
-def _was_killed(stream: IO[bytes], found: WavStream, begin: int, n_bytes: int) -> bool:
-    """Whether a WAV's header says fewer bytes of samples than follow it, which are no notes."""
-    if begin or (found.n_bytes is None and not found.promises_nothing):
-        return False
-    was_killed = is_followed_by_samples(stream, found.header_bytes + (found.n_bytes or 0), n_bytes)
-    stream.seek(begin)
-    return was_killed
 
 
 def _as_source(source: AudioSource) -> _Source:

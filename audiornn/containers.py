@@ -6,42 +6,69 @@ program died before it wrote the length, or files were joined by their bytes: th
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO
 
 from audiornn.errors import AudioError
 from audiornn.wav_stream import UNKNOWN_LENGTH
 
-__all__ = ["check_length", "found_short", "is_followed_by_samples", "write_mp3_with_length"]
+__all__ = [
+    "Mp3Length",
+    "check_length",
+    "found_short",
+    "holds_more_samples",
+    "length_of_mp3",
+    "refuse_joined",
+    "write_mp3_with_length",
+]
 
-_HEAD = 1 << 16  # bytes in which an Ogg file's streams begin
 _PIECE = 1 << 20
+_LEAST_REST = 1024  # bytes after a WAV's samples that are hardly notes or padding
 _REMEDY = "write it anew, e.g. ffmpeg -i FILE whole.wav"
+_FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # and the first block's kind and length, which never differ
+_FLAC_BYTES = 8
 
 
 def check_length(stream: IO[bytes], name: str) -> None:
-    """Raise an AudioError for a file that is shorter than its header says, or longer than libsndfile will read."""
+    """Raise an AudioError for a WAV or SPHERE that is shorter than its header says; libsndfile would say nothing."""
     begin = stream.tell()
-    head = stream.read(_HEAD)
+    head = stream.read(1024)
     size = stream.seek(0, 2) - begin
-    if not size:
-        raise AudioError(f"{name}: is empty" + (", or was read to its end: file.seek(0)" if begin else ""))
     promised = 0
     if head[:4] == b"RIFF":
         promised = _wav_length(stream, begin)
     elif head[:4] == b"NIST":
-        promised = _sphere_length(head[:1024])
-    elif head[:4] == b"OggS" and _is_chained(stream, begin, head, size):
-        raise AudioError(f"{name}: is several Ogg recordings joined, of which only the first would be read; {_REMEDY}")
-    elif head[:4] == b"fLaC" and _holds(stream, begin + 4, b"fLaC\x00\x00\x00\x22"):
-        raise AudioError(f"{name}: is several FLAC files joined, of which only the first would be read; {_REMEDY}")
+        promised = _sphere_length(head)
     stream.seek(begin)
+    if not size:
+        raise AudioError(f"{name}: is empty" + (", or was read to its end: file.seek(0)" if begin else ""))
     if promised > size:
         raise AudioError(
             f"{name}: is truncated: its header promises {promised:,} bytes, {size:,} are there; copy or record it again"
         )
+
+
+def refuse_joined(stream: IO[bytes], name: str) -> None:
+    """Raise an AudioError for Ogg or FLAC files joined by their bytes, of which only the first would be heard.
+
+    All of the file is looked through.
+    """
+    begin = stream.tell()
+    head = stream.read(10)
+    at = begin + (_tag_bytes(head, 0) if head[:3] == b"ID3" else 0)
+    stream.seek(at)
+    magic = stream.read(4)
+    is_joined = (magic == b"OggS" and _is_chained(stream, at)) or (magic == b"fLaC" and _holds_flac(stream, at + 4))
+    stream.seek(begin)
+    if is_joined:
+        kind = "Ogg recordings" if magic == b"OggS" else "FLAC files"
+        raise AudioError(f"{name}: is several {kind} joined, of which only the first would be read; {_REMEDY}")
 
 
 def found_short(log: str) -> bool:
@@ -52,19 +79,40 @@ def found_short(log: str) -> bool:
     return "Junk after the last page" in log  # half a page of Ogg
 
 
-def is_followed_by_samples(stream: IO[bytes], end: int, size: int) -> bool:
-    """Whether what follows a WAV's samples, from `end` to `size`, is no chain of chunks: the length is out of date.
+def holds_more_samples(stream: IO[bytes], begin: int, end: int) -> bool:
+    """Whether a WAV goes on after the samples that its header promises, which is out of date then.
 
-    Programs write a length when they begin, and the true one when they are done, unless they are killed.
+    Programs write a length when they begin, and the true one when they are done, unless they are killed. What follows
+    the samples may be notes, well written or not, and padding; samples are what is as long as all before, or what the
+    length of the whole file, which is written last, does not know of either.
+
+    Args:
+        stream: of the file.
+        begin: where in it the WAV begins.
+        end: where the promised samples end, from there.
     """
-    position = end + end % 2
-    while position + 8 <= size:
+    size = stream.seek(0, 2) - begin
+    stream.seek(begin + 4)
+    (riff_bytes,) = struct.unpack("<I", stream.read(4))
+    knows_of_rest = riff_bytes + 8 > end + 1
+    if size - end <= (max(_LEAST_REST, end) if knows_of_rest else 0):
+        return False
+    return not any(_are_notes(stream, begin + place, begin + size) for place in {end, end + end % 2})
+
+
+def _are_notes(stream: IO[bytes], position: int, end: int) -> bool:
+    """Whether a file ends with chunks, a tag or zeros."""
+    stream.seek(position)
+    head = stream.read(_LEAST_REST)
+    if head[:3] in (b"TAG", b"ID3") or not head.strip(b"\0\r\n"):
+        return True
+    while position + 8 <= end:
         stream.seek(position)
         identifier, length = struct.unpack("<4sI", stream.read(8))
-        if not re.fullmatch(rb"[ -~]{4}", identifier) or position + 8 + length > size:
-            return True
+        if not re.fullmatch(rb"[ -~]{4}", identifier) or position + 8 + length > end + 1:
+            return False
         position += 8 + length + length % 2
-    return False
+    return True
 
 
 def _wav_length(stream: IO[bytes], begin: int) -> int:
@@ -100,30 +148,29 @@ def _sphere_length(head: bytes) -> int:
         return 0
 
 
-def _is_chained(stream: IO[bytes], begin: int, head: bytes, size: int) -> bool:
-    """Whether an Ogg file ends with a stream that did not begin where the file does (RFC 3533, chaining)."""
-    serials = re.findall(rb"OggS\x00[\x02\x06].{8}(.{4})", head, re.DOTALL)
-    stream.seek(begin + max(0, size - _HEAD))
-    pages = re.findall(rb"OggS\x00[\x00-\x07].{8}(.{4})", stream.read(), re.DOTALL)
-    # What begins further on is another recording, though short ones may all lie in the head.
-    first_page_of_another = [s for s in serials if s not in serials[:1]] and _begins_late(head)
-    return bool(pages) and (pages[-1] not in serials or bool(first_page_of_another))
+def _is_chained(stream: IO[bytes], begin: int) -> bool:
+    """Whether an Ogg stream begins after another's pages have begun to come (RFC 3533, chaining)."""
+    position, only_begun = begin, True
+    while True:
+        stream.seek(position)
+        page = stream.read(27)
+        if len(page) < 27 or page[:4] != b"OggS":
+            return False
+        begins = bool(page[5] & 2)
+        if begins and not only_begun:
+            return True
+        only_begun &= begins
+        position += 27 + page[26] + sum(stream.read(page[26]))
 
 
-def _begins_late(head: bytes) -> bool:
-    """Whether an Ogg stream begins after a page of another that is not its first."""
-    begins = [bool(flags[0] & 2) for flags in re.findall(rb"OggS\x00([\x00-\x07])", head)]
-    return any(b and not all(begins[:i]) for i, b in enumerate(begins))
-
-
-def _holds(stream: IO[bytes], begin: int, wanted: bytes) -> bool:
-    """Whether some bytes stand anywhere from a place on."""
+def _holds_flac(stream: IO[bytes], begin: int) -> bool:
+    """Whether a FLAC file begins anywhere from a place on."""
     stream.seek(begin)
     tail = b""
     while piece := stream.read(_PIECE):
-        if wanted in tail + piece:
+        if _FLAC.search(tail + piece):
             return True
-        tail = piece[-len(wanted) :]
+        tail = piece[-_FLAC_BYTES:]
     return False
 
 
@@ -137,6 +184,15 @@ _HERTZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 
 
 
 @dataclass(frozen=True)
+class Mp3Length:
+    """The length of an MP3 that does not say its own: frames and their bytes, and the first one's header."""
+
+    n_frames: int
+    n_bytes: int
+    header: bytes
+
+
+@dataclass(frozen=True)
 class _Frame:
     """A frame of MP3: where it begins, its bytes, its four bytes of header, and where a count of frames would stand."""
 
@@ -145,15 +201,20 @@ class _Frame:
     header: bytes
     side: int
 
+    @property
+    def form(self) -> tuple[int, int, bool]:
+        """What a decoder cannot change on the way: MPEG's version, the rate, and whether it is mono."""
+        return self.header[1] & 0x18, self.header[2] & 0x0C, self.header[3] >> 6 == 3
 
-def write_mp3_with_length(stream: IO[bytes], out: IO[bytes]) -> bool:
-    """Write an MP3 anew whose length is not said or only of its beginning, with a frame in front that says it.
 
-    The length of an MP3 without such a frame is estimated from its first frame: with a variable bit rate by far too
-    little or too much. Of files joined by their bytes the first one's is believed.
+def length_of_mp3(stream: IO[bytes], name: str) -> Mp3Length | None:
+    """The length of an MP3 that says none or only that of its beginning; None where it is right, or this is no MP3.
 
-    Returns:
-        Whether anything was written; nothing is where the length is right, or this is no MP3.
+    The length of an MP3 without a frame that says it is estimated from its first frame: with a variable bit rate by far
+    too little or too much. Of files joined by their bytes the first one's is believed.
+
+    Raises:
+        AudioError: MP3s of different forms are joined.
     """
     begin = stream.tell()
     head = stream.read(_PIECE)
@@ -164,39 +225,75 @@ def write_mp3_with_length(stream: IO[bytes], out: IO[bytes]) -> bool:
         stream.seek(begin + first.begin + said)
         rest = stream.read(_PIECE)
     stream.seek(begin)
-    if first is None or (said and _first_frame(rest) is None):
-        return False
-    content = stream.read()
+    if first is None or (said and _first_frame(rest, may_end=False) is None):
+        return None
+    n_frames, n_bytes, rates, forms = 0, 0, set[int](), set[tuple[int, int, bool]]()
+    header = first.header
+    with _contents(stream) as content:
+        for frame in _frames(content, begin + first.begin):
+            if not _said_bytes(content, frame):
+                header = frame.header if not n_frames else header
+                n_frames, n_bytes = n_frames + 1, n_bytes + frame.n_bytes
+                rates.add(frame.header[2] >> 4)
+                forms.add(frame.form)
     stream.seek(begin)
-    frames = [frame for frame in _frames(content, first) if not _said_bytes(content, frame)]
-    steady = len({(frame.header[1], frame.header[2] & 0xFC) for frame in frames}) == 1
-    if not frames or (not said and steady):
-        return False
-    n_bytes = sum(frame.n_bytes for frame in frames)
-    out.write(_length_frame(frames[0], len(frames), n_bytes))
-    for frame in frames:
-        out.write(content[frame.begin : frame.begin + frame.n_bytes])
-    return True
+    if not n_frames or (not said and len(rates) == len(forms) == 1):
+        return None
+    if len(forms) > 1:
+        raise AudioError(f"{name}: is several MP3s of different rates or channels joined; {_REMEDY}")
+    return Mp3Length(n_frames, n_bytes, header)
 
 
-def _first_frame(content: bytes) -> _Frame | None:
-    """The first of two frames that follow each other, after a tag or none."""
+def write_mp3_with_length(stream: IO[bytes], out: IO[bytes], length: Mp3Length) -> None:
+    """Write an MP3 anew with a frame in front that says its length.
+
+    What players cut off at the beginning, some hundredths of a second of the encoder's delay, is heard then.
+    """
+    begin = stream.tell()
+    first = _first_frame(stream.read(_PIECE))
+    assert first is not None, "it has a length"
+    out.write(_length_frame(length))
+    with _contents(stream) as content:
+        for frame in _frames(content, begin + first.begin):
+            if not _said_bytes(content, frame):
+                out.write(content[frame.begin : frame.begin + frame.n_bytes])
+    stream.seek(begin)
+
+
+@contextlib.contextmanager
+def _contents(stream: IO[bytes]) -> Iterator[bytes | mmap.mmap]:
+    """All bytes of a file, in memory only where it is no file on disk."""
+    try:
+        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError, AttributeError):
+        stream.seek(0)
+        yield stream.read()
+        return
+    with mapped:
+        yield mapped
+
+
+def _first_frame(content: bytes, *, may_end: bool = True) -> _Frame | None:
+    """The first of three frames that follow each other, after a tag or none; or of fewer at the very end."""
     position = 0
     while content[position : position + 3] == b"ID3":
         position += _tag_bytes(content, position)
-    for begin in range(position, min(len(content), position + 4096)):
-        frame = _frame_at(content, begin)
-        if frame is not None and _frame_at(content, begin + frame.n_bytes) is not None:
+    while (position := content.find(b"\xff", position)) >= 0:
+        frame = _frame_at(content, position)
+        chain = list(islice(_frames(content, position, only_adjacent=True), 3)) if frame is not None else []
+        ends = may_end and bool(chain) and chain[-1].begin + chain[-1].n_bytes >= len(content)
+        if len(chain) == 3 or ends:
             return frame
+        position += 1
     return None
 
 
-def _tag_bytes(content: bytes, position: int) -> int:
+def _tag_bytes(content: bytes | mmap.mmap, position: int) -> int:
     size = content[position + 6 : position + 10]
     return 10 + sum(byte << 7 * (3 - i) for i, byte in enumerate(size)) if len(size) == 4 else len(content)
 
 
-def _frame_at(content: bytes, begin: int) -> _Frame | None:
+def _frame_at(content: bytes | mmap.mmap, begin: int) -> _Frame | None:
     header = content[begin : begin + 4]
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:  # in step, and layer III
         return None
@@ -210,24 +307,25 @@ def _frame_at(content: bytes, begin: int) -> _Frame | None:
     return _Frame(begin, n_bytes, header, 4 + ((17 if is_mono else 32) if first else (9 if is_mono else 17)))
 
 
-def _frames(content: bytes, first: _Frame) -> list[_Frame]:
-    """All frames from the first on; what is none of them, tags and damage, is passed over."""
-    frames, position = [], first.begin
+def _frames(content: bytes | mmap.mmap, begin: int, *, only_adjacent: bool = False) -> Iterator[_Frame]:
+    """All frames from the first on; what is none of them, tags and damage, is passed over, or ends it."""
+    position = begin
     while position + 4 <= len(content):
         frame = _frame_at(content, position)
         if frame is not None and position + frame.n_bytes <= len(content):
-            frames.append(frame)
+            yield frame
             position += frame.n_bytes
+        elif only_adjacent:
+            return
         elif content[position : position + 3] == b"ID3":
             position += _tag_bytes(content, position)
         else:
             position = content.find(b"\xff", position + 1)
             if position < 0:
-                break
-    return frames
+                return
 
 
-def _said_bytes(content: bytes, frame: _Frame) -> int:
+def _said_bytes(content: bytes | mmap.mmap, frame: _Frame) -> int:
     """The bytes that a frame says follow, itself among them, where it is one that holds no sound but the length."""
     at = frame.begin + frame.side
     if content[at : at + 4] in (b"Xing", b"Info"):
@@ -239,12 +337,13 @@ def _said_bytes(content: bytes, frame: _Frame) -> int:
     return 0
 
 
-def _length_frame(like: _Frame, n_frames: int, n_bytes: int) -> bytes:
+def _length_frame(length: Mp3Length) -> bytes:
     """A frame without sound that says how many frames follow (Xing's header), as libmpg123 reads it."""
+    like = length.header
     for bits in range(1, 15):
-        header = bytes([0xFF, like.header[1] | 1, bits << 4 | like.header[2] & 0x0C, like.header[3]])
+        header = bytes([0xFF, like[1] | 1, bits << 4 | like[2] & 0x0C, like[3]])
         frame = _frame_at(header, 0)
         if frame is not None and frame.n_bytes >= frame.side + 16:
-            said = struct.pack(">4sIII", b"Xing", 3, n_frames, n_bytes + frame.n_bytes)
+            said = struct.pack(">4sIII", b"Xing", 3, length.n_frames, length.n_bytes + frame.n_bytes)
             return (header + bytes(frame.side - 4) + said).ljust(frame.n_bytes, b"\0")
     raise AssertionError("every rate has a frame of so many bytes")

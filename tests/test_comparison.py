@@ -85,6 +85,11 @@ def test_roots_of_squared_errors_are_compared_in_the_tracks_unit():
     assert f"{rmse[0]:.4g} against {rmse[1]:.4g}: {found.difference:+.4g}, 95 %" in found.to_text()
 
 
+def test_what_nothing_defines_is_no_difference():
+    found = compare([0.0, 0.0], [0.0, 0.0], [0, 0], root=True)
+    assert found.to_json() | {"difference": None, "interval": [None, None], "p_value": None} == found.to_json()
+
+
 def test_other_recordings_or_units_are_not_compared():
     for other in (tally([1, 0], [3, 4]), Tally("error rate", "phones", (1, 0), (3, 3), (0.0, 1.0))):
         with pytest.raises(SettingsError, match="nothing to compare"):

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from audiornn.audio import audio_info, load_audio
-from audiornn.containers import write_mp3_with_length
+from audiornn.containers import length_of_mp3
 from audiornn.errors import AudioError
 
 RATE = 16000
@@ -50,44 +50,84 @@ def test_mp3s_joined_by_their_bytes_are_heard_one_after_the_other(tmp_path):
 def test_an_mp3_that_says_its_length_is_left_as_it_is(tmp_path):
     content = mp3(tmp_path / "a.mp3")
     (tmp_path / "a.mp3").write_bytes(content + b"TAG" + bytes(125))
-    with open(tmp_path / "a.mp3", "rb") as file, open(tmp_path / "out", "wb") as out:
-        assert not write_mp3_with_length(file, out)
+    with open(tmp_path / "a.mp3", "rb") as file:
+        assert length_of_mp3(file, "a.mp3") is None
         assert file.tell() == 0
     assert len(load_audio(tmp_path / "a.mp3")) == pytest.approx(len(SOUND), abs=0.15 * RATE)
 
 
-@pytest.mark.parametrize(
-    ("form", "subtype", "said"), [("OGG", "VORBIS", "Ogg"), ("OGG", "OPUS", "Ogg"), ("FLAC", None, "FLAC")]
-)
+def test_padding_between_joined_mp3s_is_passed_over_and_other_rates_are_refused(tmp_path):
+    one = mp3(tmp_path / "a.mp3")
+    (tmp_path / "padded.mp3").write_bytes(one + bytes(5000) + one)
+    assert len(load_audio(tmp_path / "padded.mp3")) == pytest.approx(2 * len(SOUND), abs=0.3 * RATE)
+    soundfile.write(tmp_path / "b.mp3", SOUND, 2 * RATE)
+    (tmp_path / "both.mp3").write_bytes(one + (tmp_path / "b.mp3").read_bytes())
+    with pytest.raises(AudioError, match="several MP3s of different rates"):
+        load_audio(tmp_path / "both.mp3")
+
+
+@pytest.mark.parametrize("serial", [0, 1])
+@pytest.mark.parametrize("tag", [b"", b"ID3\x03\x00\x00\x00\x00\x00\x05" + bytes(5)])
 @pytest.mark.parametrize("seconds", [0.5, 6.0])
-def test_joined_recordings_of_which_one_alone_would_be_heard_are_refused(form, subtype, said, seconds, tmp_path):
+@pytest.mark.parametrize("form", ["VORBIS", "OPUS", "FLAC"])
+def test_joined_recordings_of_which_one_alone_would_be_heard_are_refused(form, seconds, tag, serial, tmp_path):
     noise = np.random.default_rng(1).normal(0, 0.1, round(seconds * RATE))
-    soundfile.write(tmp_path / "one", noise, RATE, format=form, subtype=subtype)
+    is_flac = form == "FLAC"
+    soundfile.write(
+        tmp_path / "one", noise, RATE, format="FLAC" if is_flac else "OGG", subtype=None if is_flac else form
+    )
     content = (tmp_path / "one").read_bytes()
     assert len(load_audio(tmp_path / "one")) == pytest.approx(len(noise), abs=RATE // 10)
-    (tmp_path / "two").write_bytes(content + content[: len(content) // 2] + content[len(content) // 2 :])
-    if form == "OGG":  # another stream has another number, and so other check sums, which nobody looks at here
-        serial = content[14:18]
-        other = content.replace(b"\0\0" + serial, b"\0\0" + bytes([serial[0] ^ 1]) + serial[1:])
-        pages = content.split(b"OggS")
-        other = b"OggS".join([pages[0], *(p[:10] + bytes([p[10] ^ 1]) + p[11:] for p in pages[1:])])
-        (tmp_path / "two").write_bytes(content + other)
-    with pytest.raises(AudioError, match=f"several {said}.* joined, of which only the first"):
+    other = content
+    if serial and not is_flac:  # each page bears its stream's number; its check sum then fits no more, nor is looked at
+        other = b"OggS".join(
+            page[:10] + bytes([page[10] ^ 1]) + page[11:] if page else b"" for page in content.split(b"OggS")
+        )
+    (tmp_path / "two").write_bytes((tag if is_flac else b"") + content + other)
+    with pytest.raises(AudioError, match=r"several .* joined, of which only the first"):
         load_audio(tmp_path / "two")
 
 
-@pytest.mark.parametrize(
-    "notes", [b"", b"LIST" + struct.pack("<I", 26) + b"INFOISFT" + struct.pack("<I", 13) + bytes(14)]
-)
-def test_a_wav_whose_length_is_out_of_date_is_heard_whole(notes, tmp_path):
+def test_what_was_found_out_of_a_file_is_not_found_out_again(tmp_path, monkeypatch):
+    content = mp3(tmp_path / "said.mp3")
+    path = tmp_path / "unsaid.mp3"
+    path.write_bytes(without_length(content))
+    heard = load_audio(path)
+    monkeypatch.setattr("audiornn.audio.length_of_mp3", None)
+    part = load_audio(path, start=1.0, duration=0.5)
+    assert np.allclose(part, heard[RATE : RATE + RATE // 2], atol=0.01)
+    monkeypatch.undo()
+    path.write_bytes(without_length(mp3(tmp_path / "said.mp3", SOUND[: 3 * RATE])))
+    assert audio_info(path).duration == pytest.approx(3.0, abs=0.15)
+
+
+_LIST = b"LIST" + struct.pack("<I", 26) + b"INFOISFT" + struct.pack("<I", 14) + b"recorder 1.0.0"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("notes", [b"", _LIST, bytes(512), b"TAG" + bytes(61), b"ID3" + bytes(59), b"\r\n" * 6])
+def test_notes_after_a_wav_are_no_samples(notes, is_known, tmp_path):
+    for n in (8001, 8000):
+        soundfile.write(tmp_path / "a.wav", SOUND[:n], RATE, subtype="PCM_U8")
+        content = (tmp_path / "a.wav").read_bytes()[: 44 + n]  # without the byte that pads an odd number of them
+        size = len(content) + len(notes) if is_known else len(content)
+        (tmp_path / "a.wav").write_bytes(content[:4] + struct.pack("<I", size - 8) + content[8:] + notes)
+        assert audio_info(tmp_path / "a.wav").n_samples == n
+
+
+@pytest.mark.parametrize("promised", [0, 16000])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_wav_whose_length_is_out_of_date_is_heard_whole(promised, is_known, tmp_path):
     soundfile.write(tmp_path / "a.wav", SOUND, RATE, subtype="PCM_16")
     content = (tmp_path / "a.wav").read_bytes()
     at = content.index(b"data") + 4
     whole = load_audio(tmp_path / "a.wav")
-    (tmp_path / "noted.wav").write_bytes(content + notes)
-    assert np.array_equal(load_audio(tmp_path / "noted.wav"), whole)
-    (tmp_path / "stale.wav").write_bytes(content[:at] + struct.pack("<I", 16000) + content[at + 4 :])
+    riff = content[4:8] if is_known else struct.pack("<I", 36 + promised)
+    stale = content[:4] + riff + content[8:at] + struct.pack("<I", promised) + content[at + 4 :]
+    (tmp_path / "stale.wav").write_bytes(stale)
     assert audio_info(tmp_path / "stale.wav").n_samples == len(whole)
     assert np.allclose(load_audio(tmp_path / "stale.wav"), whole)
-    (tmp_path / "zero.wav").write_bytes(content[:at] + bytes(4) + content[at + 4 :])
-    assert np.allclose(load_audio(tmp_path / "zero.wav"), whole)
+    (tmp_path / "behind").write_bytes(b"something" + stale)
+    with open(tmp_path / "behind", "rb") as file:
+        file.seek(9)
+        assert np.allclose(load_audio(file), whole)

@@ -57,6 +57,16 @@ def test_the_table_has_a_row_a_speaker_and_a_column_a_seed():
     assert "14.14 between speakers, 7.07 between seeds" in rows[4]
 
 
+def test_a_track_that_one_speaker_defines_alone_has_no_mean():
+    def score(name, frames):
+        return FoldScore(name, (Tally("RMSE of x", "x", (4.0 * frames,), (frames,), (0.0, 1.0), is_root=True),))
+
+    scores = [score("ann", 5), score("ben", 0)]
+    assert "2" in fold_table(scores, [1]).splitlines()[1]
+    assert "fewer than two speakers" in fold_table(scores, [1])
+    assert scores[1].to_json()["values"] == [None]
+
+
 def test_the_command_trains_what_is_missing_and_prints_the_table(world, tmp_path, capsys):
     arguments = ["--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]
     recipe = str(world.recipe("classify"))

@@ -776,6 +776,28 @@ def test_several_of_raven_s_tables_are_parts_of_one(tmp_path):
     assert collection.band == (200.0, 3100.0)
 
 
+def test_a_list_may_name_one_recording_in_two_ways(tmp_path):
+    recording(tmp_path / "wav" / "x.wav")
+    rows = "file,start,end,label\nwav/x.wav,0.1,0.4,tit\nx.wav,0.6,0.9,owl\n"
+    (tmp_path / "all.csv").write_text(rows)
+    with pytest.raises(CorpusError, match=r"the same recording .* with other segments"):
+        segments_of(tmp_path)
+    (tmp_path / "wav" / "x.wav").rename(tmp_path / "x.wav")
+    (tmp_path / "all.csv").write_text(rows.replace("wav/", "A/").replace("\nx.wav", "\nB/x.wav"))
+    with pytest.raises(CorpusError, match=r"the same recording .* with other segments"):
+        segments_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["0.1,0.4,tit\n0.5,0.9,owl\n", ",start,end,label\n0,0.1,0.4,tit\n", "start,end,label,Hz\n0.1,0.4,tit,3000\n"],
+)
+def test_columns_that_are_no_frequencies(table, tmp_path):
+    recording(tmp_path / "a.wav")
+    (tmp_path / "a.csv").write_text(table)
+    assert segments_of(tmp_path)[0].band is None
+
+
 def test_days_are_no_labels(tmp_path):
     for n in range(12):
         name = f"2024051{n % 2}_0{n // 2}3000"

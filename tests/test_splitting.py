@@ -74,6 +74,22 @@ def test_what_is_rare_on_tapes_stands_in_every_split(seed):
         assert len(drawn["train"]) > len(us) / 2
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("speaker", [None, "s"])
+def test_many_labels_leave_splits_near_their_shares(seed, speaker):
+    """A tit on all of forty tapes, and twenty rare labels on two each."""
+    us = [
+        replace(
+            utterance(f"r{i}", "", speaker=speaker and f"s{i // 2}"),
+            segments=(Segment(0.0, 1.0, "tit"), Segment(1.0, 2.0, f"rare{i % 20}")),
+        )
+        for i in range(40)
+    ]
+    sizes = {name: len(own) for name, own in split(collection_of(us, task="label"), seed=seed).items()}
+    assert min(sizes["dev"], sizes["test"]) >= 2
+    assert max(sizes["dev"], sizes["test"]) <= 10
+
+
 @given(st.integers(3, 400), st.integers(1, 5))
 def test_every_class_of_three_recordings_is_in_every_split(n, n_words):
     us = [utterance(f"r{i}", f"w{i % n_words}") for i in range(n)]

@@ -22,6 +22,7 @@ _LEAST_SPEAKERS = 3  # one a split
 _LEAST_SHARE = 0.8  # of its share, that a split has at least; hashes alone may give it less, and often more
 _FEW_ALONE = 0.05  # of all, drawn by recording: not worth a search for copies
 FEW_RECORDINGS, SOME_STRETCHES = 8, 30  # fewer of as many: one tape cannot be train, dev and test
+_SWOLLEN = 1.5  # times its share that a split may become for labels that it lacks
 _MOST_COPIES = 0.03  # of a label's recordings; where more are copies of one, they are for training
 
 
@@ -285,17 +286,13 @@ def _by_recording(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, s
     stretches: dict[str, list[Utterance]] = defaultdict(list)
     for u in utterances:
         stretches[rules.together.get(u.id, os.path.realpath(u.audio))].append(u)
-    n_of_label = Counter(u.text for u in utterances) if rules.classes else Counter()
-    n_holding = Counter(s for own in stretches.values() for s in {s for u in own for s in rules.symbols[u.id]})
+    n_of_label = Counter(u.text if rules.classes else "" for u in utterances)
     strata: dict[str, list[tuple[float, str]]] = defaultdict(list)
     drawn: dict[str, str] = {}
     for audio, own in stretches.items():
         # The id, not the path: the split is the same wherever the corpus lies.
         label = Counter(u.text for u in own).most_common(1)[0][0] if rules.classes else ""
-        n_alike = n_of_label[label] if rules.classes else len(utterances)
-        if rules.timed and (held := {s for u in own for s in rules.symbols[u.id]}):
-            label = min(held, key=lambda s: (n_holding[s], s))  # what a split is likeliest to lack
-        if len({os.path.realpath(u.audio) for u in own}) > max(3, _MOST_COPIES * n_alike):
+        if len({os.path.realpath(u.audio) for u in own}) > max(3, _MOST_COPIES * n_of_label[label]):
             drawn[audio] = "train"  # a test of copies of one recording tells little
             continue
         name = min(u.id for u in own)
@@ -318,7 +315,38 @@ def _by_recording(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, s
                 drawn[audio] = name
                 left.subtract(held_here)
                 break
+    if rules.timed:
+        _give_labels(drawn, stretches, rules)
     return {u.id: drawn[audio] for audio, own in stretches.items() for u in own}
+
+
+def _give_labels(drawn: dict[str, str], stretches: Mapping[str, Sequence[Utterance]], rules: _Rules) -> None:
+    """Move to each split recordings with labels that it lacks, while others can spare them and it is not far too large.
+
+    Args:
+        drawn: the split of each recording, which is changed.
+        stretches: of each recording.
+        rules: what is drawn.
+    """
+    held = {audio: Counter(s for u in own for s in rules.symbols[u.id]) for audio, own in stretches.items()}
+    has: dict[str, Counter[str]] = {name: Counter() for name in SPLITS}  # how often each label stands in each split
+    for audio, own in held.items():
+        has[drawn[audio]].update(own)
+    order = sorted(stretches, key=lambda audio: _position(stretches[audio][0].id, rules.seed))
+    for name, share in rules.wanted.items():
+        n = sum(split == name for split in drawn.values())
+        if not n:  # there was nothing to spare
+            continue
+        for _ in range(max(1, math.ceil(_SWOLLEN * share * len(stretches)) - n)):
+            spare = [a for a in order if drawn[a] != name and all(has[drawn[a]][s] > k for s, k in held[a].items())]
+            # What is new to it; and of two with as much, train's, which has most.
+            gains = {a: (sum(not has[name][s] for s in held[a]), drawn[a] == "train") for a in spare}
+            best = max(spare, key=gains.__getitem__, default=None)
+            if best is None or not gains[best][0]:
+                break
+            has[drawn[best]].subtract(held[best])
+            has[name].update(held[best])
+            drawn[best] = name
 
 
 def _stratum(members: Sequence[tuple[float, str]], wanted: Mapping[str, float]) -> dict[str, str]:
@@ -374,10 +402,13 @@ def _by_speaker(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, str
                 n += len(own[name])
         if not n:  # each says too much, or a class of its own: the one that train misses least
             take(min(train, key=lambda name: (not spares(name), len(own[name]))), split)
-        for text in sorted(left) if rules.classes or rules.timed else ():  # a split without a class says nothing of it
+        for text in sorted(left) if rules.classes or rules.timed else ():
+            if rules.timed and n >= _SWOLLEN * target:
+                break  # a split without a class says nothing of it
             if any(said[name][text] for name in where if where[name] == split):
                 continue
             can = [name for name in train if said[name][text] and spares(name)]
             if len(can) > n_least:
-                take(min(can, key=lambda name: len(own[name])), split)
+                n += len(own[fewest := min(can, key=lambda name: len(own[name]))])
+                take(fewest, split)
     return {u.id: where.get(str(u.speaker), "train") for u in utterances}

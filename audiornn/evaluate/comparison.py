@@ -14,7 +14,7 @@ import numpy as np
 
 from audiornn.errors import SettingsError
 from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
-from audiornn.evaluate.tally import Tally
+from audiornn.evaluate.tally import Tally, finite
 
 __all__ = ["Comparison", "compare", "mcnemar"]
 
@@ -45,7 +45,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Plain types, and no row a recording."""
-        entry = {key: value for key, value in asdict(self).items() if key not in ("first", "second")}
+        entry = {key: finite(value) for key, value in asdict(self).items() if key not in ("first", "second")}
         sums = {"first_errors": sum(self.first.errors), "second_errors": sum(self.second.errors)}
         return {"measure": self.first.measure, **sums, "reference_length": sum(self.first.lengths), **entry}
 
@@ -92,8 +92,9 @@ def compare(first: Tally, second: Tally, *, seed: int = 0) -> Comparison:
         p_value = mcnemar(first_alone, second_alone)
     else:
         # Both tails, and never 0 of so many resamples.
-        tail = 1 + min(int((differences <= 0).sum()), int((differences >= 0).sum()))
-        p_value = min(1.0, 2 * tail / (_RESAMPLES + 1))
+        known = differences[np.isfinite(differences)]
+        tail = 1 + min(int((known <= 0).sum()), int((known >= 0).sum()))
+        p_value = min(1.0, 2 * tail / (len(known) + 1)) if len(known) else math.nan
     return Comparison(first, second, first_alone, second_alone, first.value - second.value, interval, p_value)
 
 

@@ -7,11 +7,12 @@ an interval, and averaged over folds. Error rates are such figures, and so is a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Tally"]
+__all__ = ["Tally", "finite"]
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,10 @@ class Tally:
         if value != value:
             return "–"
         return f"{value:{sign}.4g}" if self.is_root else f"{100 * value:{sign}.2f} %"
+
+
+def finite(value: Any) -> Any:
+    """A figure, or several, for JSON: None in place of NaN."""
+    if isinstance(value, (tuple, list)):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and value != value else value

@@ -13,7 +13,6 @@ from audiornn.listen.results import KeywordSpot
 
 __all__ = ["HitCommand"]
 
-
 _WINDOWS = os.name == "nt"
 
 

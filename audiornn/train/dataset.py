@@ -390,9 +390,11 @@ def looked_ahead(items: Iterator[T]) -> Iterator[T]:
 def _frame_targets(utterance: Utterance, centres: NDArray[np.float64], vocabulary: Vocabulary) -> NDArray[Any]:
     """The label of each output frame, or 0 or 1 for each: of the segments that its centre, in seconds, lies in.
 
-    A segment of less than three frames, as clicks are, has the three around its middle, as far as nothing else holds in
-    them: a network hardly ever learns what holds in one frame of a hundred.
+    A segment of less than three frames, as clicks are, has one at least, the one nearest its middle, and its two
+    neighbours, too, unless another label has them: a network hardly ever learns what holds in one frame of a hundred.
     """
+    if not len(centres):
+        return np.zeros((0, len(vocabulary)), np.float32) if vocabulary.several else np.zeros(0, np.int64)
     if utterance.duration:  # the last frame's centre may lie at the very end, where all segments are over
         centres = np.minimum(centres, np.nextafter(utterance.duration, 0.0))
     several = np.zeros((len(centres), len(vocabulary)), np.float32)

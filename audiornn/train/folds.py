@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.preparation import Prepared
 from audiornn.errors import CorpusError, TrainingError
 from audiornn.evaluate.error_rates import bootstrap_interval
-from audiornn.evaluate.tally import Tally
+from audiornn.evaluate.tally import Tally, finite
 from audiornn.model_file import open_model_file
 from audiornn.recipe import Recipe
 from audiornn.train.checkpoint import recipe_of_run
@@ -83,10 +84,10 @@ class FoldScore:
         return {
             "speaker": self.speaker,
             "measure": self.tallies[0].measure,
-            "values": [None if value != value else value for value in self.values],
+            "values": finite(self.values),
             "errors": [sum(tally.errors) for tally in self.tallies],
             "reference_length": sum(self.tallies[0].lengths),
-            "intervals": [tally.interval for tally in self.tallies],
+            "intervals": [finite(tally.interval) for tally in self.tallies],
         }
 
 
@@ -189,11 +190,11 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any], place: str = "
 def fold_summary(scores: Sequence[FoldScore]) -> dict[str, Any]:
     """What all folds give of a figure: its mean over speakers, of each seed and of all, its interval and its spread.
 
-    A speaker of whom nothing could be measured is left out.
+    A speaker of whom nothing could be measured is left out; of fewer than two others there is no mean.
     """
     measured = [score for score in scores if all(value == value for value in score.values)]
     if len(measured) < 2:
-        raise CorpusError(f"{scores[0].tallies[0].measure}: fewer than two speakers have anything to measure")
+        return {"measure": scores[0].tallies[0].measure, "speakers": len(measured)}
     means = [statistics.fmean(values) for values in zip(*(score.values for score in measured), strict=True)]
     by_speaker = [statistics.fmean(score.values) for score in measured]
     return {
@@ -210,12 +211,16 @@ def fold_summary(scores: Sequence[FoldScore]) -> dict[str, Any]:
 def fold_table(scores: Sequence[FoldScore], seeds: Sequence[int]) -> str:
     """A row a speaker, then the mean over speakers of each seed, and how far seeds and speakers spread."""
     summary, tally = fold_summary(scores), scores[0].tallies[0]
+    means = summary.get("means", [math.nan] * len(seeds))
     width = max(len("mean of speakers"), *(len(score.speaker) for score in scores))
     lines = [f"{'held out':{width}}" + "".join(f"  seed {seed:4d}" for seed in seeds)]
     lines += [
         f"{name:{width}}" + "".join(f"  {tally.shown(value):>9}" for value in values)
-        for name, values in [*((s.speaker, s.values) for s in scores), ("mean of speakers", summary["means"])]
+        for name, values in [*((s.speaker, s.values) for s in scores), ("mean of speakers", means)]
     ]
+    if "mean" not in summary:
+        lines.append(f"{tally.measure}: fewer than two speakers have anything to measure")
+        return "\n".join(lines)
     low, high, between_speakers = (
         tally.shown(value).removesuffix(" %") for value in (*summary["interval"], summary["deviation_between_speakers"])
     )

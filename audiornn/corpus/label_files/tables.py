@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -109,7 +110,11 @@ def read_table(
     refuse_nameless([label for label in labels if label.end or label.label], path)
     offset = _OFFSET.search(text)
     late = "ELAN's line about the medium names an offset; the times are taken as they are" if offset else ""
-    return labels, "; ".join(filter(None, (layout.note, late))), _band(header, [row for _, row in rows])
+    return (
+        labels,
+        "; ".join(filter(None, (layout.note, late))),
+        _band(header, [row for _, row in rows]) if has_header else None,
+    )
 
 
 def _rows(text: str, path: Path) -> Iterator[_Row]:
@@ -251,14 +256,13 @@ def _band(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[float, 
     """The lowest and the highest frequency of the boxes that Raven draws around sounds, in Hz; None without any."""
     bounds = []
     for name, bound in (("lowfreq", min), ("highfreq", max)):
-        found = [(i, unit) for i, cell in enumerate(header) if (unit := _HERTZ.get(_letters(cell).removeprefix(name)))]
-        if not found:
+        letters = [_letters(cell) for cell in header]
+        places = [i for i, cell in enumerate(letters) if cell.startswith(name) and cell.removeprefix(name) in _HERTZ]
+        cells = [row[places[0]] for row in rows if places[0] < len(row)] if places else []
+        hertz = [value for cell in cells if _is_time(cell) and math.isfinite(value := seconds(cell, ""))]
+        if not hertz:
             return None
-        place, unit = found[0]
-        cells = [row[place] for row in rows if place < len(row) and _is_time(row[place])]
-        if not cells:
-            return None
-        bounds.append(unit * bound(seconds(cell, "") for cell in cells))
+        bounds.append(_HERTZ[letters[places[0]].removeprefix(name)] * bound(hertz))
     return bounds[0], bounds[1]
 
 

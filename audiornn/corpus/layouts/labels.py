@@ -616,7 +616,8 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
 def _told_apart(resolved: Mapping[str, Path | None]) -> dict[str, Path | None]:
     """Of several names that seem to mean one recording the one that is most like it; the others are missing.
 
-    Recorders in different places call their recordings alike, and a list names the folders of all.
+    Recorders in different places call their recordings alike, and a list names the folders of all. Where several fit
+    equally well, they stay what they were.
     """
     names_of: dict[Path, list[str]] = defaultdict(list)
     for name, audio in resolved.items():
@@ -626,8 +627,12 @@ def _told_apart(resolved: Mapping[str, Path | None]) -> dict[str, Path | None]:
     for audio, names in names_of.items():
         folders = [posixpath.dirname(name) for name in names]
         if len(names) > 1 and len(set(folders)) == len(names):
-            best = max(names, key=lambda name: _n_alike(name, audio))
-            told.update({name: None for name in names if name != best})
+            alike = {name: _n_alike(name, audio) for name in names}
+            best = max(alike.values())
+            # A name without its folders means what one with them does.
+            others = [name for name in names if alike[name] < min(best, name.count("/") + 1)]
+            if len(others) == len(names) - 1:
+                told.update(dict.fromkeys(others))
     return told
 
 
