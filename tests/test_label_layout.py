@@ -825,6 +825,8 @@ def test_windows_that_reach_beyond_their_recordings(tmp_path):
         labelled(tmp_path / f"{n}.txt", (0.0, 3.0, "tit"), (3.0, 6.0, "owl"))
     collection, found = segments_of(tmp_path)
     assert found["0.wav"] == [(0.0, 3.0, "tit"), (3.0, 5.0, "owl")]
-    assert "labels are windows of 3 s; the last of some reach beyond" in " ".join(collection.understood)
+    assert "windows of 3 s; those that reach beyond 3 recordings are cut there" in " ".join(collection.understood)
+    labelled(tmp_path / "0.txt", (3.0, 6.0, "owl"))
+    assert segments_of(tmp_path)[1]["0.wav"] == [(3.0, 5.0, "owl")]
     labelled(tmp_path / "0.txt", (0.0, 2.0, "tit"), (3.0, 6.0, "owl"))
     assert segments_of(tmp_path)[1]["0.wav"][1] == (3.0, 6.0, "owl"), "prep refuses what may be a mistake"

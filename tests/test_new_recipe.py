@@ -151,12 +151,22 @@ def test_recordings_that_hold_more_than_speech_does(tmp_path):
     made, recipe, _ = new(tmp_path, words(tmp_path / "set", n=6, rate=96000))
     assert recipe.features.sample_rate == 16000
     assert "what lies below 8,000 Hz is heard" in " ".join(made.guessed)
-    for rate, window, hop in ((96000, 1200, 480), (48000, 1200, 480), (2000, 200, 80), (250, 200, 80)):
+    for rate, window, hop in (
+        (384000, 1200, 480),
+        (96000, 1200, 480),
+        (48000, 1200, 480),
+        (2000, 200, 80),
+        (250, 200, 80),
+    ):
         shutil.rmtree(tmp_path / "recipes")
         made, recipe, _ = new(tmp_path, tmp_path / "set", sample_rate=rate)
         features = recipe.features
         assert (features.sample_rate, features.win_length, features.hop_length) == (rate, window, hop)
         assert len(FeatureExtractor(features)(np.zeros(3 * rate, np.float32))) > 0
+    shutil.rmtree(tmp_path / "recipes")
+    for wrong in (50, 20_000_000):
+        with pytest.raises(SettingsError, match="heard at 100 to 384,000 Hz"):
+            new(tmp_path, tmp_path / "set", sample_rate=wrong)
     with pytest.raises(SettingsError, match="--sample-rate is not for --task spot"):
         write_recipe("spot", tmp_path / "set", recipes=tmp_path / "recipes", task="spot", sample_rate=8000)
 

@@ -36,6 +36,7 @@ _FEW = 10  # recordings of a label
 _FEW_IN_ALL = 500  # recordings to learn words from
 #: Settings that let training start from a network that has heard words.
 _START = "recipes/spelled_words/words.toml"
+_RATES = (100, 384_000)  # Hz
 _HEADERS = 200  # recordings whose header is read
 _SHARE = 0.1  # of dev and of test, as `divide` has them
 _LONG = 2.0  # background this many times as long as the words is cut
@@ -156,6 +157,9 @@ def write_recipe(
         )
     if word:
         raise SettingsError("--word spells the word of a spotter: add --task spot")
+    if sample_rate is not None and not _RATES[0] <= sample_rate <= _RATES[1]:
+        low, high = _RATES
+        raise SettingsError(f"--sample-rate {sample_rate}: recordings are heard at {low:,} to {high:,} Hz")
     collection = read_collection(source, task=task, skip_bad=skip_bad, **asked)
     stretches = cut_few(collection)
     are_all_needed = _are_all_needed(collection)

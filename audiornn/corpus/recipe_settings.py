@@ -20,6 +20,7 @@ from audiornn.corpus.segment_checks import SLIP
 from audiornn.corpus.stretches import STRETCH
 from audiornn.corpus.tracks import PITCH
 from audiornn.corpus.voice_pitch import VoicePitch, voice_pitch
+from audiornn.errors import SettingsError
 from audiornn.features import FeatureSettings
 from audiornn.settings import TrainingSettings
 from audiornn.text import apply_rules, removed_marks
@@ -115,6 +116,8 @@ def _regressor(
 ) -> tuple[list[Setting], list[str]]:
     if pitch := voice_pitch(collection.utterances, collection.tracks):
         settings, guessed = _pitch_settings(pitch), [f"{pitch.name} is a voice's pitch: features are recipes/pitch's"]
+        if sample_rate is not None:
+            raise SettingsError(f"--sample-rate is not for a voice's pitch ({pitch.name}), which is heard at 8,000 Hz")
         if pitch.no_voice:
             guessed.append(
                 f"{pitch.name} is 0 or below in {100 * pitch.no_voice:.2g} % of the rows, as pitch trackers say that "

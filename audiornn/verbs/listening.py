@@ -141,7 +141,10 @@ def track(
     recordings, n_empty = recordings_of(files)
     if len(recordings) > 1 and output_dir is None and output_format == "csv":
         raise SettingsError("--format csv is a table a recording: name a folder for them, --output-dir DIR")
+    n_named = len(recordings)
     recordings, outputs = output_files(recordings, output_dir, f".{output_format}", existing=existing)
+    if existing == "keep":
+        say(f"{output_dir}: {n_named - len(recordings):,} files were there and are kept")
 
     # Standard input may never end: it is heard as it comes.
     if files == ["-"] and not outputs and output_format == "csv" and streams(recognizer.card):
@@ -230,7 +233,10 @@ def write_results(
         raise SettingsError(f"--format {output_format} is a file a recording: name a folder for them, --output-dir DIR")
     if output_format in ("ctm", "rttm") and output_dir is None:
         refuse_same_names(recordings, output_format)
+    n_named = len(recordings)
     recordings, outputs = output_files(recordings, output_dir, FORMATS[output_format], existing=existing)
+    if existing == "keep":
+        say(f"{output_dir}: {n_named - len(recordings):,} files were there and are kept")
     progress = SecondsHeard()
     stopping = threading.Event()
 

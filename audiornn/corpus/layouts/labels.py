@@ -20,7 +20,7 @@ from audiornn.corpus.label_files.elan import media_of
 from audiornn.corpus.layouts.folders import level, split_folders
 from audiornn.corpus.layouts.own_files import own_files
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, splits_of_lists
-from audiornn.corpus.manifest import Segment, read_manifest
+from audiornn.corpus.manifest import read_manifest
 from audiornn.errors import AudioError, CorpusError
 
 __all__ = ["may_be_labels", "read", "read_stretches"]
@@ -82,6 +82,8 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     for audio, error in broken.items():
         if audio not in labelled:
             raise error
+    if not any(entry.duration for entry in reading.entries):  # a manifest's lines are taken as they are
+        _with_cut_windows(reading)
     if not reading.entries:
         there = f" (there are {named(files, 3)})" if files else ""
         why = [f"{key} {why}" for key, why in [*nameless, *_of_no_known_sort(survey, set())]]
@@ -316,7 +318,7 @@ def _take(found: Mapping[str, Mapping[str, LabelFile]], survey: Survey, choices:
             n_moved += labels.span is not None and labels.span != found[survey.key(audio)][other].span
             _tell_guess(labels, choices, reading)
             split = splits.get(level(survey.key(audio), 1))
-            reading.entries.append(_entry(audio, labels, None, choices, reading, split, where=survey.key(labels.path)))
+            reading.entries.append(_entry(audio, labels, None, choices, split, where=survey.key(labels.path)))
     if kinds:
         counted = ", ".join(f"{n:,} {ending}" for ending, n in kinds.items())
         reading.understood.append(f"label files with times: {counted}")
@@ -540,31 +542,38 @@ def _entry(
     labels: LabelFile,
     name: str | None,
     choices: Choices,
-    reading: Reading,
     split: str | None,
     *,
     where: str,
 ) -> Entry:
     tier = choices.text if any(labels.tiers) else ""
-    segments = _within(labels.segments(name, tier), audio, reading)
-    return Entry(audio, "", split=split, where=where, segments=segments)
+    return Entry(audio, "", split=split, where=where, segments=labels.segments(name, tier))
 
 
-_CUT = "the last of some reach beyond their recordings, and are cut there"
+def _with_cut_windows(reading: Reading) -> None:
+    """Let windows end with their recordings: labels of one length, as programs make them that look through all.
 
-
-def _within(segments: tuple[Segment, ...], audio: Path, reading: Reading) -> tuple[Segment, ...]:
-    """Segments; where they are windows, which programs look through one by one, the last ends with its recording."""
-    lengths = {round(segment.end - segment.start, 2) for segment in segments}
-    if len(segments) < 2 or len(lengths) > 1 or min(lengths) < _LEAST_WINDOW or (info := _info(audio)) is None:
-        return segments
-    cut = tuple(
-        replace(segment, end=min(segment.end, info.duration)) if segment.start < info.duration else segment
-        for segment in segments
-    )
-    if cut != segments and not any(_CUT in line for line in reading.understood):
-        reading.understood.append(f"labels are windows of {min(lengths):g} s; {_CUT}")
-    return cut
+    Args:
+        reading: whose entries are of label files; changed.
+    """
+    lengths = {round(segment.end - segment.start, 2) for entry in reading.entries for segment in entry.segments}
+    if len(lengths) != 1 or min(lengths) < _LEAST_WINDOW:
+        return
+    n_cut = 0
+    for i, entry in enumerate(reading.entries):
+        info = _info(entry.audio) if entry.segments else None
+        if info is None or max(segment.end for segment in entry.segments) <= info.duration:
+            continue
+        cut = tuple(
+            replace(segment, end=min(segment.end, info.duration)) if segment.start < info.duration else segment
+            for segment in entry.segments
+        )
+        reading.entries[i] = replace(entry, segments=cut)
+        n_cut += 1
+    if n_cut:
+        reading.understood.append(
+            f"labels are windows of {min(lengths):g} s; those that reach beyond {n_cut:,} recordings are cut there"
+        )
 
 
 def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], reading: Reading) -> list[tuple[str, str]]:
@@ -596,7 +605,7 @@ def _read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], readin
             if audio is None:
                 missing.append((key, name))
             elif audio not in known:
-                reading.entries.append(_entry(audio, labels, name, choices, reading, splits.get(key), where=key))
+                reading.entries.append(_entry(audio, labels, name, choices, splits.get(key), where=key))
         if not names:
             nameless.append((key, f"is no recording's by its name, and no column names one (--audio){hint(key)}"))
         if names:
