@@ -16,7 +16,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -373,19 +372,17 @@ def _opened(source: _Source, head: bytes = b"") -> Iterator[tuple[Any, str]]:
                 spool.seek(0)
             is_mp3 = head[:1] == b"\xff" and os.name != "nt"  # without a tag libsndfile finds none but by a name
             source, stream = Path(spool.name) if is_mp3 else spool, spool
-        if isinstance(source, Path) and os.name != "nt":
-            about = str(source), source.stat().st_size, source.stat().st_mtime_ns
-            mended = _mended_file(*about)
-            if mended is not None and not Path(mended.name).exists():  # a process that was forked took it away
-                _mended_file.cache_clear()
-                mended = _mended_file(*about)
-        else:
-            mended = _mended(stream, name)
-        if mended is None:
-            check_length(stream, name)
-        else:
-            source = mended if os.name == "nt" else Path(mended.name)  # by name, for MP3 as above
-            stream = mended
+        # A long recording is opened for each of its stretches, and looked through once.
+        known = _identity(stream) if isinstance(source, Path) else None
+        if known is None or known not in _HEALTHY:
+            mended = _mended(stream, name, stack)
+            if mended is not None:
+                source = mended if os.name == "nt" else Path(mended.name)  # by name, for MP3 as above
+                stream = mended
+            else:
+                check_length(stream, name)
+                if known is not None:
+                    _HEALTHY.add(known)
         try:
             file = stack.enter_context(soundfile.SoundFile(_path_name(source) if isinstance(source, Path) else stream))
         except (soundfile.LibsndfileError, TypeError) as error:
@@ -397,20 +394,22 @@ def _opened(source: _Source, head: bytes = b"") -> Iterator[tuple[Any, str]]:
         yield file, name
 
 
+#: Files that were looked through and need no mending, by all that changes when they do.
+_HEALTHY: set[tuple[int, ...]] = set()
+
+
+def _identity(stream: IO[bytes]) -> tuple[int, ...]:
+    about = os.fstat(stream.fileno())
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
+
 def _standard_input() -> IO[bytes]:
     if sys.stdin is None:
         raise AudioError("standard input: is closed")
     return sys.stdin.buffer
 
 
-@lru_cache(maxsize=4)  # a long recording is opened for each of its stretches
-def _mended_file(path: str, n_bytes: int, changed: int) -> IO[bytes] | None:
-    """`_mended` of a file on disk, of this size and time of its last change."""
-    with open(path, "rb") as stream:
-        return _mended(stream, path)
-
-
-def _mended(stream: IO[bytes], name: str) -> IO[bytes] | None:
+def _mended(stream: IO[bytes], name: str, stack: contextlib.ExitStack) -> IO[bytes] | None:
     """A file of which libsndfile would hear too little, written anew; None of any other.
 
     A WAV whose header says too few bytes, for the program that wrote it was killed, or whose 24 bits lie in four bytes
@@ -425,30 +424,32 @@ def _mended(stream: IO[bytes], name: str) -> IO[bytes] | None:
     stream.seek(begin)
     anew: IO[bytes] | None = None
     if isinstance(found, WavStream):
-        end = found.header_bytes + (found.n_bytes or 0)
         is_live = found.n_bytes is None and not found.promises_nothing
-        goes_on = not is_live and holds_more_samples(stream, begin, end)
+        goes_on = not is_live and holds_more_samples(stream, begin, found.header_bytes, found.n_bytes or 0)
         if n_bytes > found.header_bytes and (goes_on or found.coding == "p4"):
             stream.seek(begin + found.header_bytes)
-            whole = replace(found, stream=stream, n_bytes=None) if goes_on else replace(found, stream=stream)
+            whole = replace(found, n_bytes=None) if goes_on else found
             form = {"samplerate": found.sample_rate, "channels": found.n_channels, "subtype": "FLOAT", "format": "W64"}
-            with writing_temporary_file():
-                anew = cast("IO[bytes]", tempfile.NamedTemporaryFile())  # noqa: SIM115 - as long as it is read
-                with soundfile.SoundFile(anew, "w", **form) as out:
-                    for samples in whole.blocks():
-                        out.write(samples)
+            anew = stack.enter_context(_temporary_file())
+            with writing_temporary_file(), soundfile.SoundFile(anew, "w", **form) as out:
+                for samples in whole.blocks():
+                    out.write(samples)
     else:
         refuse_joined(stream, name)
         may_be_mp3 = found[:3] == b"ID3" or found[:1] == b"\xff"
         if may_be_mp3 and (length := length_of_mp3(stream, name)) is not None:
+            anew = stack.enter_context(_temporary_file())
             with writing_temporary_file():
-                anew = cast("IO[bytes]", tempfile.NamedTemporaryFile())  # noqa: SIM115 - as long as it is read
                 write_mp3_with_length(stream, anew, length)
     stream.seek(begin)
     if anew is not None:
         anew.flush()
         anew.seek(0)
     return anew
+
+
+def _temporary_file() -> contextlib.AbstractContextManager[IO[bytes]]:
+    return cast("contextlib.AbstractContextManager[IO[bytes]]", tempfile.NamedTemporaryFile())
 
 
 def _as_source(source: AudioSource) -> _Source:

@@ -7,12 +7,12 @@ program died before it wrote the length, or files were joined by their bytes: th
 from __future__ import annotations
 
 import contextlib
+import io
 import mmap
 import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import IO
 
 from audiornn.errors import AudioError
@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _PIECE = 1 << 20
+_ID3V1_BYTES = 128
 _LEAST_REST = 1024  # bytes after a WAV's samples that are hardly notes or padding
 _REMEDY = "write it anew, e.g. ffmpeg -i FILE whole.wav"
 _FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # and the first block's kind and length, which never differ
@@ -79,32 +80,44 @@ def found_short(log: str) -> bool:
     return "Junk after the last page" in log  # half a page of Ogg
 
 
-def holds_more_samples(stream: IO[bytes], begin: int, end: int) -> bool:
+def holds_more_samples(stream: IO[bytes], begin: int, header_bytes: int, n_bytes: int) -> bool:
     """Whether a WAV goes on after the samples that its header promises, which is out of date then.
 
     Programs write a length when they begin, and the true one when they are done, unless they are killed. What follows
     the samples may be notes, well written or not, and padding; samples are what is as long as all before, or what the
-    length of the whole file, which is written last, does not know of either.
+    length of the whole file, which is written last, does not know of either. After no samples at all, zeros are some.
 
     Args:
         stream: of the file.
         begin: where in it the WAV begins.
-        end: where the promised samples end, from there.
+        header_bytes: before the samples.
+        n_bytes: of samples that are promised.
     """
+    end = header_bytes + n_bytes
     size = stream.seek(0, 2) - begin
     stream.seek(begin + 4)
     (riff_bytes,) = struct.unpack("<I", stream.read(4))
     knows_of_rest = riff_bytes + 8 > end + 1
-    if size - end <= (max(_LEAST_REST, end) if knows_of_rest else 0):
+    if size - end <= (max(_LEAST_REST, end) if n_bytes and knows_of_rest else 0):
+        return False
+    if n_bytes and _is_padding(stream, begin + end):
         return False
     return not any(_are_notes(stream, begin + place, begin + size) for place in {end, end + end % 2})
 
 
-def _are_notes(stream: IO[bytes], position: int, end: int) -> bool:
-    """Whether a file ends with chunks, a tag or zeros."""
+def _is_padding(stream: IO[bytes], position: int) -> bool:
+    """Whether a file ends with nothing but zeros and ends of lines."""
     stream.seek(position)
-    head = stream.read(_LEAST_REST)
-    if head[:3] in (b"TAG", b"ID3") or not head.strip(b"\0\r\n"):
+    while piece := stream.read(_PIECE):
+        if piece.strip(b"\0\r\n"):
+            return False
+    return True
+
+
+def _are_notes(stream: IO[bytes], position: int, end: int) -> bool:
+    """Whether a file ends with a tag or chunks."""
+    stream.seek(position)
+    if stream.read(3) in (b"TAG", b"ID3"):
         return True
     while position + 8 <= end:
         stream.seek(position)
@@ -185,8 +198,9 @@ _HERTZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 
 
 @dataclass(frozen=True)
 class Mp3Length:
-    """The length of an MP3 that does not say its own: frames and their bytes, and the first one's header."""
+    """The length of an MP3 that does not say it: where its frames begin, how many, their bytes, the first's header."""
 
+    begin: int
     n_frames: int
     n_bytes: int
     header: bytes
@@ -217,31 +231,33 @@ def length_of_mp3(stream: IO[bytes], name: str) -> Mp3Length | None:
         AudioError: MP3s of different forms are joined.
     """
     begin = stream.tell()
+    at = _after_tags(stream, begin)
     head = stream.read(_PIECE)
-    first = _first_frame(head)
+    first = _first_chain(head, 0)
     said = 0 if first is None else _said_bytes(head, first)
     rest = b""
     if first is not None and said:
-        stream.seek(begin + first.begin + said)
+        stream.seek(_after_tags(stream, at + first.begin + said))
         rest = stream.read(_PIECE)
+    size = stream.seek(0, 2)
     stream.seek(begin)
-    if first is None or (said and _first_frame(rest, may_end=False) is None):
+    if first is None or (said and _first_chain(rest, 0, may_end=False) is None):
         return None
-    n_frames, n_bytes, rates, forms = 0, 0, set[int](), set[tuple[int, int, bool]]()
-    header = first.header
+    n_frames, n_bytes, forms, header = 0, 0, set[tuple[int, int, bool]](), first.header
     with _contents(stream) as content:
-        for frame in _frames(content, begin + first.begin):
+        for frame in _frames(content, at + first.begin):
             if not _said_bytes(content, frame):
                 header = frame.header if not n_frames else header
                 n_frames, n_bytes = n_frames + 1, n_bytes + frame.n_bytes
-                rates.add(frame.header[2] >> 4)
                 forms.add(frame.form)
     stream.seek(begin)
-    if not n_frames or (not said and len(rates) == len(forms) == 1):
+    # Only where all frames are of one length, and nothing stands before or after them, is the estimate right.
+    is_estimable = n_bytes == n_frames * first.n_bytes and at + first.begin == begin
+    if not n_frames or (not said and is_estimable and size - begin - n_bytes in (0, _ID3V1_BYTES)):
         return None
     if len(forms) > 1:
         raise AudioError(f"{name}: is several MP3s of different rates or channels joined; {_REMEDY}")
-    return Mp3Length(n_frames, n_bytes, header)
+    return Mp3Length(at + first.begin, n_frames, n_bytes, header)
 
 
 def write_mp3_with_length(stream: IO[bytes], out: IO[bytes], length: Mp3Length) -> None:
@@ -250,11 +266,9 @@ def write_mp3_with_length(stream: IO[bytes], out: IO[bytes], length: Mp3Length) 
     What players cut off at the beginning, some hundredths of a second of the encoder's delay, is heard then.
     """
     begin = stream.tell()
-    first = _first_frame(stream.read(_PIECE))
-    assert first is not None, "it has a length"
     out.write(_length_frame(length))
     with _contents(stream) as content:
-        for frame in _frames(content, begin + first.begin):
+        for frame in _frames(content, length.begin):
             if not _said_bytes(content, frame):
                 out.write(content[frame.begin : frame.begin + frame.n_bytes])
     stream.seek(begin)
@@ -262,28 +276,37 @@ def write_mp3_with_length(stream: IO[bytes], out: IO[bytes], length: Mp3Length) 
 
 @contextlib.contextmanager
 def _contents(stream: IO[bytes]) -> Iterator[bytes | mmap.mmap]:
-    """All bytes of a file, in memory only where it is no file on disk."""
-    try:
-        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError, AttributeError):
+    """All bytes of a file, in memory only where it is no file on disk; what unpacks another has that one's number."""
+    raw = getattr(getattr(stream, "file", stream), "raw", stream)
+    if not isinstance(raw, io.FileIO):
         stream.seek(0)
         yield stream.read()
         return
-    with mapped:
+    with mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         yield mapped
 
 
-def _first_frame(content: bytes, *, may_end: bool = True) -> _Frame | None:
-    """The first of three frames that follow each other, after a tag or none; or of fewer at the very end."""
-    position = 0
-    while content[position : position + 3] == b"ID3":
-        position += _tag_bytes(content, position)
+def _after_tags(stream: IO[bytes], position: int) -> int:
+    """Where a file goes on after ID3 tags, which pictures make long; the stream stands there."""
+    stream.seek(position)
+    while (head := stream.read(10))[:3] == b"ID3":
+        position += _tag_bytes(head, 0)
+        stream.seek(position)
+    stream.seek(position)
+    return position
+
+
+def _first_chain(content: bytes | mmap.mmap, position: int, *, may_end: bool = True) -> _Frame | None:
+    """The first of three frames that follow each other from a place on; or of fewer at the very end."""
     while (position := content.find(b"\xff", position)) >= 0:
-        frame = _frame_at(content, position)
-        chain = list(islice(_frames(content, position, only_adjacent=True), 3)) if frame is not None else []
-        ends = may_end and bool(chain) and chain[-1].begin + chain[-1].n_bytes >= len(content)
-        if len(chain) == 3 or ends:
-            return frame
+        first = frame = _frame_at(content, position)
+        for _ in range(2):
+            end = None if frame is None else frame.begin + frame.n_bytes
+            if end is None or end > len(content) or (may_end and end == len(content)):
+                break
+            frame = _frame_at(content, end)
+        if first is not None and frame is not None and frame.begin + frame.n_bytes <= len(content):
+            return first
         position += 1
     return None
 
@@ -307,22 +330,20 @@ def _frame_at(content: bytes | mmap.mmap, begin: int) -> _Frame | None:
     return _Frame(begin, n_bytes, header, 4 + ((17 if is_mono else 32) if first else (9 if is_mono else 17)))
 
 
-def _frames(content: bytes | mmap.mmap, begin: int, *, only_adjacent: bool = False) -> Iterator[_Frame]:
-    """All frames from the first on; what is none of them, tags and damage, is passed over, or ends it."""
+def _frames(content: bytes | mmap.mmap, begin: int) -> Iterator[_Frame]:
+    """All frames from the first on; what is none of them, tags and damage, is passed over to the next three."""
     position = begin
     while position + 4 <= len(content):
         frame = _frame_at(content, position)
-        if frame is not None and position + frame.n_bytes <= len(content):
-            yield frame
-            position += frame.n_bytes
-        elif only_adjacent:
-            return
-        elif content[position : position + 3] == b"ID3":
-            position += _tag_bytes(content, position)
-        else:
-            position = content.find(b"\xff", position + 1)
-            if position < 0:
+        if frame is None or position + frame.n_bytes > len(content):
+            if content[position : position + 3] == b"ID3":
+                position += _tag_bytes(content, position)
+                continue
+            frame = _first_chain(content, position + 1, may_end=False)
+            if frame is None:
                 return
+        yield frame
+        position = frame.begin + frame.n_bytes
 
 
 def _said_bytes(content: bytes | mmap.mmap, frame: _Frame) -> int:
@@ -331,7 +352,7 @@ def _said_bytes(content: bytes | mmap.mmap, frame: _Frame) -> int:
     if content[at : at + 4] in (b"Xing", b"Info"):
         (flags,) = struct.unpack(">I", content[at + 4 : at + 8].rjust(4, b"\0"))
         place = at + 8 + 4 * (flags & 1)
-        return int.from_bytes(content[place : place + 4], "big") if flags & 2 else frame.n_bytes
+        return int.from_bytes(content[place : place + 4], "big") if flags & 2 else len(content)
     if content[frame.begin + 36 : frame.begin + 40] == b"VBRI":
         return int.from_bytes(content[frame.begin + 46 : frame.begin + 50], "big")
     return 0

@@ -1,5 +1,7 @@
 """Containers whose headers say too little or too much: all of a recording is heard, or it is an error."""
 
+import gzip
+import os
 import struct
 
 import numpy as np
@@ -88,17 +90,43 @@ def test_joined_recordings_of_which_one_alone_would_be_heard_are_refused(form, s
         load_audio(tmp_path / "two")
 
 
-def test_what_was_found_out_of_a_file_is_not_found_out_again(tmp_path, monkeypatch):
-    content = mp3(tmp_path / "said.mp3")
-    path = tmp_path / "unsaid.mp3"
-    path.write_bytes(without_length(content))
+def test_a_file_that_is_healthy_is_looked_through_once(tmp_path, monkeypatch):
+    path, other = tmp_path / "a.flac", tmp_path / "b.flac"
+    for file, samples in ((path, SOUND), (other, -SOUND)):
+        soundfile.write(file, samples, RATE)
+        os.utime(file, (1, 1))
     heard = load_audio(path)
-    monkeypatch.setattr("audiornn.audio.length_of_mp3", None)
-    part = load_audio(path, start=1.0, duration=0.5)
-    assert np.allclose(part, heard[RATE : RATE + RATE // 2], atol=0.01)
+    monkeypatch.setattr("audiornn.audio.refuse_joined", None)
+    assert np.array_equal(load_audio(path, start=1.0, duration=0.5), heard[RATE : RATE + RATE // 2])
     monkeypatch.undo()
-    path.write_bytes(without_length(mp3(tmp_path / "said.mp3", SOUND[: 3 * RATE])))
-    assert audio_info(path).duration == pytest.approx(3.0, abs=0.15)
+    content = path.read_bytes()
+    path.write_bytes(other.read_bytes() + content)
+    os.utime(path, (1, 1))
+    with pytest.raises(AudioError, match="joined"):
+        load_audio(path)
+
+
+@pytest.mark.parametrize("rate", [44100, 16000])
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        (b"", b""),
+        (b"ID3\x04\x00\x00\x00\x00\x10\x00" + bytes(2048), b""),
+        (b"", b"APETAGEX" + bytes(range(256)) * 1200),
+        (b"", np.random.default_rng(0).bytes(300_000)),
+    ],
+)
+def test_an_mp3_of_one_bit_rate_without_a_length_is_what_it_was(rate, before, behind, tmp_path):
+    soundfile.write(tmp_path / "a.mp3", SOUND, rate, compression_level=0.5, bitrate_mode="CONSTANT")
+    content = without_length((tmp_path / "a.mp3").read_bytes())
+    (tmp_path / "a.mp3").write_bytes(before + content + behind)
+    heard = load_audio(tmp_path / "a.mp3")
+    assert len(heard) == pytest.approx(len(SOUND), abs=0.15 * RATE)
+    packed = tmp_path / "a.mp3.gz"
+    with gzip.open(packed, "wb") as out:
+        out.write(before + content + behind)
+    with gzip.open(packed, "rb") as file:
+        assert np.array_equal(load_audio(file), heard)
 
 
 _LIST = b"LIST" + struct.pack("<I", 26) + b"INFOISFT" + struct.pack("<I", 14) + b"recorder 1.0.0"
@@ -127,6 +155,14 @@ def test_a_wav_whose_length_is_out_of_date_is_heard_whole(promised, is_known, tm
     (tmp_path / "stale.wav").write_bytes(stale)
     assert audio_info(tmp_path / "stale.wav").n_samples == len(whole)
     assert np.allclose(load_audio(tmp_path / "stale.wav"), whole)
+    silent = content[:at] + bytes(4) + bytes(len(content) - at - 4)
+    (tmp_path / "silent.wav").write_bytes(silent)
+    assert audio_info(tmp_path / "silent.wav").n_samples == len(whole), (
+        "a recorder that was killed before anybody spoke"
+    )
+    late = stale[: 44 + promised] + bytes(2000) + stale[44 + promised + 2000 :]
+    (tmp_path / "late.wav").write_bytes(late)
+    assert audio_info(tmp_path / "late.wav").n_samples == len(whole)
     (tmp_path / "behind").write_bytes(b"something" + stale)
     with open(tmp_path / "behind", "rb") as file:
         file.seek(9)

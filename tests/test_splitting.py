@@ -90,6 +90,25 @@ def test_many_labels_leave_splits_near_their_shares(seed, speaker):
     assert max(sizes["dev"], sizes["test"]) <= 10
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_neither_copies_nor_long_tapes_are_moved_for_a_label(seed):
+    def labelled(name, labels, **kind):
+        segments = tuple(Segment(float(i), i + 1.0, label) for i, label in enumerate(labels))
+        return replace(utterance(name, "", **kind), segments=segments)
+
+    plain = [labelled(f"y{i}", "y") for i in range(60)]
+    copies = [labelled(f"c{i}", "yx") for i in range(30)]
+    others = [labelled(f"x{i}", "yx") for i in range(2)]
+    us = [*plain, *copies, *others]
+    drawn = split(collection_of(us, task="label"), seed=seed, together={u.id: "c" for u in copies})
+    assert {u.id for u in copies} <= {u.id for u in drawn["train"]}
+    tape = [labelled(f"tape@{i}", "xy", audio="/nowhere/tape.wav", start=float(i)) for i in range(300)]
+    sizes = {
+        name: len(own) for name, own in split(collection_of([*plain, *tape, *others], task="label"), seed=seed).items()
+    }
+    assert sizes["train"] >= 300
+
+
 @given(st.integers(3, 400), st.integers(1, 5))
 def test_every_class_of_three_recordings_is_in_every_split(n, n_words):
     us = [utterance(f"r{i}", f"w{i % n_words}") for i in range(n)]

@@ -11,6 +11,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 from audiornn.corpus.collection import Collection
 from audiornn.corpus.manifest import SPLITS, Utterance
@@ -289,11 +290,13 @@ def _by_recording(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, s
     n_of_label = Counter(u.text if rules.classes else "" for u in utterances)
     strata: dict[str, list[tuple[float, str]]] = defaultdict(list)
     drawn: dict[str, str] = {}
+    copied = set()
     for audio, own in stretches.items():
         # The id, not the path: the split is the same wherever the corpus lies.
         label = Counter(u.text for u in own).most_common(1)[0][0] if rules.classes else ""
         if len({os.path.realpath(u.audio) for u in own}) > max(3, _MOST_COPIES * n_of_label[label]):
             drawn[audio] = "train"  # a test of copies of one recording tells little
+            copied.add(audio)
             continue
         name = min(u.id for u in own)
         strata[label].append((_position(name if rules.apart else name.partition("@")[0], rules.seed), audio))
@@ -311,12 +314,12 @@ def _by_recording(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, s
     for name in sorted(filled - set(drawn.values())):  # what was moved was all there was
         for audio, own in sorted(stretches.items(), key=lambda item: _position(item[1][0].id, rules.seed)):
             held_here = Counter(s for u in own for s in rules.symbols[u.id])
-            if drawn[audio] == "train" and all(left[s] > n for s, n in held_here.items()):
+            if drawn[audio] == "train" and audio not in copied and all(left[s] > n for s, n in held_here.items()):
                 drawn[audio] = name
                 left.subtract(held_here)
                 break
     if rules.timed:
-        _give_labels(drawn, stretches, rules)
+        _give_labels(drawn, {audio: own for audio, own in stretches.items() if audio not in copied}, rules)
     return {u.id: drawn[audio] for audio, own in stretches.items() for u in own}
 
 
@@ -324,28 +327,40 @@ def _give_labels(drawn: dict[str, str], stretches: Mapping[str, Sequence[Utteran
     """Move to each split recordings with labels that it lacks, while others can spare them and it is not far too large.
 
     Args:
-        drawn: the split of each recording, which is changed.
-        stretches: of each recording.
+        drawn: the split of each recording that may be moved, which is changed.
+        stretches: of each of these recordings.
         rules: what is drawn.
     """
     held = {audio: Counter(s for u in own for s in rules.symbols[u.id]) for audio, own in stretches.items()}
     has: dict[str, Counter[str]] = {name: Counter() for name in SPLITS}  # how often each label stands in each split
-    for audio, own in held.items():
-        has[drawn[audio]].update(own)
-    order = sorted(stretches, key=lambda audio: _position(stretches[audio][0].id, rules.seed))
+    sizes: Counter[str] = Counter()  # utterances
+    holding: dict[str, list[str]] = defaultdict(list)
+    for audio in sorted(stretches, key=lambda audio: _position(stretches[audio][0].id, rules.seed)):
+        has[drawn[audio]].update(held[audio])
+        sizes[drawn[audio]] += len(stretches[audio])
+        for label in held[audio]:
+            holding[label].append(audio)
+    usual = median(map(len, stretches.values())) if stretches else 0
     for name, share in rules.wanted.items():
-        n = sum(split == name for split in drawn.values())
-        if not n:  # there was nothing to spare
+        if not sizes[name]:  # there was nothing to spare
             continue
-        for _ in range(max(1, math.ceil(_SWOLLEN * share * len(stretches)) - n)):
-            spare = [a for a in order if drawn[a] != name and all(has[drawn[a]][s] > k for s, k in held[a].items())]
-            # What is new to it; and of two with as much, train's, which has most.
-            gains = {a: (sum(not has[name][s] for s in held[a]), drawn[a] == "train") for a in spare}
-            best = max(spare, key=gains.__getitem__, default=None)
-            if best is None or not gains[best][0]:
-                break
+        most = max(_SWOLLEN * share * sizes.total(), sizes[name] + usual)
+        for label in sorted(holding, key=lambda label: (len(holding[label]), label)):
+            if has[name][label]:
+                continue
+            can = [
+                audio
+                for audio in holding[label]
+                if sizes[name] + len(stretches[audio]) <= most
+                and all(has[drawn[audio]][s] > n for s, n in held[audio].items())
+            ]
+            if not can:
+                continue
+            best = min(can, key=lambda audio: (drawn[audio] != "train", len(stretches[audio])))
             has[drawn[best]].subtract(held[best])
             has[name].update(held[best])
+            sizes[drawn[best]] -= len(stretches[best])
+            sizes[name] += len(stretches[best])
             drawn[best] = name
 
 
@@ -403,12 +418,13 @@ def _by_speaker(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, str
         if not n:  # each says too much, or a class of its own: the one that train misses least
             take(min(train, key=lambda name: (not spares(name), len(own[name]))), split)
         for text in sorted(left) if rules.classes or rules.timed else ():
-            if rules.timed and n >= _SWOLLEN * target:
-                break  # a split without a class says nothing of it
+            # a split without a class says nothing of it
             if any(said[name][text] for name in where if where[name] == split):
                 continue
             can = [name for name in train if said[name][text] and spares(name)]
             if len(can) > n_least:
-                n += len(own[fewest := min(can, key=lambda name: len(own[name]))])
-                take(fewest, split)
+                fewest = min(can, key=lambda name: len(own[name]))
+                if not rules.timed or n + len(own[fewest]) <= _SWOLLEN * target:
+                    n += len(own[fewest])
+                    take(fewest, split)
     return {u.id: where.get(str(u.speaker), "train") for u in utterances}

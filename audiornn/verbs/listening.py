@@ -143,8 +143,8 @@ def track(
         raise SettingsError("--format csv is a table a recording: name a folder for them, --output-dir DIR")
     n_named = len(recordings)
     recordings, outputs = output_files(recordings, output_dir, f".{output_format}", existing=existing)
-    if existing == "keep":
-        say(f"{output_dir}: {n_named - len(recordings):,} files were there and are kept")
+    if n_named > len(recordings):
+        say(f"{output_dir}: of {n_named:,} files {n_named - len(recordings):,} were there and are kept")
 
     # Standard input may never end: it is heard as it comes.
     if files == ["-"] and not outputs and output_format == "csv" and streams(recognizer.card):
@@ -235,8 +235,8 @@ def write_results(
         refuse_same_names(recordings, output_format)
     n_named = len(recordings)
     recordings, outputs = output_files(recordings, output_dir, FORMATS[output_format], existing=existing)
-    if existing == "keep":
-        say(f"{output_dir}: {n_named - len(recordings):,} files were there and are kept")
+    if n_named > len(recordings):
+        say(f"{output_dir}: of {n_named:,} files {n_named - len(recordings):,} were there and are kept")
     progress = SecondsHeard()
     stopping = threading.Event()
 

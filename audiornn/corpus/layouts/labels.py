@@ -557,7 +557,8 @@ def _with_cut_windows(reading: Reading) -> None:
         reading: whose entries are of label files; changed.
     """
     lengths = {round(segment.end - segment.start, 2) for entry in reading.entries for segment in entry.segments}
-    if len(lengths) != 1 or min(lengths) < _LEAST_WINDOW:
+    are_windows = len(lengths) == 1 and min(lengths) >= _LEAST_WINDOW
+    if not are_windows or not any(len(entry.segments) > 1 for entry in reading.entries):
         return
     n_cut = 0
     for i, entry in enumerate(reading.entries):
@@ -640,7 +641,7 @@ def _told_apart(resolved: Mapping[str, Path | None]) -> dict[str, Path | None]:
             best = max(alike.values())
             # A name without its folders means what one with them does.
             others = [name for name in names if alike[name] < min(best, name.count("/") + 1)]
-            if len(others) == len(names) - 1:
+            if len(others) < len(names):
                 told.update(dict.fromkeys(others))
     return told
 
