@@ -81,7 +81,10 @@ def model_settings(
         settings += [
             Setting("model", "front", "conv2d", "the best on dev of Speech Commands"),
             Setting(
-                "model", "stride", 3, f"an output every {_hop(rate, 3)}: a third less to compute than every two frames"
+                "model",
+                "stride",
+                3,
+                f"an output every {_hop(rate, 3)}: a third less to compute than every {_hop(rate, 2)}",
             ),
             Setting("training", "label_smoothing", 0.1),
         ]
