@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a file name in no Unicode, an arrow in a Latin-1 log
     parsed = vars(_parser().parse_args(arguments))
     if parsed.get("output_format", "text") != "text" and hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(encoding="utf-8")  # as the formats have it, whatever the locale
+        # As the formats have it, whatever the locale; and a file name in no Unicode as the disk has it.
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     run: Callable[..., int] = parsed.pop("run_verb")
     try:
         return run(**parsed)

@@ -130,7 +130,6 @@ def track(
 ) -> int:
     """`audiornn track`: values over time, a table a recording, written as they come."""
     from audiornn.files import write_atomically
-    from audiornn.listen.folders import output_files
     from audiornn.listen.formats import format_result
     from audiornn.listen.results import TrackPoint
     from audiornn.listen.streaming import streams
@@ -141,10 +140,7 @@ def track(
     recordings, n_empty = recordings_of(files)
     if len(recordings) > 1 and output_dir is None and output_format == "csv":
         raise SettingsError("--format csv is a table a recording: name a folder for them, --output-dir DIR")
-    n_named = len(recordings)
-    recordings, outputs = output_files(recordings, output_dir, f".{output_format}", existing=existing)
-    if n_named > len(recordings):
-        say(f"{output_dir}: of {n_named:,} files {n_named - len(recordings):,} were there and are kept")
+    recordings, outputs = _to_write(recordings, output_dir, f".{output_format}", existing)
 
     # Standard input may never end: it is heard as it comes.
     if files == ["-"] and not outputs and output_format == "csv" and streams(recognizer.card):
@@ -224,7 +220,7 @@ def write_results(
     """Listen to recordings side by side and print what was heard in their order, or write each to a file of its own."""
     from audiornn.errors import CorpusError
     from audiornn.files import write_atomically
-    from audiornn.listen.folders import in_order, output_files, refuse_same_names
+    from audiornn.listen.folders import in_order, refuse_same_names
     from audiornn.listen.formats import FORMATS, format_result
 
     recordings, n_empty = recordings_of(files)
@@ -233,10 +229,7 @@ def write_results(
         raise SettingsError(f"--format {output_format} is a file a recording: name a folder for them, --output-dir DIR")
     if output_format in ("ctm", "rttm") and output_dir is None:
         refuse_same_names(recordings, output_format)
-    n_named = len(recordings)
-    recordings, outputs = output_files(recordings, output_dir, FORMATS[output_format], existing=existing)
-    if n_named > len(recordings):
-        say(f"{output_dir}: of {n_named:,} files {n_named - len(recordings):,} were there and are kept")
+    recordings, outputs = _to_write(recordings, output_dir, FORMATS[output_format], existing)
     progress = SecondsHeard()
     stopping = threading.Event()
 
@@ -285,6 +278,18 @@ def write_results(
     if outputs and n_failed < len(recordings):
         say(f"{output_dir}: {len(recordings) - n_failed:,} files written")
     return exit_code(n_failed + n_empty, len(recordings) + n_empty)
+
+
+def _to_write(
+    recordings: list[Recording], folder: Path | None, suffix: str, existing: Existing
+) -> tuple[list[Recording], list[Path]]:
+    """The recordings whose files are to be written, and these; says how many are kept instead."""
+    from audiornn.listen.folders import output_files
+
+    left, files = output_files(recordings, folder, suffix, existing=existing)
+    if len(left) < len(recordings):
+        say(f"{folder}: of {len(recordings):,} files {len(recordings) - len(left):,} were there and are kept")
+    return left, files
 
 
 def _transcribe_live(

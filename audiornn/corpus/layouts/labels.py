@@ -538,13 +538,7 @@ def _info(audio: Path) -> AudioInfo | None:
 
 
 def _entry(
-    audio: Path,
-    labels: LabelFile,
-    name: str | None,
-    choices: Choices,
-    split: str | None,
-    *,
-    where: str,
+    audio: Path, labels: LabelFile, name: str | None, choices: Choices, split: str | None, *, where: str
 ) -> Entry:
     tier = choices.text if any(labels.tiers) else ""
     return Entry(audio, "", split=split, where=where, segments=labels.segments(name, tier))
