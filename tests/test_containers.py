@@ -68,10 +68,14 @@ def test_padding_between_joined_mp3s_is_passed_over_and_other_rates_are_refused(
         load_audio(tmp_path / "both.mp3")
 
 
-@pytest.mark.parametrize("serial", [0, 1])
-@pytest.mark.parametrize("tag", [b"", b"ID3\x03\x00\x00\x00\x00\x00\x05" + bytes(5)])
+_ID3 = b"ID3\x03\x00\x00\x00\x00\x00\x05" + bytes(5)
+
+
 @pytest.mark.parametrize("seconds", [0.5, 6.0])
-@pytest.mark.parametrize("form", ["VORBIS", "OPUS", "FLAC"])
+@pytest.mark.parametrize(
+    ("form", "tag", "serial"),
+    [("VORBIS", b"", 0), ("VORBIS", b"", 1), ("OPUS", b"", 0), ("OPUS", b"", 1), ("FLAC", b"", 0), ("FLAC", _ID3, 0)],
+)
 def test_joined_recordings_of_which_one_alone_would_be_heard_are_refused(form, seconds, tag, serial, tmp_path):
     noise = np.random.default_rng(1).normal(0, 0.1, round(seconds * RATE))
     is_flac = form == "FLAC"
