@@ -8,6 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from audiornn.verbs.gradients import gradients
 from audiornn.verbs.labelling import label
 from audiornn.verbs.listening import align, track, transcribe
 from audiornn.verbs.models import export, info
+from audiornn.verbs.options import Evaluating, Keywords, Listening, Spotting
 from audiornn.verbs.preparing import audit, new, prep
 from audiornn.verbs.spotting import spot
 from audiornn.verbs.terminal import FAILURE, INTERRUPTED, PARTIAL_FAILURE, say
@@ -46,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # As the formats have it, whatever the locale; and a file name in no Unicode as the disk has it.
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     run: Callable[..., int] = parsed.pop("run_verb")
+    if gathered := parsed.pop("gathered", None):
+        parsed["asked"] = gathered(**{f.name: parsed.pop(f.name) for f in fields(gathered) if f.name in parsed})
     try:
         return run(**parsed)
     except AudiornnError as error:
@@ -139,6 +143,7 @@ def _evaluating(verb: _Verb) -> None:
     _places(p, "data", "format")
 
     p = verb(evaluate, "count a model's errors on a split or a manifest")
+    p.set_defaults(gathered=Evaluating)
     p.add_argument(
         "model", nargs="?", type=Path, metavar="RUN|MODEL", help="a run or a model file (the one trained last)"
     )
@@ -174,6 +179,7 @@ def _evaluating(verb: _Verb) -> None:
 
 def _spotting(verb: _Verb) -> None:
     p = verb(spot, "find keywords in recordings as they are said, live or in files")
+    p.set_defaults(gathered=Spotting)
     p.add_argument("files", nargs="*", metavar="FILE", help="recordings, folders of them, or - for standard input")
     p.add_argument("--microphone", action="store_true", help="listen to the microphone (pip install 'audiornn[mic]')")
     p.add_argument("--device", metavar="NAME", help="which microphone: a number or a part of its name")
@@ -417,6 +423,7 @@ def _keyword_options(to: argparse.ArgumentParser) -> None:
 
 
 def _listening_options(to: argparse.ArgumentParser, formats: Sequence[str] = _FORMATS) -> None:
+    to.set_defaults(gathered=Listening)
     to.add_argument("--model", type=Path, metavar="FILE", help="a model file or a run (the one trained last)")
     to.add_argument("--channel", type=_count, metavar="N", help="this channel only, from 1 (all, mixed down)")
     to.add_argument("--threads", type=_count, metavar="N", help="that listen side by side (one a core)")
@@ -448,9 +455,10 @@ def _listening_options(to: argparse.ArgumentParser, formats: Sequence[str] = _FO
 
 
 class _Gathered(argparse.Action):
-    """Options of one kind travel together, as a dictionary in one argument: verbs hand them on as they are."""
+    """Options of one kind travel together, in one argument: verbs hand them on as they are."""
 
     into = ""
+    made: Callable[..., Any] = dict
 
     def __init__(self, option_strings: Sequence[str], dest: str, append: bool = False, **options: Any) -> None:
         super().__init__(option_strings, dest, default=argparse.SUPPRESS, **options)
@@ -458,11 +466,12 @@ class _Gathered(argparse.Action):
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
         """Take one option."""
-        gathered = dict(getattr(namespace, self.into) or {})
+        before = getattr(namespace, self.into) or {}
+        gathered = dict(before if isinstance(before, dict) else vars(before))
         if self._append:
-            values = [*gathered.get(self.dest, []), values]
+            values = [*(gathered.get(self.dest) or []), values]
         gathered[self.dest] = True if self.nargs == 0 else values
-        setattr(namespace, self.into, gathered)
+        setattr(namespace, self.into, self.made(**gathered))
 
 
 class _Decoding(_Gathered):
@@ -471,6 +480,7 @@ class _Decoding(_Gathered):
 
 class _Keywords(_Gathered):
     into = "spotting"
+    made = Keywords
 
 
 # --- what options take ---

@@ -10,105 +10,95 @@ from typing import TYPE_CHECKING, Any
 from audiornn.errors import SettingsError
 from audiornn.files import json_line
 from audiornn.verbs.models import decoding_with, load, report_on, split_of_model
+from audiornn.verbs.options import Evaluating, Keywords
 from audiornn.verbs.preparing import prepared_of, recipe_to_train
 from audiornn.verbs.terminal import INTERRUPTED, PARTIAL_FAILURE, check_drawable, progress_bar, say
 
 if TYPE_CHECKING:
+    from audiornn.corpus.manifest import Utterance
     from audiornn.listen.recognizer import Recognizer
 
 __all__ = ["evaluate", "lm"]
 
 
-def evaluate(
-    model: Path | None,
-    split: str | None,
-    manifest: Path | None,
-    data: Path,
-    runs: Path,
-    look_aheads: list[float] | None,
-    skip_bad: bool,
-    output_format: str,
-    spotting: dict[str, Any] | None = None,
-    against: Path | None = None,
-    folds: str | None = None,
-    seeds: Sequence[int] | None = None,
-    overrides: Sequence[str] = (),
-    tune: bool = False,
-    decoding: dict[str, Any] | None = None,
-) -> int:
+def evaluate(asked: Evaluating) -> int:
     """`audiornn evaluate`: error counts and intervals of a model."""
     from audiornn.corpus.manifest import read_manifest
+
+    _check_asked(asked)
+    if asked.folds is not None:
+        return _evaluate_folds(asked)
+    recognizer, path = load(asked.model, asked.runs)
+    keywords = Keywords() if asked.spotting is None and recognizer.card.spots else asked.spotting
+    if asked.tune and keywords is None:
+        return _tune_decoding(recognizer, path, asked)
+    recognizer = decoding_with(recognizer, asked.decoding)
+    split = asked.split or "test"
+    if asked.manifest is not None:
+        utterances, name = read_manifest(asked.manifest), str(asked.manifest)
+    else:
+        utterances, name = split_of_model(recognizer, split, asked.data), split
+    if keywords is not None:
+        _check_alone("keywords are counted for one model", {"--against": asked.against})
+        return _evaluate_keywords(recognizer, path, utterances, name, keywords, asked)
+    return _evaluate_errors(recognizer, path, utterances, name, asked)
+
+
+def _check_asked(asked: Evaluating) -> None:
+    """Whether the options go together.
+
+    Raises:
+        SettingsError: some of them would do nothing.
+    """
+    what: dict[str, Any] = {"--split": asked.split, "--manifest": asked.manifest, "--against": asked.against}
+    what["--look-ahead"] = asked.look_aheads
+    if asked.folds is not None:
+        others = {
+            "--tune": asked.tune,
+            "options of keywords": asked.spotting is not None,
+            "decoding options": asked.decoding,
+        }
+        _check_alone("--folds trains and scores models of its own", what | others)
+        return
+    _check_alone("only --folds trains anything", {"--seeds": asked.seeds, "--set": asked.overrides})
+    if asked.tune and asked.spotting is None:
+        _check_alone("--tune chooses on dev, and scores nothing else", what)
+        chosen = [key for key in asked.decoding if key not in ("lm", "hot_words")]
+        _check_alone("--tune chooses these itself", {f"--{key.replace('_', '-')}": True for key in chosen})
+
+
+def _evaluate_errors(
+    recognizer: Recognizer, path: Path, utterances: Sequence[Utterance], name: str, asked: Evaluating
+) -> int:
+    """What a model gets wrong; also as a stream, and beside another model."""
     from audiornn.evaluate.comparison import compare
     from audiornn.evaluate.report import look_ahead_table
 
-    if folds is not None:
-        _check_alone(
-            "--folds trains and scores models of its own",
-            {
-                "--split": split,
-                "--manifest": manifest,
-                "--against": against,
-                "--tune": tune,
-                "--look-ahead": look_aheads,
-                "options of keywords": spotting is not None,
-                "decoding options": decoding,
-            },
-        )
-        return _evaluate_folds(model, seeds or (1,), overrides, data, runs, output_format)
-    _check_alone("only --folds trains anything", {"--seeds": seeds, "--set": overrides})
-    if tune and spotting is None:
-        unused = {"--split": split, "--manifest": manifest, "--against": against, "--look-ahead": look_aheads}
-        _check_alone("--tune chooses on dev, and scores nothing else", unused)
-        chosen = {key: value for key, value in (decoding or {}).items() if key not in ("lm", "hot_words")}
-        _check_alone("--tune chooses these itself", {f"--{key.replace('_', '-')}": True for key in chosen})
-    split = split or "test"
-    recognizer, path = load(model, runs)
-    if spotting is None and recognizer.card.spots:
-        spotting = {}
-    if tune and spotting is None:
-        if recognizer.card.task == "label":
-            return _tune_segments(recognizer, path, data, output_format)
-        if recognizer.card.task != "transcribe":
-            raise SettingsError(
-                f"--tune chooses how transcripts are decoded, labels smoothed, or keywords told; this model's task is "
-                f"{recognizer.card.task!r}, and has nothing to choose"
-            )
-        return _tune(recognizer, path, data, decoding or {}, output_format)
-    recognizer = decoding_with(recognizer, decoding)
-    if manifest is not None:
-        utterances, name = read_manifest(manifest), str(manifest)
-    else:
-        utterances, name = split_of_model(recognizer, split, data), split
-    if spotting is not None:
-        _check_alone("keywords are counted for one model", {"--against": against})
-        return _evaluate_spotting(
-            recognizer, path, utterances, name, data, look_aheads, skip_bad, output_format, tune=tune, **spotting
-        )
-
     card = recognizer.card
-    if look_aheads and (card.task == "regress" or (card.task == "classify" and card.vocabulary.several)):
+    if asked.look_aheads and (card.task == "regress" or (card.task == "classify" and card.vocabulary.several)):
         raise SettingsError("--look-ahead compares error rates, which this model's task has not")
     other_path, other = None, None
-    if against is not None:
-        other, other_path = load(against, runs)
-        _check_comparable(other, other_path, recognizer, path, split=None if manifest else split)
+    if asked.against is not None:
+        other, other_path = load(asked.against, asked.runs)
+        split = None if asked.manifest else name
+        _check_comparable(other, other_path, recognizer, path, split=split)
 
     def listen(one: Recognizer, **options: Any) -> Any:
         with progress_bar("listening", "recording") as progress:
-            return report_on(one, utterances, name, skip_bad=skip_bad, progress=progress, **options)
+            return report_on(one, utterances, name, skip_bad=asked.skip_bad, progress=progress, **options)
 
     report = listen(recognizer)
-    with_look_ahead = [(seconds, listen(recognizer, look_ahead=seconds)) for seconds in look_aheads or ()]
+    with_look_ahead = [(seconds, listen(recognizer, look_ahead=seconds)) for seconds in asked.look_aheads or ()]
     for line in report.unreadable:
         say(f"audiornn: {line}")
     comparisons = []
     if other is not None:
-        others = listen(decoding_with(other, decoding))
+        others = listen(decoding_with(other, asked.decoding))
         try:
             comparisons = [compare(*tallies) for tallies in zip(report.tallies, others.tallies, strict=True)]
         except SettingsError as error:
             raise SettingsError(f"{other_path}: {error}") from None
-    if output_format == "json":
+    if asked.output_format == "json":
         entry: dict[str, Any] = {"model": str(path), **report.to_json()}
         if with_look_ahead:
             entry["look_ahead"] = [{"seconds": seconds, **found.to_json()} for seconds, found in with_look_ahead]
@@ -157,23 +147,13 @@ def _check_comparable(
     say(f"note: {other_path} was trained on {other.card.recipe}; should that hold some of this {split}, it knows them")
 
 
-def _evaluate_spotting(
+def _evaluate_keywords(
     recognizer: Recognizer,
     path: Path,
-    utterances: Any,
+    utterances: Sequence[Utterance],
     name: str,
-    data: Path,
-    look_aheads: list[float] | None,
-    skip_bad: bool,
-    output_format: str,
-    *,
-    keywords: list[str] | None = None,
-    false_alarms_per_hour: float | None = None,
-    tune: bool = False,
-    tune_manifest: Path | None = None,
-    inside_words: bool = False,
-    tolerance: float | None = None,
-    det: Path | None = None,
+    wanted: Keywords,
+    asked: Evaluating,
 ) -> int:
     """`audiornn evaluate --keyword`: misses and false alarms, at thresholds chosen on dev or at the model's own."""
     from audiornn.corpus.manifest import read_manifest
@@ -182,38 +162,40 @@ def _evaluate_spotting(
     from audiornn.listen.keywords import check_keywords, default_keywords, settings_of
 
     target = recognizer.card.training.get("false_alarms_per_hour")  # that a spotter was trained for
-    to_tune = tune or tune_manifest is not None or false_alarms_per_hour is not None
-    if false_alarms_per_hour is not None:
-        check_target(false_alarms_per_hour)
-        target = false_alarms_per_hour
+    to_tune = asked.tune or wanted.tune_manifest is not None or wanted.false_alarms_per_hour is not None
+    if wanted.false_alarms_per_hour is not None:
+        check_target(wanted.false_alarms_per_hour)
+        target = wanted.false_alarms_per_hour
     if to_tune and target is None:
         raise SettingsError("thresholds are chosen for a target: --false-alarms-per-hour 0.5")
-    if look_aheads and len(look_aheads) > 1:
+    if asked.look_aheads and len(asked.look_aheads) > 1:
         raise SettingsError("keywords are evaluated with one --look-ahead at a time")
-    if det is not None:
-        check_drawable(det)
+    look_ahead = asked.look_aheads[0] if asked.look_aheads else None
+    if wanted.det is not None:
+        check_drawable(wanted.det)
     card = recognizer.card
-    tolerance = TOLERANCE if tolerance is None else tolerance
-    chosen = check_keywords(card, default_keywords(card) if keywords is None else keywords)
+    tolerance = TOLERANCE if wanted.tolerance is None else wanted.tolerance
+    chosen = check_keywords(card, default_keywords(card) if wanted.keywords is None else wanted.keywords)
 
-    def listen(recordings: Any, split: str) -> Any:
+    def listen(recordings: Sequence[Utterance], split: str) -> Any:
         with progress_bar("listening", "recording") as progress:
             return hear(
                 recognizer,
                 recordings,
                 chosen,
                 split,
-                inside_words=inside_words,
-                look_ahead=look_aheads[0] if look_aheads else None,
-                skip_bad=skip_bad,
+                inside_words=wanted.inside_words,
+                look_ahead=look_ahead,
+                skip_bad=asked.skip_bad,
                 progress=progress,
             )
 
     settings = settings_of(card)
     notes: tuple[str, ...] = ()
     if to_tune and target is not None:
-        dev = read_manifest(tune_manifest) if tune_manifest else split_of_model(recognizer, "dev", data)
-        heard, _ = listen(dev, str(tune_manifest or "dev"))
+        manifest = wanted.tune_manifest
+        dev = read_manifest(manifest) if manifest else split_of_model(recognizer, "dev", asked.data)
+        heard, _ = listen(dev, str(manifest or "dev"))
         tuning = tune_spotting(card, heard, chosen, settings, target, tolerance=tolerance)
         settings, notes = tuning.settings, tuning.notes
     heard, unreadable = listen(utterances, name)
@@ -225,46 +207,45 @@ def _evaluate_spotting(
         name,
         tolerance=tolerance,
         target=target,
-        delay=recognizer.delay(look_aheads[0] if look_aheads else None),
+        delay=recognizer.delay(look_ahead),
         notes=notes,
         unreadable=unreadable,
     )
     for line in unreadable:
         say(f"audiornn: {line}")
-    if tune:
+    if asked.tune:
         write_spotting(path, card, settings)
-    if output_format == "json":
+    if asked.output_format == "json":
         entry = {"model": str(path), **report.to_json(), "settings": settings.to_json()}
         print(json_line(entry))
     else:
         print(f"{path} on {name}: {report.utterances:,} recordings, {report.hours:.3g} h\n{report.to_text()}")
-        if tune:
+        if asked.tune:
             print(f"{path}: spots with these thresholds from now on")
-    if det is not None:
+    if wanted.det is not None:
         from audiornn.evaluate.explain import draw_det
 
-        draw_det(det, report)
+        draw_det(wanted.det, report)
     return PARTIAL_FAILURE if unreadable else 0
 
 
-def _evaluate_folds(
-    recipe: Path | None, seeds: Sequence[int], overrides: Sequence[str], data: Path, runs: Path, output_format: str
-) -> int:
+def _evaluate_folds(asked: Evaluating) -> int:
     """`audiornn evaluate --folds speaker`: a training for each speaker of dev and test and each seed."""
     from audiornn.listen.recognizer import load_model
     from audiornn.train.folds import fold_summary, fold_table, speaker_folds, train_folds
     from audiornn.train.loop import Interrupted
     from audiornn.train.loop import train as run_training
 
-    prepared = prepared_of(recipe, data)
-    trained = recipe_to_train(prepared, overrides)
+    prepared = prepared_of(asked.model, asked.data)
+    trained = recipe_to_train(prepared, asked.overrides)
+    seeds = asked.seeds or (1,)
     if trained.task == "spot":
         raise SettingsError("--folds counts errors, and a spotter is measured by misses and false alarms an hour")
     try:
         scores = train_folds(
             speaker_folds(prepared),
             trained,
-            runs / f"{trained.name}-folds",
+            asked.runs / f"{trained.name}-folds",
             seeds,
             train=lambda fold, seeded, run, resume: run_training(
                 fold, seeded, run, resume=resume, report=lambda line: None, show_progress=sys.stderr.isatty()
@@ -275,7 +256,7 @@ def _evaluate_folds(
     except Interrupted:
         say("audiornn: stopped; the same command goes on where it was")
         return INTERRUPTED
-    if output_format == "json":
+    if asked.output_format == "json":
         for of_one_measure in scores:
             for score in of_one_measure:
                 print(json_line({"recipe": trained.name, "seeds": [*seeds], **score.to_json()}))
@@ -286,7 +267,7 @@ def _evaluate_folds(
     return 0
 
 
-def _tune(recognizer: Recognizer, path: Path, data: Path, options: dict[str, Any], output_format: str) -> int:
+def _tune_decoding(recognizer: Recognizer, path: Path, asked: Evaluating) -> int:
     """`audiornn evaluate --tune`: the decoding that errs least on dev, kept in the model file."""
     from dataclasses import replace
 
@@ -295,39 +276,46 @@ def _tune(recognizer: Recognizer, path: Path, data: Path, options: dict[str, Any
     from audiornn.listen.decoders import choose_decoding
     from audiornn.listen.language_model import build_language_model
 
+    if recognizer.card.task == "label":
+        return _tune_segments(recognizer, path, asked)
+    if recognizer.card.task != "transcribe":
+        raise SettingsError(
+            f"--tune chooses how transcripts are decoded, labels smoothed, or keywords told; this model's task is "
+            f"{recognizer.card.task!r}, and has nothing to choose"
+        )
     vocabulary = recognizer.card.vocabulary
-    decoding = choose_decoding(replace(recognizer.card, decoding={}), **options)  # not where the last tuning ended
-    if "lm" not in options:
-        texts = [vocabulary.normalise(u.text) for u in split_of_model(recognizer, "train", data)]
+    decoding = choose_decoding(replace(recognizer.card, decoding={}), **asked.decoding)  # not where the last one ended
+    if "lm" not in asked.decoding:
+        texts = [vocabulary.normalise(u.text) for u in split_of_model(recognizer, "train", asked.data)]
         decoding = replace(decoding, language_model=build_language_model(texts))
         say(f"language model of the {len(texts):,} training transcripts; --lm FILE.arpa takes another")
-    dev = split_of_model(recognizer, "dev", data)
+    dev = split_of_model(recognizer, "dev", asked.data)
     with progress_bar("listening", "recording") as progress:
         spoken = hear(recognizer, dev, progress)
     with progress_bar("tuning", "trial") as progress:
         tuning = run_tuning(recognizer.card, spoken, decoding, progress=progress)
     write_card(path, replace(recognizer.card, decoding=tuning.decoding.to_json()))
-    if output_format == "json":
+    if asked.output_format == "json":
         print(json_line({"model": str(path), "split": "dev", **tuning.to_json()}))
     else:
         print(f"{tuning.to_text()}\n{path}: decodes so from now on; --greedy takes the best path alone")
     return 0
 
 
-def _tune_segments(recognizer: Recognizer, path: Path, data: Path, output_format: str) -> int:
+def _tune_segments(recognizer: Recognizer, path: Path, asked: Evaluating) -> int:
     """`audiornn evaluate --tune` of a model that labels frames: its segments' settings, kept in the model file."""
     from dataclasses import replace
 
     from audiornn.evaluate.segment_tuning import hear_frames, tune_segments
     from audiornn.evaluate.tuning import write_card
 
-    dev = split_of_model(recognizer, "dev", data)
+    dev = split_of_model(recognizer, "dev", asked.data)
     with progress_bar("listening", "recording") as progress:
         heard = hear_frames(recognizer, dev, progress)
     with progress_bar("tuning", "trial") as progress:
         tuning = tune_segments(recognizer.card, heard, progress)
     write_card(path, replace(recognizer.card, segments=tuning.chosen.settings.to_json()))
-    if output_format == "json":
+    if asked.output_format == "json":
         print(json_line({"model": str(path), "split": "dev", **tuning.to_json()}))
     else:
         print(f"{tuning.to_text()}\n{path}: labels so from now on")

@@ -14,58 +14,39 @@ from audiornn.verbs.models import load
 from audiornn.verbs.terminal import tell_live
 
 if TYPE_CHECKING:
-    from audiornn.listen.folders import Existing, Recording
+    from audiornn.listen.folders import Recording
     from audiornn.listen.recognizer import Recognizer
     from audiornn.listen.results import Result, TimedLabel
     from audiornn.listen.segments import SegmentSettings
+    from audiornn.verbs.options import Listening
 
 __all__ = ["label"]
 
 
-def label(
-    files: list[str],
-    model: Path | None,
-    runs: Path,
-    channel: int | None,
-    look_ahead: float | None,
-    threads: int | None,
-    output_dir: Path | None,
-    existing: Existing,
-    output_format: str,
-    **rule: float | None,
-) -> int:
+def label(files: list[str], asked: Listening, **rule: float | None) -> int:
     """`audiornn label`: recordings become segments, each with its label."""
     from audiornn.listen.segments import settings_of
     from audiornn.listen.streaming import streams
 
-    recognizer, path = load(model, runs, threads=threads or n_cores())
+    recognizer, path = load(asked.model, asked.runs, threads=asked.threads or n_cores())
     if recognizer.card.task != "label":
         raise ModelFileError(
             f"{path}: its task is {recognizer.card.task!r}, it gives no label a frame; "
             f"`audiornn {'track' if recognizer.card.task == 'regress' else 'transcribe'}` listens with it"
         )
     settings = settings_of(recognizer.card).changed(**rule)
-    if files == ["-"] and output_dir is None and output_format in ("text", "json") and streams(recognizer.card):
-        return _label_live(recognizer, path, settings, channel, look_ahead, output_format)
+    if asked.is_live(files) and streams(recognizer.card):
+        return _label_live(recognizer, path, settings, asked)
 
     def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
         return recognizer.label(
-            recording.path, settings=settings, channel=channel, look_ahead=look_ahead, progress=progress
+            recording.path, settings=settings, channel=asked.channel, look_ahead=asked.look_ahead, progress=progress
         )
 
-    return write_results(
-        listen, "labelled", files, recognizer, path, threads, output_dir, existing, output_format, channel
-    )
+    return write_results(listen, "labelled", files, recognizer, path, asked)
 
 
-def _label_live(
-    recognizer: Recognizer,
-    model: Path,
-    settings: SegmentSettings,
-    channel: int | None,
-    look_ahead: float | None,
-    output_format: str,
-) -> int:
+def _label_live(recognizer: Recognizer, model: Path, settings: SegmentSettings, asked: Listening) -> int:
     """Standard input, which may never end: each segment is printed as soon as it is over."""
     from dataclasses import asdict
 
@@ -75,12 +56,12 @@ def _label_live(
     from audiornn.listen.results import Labelling
 
     def tell(segment: TimedLabel) -> None:
-        if output_format == "json":
+        if asked.output_format == "json":
             print(json_line({"audio": "-", "task": "label", **asdict(segment), "model": str(model)}), flush=True)
         else:
             print(to_text(Labelling((segment,), segment.end)), flush=True)
 
-    stream = recognizer.stream(look_ahead=look_ahead, segments=settings)
-    blocks = audio_blocks("-", recognizer.card.features.sample_rate, channel=channel)
+    stream = recognizer.stream(look_ahead=asked.look_ahead, segments=settings)
+    blocks = audio_blocks("-", recognizer.card.features.sample_rate, channel=asked.channel)
     found = live_findings(stream, blocks, name="standard input")
     return tell_live(found, tell)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,11 @@ from audiornn.verbs.terminal import SecondsHeard, check_drawable, exit_code, say
 
 if TYPE_CHECKING:
     from audiornn.corpus.manifest import Utterance
-    from audiornn.listen.folders import Existing, Recording
+    from audiornn.listen.folders import Recording
     from audiornn.listen.formats import Phrase
     from audiornn.listen.recognizer import Recognizer
     from audiornn.listen.results import Alignment, Result
+    from audiornn.verbs.options import Listening
 
 __all__ = ["align", "track", "transcribe", "write_results"]
 
@@ -29,51 +30,29 @@ _ROUNDED = 0.1  # seconds by which a manifest may say less than there is
 _IN_A_LINE = str.maketrans({"\n": "\\n", "\t": "\\t", "\r": "\\r"})
 
 
-def transcribe(
-    files: list[str],
-    model: Path | None,
-    runs: Path,
-    channel: int | None,
-    look_ahead: float | None,
-    threads: int | None,
-    output_dir: Path | None,
-    existing: Existing,
-    output_format: str,
-    decoding: dict[str, Any] | None = None,
-) -> int:
+def transcribe(files: list[str], asked: Listening, decoding: Mapping[str, Any]) -> int:
     """`audiornn transcribe`: recordings become text or labels."""
     from audiornn.listen.streaming import streams
 
-    recognizer, path = load(model, runs, threads=threads or n_cores())
+    recognizer, path = load(asked.model, asked.runs, threads=asked.threads or n_cores())
     recognizer = decoding_with(recognizer, decoding)
     if recognizer.card.task == "regress":
         raise SettingsError(f"{path}: gives values over time, not text; `audiornn track FILE` writes them")
-    n_best = (decoding or {}).get("n_best", 1)
-    if n_best > 1 and output_format not in ("text", "json"):
-        raise SettingsError(f"--n-best {n_best}: {output_format} holds one text a recording; take text or json")
-    words = recognizer.card.task == "transcribe" and streams(recognizer.card) and n_best == 1
-    if files == ["-"] and output_dir is None and output_format in ("text", "json") and words:
-        return _transcribe_live(recognizer, path, channel, look_ahead, output_format)
+    n_best = decoding.get("n_best", 1)
+    if n_best > 1 and asked.output_format not in ("text", "json"):
+        raise SettingsError(f"--n-best {n_best}: {asked.output_format} holds one text a recording; take text or json")
+    if asked.is_live(files) and recognizer.card.task == "transcribe" and streams(recognizer.card) and n_best == 1:
+        return _transcribe_live(recognizer, path, asked)
 
     def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
-        return recognizer.transcribe(recording.path, channel=channel, look_ahead=look_ahead, progress=progress)
+        return recognizer.transcribe(
+            recording.path, channel=asked.channel, look_ahead=asked.look_ahead, progress=progress
+        )
 
-    return write_results(listen, "read", files, recognizer, path, threads, output_dir, existing, output_format, channel)
+    return write_results(listen, "read", files, recognizer, path, asked)
 
 
-def align(
-    files: list[str],
-    text: str | None,
-    manifest: Path | None,
-    model: Path | None,
-    runs: Path,
-    channel: int | None,
-    threads: int | None,
-    output_dir: Path | None,
-    existing: Existing,
-    output_format: str,
-    explain: Path | None = None,
-) -> int:
+def align(files: list[str], text: str | None, manifest: Path | None, explain: Path | None, asked: Listening) -> int:
     """`audiornn align`: when each word of a known text is said."""
     from audiornn.audio import audio_info
 
@@ -102,32 +81,20 @@ def align(
                 f"{files[0]}: lasts {seconds:.0f} s, and --explain draws up to {_MOST_DRAWN}; --format textgrid or "
                 "elan shows longer ones in Praat or ELAN"
             )
-    recognizer, path = load(model, runs)
+    recognizer, path = load(asked.model, asked.runs)
 
     def listen(recording: Recording, progress: Callable[[float], None]) -> Result:
-        aligned.append(recognizer.align(recording.path, texts[recording.path], channel=channel))
+        aligned.append(recognizer.align(recording.path, texts[recording.path], channel=asked.channel))
         return aligned[-1]
 
     aligned: list[Alignment] = []
-    code = write_results(
-        listen, "aligned", files, recognizer, path, threads, output_dir, existing, output_format, channel
-    )
+    code = write_results(listen, "aligned", files, recognizer, path, asked)
     if explain is not None and aligned:
-        _draw_alignment(recognizer, files[0], aligned[0], explain, channel)
+        _draw_alignment(recognizer, files[0], aligned[0], explain, asked.channel)
     return code
 
 
-def track(
-    files: list[str],
-    model: Path | None,
-    runs: Path,
-    channel: int | None,
-    look_ahead: float | None,
-    threads: int | None,
-    output_dir: Path | None,
-    existing: Existing,
-    output_format: str,
-) -> int:
+def track(files: list[str], asked: Listening) -> int:
     """`audiornn track`: values over time, a table a recording, written as they come."""
     from audiornn.files import write_atomically
     from audiornn.listen.formats import format_result
@@ -135,23 +102,25 @@ def track(
     from audiornn.listen.streaming import streams
     from audiornn.listen.tracks import track_lines
 
-    recognizer, path = load(model, runs, threads=threads or n_cores())
+    recognizer, path = load(asked.model, asked.runs, threads=asked.threads or n_cores())
     names = recognizer.card.vocabulary.symbols
     recordings, n_empty = recordings_of(files)
-    if len(recordings) > 1 and output_dir is None and output_format == "csv":
+    if len(recordings) > 1 and asked.output_dir is None and asked.output_format == "csv":
         raise SettingsError("--format csv is a table a recording: name a folder for them, --output-dir DIR")
-    recordings, outputs = _to_write(recordings, output_dir, f".{output_format}", existing)
+    recordings, outputs = _to_write(recordings, asked, f".{asked.output_format}")
 
     # Standard input may never end: it is heard as it comes.
-    if files == ["-"] and not outputs and output_format == "csv" and streams(recognizer.card):
-        return _track_live(recognizer, channel, look_ahead)
+    if asked.is_live(files, "csv") and streams(recognizer.card):
+        return _track_live(recognizer, asked)
 
     def lines(recording: str) -> Iterator[str]:
-        if output_format == "json":
-            result = recognizer.track(recording, channel=channel, look_ahead=look_ahead)
+        if asked.output_format == "json":
+            result = recognizer.track(recording, channel=asked.channel, look_ahead=asked.look_ahead)
             yield format_result(result, "json", audio=recording, task=recognizer.card.task, model=path)
             return
-        points: Iterator[TrackPoint] = recognizer.track_points(recording, channel=channel, look_ahead=look_ahead)
+        points: Iterator[TrackPoint] = recognizer.track_points(
+            recording, channel=asked.channel, look_ahead=asked.look_ahead
+        )
         yield from track_lines(names, chain([next(points)], points))  # what cannot be read has no heading either
 
     n_failed = 0
@@ -168,11 +137,11 @@ def track(
             where = "" if recording.path in str(error) or recording.path == "-" else f"{recording.path}: "
             say(f"audiornn: {where}{error}")
     if outputs and n_failed < len(recordings):
-        say(f"{output_dir}: {len(recordings) - n_failed:,} files written")
+        say(f"{asked.output_dir}: {len(recordings) - n_failed:,} files written")
     return exit_code(n_failed + n_empty, len(recordings) + n_empty)
 
 
-def _track_live(recognizer: Recognizer, channel: int | None, look_ahead: float | None) -> int:
+def _track_live(recognizer: Recognizer, asked: Listening) -> int:
     """Standard input, which may never end: each point is printed as soon as it is known."""
     from audiornn.audio import audio_blocks
     from audiornn.listen.live import live_findings
@@ -188,8 +157,8 @@ def _track_live(recognizer: Recognizer, channel: int | None, look_ahead: float |
         print(row if is_begun else heading + row, end="", flush=True)  # what cannot be read has no heading either
         is_begun = True
 
-    blocks = audio_blocks("-", recognizer.card.features.sample_rate, channel=channel)
-    found = live_findings(recognizer.tracker(look_ahead=look_ahead), blocks, name="standard input")
+    blocks = audio_blocks("-", recognizer.card.features.sample_rate, channel=asked.channel)
+    found = live_findings(recognizer.tracker(look_ahead=asked.look_ahead), blocks, name="standard input")
     return tell_live(found, tell)
 
 
@@ -211,11 +180,7 @@ def write_results(
     files: list[str],
     recognizer: Recognizer,
     model: Path,
-    threads: int | None,
-    output_dir: Path | None,
-    existing: Existing,
-    output_format: str,
-    channel: int | None,
+    asked: Listening,
 ) -> int:
     """Listen to recordings side by side and print what was heard in their order, or write each to a file of its own."""
     from audiornn.errors import CorpusError
@@ -225,11 +190,12 @@ def write_results(
 
     recordings, n_empty = recordings_of(files)
     several = len(recordings) > 1 or files != [recording.path for recording in recordings]
-    if several and output_dir is None and output_format not in ("text", "json", "ctm", "rttm"):
+    output_format, printed = asked.output_format, asked.output_dir is None
+    if several and printed and output_format not in ("text", "json", "ctm", "rttm"):
         raise SettingsError(f"--format {output_format} is a file a recording: name a folder for them, --output-dir DIR")
-    if output_format in ("ctm", "rttm") and output_dir is None:
+    if printed and output_format in ("ctm", "rttm"):
         refuse_same_names(recordings, output_format)
-    recordings, outputs = _to_write(recordings, output_dir, FORMATS[output_format], existing)
+    recordings, outputs = _to_write(recordings, asked, FORMATS[output_format])
     progress = SecondsHeard()
     stopping = threading.Event()
 
@@ -245,7 +211,7 @@ def write_results(
         except (AudioError, CorpusError) as error:
             return error
 
-    n_threads = min(len(recordings) or 1, threads or n_cores())
+    n_threads = min(len(recordings) or 1, asked.threads or n_cores())
     n_failed = 0
     for i, result in enumerate(in_order(heard, recordings, n_threads, stopping)):
         progress.clear()
@@ -263,7 +229,7 @@ def write_results(
             task=recognizer.card.task,
             model=model,
             folder=folder,
-            channel=channel or 1,
+            channel=asked.channel or 1,
         )
         if output_format == "text" and several and not outputs:
             named = recording.translate(_IN_A_LINE)
@@ -276,25 +242,21 @@ def write_results(
     if n_failed and len(recordings) > 1:
         say(f"audiornn: {n_failed} of {len(recordings):,} recordings could not be {done}")
     if outputs and n_failed < len(recordings):
-        say(f"{output_dir}: {len(recordings) - n_failed:,} files written")
+        say(f"{asked.output_dir}: {len(recordings) - n_failed:,} files written")
     return exit_code(n_failed + n_empty, len(recordings) + n_empty)
 
 
-def _to_write(
-    recordings: list[Recording], folder: Path | None, suffix: str, existing: Existing
-) -> tuple[list[Recording], list[Path]]:
+def _to_write(recordings: list[Recording], asked: Listening, suffix: str) -> tuple[list[Recording], list[Path]]:
     """The recordings whose files are to be written, and these; says how many are kept instead."""
     from audiornn.listen.folders import output_files
 
-    left, files = output_files(recordings, folder, suffix, existing=existing)
+    left, files = output_files(recordings, asked.output_dir, suffix, existing=asked.existing)
     if len(left) < len(recordings):
-        say(f"{folder}: of {len(recordings):,} files {len(recordings) - len(left):,} were there and are kept")
+        say(f"{asked.output_dir}: of {len(recordings):,} files {len(recordings) - len(left):,} were there and are kept")
     return left, files
 
 
-def _transcribe_live(
-    recognizer: Recognizer, model: Path, channel: int | None, look_ahead: float | None, output_format: str
-) -> int:
+def _transcribe_live(recognizer: Recognizer, model: Path, asked: Listening) -> int:
     """Standard input, which may never end: each phrase is printed as soon as it is over."""
     from dataclasses import asdict
 
@@ -302,14 +264,14 @@ def _transcribe_live(
     from audiornn.listen.live import live_phrases
 
     def tell(phrase: Phrase) -> None:
-        if output_format == "json":
+        if asked.output_format == "json":
             entry = {"audio": "-", "task": recognizer.card.task, **asdict(phrase), "model": str(model)}
             print(json_line(entry), flush=True)
         else:
             print(phrase.text, flush=True)
 
-    blocks = audio_blocks("-", recognizer.card.features.sample_rate, channel=channel)
-    stream = recognizer.stream(look_ahead=look_ahead)
+    blocks = audio_blocks("-", recognizer.card.features.sample_rate, channel=asked.channel)
+    stream = recognizer.stream(look_ahead=asked.look_ahead)
     found = live_phrases(stream, blocks, name="standard input")
     return tell_live(found, tell)
 

@@ -49,7 +49,7 @@ def recordings_of(files: Sequence[str]) -> tuple[list[Recording], int]:
     return recordings, len(empty)
 
 
-def decoding_with(recognizer: Recognizer, options: dict[str, Any] | None) -> Recognizer:
+def decoding_with(recognizer: Recognizer, options: Mapping[str, Any]) -> Recognizer:
     """The model as the decoding options want it."""
     if not options:
         return recognizer

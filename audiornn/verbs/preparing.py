@@ -79,41 +79,12 @@ def audit(source: Path, output: Path | None, data: Path, jobs: int | None, outpu
     return PARTIAL_FAILURE if report.errors else 0
 
 
-def new(
-    name: str,
-    source: Path,
-    recipes: Path,
-    other: Path | None,
-    layout: str,
-    text: str,
-    audio: str,
-    speaker: str,
-    task: str,
-    encoding: str,
-    skip_bad: bool,
-    output_format: str,
-    word: str = "",
-    sample_rate: int | None = None,
-) -> int:
-    """`audiornn new`: a recipe for recordings of one's own."""
+def new(name: str, source: Path, output_format: str, **asked: Any) -> int:
+    """`audiornn new`: a recipe for recordings of one's own; what else is asked goes to `write_recipe`."""
     from audiornn.corpus.layouts.survey import named
     from audiornn.corpus.new_recipe import write_recipe
 
-    made = write_recipe(
-        name,
-        source,
-        recipes=recipes,
-        layout=layout,
-        text=text,
-        audio=audio,
-        speaker=speaker,
-        task=task,
-        encoding=encoding,
-        skip_bad=skip_bad,
-        other=other,
-        word=word,
-        sample_rate=sample_rate,
-    )
+    made = write_recipe(name, source, **asked)
     if output_format == "json":
         print(json_line(made.to_json()))
         return 0

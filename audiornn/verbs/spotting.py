@@ -18,25 +18,12 @@ if TYPE_CHECKING:
     from audiornn.listen.recognizer import Recognizer
     from audiornn.listen.results import KeywordSpot
     from audiornn.listen.sample_streams import SpotStream
+    from audiornn.verbs.options import Spotting
 
 __all__ = ["spot"]
 
 
-def spot(
-    files: list[str],
-    microphone: bool,
-    device: str | None,
-    model: Path | None,
-    runs: Path,
-    keywords: list[str] | None,
-    threshold: float | None,
-    inside_words: bool,
-    channel: int | None,
-    look_ahead: float | None,
-    command: str | None,
-    explain: Path | None,
-    output_format: str,
-) -> int:
+def spot(files: list[str], asked: Spotting) -> int:
     """`audiornn spot`: keywords as they are said, in files, a pipe, or a microphone."""
     from dataclasses import asdict
 
@@ -44,29 +31,20 @@ def spot(
     from audiornn.listen.keywords import check_keywords, default_keywords, settings_of
     from audiornn.listen.streaming import streams
 
-    if microphone == bool(files):
-        raise SettingsError("name recordings, - for standard input, or --microphone" + " alone" * microphone)
-    if device is not None and not microphone:
-        raise SettingsError("--device names a microphone: add --microphone")
-    if microphone and channel is not None:
-        raise SettingsError("--channel is of recordings; a microphone is heard in mono")
-    if explain is not None and (microphone or len(files) != 1 or files == ["-"] or Path(files[0]).is_dir()):
-        raise SettingsError("--explain draws one recording: audiornn spot FILE --explain PNG")
-    if explain is not None:
-        check_drawable(explain)
-    recognizer, path = load(model, runs, threads=n_cores())
+    _check_source(files, asked)
+    recognizer, path = load(asked.model, asked.runs, threads=n_cores())
     card = recognizer.card
-    chosen = check_keywords(card, default_keywords(card) if keywords is None else keywords)
-    if inside_words and card.task != "transcribe":
+    keywords = check_keywords(card, default_keywords(card) if asked.keywords is None else asked.keywords)
+    if asked.inside_words and card.task != "transcribe":
         raise SettingsError("--inside-words is for models that spell; the labels of this one are whole already")
     settings = settings_of(card)
-    if threshold is not None:
-        settings = settings.with_onset(threshold, chosen)
-    run = HitCommand(command, lambda line: say(f"audiornn: {line}")) if command is not None else None
+    if asked.threshold is not None:
+        settings = settings.with_onset(asked.threshold, keywords)
+    run = HitCommand(asked.command, lambda line: say(f"audiornn: {line}")) if asked.command is not None else None
     several = len(files) > 1 or any(Path(file).is_dir() for file in files)
 
     def tell(found: KeywordSpot, audio: str) -> None:
-        if output_format == "json":
+        if asked.output_format == "json":
             print(json_line({"audio": audio, **asdict(found), "model": str(path)}), flush=True)
         else:
             line = f"{found.start:.2f}\t{found.end:.2f}\t{found.keyword}\t{found.score:.3f}"
@@ -75,10 +53,12 @@ def spot(
             run(found)
 
     try:
-        if microphone or (files == ["-"] and (card.task == "classify" or streams(card))):
-            stream = recognizer.spotter(chosen, settings=settings, inside_words=inside_words, look_ahead=look_ahead)
+        if asked.microphone or (files == ["-"] and (card.task == "classify" or streams(card))):
+            stream = recognizer.spotter(
+                keywords, settings=settings, inside_words=asked.inside_words, look_ahead=asked.look_ahead
+            )
             check = (lambda: None) if run is None else run.check
-            return _spot_live(stream, card.features.sample_rate, microphone, device, channel, tell, check)
+            return _spot_live(stream, card.features.sample_rate, asked, tell, check)
         recordings, n_empty = recordings_of(files)
         n_bad = n_empty
         progress = SecondsHeard()
@@ -87,11 +67,11 @@ def spot(
             try:
                 for found in recognizer.spots(
                     recording.path,
-                    chosen,
+                    keywords,
                     settings=settings,
-                    inside_words=inside_words,
-                    channel=channel,
-                    look_ahead=look_ahead,
+                    inside_words=asked.inside_words,
+                    channel=asked.channel,
+                    look_ahead=asked.look_ahead,
                     progress=progress if len(recordings) == 1 else lambda seconds: None,
                 ):
                     progress.clear()
@@ -102,20 +82,36 @@ def spot(
                 progress.clear()
                 say(f"audiornn: {error}")
         progress.clear()
-        if explain is not None and not n_bad:
-            _explain(recognizer, files[0], chosen, settings, spots, explain, inside_words, channel, look_ahead)
+        if asked.explain is not None and not n_bad:
+            _explain(recognizer, files[0], keywords, settings, spots, asked)
         return exit_code(n_bad, len(recordings) + n_empty)
     finally:
         if run is not None:
             run.check(wait=True)
 
 
+def _check_source(files: list[str], asked: Spotting) -> None:
+    """Whether what is to be listened to goes together.
+
+    Raises:
+        SettingsError: recordings and a microphone, or neither; an option that would do nothing.
+    """
+    if asked.microphone == bool(files):
+        raise SettingsError("name recordings, - for standard input, or --microphone" + " alone" * asked.microphone)
+    if asked.device is not None and not asked.microphone:
+        raise SettingsError("--device names a microphone: add --microphone")
+    if asked.microphone and asked.channel is not None:
+        raise SettingsError("--channel is of recordings; a microphone is heard in mono")
+    if asked.explain is not None:
+        if asked.microphone or len(files) != 1 or files == ["-"] or Path(files[0]).is_dir():
+            raise SettingsError("--explain draws one recording: audiornn spot FILE --explain PNG")
+        check_drawable(asked.explain)
+
+
 def _spot_live(
     stream: SpotStream,
     sample_rate: int,
-    microphone: bool,
-    device: str | None,
-    channel: int | None,
+    asked: Spotting,
     tell: Callable[[KeywordSpot, str], None],
     check: Callable[[], None],
 ) -> int:
@@ -124,17 +120,17 @@ def _spot_live(
     from audiornn.listen.live import live_findings
     from audiornn.listen.microphone import microphone_blocks
 
-    if microphone:
-        chosen = int(device) if device is not None and device.isdecimal() else device
+    if asked.microphone:
+        is_number = asked.device is not None and asked.device.isdecimal()
         blocks = microphone_blocks(
             sample_rate,
-            device=chosen,
+            device=int(asked.device) if is_number and asked.device else asked.device,
             opened=lambda: say("listening; Ctrl-C ends it"),
             report=lambda line: say(f"audiornn: {line}"),
         )
         name, audio = "the microphone", "microphone"
     else:
-        blocks, name, audio = audio_blocks("-", sample_rate, channel=channel), "standard input", "-"
+        blocks, name, audio = audio_blocks("-", sample_rate, channel=asked.channel), "standard input", "-"
 
     def checked() -> Iterator[Waveform]:
         for block in blocks:
@@ -150,21 +146,21 @@ def _explain(
     file: str,
     keywords: Sequence[str],
     settings: SpotSettings,
-    spots: list[KeywordSpot],
-    picture: Path,
-    inside_words: bool,
-    channel: int | None,
-    look_ahead: float | None,
+    spots: Sequence[KeywordSpot],
+    asked: Spotting,
 ) -> None:
     """Why a recording gave its hits, as a picture."""
     from audiornn.audio import load_audio
     from audiornn.evaluate.explain import draw_spots
 
+    assert asked.explain is not None, "asked for by the caller"
     rate = recognizer.card.features.sample_rate
-    waveform = load_audio(file, rate, channel=channel)
-    scores, _ = recognizer.keyword_scores(waveform, keywords, rate, inside_words=inside_words, look_ahead=look_ahead)
+    waveform = load_audio(file, rate, channel=asked.channel)
+    scores, _ = recognizer.keyword_scores(
+        waveform, keywords, rate, inside_words=asked.inside_words, look_ahead=asked.look_ahead
+    )
     draw_spots(
-        picture,
+        asked.explain,
         waveform,
         rate,
         scores,
@@ -174,4 +170,4 @@ def _explain(
         recognizer.card.output_seconds,
         title=Path(file).name,
     )
-    say(f"{picture}: the recording, each keyword's score and thresholds, and the hits")
+    say(f"{asked.explain}: the recording, each keyword's score and thresholds, and the hits")

@@ -84,6 +84,7 @@ def demo(data: Path, runs: Path) -> int:
     """`audiornn demo`: the whole road on speech it synthesises itself."""
     from audiornn.corpus.preparation import open_prepared
     from audiornn.listen.recognizer import load_model
+    from audiornn.verbs.options import Evaluating
 
     recipe = "recipes/spoken_digits"
     steps: list[tuple[str, Callable[[], int]]] = [
@@ -95,12 +96,7 @@ def demo(data: Path, runs: Path) -> int:
             "audiornn train",
             lambda: train(recipe, data=data, run=None, runs=runs, resume=False, start=None, device=None, overrides=[]),
         ),
-        (
-            "audiornn evaluate",
-            lambda: evaluate(
-                None, "test", None, data=data, runs=runs, look_aheads=None, skip_bad=False, output_format="text"
-            ),
-        ),
+        ("audiornn evaluate", lambda: evaluate(Evaluating(None, data, runs))),
     ]
     for command, step in steps:
         print(f"\n$ {command}", flush=True)
