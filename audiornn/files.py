@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -58,11 +59,26 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
 
 
 def encode_json(entry: Any, *, indent: int | None = None) -> bytes:
-    """JSON as people read it, in UTF-8; a file name that is no Unicode is escaped, and reads back as it was."""
+    """JSON as people read it, in UTF-8; a file name that is no Unicode is escaped, and reads back as it was.
+
+    What is not finite is null: JSON has no word for it, and other readers stumble over Python's.
+    """
     try:
-        return json.dumps(entry, ensure_ascii=False, indent=indent).encode()
+        text = json.dumps(entry, ensure_ascii=False, allow_nan=False, indent=indent)
+    except ValueError:
+        return encode_json(_finite(entry), indent=indent)
+    try:
+        return text.encode()
     except UnicodeEncodeError:
         return json.dumps(entry, indent=indent).encode()
+
+
+def _finite(entry: Any) -> Any:
+    if isinstance(entry, Mapping):
+        return {key: _finite(value) for key, value in entry.items()}
+    if isinstance(entry, (list, tuple)):
+        return [_finite(value) for value in entry]
+    return None if isinstance(entry, float) and not math.isfinite(entry) else entry
 
 
 def json_line(entry: Any) -> str:

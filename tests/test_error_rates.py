@@ -155,7 +155,12 @@ def test_bootstrap_is_wider_where_errors_cluster():
 
 
 def test_bootstrap_without_an_error_is_wilsons_bound():
-    assert bootstrap_interval([0] * 40, [8] * 40) == wilson_interval(0, 320)
+    assert bootstrap_interval([0] * 40, [8] * 40) == wilson_interval(0, 40)  # frames of one recording are no witnesses
+    assert bootstrap_interval([0, 0, 0], [8, 0, 8]) == wilson_interval(0, 2)
+
+
+def test_a_draw_without_a_word_has_no_rate():
+    assert bootstrap_interval([3, 0, 0], [3, 0, 0]) == (1.0, 1.0)
 
 
 def test_bootstrap_of_one_utterance_and_of_none():

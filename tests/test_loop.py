@@ -202,6 +202,45 @@ def test_another_preparation_is_not_resumed_on(short, tmp_path, monkeypatch):
         quiet(ready, recipe, tmp_path / "run")
     with pytest.raises(TrainingError, match="another preparation"):
         quiet(replace(ready, digests={"train": "other"}), recipe, tmp_path / "run", resume=True)
+    mean, deviation = loop.train_and_dev(ready, recipe)[0].mean_and_deviation()  # other sounds of the same names
+    monkeypatch.setattr(loop.Dataset, "mean_and_deviation", lambda self: (mean + 0.1, deviation))
+    with pytest.raises(TrainingError, match="another preparation"):
+        quiet(ready, recipe, tmp_path / "run", resume=True)
+
+
+def test_a_gradient_that_overflows_reaches_no_weight(short, tmp_path, monkeypatch):
+    ready, recipe = short(checkpoint_steps=1)
+    batches = []
+
+    def overflowing(workers, network, batch, recipe, step, progress):
+        losses = losses_and_gradients(workers, network, batch, recipe, step, progress)
+        batches.append(batch.ids)
+        if step == 2:
+            next(network.parameters()).grad[0, 0] = math.inf
+        return losses
+
+    losses_and_gradients = loop.losses_and_gradients
+    monkeypatch.setattr(loop, "losses_and_gradients", overflowing)
+    with pytest.raises(TrainingError, match=r"gradient is not finite at step 3") as error:
+        quiet(ready, recipe, tmp_path / "run")
+    assert batches[-1][0] in str(error.value)
+    tensors, state = load_checkpoint(tmp_path / "run" / "last.safetensors")
+    assert state["step"] == 2
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
+
+
+def test_prep_under_a_running_training_takes_nothing_away(short, tmp_path, monkeypatch):
+    ready, recipe = short()
+    folder = tmp_path / "data" / ready.folder.name
+    shutil.copytree(ready.folder, folder)
+    moved = replace(ready, folder=folder)
+
+    def removing(*arguments):
+        shutil.rmtree(folder / "features", ignore_errors=True)
+        return learning_rate(*arguments)
+
+    monkeypatch.setattr(loop, "learning_rate", removing)
+    assert quiet(moved, recipe, tmp_path / "run").is_file()
 
 
 def test_training_stops_early_and_keeps_the_best(short, tmp_path, monkeypatch):

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,15 +79,23 @@ class FeatureStore:
 
     def __getitem__(self, index: int) -> Features:
         """Log-mel frames of an utterance, (frames, n_mels), as a view into its shard."""
-        number = int(self._shard[index])
+        first = int(self._first[index])
+        return self._opened(int(self._shard[index]))[first : first + int(self.lengths[index])]
+
+    def _opened(self, number: int) -> Features:
         if number not in self._shards:
             file = self._folder / self._names[number]
             try:
                 self._shards[number] = np.load(file, mmap_mode="r")
             except (OSError, ValueError, EOFError) as error:
                 raise CorpusError(f"{file}: cannot be read ({error}); run `audiornn prep` again") from None
-        first = int(self._first[index])
-        return self._shards[number][first : first + int(self.lengths[index])]
+        return self._shards[number]
+
+    def hold(self) -> FeatureStore:
+        """Open every shard now, so that what removes some of them later takes nothing away; returns itself."""
+        for number in np.unique(self._shard).tolist():
+            self._opened(number)
+        return self
 
     def targets(self, index: int) -> NDArray[np.int64]:
         """Ids of an utterance's symbols, (symbols,); empty where the targets are frames."""
@@ -261,22 +270,26 @@ def _stretch(utterance: Utterance) -> tuple[str, float, float | None]:
 def _plan(utterances: Sequence[Utterance], settings: FeatureSettings, folder: Path) -> list[_ShardJob]:
     """Put utterances into shards by a hash of their names, so that a new one changes one shard only."""
     unique = {_stretch(utterance): utterance for utterance in utterances}
-    n_shards = 1
-    while n_shards * _SHARD_UTTERANCES < len(unique):
-        n_shards *= 2
-    groups: dict[int, list[Utterance]] = {}
-    for utterance in unique.values():
-        place = zlib.crc32(f"{utterance.audio.name}@{utterance.start:g}".encode()) % n_shards
-        groups.setdefault(place, []).append(utterance)
+    hashed = [(zlib.crc32(os.fsencode(f"{u.audio.name}@{u.start:g}")), u) for u in unique.values()]
     salt = json.dumps(_spectrogram_settings(settings), sort_keys=True)
     jobs = []
-    for _, group in sorted(groups.items()):
+    for group in _groups(hashed):
         group.sort(key=lambda u: (str(u.audio), u.start, u.duration or 0.0))
         key = hashlib.sha256(salt.encode())
         for utterance in group:
             key.update(json.dumps([*_stretch(utterance), *file_state(utterance.audio)]).encode())
         jobs.append(_ShardJob(tuple(group), settings, folder / f"{key.hexdigest()[:20]}.npy"))
     return jobs
+
+
+def _groups(hashed: Sequence[tuple[int, Utterance]], bit: int = 31) -> list[list[Utterance]]:
+    """Groups of utterances of the same leading bits of their hashes: one that is too large parts at the next bit."""
+    if len(hashed) <= _SHARD_UTTERANCES or bit < 0:
+        return [[utterance for _, utterance in hashed]] if hashed else []
+    halves: tuple[list[tuple[int, Utterance]], ...] = ([], [])
+    for number, utterance in hashed:
+        halves[number >> bit & 1].append((number, utterance))
+    return [group for half in halves for group in _groups(half, bit - 1)]
 
 
 def _spectrogram_settings(settings: FeatureSettings) -> dict[str, Any]:
@@ -295,22 +308,30 @@ def file_state(path: Path) -> tuple[int, int]:
 
 def _compute_shard(job: _ShardJob) -> None:
     extractor = FeatureExtractor(job.settings)
-    frames, rows, measures, keys, first = [], [], [], [], 0
-    for utterance in job.utterances:
-        log_mel, meter, problem = _log_mel(utterance, extractor)
-        measured, fingerprint = meter.finish()
-        rows.append([first, len(log_mel), float(measured["duration"]), problem])
-        frames.append(log_mel)
-        measures.append(measured)
-        keys.append(fingerprint)
-        first += len(log_mel)
-    with write_atomically(job.file) as out:
-        np.save(out, np.concatenate(frames))
+    rows, measures, keys, first = [], [], [], 0
+    with write_atomically(job.file) as out:  # each recording as it comes: together they may be days
+        _write_header(out, 0, job.settings.n_mels)
+        for utterance in job.utterances:
+            log_mel, meter, problem = _log_mel(utterance, extractor)
+            measured, fingerprint = meter.finish()
+            rows.append([first, len(log_mel), float(measured["duration"]), problem])
+            out.write(np.ascontiguousarray(log_mel, np.float32).data)
+            measures.append(measured)
+            keys.append(fingerprint)
+            first += len(log_mel)
+        out.seek(0)
+        _write_header(out, first, job.settings.n_mels)
     with write_atomically(job.measures_file) as out:
         ends = np.cumsum([len(fingerprint) for fingerprint in keys])
         np.savez(out, measures=np.array(measures, MEASURES), keys=np.concatenate(keys), ends=ends)
     with write_atomically(job.index_file) as out:
         out.write(json.dumps(rows).encode())
+
+
+def _write_header(out: IO[bytes], n_frames: int, n_mels: int) -> None:
+    """The header of an array of log-mel frames; numpy leaves room in it for any number of them."""
+    entry = {"descr": "<f4", "fortran_order": False, "shape": (n_frames, n_mels)}
+    np.lib.format.write_array_header_1_0(out, entry)
 
 
 def _log_mel(utterance: Utterance, extractor: FeatureExtractor) -> tuple[Features, Meter, str]:

@@ -279,7 +279,7 @@ def _stretches_line(n_recordings: int, splits: Iterable[str]) -> str:
 
 def _position(name: str, seed: int) -> float:
     """Where a name lies in 0…1; evenly spread, and the same on every machine."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8], "big") / 2**64
+    return int.from_bytes(hashlib.sha256(f"{seed} ".encode() + os.fsencode(name)).digest()[:8], "big") / 2**64
 
 
 def _by_recording(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, str]:

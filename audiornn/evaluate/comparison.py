@@ -14,7 +14,7 @@ import numpy as np
 
 from audiornn.errors import SettingsError
 from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
-from audiornn.evaluate.tally import Tally, finite
+from audiornn.evaluate.tally import Tally
 
 __all__ = ["Comparison", "compare", "mcnemar"]
 
@@ -45,7 +45,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Plain types, and no row a recording."""
-        entry = {key: finite(value) for key, value in asdict(self).items() if key not in ("first", "second")}
+        entry = {key: value for key, value in asdict(self).items() if key not in ("first", "second")}
         sums = {"first_errors": sum(self.first.errors), "second_errors": sum(self.second.errors)}
         return {"measure": self.first.measure, **sums, "reference_length": sum(self.first.lengths), **entry}
 
@@ -100,6 +100,6 @@ def compare(first: Tally, second: Tally, *, seed: int = 0) -> Comparison:
 
 def mcnemar(first_alone: int, second_alone: int) -> float:
     """The two-sided p-value of McNemar's exact test: the utterances that only one of two models got right, as coins."""
-    n, fewer = first_alone + second_alone, min(first_alone, second_alone)
-    tail = sum(math.comb(n, k) for k in range(fewer + 1))
-    return min(1.0, 2 * tail / 2**n)
+    from scipy.stats import binom
+
+    return min(1.0, 2 * float(binom.cdf(min(first_alone, second_alone), first_alone + second_alone, 0.5)))

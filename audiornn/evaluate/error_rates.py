@@ -124,16 +124,17 @@ def error_rate(counts: Sequence[EditCounts], *, seed: int = 0) -> ErrorRate:
 def bootstrap_interval(errors: Sequence[float], lengths: Sequence[int], *, seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of Σ errors / Σ lengths when utterances are drawn anew (Bisani and Ney 2004).
 
-    Where no utterance has an error the bootstrap knows no spread, and the Wilson bound of 0 of Σ lengths is given. Of
-    one utterance it knows none either, nor does anything else: 0 to 1, or to more errors than words.
+    Where no utterance has an error the bootstrap knows no spread, and Wilson's bound of 0 of so many utterances is
+    given: words and frames of one are no independent witnesses. Of one utterance it knows none either, nor does
+    anything else: 0 to 1, or to more errors than words. A draw without a word has no rate, and does not count.
     """
     if not sum(lengths) or len(lengths) == 1:
         return 0.0, max(1.0, sum(errors) / max(1, sum(lengths)))
     if not sum(errors):
-        return wilson_interval(0, sum(lengths))
+        return wilson_interval(0, sum(length > 0 for length in lengths))
     drawn = resampled_totals(list(zip(errors, lengths, strict=True)), seed=seed)
-    interval = percentile_interval(wrong / max(units, 1.0) for wrong, units in drawn.tolist())
-    assert interval is not None  # no draw is without a rate
+    interval = percentile_interval(wrong / units for wrong, units in drawn.tolist() if units)
+    assert interval is not None, "some utterance has a word, and some draw has it"
     return interval
 
 

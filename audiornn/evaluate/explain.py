@@ -68,7 +68,7 @@ def draw_spots(
     top.set_ylim(-1.1 * peak, 1.1 * peak)
     top.set_yticks([])
     top.set_title(title, loc="left", fontsize=10, color=_INK)
-    frames = (np.arange(len(scores.values)) + 0.5) * output_seconds
+    frames = np.arange(len(scores.values)) * output_seconds  # the middle of each
     values = moving_mean(scores.values, settings.smoothing, output_seconds)
     for k, (keyword, axis) in enumerate(zip(keywords, axes[1:], strict=True)):
         colour = _COLOURS[k % len(_COLOURS)]

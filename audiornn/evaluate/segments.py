@@ -270,7 +270,8 @@ def score(card: ModelCard, counts: Sequence[SegmentCounts], *, seed: int = 0) ->
     seconds = np.stack([np.zeros(3) if each.seconds is None else each.seconds for each in counts])
 
     def rate(per_recording: Counts, figure: Callable[[Counts], float]) -> Rate:
-        interval = percentile_interval(figure(total) for total in resampled_totals(per_recording, seed=seed))
+        draws = resampled_totals(per_recording, seed=seed)
+        interval = percentile_interval(figure(total) for total in draws if total.any())  # else it is of nothing
         value = figure(per_recording.sum(axis=0))
         return Rate(value, interval if interval is not None and len(counts) > 1 else (0.0, max(1.0, value)))
 

@@ -210,7 +210,7 @@ def choose_thresholds(
     scores = np.exp(np.concatenate([log_probs for log_probs, _ in pairs]))
     truths = np.concatenate([targets for _, targets in pairs]) > 0.5
     best = (best_threshold(scores[:, i], truths[:, i]) for i in range(len(labels)))
-    return {label: min(1.0, max(1e-6, round(least, 6))) for label, least in zip(labels, best, strict=True)}
+    return {label: min(1.0, max(1e-12, float(f"{least:.6g}"))) for label, least in zip(labels, best, strict=True)}
 
 
 def _truths(card: ModelCard, utterance: Utterance) -> NDArray[np.bool_]:

@@ -7,12 +7,11 @@ an interval, and averaged over folds. Error rates are such figures, and so is a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Tally", "finite"]
+__all__ = ["Tally"]
 
 
 @dataclass(frozen=True)
@@ -39,25 +38,17 @@ class Tally:
 
     @property
     def value(self) -> float:
-        """The figure of all recordings together; a root of nothing is NaN."""
+        """The figure of all recordings together; of nothing it is NaN."""
         return float(self.values_of(np.sum(self.errors), np.sum(self.lengths)))
 
     def values_of(self, errors: NDArray[np.float64], units: NDArray[np.float64]) -> NDArray[np.float64]:
         """The figure that sums over recordings come to, of any shape."""
-        if not self.is_root:
-            return errors / np.maximum(1.0, units)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.sqrt(errors / units)
+            shares: NDArray[np.float64] = np.where(units > 0, errors / units, np.nan)
+        return np.sqrt(shares) if self.is_root else shares
 
     def shown(self, value: float, *, sign: str = "") -> str:
         """A value of this figure, or a difference of two, for people."""
         if value != value:
             return "–"
         return f"{value:{sign}.4g}" if self.is_root else f"{100 * value:{sign}.2f} %"
-
-
-def finite(value: Any) -> Any:
-    """A figure, or several, for JSON: None in place of NaN."""
-    if isinstance(value, (tuple, list)):
-        return [finite(one) for one in value]
-    return None if isinstance(value, float) and value != value else value

@@ -263,7 +263,7 @@ class BeamSearch:
                 gain = np.repeat(own_gain, n_active).reshape(n, n_active)
             if graph.unit == "word":
                 states = tree.state[nodes].tolist()
-                gain += np.array([self._word_gains.row(state) for state in states])[:, active]
+                gain += np.array([self._word_gains.of_symbols(state, active) for state in states])
             else:
                 ending = (grown[:, space] > _NEVER).nonzero()[0]
                 gain[ending, space] += self._end_gains(nodes[ending])
@@ -425,6 +425,7 @@ class BeamSearch:
 
     def _tidy(self) -> list[DecodedSymbol]:
         """Give out what all hypotheses share, and cut the branches that none of them stands on."""
+        self._word_gains.forget_some()
         tree = self._tree
         limit = self._time - self._graph.settings.horizon_frames
         if limit > self._start:

@@ -546,8 +546,7 @@ class Spotter:
 
     def ends(self, duration: float) -> None:
         """Say that the samples end here, after so many seconds, and that the frames of their end come next."""
-        if self._card.task == "classify":  # its last windows reach beyond them
-            self._duration = duration
+        self._duration = duration
 
     def finish(self, duration: float) -> list[KeywordSpot]:
         """Say that the recording ends here, after so many seconds; returns the last hits."""

@@ -97,7 +97,7 @@ class LivePhrases:
         if not self._words:
             return []
         over = phrases(self._words)
-        if settled - self._words[-1].end <= PAUSE:
+        if over and settled - self._words[-1].end <= PAUSE:
             self._words = list(over.pop().words)
         else:
             self._words = []

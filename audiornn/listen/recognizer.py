@@ -32,6 +32,7 @@ from audiornn.listen.results import (
     KeywordSpot,
     Labelling,
     Recognition,
+    TimedLabel,
     TrackPoint,
     Tracks,
     Transcript,
@@ -219,7 +220,7 @@ class Recognizer:
         features = self._features(source, sample_rate, channel)
         reader = reader_of(self.card, segments=settings)
         found = [s for block in self._log_prob_blocks(features, look_ahead, progress) for s in reader.push(block)]
-        return Labelling((*found, *reader.finish(features.duration)), features.duration)
+        return self._labelling([*found, *reader.finish(features.duration)], features.duration)
 
     def align(
         self, source: Source, text: str, sample_rate: int | None = None, *, channel: int | None = None
@@ -642,9 +643,13 @@ class Recognizer:
         found = [label for block in log_probs for label in reader.push(block)]
         found += reader.finish(duration())
         if self.card.task == "label":
-            return Labelling(tuple(found), duration())
+            return self._labelling(found, duration())
         text = " ".join(word.label for word in found)
         return Transcript(text, tuple(found), duration(), reader.alternatives(duration()))
+
+    def _labelling(self, found: Sequence[TimedLabel], duration: float) -> Labelling:
+        place = self.card.vocabulary.symbols.index
+        return Labelling(tuple(sorted(found, key=lambda segment: (segment.start, place(segment.label)))), duration)
 
     def _classification(self, log_probs: NDArray[np.float32], duration: float) -> Classification:
         probabilities = np.exp(log_probs.astype(np.float64))

@@ -248,8 +248,14 @@ class SearchGraph:
         return PhraseAutomaton(patterns, alphabet, start=self.space if self.space >= 0 else None)
 
 
+#: Answers that are kept: some 20 MB, however long a recording is.
+_KEPT = 1 << 17
+
+
 class WordGains:
-    """What words gain in one search, each asked of the language model once; its states go by numbers.
+    """What words gain in one search, asked of the language model once and again where it was forgotten since.
+
+    Its states go by numbers.
 
     Attributes:
         states: of the language model, by number.
@@ -278,13 +284,21 @@ class WordGains:
             found = self._after[state, word] = gain, self._number(after)
         return found
 
-    def row(self, state: int) -> NDArray[np.float64]:
-        """What each symbol gains after a state, where symbols are words: (symbols,), 0 for the blank."""
+    def of_symbols(self, state: int, symbols: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What some symbols gain after a state, where symbols are words: (symbols,)."""
         row = self._rows.get(state)
         if row is None:
-            gains = [self.after(state, word)[0] for word in range(1, len(self._graph.vocabulary))]
-            row = self._rows[state] = np.array([0.0, *gains])
-        return row
+            row = self._rows[state] = np.full(len(self._graph.vocabulary), np.nan)
+        gains = row[symbols]
+        for i in np.flatnonzero(np.isnan(gains)).tolist():
+            gains[i] = row[symbols[i]] = self.after(state, int(symbols[i]))[0]
+        return gains
+
+    def forget_some(self) -> None:
+        """Forget all answers where they have become many: they can be asked for again."""
+        if len(self._after) > _KEPT or len(self._rows) * len(self._graph.vocabulary) > _KEPT:
+            self._after.clear()
+            self._rows.clear()
 
 
 class PhraseAutomaton:

@@ -192,7 +192,7 @@ class _Run:
 
 
 class SegmentDecoder:
-    """Tracks in, segments out, each as soon as nothing can change it or come before it.
+    """Tracks in, segments out, each as soon as nothing can change it: where labels overlap, in order of their ends.
 
     Args:
         settings: how.
@@ -224,7 +224,7 @@ class SegmentDecoder:
         return min([self._n_frames, *(run.first for run in (*self._open, *self._closed) if run is not None)])
 
     def push(self, tracks: Tracks) -> list[DecodedSymbol]:
-        """Take frames (frames, labels), any number; returns the segments that are settled now, in order of start."""
+        """Take frames (frames, labels), any number; returns the segments that are settled now."""
         return self._decide(self._filtered(tracks, last=False))
 
     def finish(self) -> list[DecodedSymbol]:
@@ -321,11 +321,10 @@ class SegmentDecoder:
             self._done.append(run)
 
     def _given(self) -> list[DecodedSymbol]:
-        """Take those that nothing can come before."""
-        settled = self.settled
-        self._done.sort(key=lambda run: (run.first, run.label))
-        n = sum(run.first < settled for run in self._done)
-        given, self._done = self._done[:n], self._done[n:]
+        """Take those that are settled, in the order in which they are, whatever the blocks."""
+        given, self._done = self._done, []
+        # Of labels that exclude each other the next one's beginning settles a segment, otherwise the end of its gap.
+        given.sort(key=lambda run: (run.end + (0 if self._exclusive else self._gaps[run.label]), run.first, run.label))
         return [DecodedSymbol(run.label, run.first, run.end - 1, run.total / run.n) for run in given]
 
 

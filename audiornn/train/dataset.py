@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -119,7 +120,7 @@ class Dataset:
     def __init__(self, prepared: Prepared, split: str, recipe: Recipe, vocabulary: Vocabulary) -> None:
         self.recipe = recipe
         self.utterances = prepared.utterances(split)
-        self.store = prepared.features(split)
+        self.store = prepared.features(split).hold()
         self._tracks = prepared.tracks(split) if recipe.task == "regress" else ()
         if len(self.store) != len(self.utterances):
             raise CorpusError(f"{prepared.folder}: {split} has features of other utterances; run `audiornn prep` again")
@@ -400,7 +401,7 @@ def _frame_targets(utterance: Utterance, centres: NDArray[np.float64], vocabular
     several = np.zeros((len(centres), len(vocabulary)), np.float32)
     nothing = -1 if vocabulary.several else vocabulary.label_id(NO_LABEL)
     targets = np.full(len(centres), nothing)
-    between = np.abs(np.diff(centres)).max(initial=0.0) / 2 + 1e-9
+    between = np.abs(np.diff(centres)).max() / 2 + 1e-9 if len(centres) > 1 else math.inf
     short = []
     for segment in utterance.segments:
         label = vocabulary.label_id(segment.label)

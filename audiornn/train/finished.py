@@ -61,7 +61,8 @@ def finished_card(
             "seed": recipe.training.seed,
             "steps": state["step"],
             "epoch_kept": best["best"][2] + 1,
-            "utterances": {row.split: row.utterances for row in prepared.summary},
+            "utterances": {row.split: row.utterances for row in prepared.summary}
+            | {"train": len(train_set), "dev": len(dev_set)},  # a fold has others
             "digests": dict(prepared.digests),
             "window_seconds": recipe.features.frames_to_seconds(int(np.median(train_set.lengths))),
             **({"started_from": state["start"]} if state.get("start") else {}),

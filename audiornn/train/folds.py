@@ -23,7 +23,7 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.preparation import Prepared
 from audiornn.errors import CorpusError, TrainingError
 from audiornn.evaluate.error_rates import bootstrap_interval
-from audiornn.evaluate.tally import Tally, finite
+from audiornn.evaluate.tally import Tally
 from audiornn.model_file import open_model_file
 from audiornn.recipe import Recipe
 from audiornn.train.checkpoint import recipe_of_run
@@ -84,10 +84,10 @@ class FoldScore:
         return {
             "speaker": self.speaker,
             "measure": self.tallies[0].measure,
-            "values": finite(self.values),
+            "values": list(self.values),
             "errors": [sum(tally.errors) for tally in self.tallies],
             "reference_length": sum(self.tallies[0].lengths),
-            "intervals": [finite(tally.interval) for tally in self.tallies],
+            "intervals": [list(tally.interval) for tally in self.tallies],
         }
 
 

@@ -133,7 +133,7 @@ def train(
     }
     if resume:
         tensors, found = load_checkpoint(run_dir / "last.safetensors")
-        if found["digests"] != state["digests"]:
+        if found["digests"] != state["digests"] or not _same_sounds(network, tensors):
             raise TrainingError(f"{run_dir}: was trained on another preparation of {recipe.name}; prepare it as before")
         state = found
         network.load_state_dict(under("network.", tensors))
@@ -159,7 +159,7 @@ def train(
     if taken is not None:
         report(taken)
     can_choose = len(dev_set) >= (_ENOUGH if recipe.task == "classify" else 1)
-    if len(dev_set) and not can_choose:
+    if not can_choose and (len(dev_set) or settings.patience):
         report(
             f"dev holds {len(dev_set)} utterances, too few to choose an epoch by, or to stop early: the last is kept"
         )
@@ -175,7 +175,7 @@ def train(
     with (
         Workers(state["workers"], bf16=state["bf16"]) as workers,
         interruptible() as interrupted,
-        scalar_writer(run_dir) as write_scalars,
+        scalar_writer(run_dir, state["step"]) as write_scalars,
     ):
         while state["step"] < n_steps and not state["finished"]:
             epoch, first = divmod(state["step"], n_batches)
@@ -197,9 +197,9 @@ def train(
                     group["lr"] = learning_rate(step, n_steps, settings)
                 losses = losses_and_gradients(workers, network, batch, recipe, step, step / n_steps)
                 loss = losses.mean()
-                if not torch.isfinite(loss):
+                norm = torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
+                if not torch.isfinite(loss + norm):  # asked before the weights take it
                     raise not_finite(losses, batch.ids, step, run_dir)
-                torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
                 optimiser.step()
                 average(averaged, network, newest_share(step, n_batches, settings))
 
@@ -313,6 +313,15 @@ def untrained_network(recipe: Recipe, train_set: Dataset, n_outputs: int) -> Net
     return network
 
 
+def _same_sounds(network: Network, tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Whether a checkpoint's features had the means and deviations of today's, as they have of the same recordings."""
+    own = dict(network.named_buffers())
+    return all(
+        name not in own or torch.allclose(own[name].cpu(), before, rtol=1e-3, atol=1e-3)
+        for name, before in under("network.", tensors).items()
+    )
+
+
 @torch.no_grad()
 def average(averaged: Network, network: Network, share: float) -> None:
     """Move the averaged weights towards the network's by a share of the way."""
@@ -373,10 +382,11 @@ def choose_device(name: str) -> torch.device:
 
 
 def not_finite(losses: torch.Tensor, ids: tuple[str, ...], step: int, run_dir: Path) -> TrainingError:
-    """The error that names the utterances whose loss went wrong."""
+    """The error that names the utterances whose loss went wrong; all of a batch where only their gradient did."""
     bad = [identifier for identifier, loss in zip(ids, losses.tolist(), strict=True) if not math.isfinite(loss)]
+    what, bad = ("loss", bad) if bad else ("gradient", list(ids))
     return TrainingError(
-        f"the loss is not finite at step {step + 1}, for {', '.join(bad[:5])}{' …' if len(bad) > 5 else ''}: "
+        f"the {what} is not finite at step {step + 1}, for {', '.join(bad[:5])}{' …' if len(bad) > 5 else ''}: "
         f"look at those recordings, or lower training.learning_rate; the last checkpoint is in {run_dir}"
     )
 
@@ -391,12 +401,12 @@ def drop_metrics_after(path: Path, step: int) -> None:
 
 
 @contextlib.contextmanager
-def scalar_writer(run_dir: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Writes an epoch's numbers to metrics.jsonl and for TensorBoard."""
+def scalar_writer(run_dir: Path, step: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Writes an epoch's numbers to metrics.jsonl and for TensorBoard, from a step on: what a killed run wrote goes."""
     from torch.utils.tensorboard import SummaryWriter
 
     with (
-        SummaryWriter(str(run_dir / "tensorboard")) as board,
+        SummaryWriter(str(run_dir / "tensorboard"), purge_step=step + 1 if step else None) as board,
         open(run_dir / "metrics.jsonl", "a", encoding="utf-8") as out,
     ):
 
