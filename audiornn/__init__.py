@@ -6,7 +6,11 @@
 'three one four'
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# Who listens to people reports to nobody; onnxruntime reads it as it is imported, by whomever.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = [

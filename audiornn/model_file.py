@@ -16,7 +16,6 @@ takes the `recording_mean` and `recording_scale` (n_features,) of the whole reco
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -167,8 +166,6 @@ def open_model_file(path: str | Path, *, threads: int = 1) -> tuple[Any, ModelCa
     if not path.is_file():
         kind = "is a folder, not a model file" if path.is_dir() else "no such model file"
         raise ModelFileError(f"{path}: {kind}; `audiornn train` writes runs/RECIPE/model.onnx")
-    # Who listens to people reports to nobody; onnxruntime reads it as it is imported.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from audiornn.errors import CorpusError, ModelFileError
 from audiornn.features import FeatureSettings
 from audiornn.listen import alignment
-from audiornn.listen.alignment import align_text, force_align
+from audiornn.listen.alignment import _stretches, align_text, force_align
+from audiornn.listen.decoding import DecodedSymbol
 from audiornn.model_file import ModelCard
 from audiornn.vocabulary import BLANK, Vocabulary, ctc_length
 from tests.reference import best_path_for_target, collapse
@@ -225,6 +226,14 @@ def test_words_have_their_times():
     assert [(w.fits, w.heard) for w in found.words] == [(True, "one"), (True, "two")]
     assert all(0.9 < w.confidence <= 1 for w in found.words)
     assert found.extra == ()
+
+
+def test_a_word_reaches_to_the_middle_of_a_gap_and_half_way_to_what_is_extra():
+    words = [[DecodedSymbol(2, first, first + 1, 1.0)] for first in (4, 20)]
+    card = card_of(Vocabulary((BLANK, "a", "do"), "word"), stride=1)
+    assert _stretches(card, words, [*words[0], *words[1]], 30) == ([], [(0, 13), (13, 30)])
+    extra = DecodedSymbol(1, 10, 11, 1.0)
+    assert _stretches(card, words, [*words[0], extra, *words[1]], 30) == ([[extra]], [(0, 8), (16, 30)])
 
 
 def test_times_lie_in_the_recording():

@@ -1,6 +1,7 @@
 """Features are librosa's numbers, and the same frames whichever way the samples come."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -239,6 +240,20 @@ def test_the_level_comes_first_and_the_lags_know_none():
     loud, soft = (FeatureExtractor(LAGS)(voice(150.0, level=level))[10:-10] for level in (0.5, 0.005))
     np.testing.assert_allclose(loud[:, 0] - soft[:, 0], 40, atol=0.01)
     np.testing.assert_allclose(loud[:, 1:], soft[:, 1:], atol=2e-3)
+
+
+def test_the_level_is_of_the_bands_powers_each_as_wide_as_it_is():
+    """Above 1 kHz bands are the wider the higher they are, so that all of a flat spectrum counts alike."""
+    settings = replace(LAGS, fmax=4000.0)
+    log_mel = FeatureExtractor(settings).log_mel(voice(150.0))
+    librosa = pytest.importorskip("librosa", reason="librosa says where bands end")
+    edges = librosa.mel_frequencies(settings.n_mels + 2, fmin=settings.fmin, fmax=settings.fmax)
+    widths = (edges[2:] - edges[:-2]) / 2
+    level = FeatureExtractor(settings).from_log_mel(log_mel)[:, 0]
+    np.testing.assert_allclose(level, 10 * np.log10(10 ** (log_mel / 10) @ widths), atol=1e-3)
+
+
+def test_silence_has_an_autocorrelation():
     assert np.isfinite(FeatureExtractor(LAGS)(np.zeros(4000, np.float32))).all()
 
 

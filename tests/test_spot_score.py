@@ -14,7 +14,7 @@ from audiornn.train import spot_score
 
 pytest.importorskip("torch", reason="training needs torch")
 
-from audiornn.evaluate.onsets import choose_onset, loudest_peaks
+from audiornn.evaluate.onsets import choose_onset, excursion, loudest_peaks
 from audiornn.listen.keywords import Scores, SpotDecider, SpotSettings
 from audiornn.train.spot_score import (
     DECISION,
@@ -120,6 +120,11 @@ def test_answers_are_smoothed_as_the_decision_layer_does(seed, output_seconds):
     decider = SpotDecider(SpotSettings(**DECISION), ["a", "b"], output_seconds)
     frames = np.zeros(values.shape, np.int64)
     assert np.allclose(smoothed(values, output_seconds), decider._smoothed(Scores(values, frames, frames).values))
+
+
+def test_a_run_ends_where_it_has_sunk_to_the_share():
+    values = np.array([0.4, 0.52, 1.0, 0.52, 0.5, 0.49, 0.9])
+    assert excursion(values, 2, 0.5) == (1, 5)
 
 
 def test_peaks_keep_apart():

@@ -184,7 +184,7 @@ def _classes(seen: Inspected, units: Mapping[str, list[int]]) -> Iterator[Findin
             )
     in_train = {label: sum(seen.splits[i] == "train" for i in members) for label, members in units.items()}
     usual = statistics.median(in_train.values()) if in_train else 0
-    rare = sorted((n, label) for label, n in in_train.items() if 0 < n < min(_RARE_LABEL, usual / 2 + 1))
+    rare = sorted((n, label) for label, n in in_train.items() if 0 < n < _RARE_LABEL and 2 * n <= usual)
     if rare:
         yield Finding(
             "rare label",

@@ -471,7 +471,7 @@ class Recognizer:
 
         >>> tracks = model.track("speech.wav")  # doctest: +SKIP
         >>> tracks.names, tracks.points[50]  # doctest: +SKIP
-        (('log2_f0', 'voicing'), TrackPoint(time=0.5, values=(6.9..., 0.98...)))
+        (('log2_f0', 'voicing'), TrackPoint(time=1.0, values=(6.9..., 0.98...)))
 
         Raises:
             ModelFileError: the model's task is another.

@@ -91,7 +91,7 @@ def _of_recipe(
 
 
 def _title(what: str) -> str:
-    return f"{what}: the norm of ∂loss_T/∂h_t at a lag T − t, relative to lag 0 (median of the longest utterances)"
+    return f"{what}: the norm of ∂loss_T/∂state_t at a lag T − t, relative to lag 0 (median of the longest utterances)"
 
 
 def _frame_seconds(recipe: Recipe) -> float:
