@@ -44,7 +44,7 @@ WORLD = {
     "ground": (BASE, {"soxr", "onnxruntime", "librosa", "tomli"}),
     "corpus": (BASE, {"espeakng_loader", "librosa", "matplotlib", "pyarrow", "tqdm"}),
     "listen": ({"numpy", "onnxruntime"}, {"sounddevice"}),
-    "evaluate": ({"numpy"}, {"jiwer", "matplotlib", "mir_eval", "onnx", "pyannote"}),
+    "evaluate": ({"numpy", "scipy"}, {"jiwer", "matplotlib", "mir_eval", "onnx", "pyannote"}),
     "train": ({"numpy", "torch", "onnx", "safetensors"}, {"tqdm", "onnxruntime", "librosa", "soundfile"}),
     "serve": ({"numpy"}, {"fastapi", "starlette", "uvicorn"}),
     "cli": (set(), {"tqdm"}),

@@ -267,3 +267,11 @@ def test_a_class_of_one_speaker_stays_in_train(seed):
     us = [utterance(f"s{k}/{i}", f"only{k}" if i == 0 and k % 2 else "w", f"s{k}") for k in range(20) for i in range(4)]
     splits = divide(collection_of(us), seed=seed).splits
     assert {u.text for u in splits["train"]} == {u.text for u in us}
+
+
+def test_lists_of_some_recordings_only_may_part_a_speaker_and_say_so():
+    utterances = tuple(Utterance(f"u{i}", Path(f"{i}.wav"), "a b", speaker=f"s{i % 10}") for i in range(200))
+    given = {u.id: {"s0": "dev", "s1": "test"}.get(u.speaker, "train") for u in utterances[:100]}
+    division = divide(Collection(Path(), "table", "transcribe", utterances, splits=given))
+    assert division.shared_speakers
+    assert any("speakers are in several of the splits" in line for line in division.lines)

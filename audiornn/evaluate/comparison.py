@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import bdtr
 
 from audiornn.errors import SettingsError
 from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
@@ -100,6 +101,5 @@ def compare(first: Tally, second: Tally, *, seed: int = 0) -> Comparison:
 
 def mcnemar(first_alone: int, second_alone: int) -> float:
     """The two-sided p-value of McNemar's exact test: the utterances that only one of two models got right, as coins."""
-    from scipy.stats import binom
-
-    return min(1.0, 2 * float(binom.cdf(min(first_alone, second_alone), first_alone + second_alone, 0.5)))
+    fewer = min(first_alone, second_alone)
+    return min(1.0, 2 * float(bdtr(fewer, first_alone + second_alone, 0.5)))

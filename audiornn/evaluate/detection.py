@@ -5,12 +5,12 @@ A miss rate is a proportion and has a binomial interval; false alarms come at a 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import gammaincinv
 
 from audiornn.evaluate.error_rates import wilson_interval
 
@@ -186,33 +186,14 @@ def choose_threshold(curve: Sequence[DetPoint], false_alarms_per_hour: float) ->
 def poisson_interval(n: int, level: float = 0.95) -> tuple[float, float]:
     """Exact two-sided limits of a Poisson mean of which n events were seen (Garwood 1936)."""
     tail = (1 - level) / 2
-    low = 0.0 if n == 0 else _bisect(lambda mean: 1 - _poisson_cdf(n - 1, mean) < tail, n)
-    return low, _bisect(lambda mean: _poisson_cdf(n, mean) > tail, n)
+    return (float(gammaincinv(n, tail)) if n else 0.0), float(gammaincinv(n + 1, 1 - tail))
 
 
 def poisson_upper(n: int, level: float = 0.95) -> float:
     """The mean that is so large that n events or fewer would have had a probability of only 1 − level."""
-    return _bisect(lambda mean: _poisson_cdf(n, mean) > 1 - level, n)
+    return float(gammaincinv(n + 1, level))
 
 
 def hours_needed(per_hour: float, n: int = 0, level: float = 0.95) -> float:
     """Hours that show a rate to be under `per_hour` if n false alarms come in them; with none, 3 / per_hour."""
     return poisson_upper(n, level) / per_hour
-
-
-def _bisect(below: Callable[[float], bool], n: int) -> float:
-    """Where a test that holds for small means no longer holds."""
-    low, high = 0.0, n + 10 * math.sqrt(n + 1) + 10
-    for _ in range(200):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if below(middle) else (low, middle)
-    return high
-
-
-def _poisson_cdf(n: int, mean: float) -> float:
-    """The probability of n events or fewer."""
-    if mean <= 0:
-        return 1.0
-    return min(1.0, math.fsum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(n + 1)))

@@ -76,6 +76,7 @@ def load_model(path: str | Path, *, threads: int = 1) -> Recognizer:
 
     Raises:
         ModelFileError: missing, not a model file, or of another version.
+        SettingsError: a number of threads that is none.
     """
     if not isinstance(threads, int) or threads < 1:
         raise SettingsError(f"threads = {threads!r} must be a number of them, at least 1")
@@ -185,6 +186,7 @@ class Recognizer:
         Raises:
             AudioError: the recording cannot be read, is shorter than one window, or its rate is not said.
             ModelFileError: a look-ahead, but the model cannot stream.
+            SettingsError: a look-ahead below 0.
         """
         blocks, name = self._blocks(source, sample_rate, channel)
         return self._listen(blocks, name, look_ahead, progress)
@@ -317,7 +319,7 @@ class Recognizer:
 
         Raises:
             ModelFileError: a classifier, or a model that normalises each recording as a whole, or regresses.
-            SettingsError: `segments`, but the model does not label frames.
+            SettingsError: `segments`, but the model does not label frames; a look-ahead below 0.
         """
         if self.card.task == "regress":
             raise ModelFileError("this model gives values, not words: tracker() streams them")
@@ -392,11 +394,15 @@ class Recognizer:
         """What `spot` gives, each as soon as it is decided."""
         spotter = self._spotter(keywords, settings, inside_words)
         features = self._features(source, sample_rate, channel)
-        for log_probs in self._spotting_blocks(features, look_ahead, progress):
-            if features.ended:
-                spotter.ends(features.duration)
-            yield from spotter.push(log_probs)
-        yield from spotter.finish(features.duration)
+
+        def found() -> Iterator[KeywordSpot]:
+            for log_probs in self._spotting_blocks(features, look_ahead, progress):
+                if features.ended:
+                    spotter.ends(features.duration)
+                yield from spotter.push(log_probs)
+            yield from spotter.finish(features.duration)
+
+        return found()  # what is asked for wrongly is an error at once
 
     def keyword_scores(
         self,
