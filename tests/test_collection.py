@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import unicodedata
 import zlib
 from collections import Counter
@@ -124,6 +125,50 @@ def test_folders_of_splits(tmp_path):
     assert set(collection.labels) == {"yes", "no"}
     assert {name: len(own) for name, own in split(collection).items()} == {"train": 6, "dev": 6, "test": 6}
     assert read_collection(tmp_path, **collection.settings).utterances == collection.utterances
+
+
+@pytest.mark.parametrize(
+    ("name", "extra"),
+    [
+        ("data/{split}/{word}/{i}.wav", "data/extra/{word}/{i}.wav"),
+        ("{split}/{word}/{i}.wav", "_background_noise_/{i}.wav"),
+        ("{word}/{split}/{i}.wav", ""),
+    ],
+)
+def test_folders_of_splits_are_no_labels_at_any_level(tmp_path, name, extra):
+    words = ("kala", "vesi")
+    names = [name.format(split=s, word=w, i=i) for s in ("train", "val", "test") for w in words for i in range(2)]
+    others = {extra.format(word=w, i=i) for w in words for i in range(2)} - {""}
+    collection = read_collection(record(tmp_path, *names, *others))
+    background = {"_background_noise_"} if "noise" in extra else set()
+    assert set(collection.labels) - background == set(words)
+    assert Counter(collection.splits.values()) == {"train": 4, "dev": 4, "test": 4}
+    left_out = {file for file, why in collection.left_out if "beside the splits" in why}
+    assert left_out == (set() if background else others)
+    assert read_collection(tmp_path, **collection.settings).utterances == collection.utterances
+
+
+def test_one_folder_in_which_all_lies_is_descended_into(tmp_path):
+    record(tmp_path, *(f"sc/{word}/{who}_nohash_0.wav" for word in ("up", "go") for who in "abcdef"))
+    write(tmp_path / "sc" / "validation_list.txt", "up/e_nohash_0.wav\ngo/e_nohash_0.wav\n")
+    write(tmp_path / "sc" / "testing_list.txt", "up/f_nohash_0.wav\ngo/f_nohash_0.wav\n")
+    collection = read_collection(tmp_path)
+    assert set(collection.labels) == {"up", "go"}
+    assert Counter(collection.splits.values()) == {"train": 8, "dev": 2, "test": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "labels"),
+    [
+        ("Actor_{k:02d}/03-{e:02d}-{k:02d}.wav", r"\^\[\^_\\-\]\+\[_\\-\]\(\?P<text>\[\^_\\-\]\+\)", "01, 02, 03"),
+        ("wav/{k:02d}x{e:c}y.wav", r"\^\.\{3\}\(\?P<text>\.\)", "A, B, C"),
+    ],
+)
+def test_speakers_and_one_label_point_to_the_files_names(tmp_path, name, pattern, labels):
+    first = 1 if "03" in name else ord("A")
+    record(tmp_path, *(name.format(k=k, e=first + e) for k in range(8) for e in range(3)))
+    line = next(line for line in read_collection(tmp_path).guessed if "--label '" in line)
+    assert re.search(f"--label '{pattern}' takes {labels}", line)
 
 
 def test_one_label_is_the_folders_name(tmp_path):
@@ -252,6 +297,54 @@ def test_one_list_of_ids_and_texts(tmp_path):
     assert texts(read_collection(tmp_path))["wav/u3"] == "this is 3"
 
 
+@pytest.mark.parametrize("text", ["", "\n\n", "a\nb\n", "\ufeff"])
+def test_lists_of_ids_without_a_text_are_refused(tmp_path, text):
+    record(tmp_path, "a.wav", "b.wav")
+    write(tmp_path / "x.trans.txt", text)
+    with pytest.raises(CorpusError, match=r"x\.trans\.txt: no line has a text"):
+        read_collection(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("recording", "texts_of", "line"),
+    [
+        ("{who}-2009/wav/a{i}.wav", "{who}-2009/etc/PROMPTS", "{who}-2009/mfc/a{i} {said}\n"),
+        ("us_{who}/wav/a{i}.wav", "us_{who}/etc/txt.done.data", '( a{i} "{said}" )\n'),
+        ("flac/{who}/{who}_{i}_mic1.flac", "txt/{who}/{who}_{i}.txt", "{said}\n"),
+        ("data/{who}_{i}.wav", "data/{who}_{i}.wav.trn", "{said}\npin1 yin1\np in\n"),
+    ],
+)
+def test_transcripts_of_published_corpora(tmp_path, recording, texts_of, line):
+    """VoxForge's, CMU Arctic's, VCTK's and THCHS-30's."""
+    wanted = {}
+    for who in ("ann", "bob"):
+        for i in range(3):
+            names = {"who": who, "i": i, "said": f"{who} said {('one', 'two', 'three')[i]}"}
+            record(tmp_path, recording.format(**names))
+            path = tmp_path / texts_of.format(**names)
+            write(path, (path.read_text() if path.exists() else "") + line.format(**names))
+            wanted[recording.format(**names)] = names["said"]
+    record(tmp_path, *(name.replace("mic1", "mic2") for name in wanted))
+    collection = read_collection(tmp_path)
+    assert {u.audio.relative_to(tmp_path).as_posix(): u.text for u in collection.utterances} == wanted
+    assert {why for _, why in collection.left_out} <= {"the same utterance by another microphone"}
+    written = read_collection(tmp_path, layout=collection.layout, task=collection.task, **collection.settings)
+    assert written.utterances == collection.utterances
+    if "etc" in texts_of:  # not another speaker's of the same number
+        (tmp_path / next(iter(wanted))).unlink()
+        with pytest.raises(CorpusError, match=r"audio of 1 of 6 lines is missing"):
+            read_collection(tmp_path)
+
+
+def test_transcripts_that_are_not_read_are_named(tmp_path):
+    record(tmp_path, *(f"{who}/{who}{i}.wav" for who in ("ann", "bob") for i in range(2)))
+    write(tmp_path / "said.dat", "".join(f"<{who}{i}.wav> says one word\n" for who in ("ann", "bob") for i in range(2)))
+    write(tmp_path / "said.dat", (tmp_path / "said.dat").read_text().replace("<", "").replace(">", ""))
+    with pytest.raises(CorpusError, match=r"said\.dat may say what is heard"):
+        read_collection(tmp_path, task="transcribe")
+    assert read_collection(tmp_path).layout == "folders"
+
+
 def test_cmu_lists(tmp_path):
     record(tmp_path, *(f"wav/{s}/utt{i}.wav" for s in ("ann", "bob", "cyd", "dan") for i in range(2)))
     for name, speakers in (("train", ("ann", "bob", "cyd")), ("test", ("dan",))):
@@ -290,6 +383,89 @@ def test_a_name_that_is_missing_gives_its_text_to_no_other(tmp_path):
     write(tmp_path / "x.trans.txt", "c\tfine day\nd\tok then\na b\thello you\n")
     with pytest.raises(CorpusError, match="line 3: a b"):
         read_collection(tmp_path)
+
+
+# ----- lists
+
+
+#: Of a list what is wrong with it, and what is said of it.
+BAD = [
+    ("train.tsv", "path\tsentence\na.wav\tgrün\n", "latin-1", r"train\.tsv, line 2: is not UTF-8"),
+    ("train.tsv", "path\tsentence\tage\na.wav\tyes\t1\t2\n", "utf-8", r"train\.tsv, line 2: has 4 cells"),
+    (
+        "train.tsv",
+        "path  sentence\na.wav  yes\nb.wav  no\n",
+        "utf-8",
+        r"parted as those of (dev|test)\.tsv\? --skip-bad",
+    ),
+    ("train.json", '{"path": "a.wav", "text": "yes"}\n{"path": "b.w', "utf-8", r"train\.json, line 2: is not JSON"),
+    ("data/a/metadata.csv", "path,text\na.wav,grün\n", "latin-1", r"metadata\.csv, line 2"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "encoding", "message"), BAD)
+def test_a_list_that_cannot_be_read_does_not_vanish(tmp_path, name, content, encoding, message):
+    record(tmp_path, *(f"{letter}.wav" for letter in "abcdef"))
+    good = "path\tsentence\n{0}.wav\tsaid {0}\n"
+    if name.endswith("json"):
+        good = '{{"path": "{0}.wav", "text": "said {0}"}}\n'
+    for letter, split_name in zip("cd", ("dev", "test"), strict=True):
+        other = name.replace("train", split_name).replace("/a/", f"/{letter}/")
+        write(tmp_path / other, good.format(letter).replace("\t", "," if other.endswith("csv") else "\t"))
+    write(tmp_path / "notes.txt", "taken in May, at noon\nby ann, bob, cyd, and by others\n")  # no list
+    read = read_collection(tmp_path, task="transcribe")
+    write(tmp_path / name, content, encoding)
+    with pytest.raises(CorpusError, match=message):
+        read_collection(tmp_path)
+    skipping = read_collection(tmp_path, skip_bad=True, task="transcribe")
+    assert skipping.utterances == read.utterances
+    assert dict(skipping.left_out)[name].startswith("cannot be read: ")
+
+
+def test_a_recording_that_is_missing_is_no_other_of_its_number(tmp_path):
+    record(tmp_path, *(f"wav/{who}/{i}.wav" for who, i in (("ann", 1), ("ann", 2), ("bob", 3))))
+    rows = "path\ttext\nwav/ann/1.wav\ta\nwav/ann/2.wav\tb\n"
+    for lost in ("wav/ann/3.wav", "wav/cyd/3.wav", "/old/place/3.wav"):
+        table = write(tmp_path / "t.tsv", f"{rows}{lost}\tc\n")
+        with pytest.raises(CorpusError, match=f"line 4: {lost}"):
+            read_collection(tmp_path)
+    write(table, rows.replace("wav/ann", "/old/x") + "/old/x/3.wav\tc\n")  # all were moved
+    assert len(read_collection(tmp_path).utterances) == 3
+
+
+@pytest.mark.parametrize("split_names", [("train", "dev", "test"), ("train_nodup", "train_dev", "eval2000")])
+def test_splits_of_lists_that_their_folders_name(tmp_path, split_names):
+    record(tmp_path, "a.wav", "b.wav", "c.wav")
+    for name, letter in zip(split_names, "abc", strict=True):
+        write(tmp_path / "meta" / name / "list.tsv", f"path\ttext\n{letter}.wav\tsaid {letter}\n")
+    assert read_collection(tmp_path).splits == {"a": "train", "b": "dev", "c": "test"}
+
+
+def test_splits_of_folders_where_a_list_has_none(tmp_path):
+    names = record(tmp_path, *(f"data/{s}/{i}{s}.wav" for s in ("train", "valid", "test") for i in range(2)))
+    rows = "".join(f"data/{s}/{i}{s}.wav,said {i}{s}\n" for s in ("train", "valid", "test") for i in range(2))
+    write(names / "metadata.csv", f"file_name,text\n{rows}")
+    assert Counter(read_collection(tmp_path).splits.values()) == {"train": 2, "dev": 2, "test": 2}
+
+
+def test_splits_of_lists_of_names(tmp_path):
+    record(tmp_path, *(f"wav/{letter}.wav" for letter in "abcd"))
+    for letter in "abcd":
+        write(tmp_path / "wav" / f"{letter}.txt", f"said {letter}")
+    for name, own in (("train", "ab"), ("development", "c"), ("test", "d")):
+        write(tmp_path / "lists" / f"{name}.txt", "\n".join(own))
+    collection = read_collection(tmp_path)
+    assert Counter(collection.splits.values()) == {"train": 2, "dev": 1, "test": 1}
+    write(tmp_path / "lists" / "test.txt", "")
+    assert read_collection(tmp_path).splits == {}
+    assert "name 3 of 4" in said(read_collection(tmp_path))
+
+
+def test_speakers_that_splits_share_are_named(tmp_path):
+    record(tmp_path, "a.wav", "b.wav")
+    for name, letter in (("train", "a"), ("test", "b")):
+        write(tmp_path / f"{name}.tsv", f"path\ttext\tspeaker\n{letter}.wav\tsaid {letter}\tann\n")
+    assert "speakers that stand in several: ann" in said(read_collection(tmp_path))
 
 
 # ----- tables
@@ -504,6 +680,54 @@ def test_nemo_manifests(tmp_path):
     assert len(read_collection(tmp_path / "train_manifest.json").utterances) == 3
 
 
+@pytest.mark.parametrize("variable", ["$data_root", "{data_root}"])
+def test_speechbrain_s_lists(tmp_path, variable):
+    record(tmp_path, "wav/a.wav", "wav/b.wav")
+    rows = {f"u{letter}": {"wav": f"{variable}/wav/{letter}.wav", "wrd": f"said {letter}"} for letter in "ab"}
+    if variable.startswith("$"):
+        csv = "".join(f"{letter},{row['wav']},{row['wrd']}\n" for letter, row in rows.items())
+        table = write(tmp_path / "lists" / "all.csv", f"ID,wav,wrd\n{csv}")
+    else:
+        table = write(tmp_path / "lists" / "all.json", json.dumps(rows))
+    collection = read_collection(tmp_path)
+    assert texts(collection) == {"wav/a": "said a", "wav/b": "said b"}
+    assert f"calls {variable}" in said(collection)
+    write(table, table.read_text().replace("/wav/", "/gone/x"))
+    with pytest.raises(CorpusError, match=f"{re.escape(variable)} stands for a folder"):
+        read_collection(tmp_path)
+
+
+def test_times_of_the_recordings_that_these_were_cut_from(tmp_path):
+    """UrbanSound8K's, whose folds are said, and AudioSet's, whose columns stand in a remark."""
+    record(tmp_path, *(f"{i}.wav" for i in range(4)))
+    rows = "".join(f"{i}.wav,{30 + i},{34 + i},{i % 2},{'ab'[i % 2]}\n" for i in range(4))
+    table = write(tmp_path / "t.csv", f"file,start,end,fold,class\n{rows}")
+    collection = read_collection(tmp_path)
+    assert {(u.start, u.duration) for u in collection.utterances} == {(0.0, None)}
+    assert "start, end lie outside the recordings" in said(collection)
+    assert "--speaker column:fold keeps" in said(collection)
+    assert {u.speaker for u in read_collection(tmp_path, speaker="column:fold").utterances} == {"0", "1"}
+    rows = "".join(f'{i}, 30.0, 40.0, "{labels}"\n' for i, labels in enumerate(("/m/1", "/m/1,/m/2", "/m/2", "/m/2")))
+    write(table, f"# made in 2017\n# n=4\n# YTID, start_seconds, end_seconds, positive_labels\n{rows}")
+    collection = read_collection(tmp_path)
+    assert collection.several
+    assert collection.labels == {"/m/1": 2, "/m/2": 3}
+
+
+def test_dcase_s_weak_labels_are_several(tmp_path):
+    record(tmp_path, *(f"{i}.wav" for i in range(4)))
+    rows = "".join(f"{i}.wav\t{own}\n" for i, own in enumerate(("dog", "dog,cat", "cat", "cat,dog")))
+    write(tmp_path / "weak.tsv", f"filename\tevent_labels\n{rows}")
+    assert read_collection(tmp_path).several
+
+
+def test_addresses_are_no_texts(tmp_path):
+    record(tmp_path, "a.wav", "b.wav")
+    write(tmp_path / "segments.txt", "a\thttp://x/a.mp3\t1.0\t2.0\nb\thttp://x/a.mp3\t1.0\t2.0\n")
+    write(tmp_path / "transcripts.txt", "a\tsaid a\nb\tsaid b\n")
+    assert texts(read_collection(tmp_path)) == {"a": "said a", "b": "said b"}
+
+
 def test_columns_by_content_and_by_name(tmp_path):
     record(tmp_path, "a.wav", "b.wav")
     table = write(tmp_path / "t.csv", "nr,clip_name,emotion,gloss\n1,a.wav,sad,oh\n2,b.wav,glad,ah\n")
@@ -598,7 +822,7 @@ def test_repeated_lines(tmp_path):
     table = write(tmp_path / "t.tsv", head + "a.wav\t0\t0.5\tx\na.wav\t0.5\t1\ty\nb.wav\t\t\tz\nb.wav\t\t\tz\n")
     collection = read_collection(tmp_path)
     assert [(u.id, u.text) for u in collection.utterances] == [("a@0", "x"), ("a@0.5", "y"), ("b", "z")]
-    assert collection.left_out == (("t.tsv, line 5", "the same as t.tsv, line 4"),)
+    assert collection.left_out == (("t.tsv, line 5 (as t.tsv, line 4)", "the same as another line"),)
     write(table, head + "a.wav\t0\t0.5\tx\na.wav\t0\t0.5\ty\n")
     with pytest.raises(CorpusError, match=r"line 2 and t\.tsv, line 3: the same recording"):
         read_collection(table)
@@ -699,6 +923,30 @@ def test_kaldi(tmp_path, segments):
     assert len(one.utterances) == 4
 
 
+def data_folder(path, names, source="audio/{}.wav"):
+    write(path / "wav.scp", "".join(f"{name} {source.format(name)}\n" for name in names))
+    write(path / "text", "".join(f"{name} said {name}\n" for name in names))
+
+
+def test_kaldi_s_names_of_splits(tmp_path):
+    record(tmp_path, *(f"audio/{letter}.wav" for letter in "abcde"))
+    data_folder(tmp_path / "data" / "train_si284", "ab")
+    data_folder(tmp_path / "data" / "test_dev93", "c")
+    data_folder(tmp_path / "data" / "test_eval92", "d")
+    data_folder(tmp_path / "data" / "local", "e")
+    data_folder(tmp_path / "data" / "train_si284_sp", "ab", "sox audio/{}.wav -t wav - speed 0.9 |")
+    data_folder(tmp_path / "org" / "train_si284", "ab", "audio/e.wav")
+    data_folder(tmp_path / "data" / "test_blind", "e")
+    (tmp_path / "data" / "test_blind" / "text").unlink()
+    collection = read_collection(tmp_path)
+    assert collection.splits == {"a": "train", "b": "train", "c": "dev", "d": "test"}
+    left_out = dict(collection.left_out)
+    assert left_out["data/train_si284_sp"] == "the recordings of train_si284 at other speeds"
+    assert left_out["org/train_si284"] == "the same utterances as data/train_si284"
+    assert left_out["data/test_blind"] == "a data folder without `text`"
+    assert left_out["data/local"].startswith("a data folder named after no split")
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -742,13 +990,20 @@ def test_sources_of_kaldi_that_cannot_be_used(tmp_path, source, message):
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize(("file", "line"), [("text", "ann-0-a other words"), ("segments", "ann-0-a bob-1 0.1 0.2")])
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("text", "ann-0-a other words"),
+        ("segments", "ann-0-a bob-1 0.1 0.2"),
+        ("utt2spk", "ann-0-a bob"),
+    ],
+)
 def test_a_name_of_kaldis_with_two_contents_is_refused(tmp_path, file, line):
     path = kaldi(tmp_path, segments=True) / "data" / "train" / file
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(CorpusError, match=f"{file}, lines 1 and 5: ann-0-a is .*; delete one"):
         read_collection(tmp_path)
-    same = {"text": "ann-0-a  said   ann-0-a", "segments": "ann-0-a ann-0 0.250  0.75"}[file]
+    same = {"text": "ann-0-a  said   ann-0-a", "segments": "ann-0-a ann-0 0.250  0.75", "utt2spk": "ann-0-a ann"}[file]
     path.write_text(path.read_text().replace(line, same))
     assert len(read_collection(tmp_path).utterances) == 6
 

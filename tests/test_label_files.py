@@ -859,9 +859,10 @@ def test_an_empty_column_of_labels_is_not_passed_over(file):
         read_segments(file("a.csv", "start,end,label,name\n0,1,,Anna\n"))
 
 
-def test_a_recording_before_a_speaker_is_no_tier(file):
-    with pytest.raises(CorpusError, match="no time in seconds"):
-        read_label_file(file("a.csv", "a.wav,Ann,1,2,dog\nb.wav,Ann,1,2,cat\n"))
+def test_a_recording_before_a_speaker_or_a_scene_is_no_tier(file):
+    found = read_label_file(file("a.csv", "a.wav,street,1,2,dog\nb.wav,street,1,2,cat\n"))
+    assert (found.recordings, found.tiers) == (("a.wav", "b.wav"), ("",))
+    assert "'street' (not used)" in found.notes
 
 
 def test_the_medium_s_offset_in_elan_s_table_is_told(file):

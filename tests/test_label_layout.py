@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from audiornn.corpus.collection import read_collection
+from audiornn.corpus.label_files import read_segments
 from audiornn.corpus.preparation import open_prepared
 from audiornn.corpus.splitting import divide
 from audiornn.errors import CorpusError
@@ -106,6 +107,64 @@ def test_a_list_a_split_keeps_the_splits(tmp_path):
     assert sorted(collection.splits.values()) == ["dev", "test", "test", "train", "train", "train"]
     by_name = {u.audio.stem: collection.splits[u.id] for u in collection.utterances}
     assert (by_name["r3"], by_name["r5"]) == ("dev", "test")
+
+
+@pytest.mark.parametrize(
+    ("form", "bad", "message"),
+    [
+        ("rttm", "SPEAKER r0 1 x 1.0 <NA> <NA> anna <NA> <NA>\n", r"train\.rttm, line 1: 'x' is no time"),
+        ("txt", "r0.wav\t0.5\t0.9\tanna\nr0.wav\t1.0\tx\tanna\n", r"train\.txt, line 2: 'x' is no time"),
+        ("tsv", "filename onset offset event_label\nr0.wav 0.1 0.2 anna\n", r"parted as those of (dev|test)\.tsv\?"),
+        ("tsv", "filename\tonset\toffset\tevent_label\nr0.wav\t0.1\n", r"train\.tsv, line 2: a start without an end"),
+    ],
+)
+def test_a_list_that_cannot_be_read_does_not_vanish(tmp_path, form, bad, message):
+    for i in range(3):
+        recording(tmp_path / f"r{i}.wav")
+    row = "SPEAKER {} 1 0.5 0.4 <NA> <NA> anna <NA> <NA>\n" if form == "rttm" else "{}.wav\t0.5\t0.9\tanna\n"
+    head = "" if form != "tsv" else "filename\tonset\toffset\tevent_label\n"
+    for split, name in (("train", "r0"), ("dev", "r1"), ("test", "r2")):
+        (tmp_path / f"{split}.{form}").write_text(head + row.format(name))
+    (tmp_path / "classes.csv").write_text("index,class\n0,anna\n")  # no list, and no reason to lose the splits
+    (tmp_path / "test_durations.tsv").write_text("filename\tduration\nr2.wav\t2.0\n")
+    collection, _ = segments_of(tmp_path)
+    assert sorted(collection.splits.values()) == ["dev", "test", "train"]
+    (tmp_path / f"train.{form}").write_text(bad)
+    with pytest.raises(CorpusError, match=message):
+        segments_of(tmp_path)
+    collection, found = segments_of(tmp_path, skip_bad=True)
+    assert found.keys() == {"r1.wav", "r2.wav"}
+    assert dict(collection.left_out)[f"train.{form}"].startswith("cannot be read")
+
+
+def test_lists_of_what_is_said_and_by_whom(tmp_path):
+    rows = ""
+    for i in range(2):
+        recording(tmp_path / "audio" / f"m{i}.wav")
+        rows += "".join(
+            f"m{i} 1 {who} {t} {t + 0.5} <o,f0,male> {who} said {t}\n" for who, t in (("ann", 0.1), ("bob", 1))
+        )
+    (tmp_path / "all.stm").write_text(rows)
+    collection = read_collection(tmp_path, task="transcribe")
+    assert collection.layout == "stretches"
+    assert {(u.text.split()[0], u.speaker) for u in collection.utterances} == {("ann", "ann"), ("bob", "bob")}
+    (tmp_path / "all.stm").write_text(rows + "m1 1 x 1.0\n")
+    with pytest.raises(CorpusError, match=r"all\.stm, line 5"):
+        read_collection(tmp_path, task="transcribe")
+
+
+def test_timit_s_sentences_are_transcripts_where_no_tier_is_named(tmp_path):
+    for name in ("TRAIN/DR1/FASH/SX1", "TRAIN/DR1/FBBH/SX2", "TEST/DR1/FCLC/SX3"):
+        recording(tmp_path / f"{name}.WAV")
+        (tmp_path / f"{name}.PHN").write_text("0 1000 h#\n1000 9000 sh\n")
+        (tmp_path / f"{name}.WRD").write_text("1000 9000 she\n")
+        (tmp_path / f"{name}.TXT").write_text("0 16000 She had it.\n")
+    collection = read_collection(tmp_path, task="transcribe")
+    assert {u.text for u in collection.utterances} == {"She had it."}
+    assert sorted(collection.splits.values()) == ["test", "train", "train"]
+    words = read_collection(tmp_path, task="transcribe", text="wrd")
+    assert {u.text for u in words.utterances} == {"she"}
+    assert [s.label for s in read_segments(tmp_path / "TEST/DR1/FCLC/SX3.PHN")] == ["h#", "sh"]  # the rate of a .WAV
 
 
 def test_folders_of_splits_are_kept(tmp_path):

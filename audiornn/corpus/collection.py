@@ -79,11 +79,15 @@ class Collection:
     @property
     def shared_speakers(self) -> tuple[str, ...]:
         """Speakers that the source's own splits share."""
-        splits: dict[str, set[str]] = defaultdict(set)
-        for utterance in self.utterances:
-            if utterance.speaker is not None and utterance.id in self.splits:
-                splits[utterance.speaker].add(self.splits[utterance.id])
-        return tuple(sorted(speaker for speaker, found in splits.items() if len(found) > 1))
+        return _shared_speakers(self.utterances, self.splits)
+
+
+def _shared_speakers(utterances: Sequence[Utterance], splits: Mapping[str, str]) -> tuple[str, ...]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for utterance in utterances:
+        if utterance.speaker is not None and utterance.id in splits:
+            found[utterance.speaker].add(splits[utterance.id])
+    return tuple(sorted(speaker for speaker, own in found.items() if len(own) > 1))
 
 
 def written_out(
@@ -144,7 +148,7 @@ def read_collection(
         speaker: auto, none, folder, folder:N, column:NAME, or a regular expression with a group `speaker`.
         task: classify, transcribe, label, regress, or "auto".
         encoding: of tables and transcripts; empty is UTF-8, or what a byte-order mark says.
-        skip_bad: leave out lines whose audio is missing.
+        skip_bad: leave out lines whose audio is missing, and lists that cannot be read beside others that are.
         track_hop: seconds from row to row of arrays of values over time; 0 finds out.
 
     Raises:
@@ -262,7 +266,7 @@ def _without_repeats(reading: Reading) -> list[Entry]:
                 f"{before.where} and {entry.where}: the same recording ({entry.audio.name}) in {before.split} and "
                 f"{entry.split}; delete one"
             )
-        reading.left_out.append((entry.where, f"the same as {before.where}"))
+        reading.left_out.append((f"{entry.where} (as {before.where})", "the same as another line"))
     return list(first.values())
 
 
@@ -341,4 +345,6 @@ def _splits(utterances: Sequence[Utterance], entries: Sequence[Entry]) -> tuple[
     if "train" not in counts or len(counts) < 2:
         return {}, []
     line = "splits, as the source has them: " + ", ".join(f"{s} {counts[s]:,}" for s in SPLITS if s in counts)
-    return {identifier: split or "train" for identifier, split in found.items() if split != ""}, [line]
+    splits = {identifier: split or "train" for identifier, split in found.items() if split != ""}
+    shared = _shared_speakers(utterances, splits)
+    return splits, [line + (f"; speakers that stand in several: {named(shared)}" if shared else "")]

@@ -272,7 +272,7 @@ def _corpus_settings(collection: Collection, source: Path, asked: Mapping[str, A
     for key, value in collection.settings.items():
         found.setdefault(key, (value, f"guessed: {reasons[key]}"))
     if skip_bad:
-        found["skip_bad"] = (True, "some lines name recordings that are not there")
+        found["skip_bad"] = (True, "some lines name recordings that are not there, or some lists cannot be read")
     return [Setting("corpus", key, value, reason) for key, (value, reason) in found.items()]
 
 
@@ -431,7 +431,7 @@ _ARGUMENTS = {
     "audio": ('str = ""', "the column of paths."),
     "speaker": ('str = "auto"', "auto, none, folder:N, column:NAME, or a regular expression with a group `speaker`."),
     "encoding": ('str = ""', "of tables and transcripts, where they are not UTF-8."),
-    "skip_bad": ("bool = False", "leave out lines whose recording is missing."),
+    "skip_bad": ("bool = False", "leave out lines whose recording is missing, and lists that cannot be read."),
     "track_hop": ("float = 0.0", "seconds from row to row of .npy files; 0 finds out."),
     "other": ("str", "a folder of recordings in which no label is said."),
     "stretch": (

@@ -391,7 +391,7 @@ def unlearnable(splits: Mapping[str, Sequence[Utterance]], settings: Iterable[Se
     known = {symbol for u in splits["train"] for symbol in vocabulary.split(u.text)}
     lines = []
     for name in SPLITS[1:]:
-        strange = Counter(s for u in splits[name] for s in set(vocabulary.split(u.text)) - known)
+        strange = Counter(s for u in splits[name] for s in sorted(set(vocabulary.split(u.text)) - known))
         n = sum(not set(vocabulary.split(u.text)) <= known for u in splits[name])
         if strange:
             lines.append(

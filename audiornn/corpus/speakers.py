@@ -11,8 +11,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audiornn.corpus.layouts.folders import KNOWN_WORDS, compiled, find_in_path, level
-from audiornn.corpus.layouts.survey import named, split_in_name
+from audiornn.corpus.layouts.folders import KNOWN_WORDS, compiled, find_in_path
+from audiornn.corpus.layouts.splits import split_in_name
+from audiornn.corpus.layouts.survey import level, named
 from audiornn.errors import CorpusError
 
 __all__ = ["Speakers", "find_speakers"]

@@ -127,6 +127,14 @@ class LabelFile:
         # The same twice (two channels, a selection's two views, two tiers) is one.
         return tuple(sorted({*lasting, *_widened(points, point)}))
 
+    def voices(self, recording: str | None = None) -> tuple[tuple[float, float, str], ...]:
+        """From when to when who speaks, where the file says so beside the labels; of a recording as of `segments`."""
+        return tuple(
+            (label.start, label.end, label.speaker)
+            for label in self.labels
+            if label.speaker and (recording is None or label.recording == recording)
+        )
+
     def shared_by_tiers(self, tier: str) -> dict[str, tuple[str, ...]]:
         """Labels that stand in more than one of the tiers that `*` joins, with these."""
         tiers: dict[str, dict[str, None]] = {}

@@ -434,6 +434,9 @@ def _without_header(rows: Sequence[Sequence[str]], path: Path) -> _Layout:
     kinds = "".join(map(_kind, columns))
     if of_elan := _of_elan(columns, kinds):
         return of_elan
+    if re.match("[wm]wnnw", kinds) and PurePosixPath(columns[0][0]).suffix:  # TUT's: of a recording, its scene
+        note = f"without a header: the recording, {columns[1][0]!r} (not used), start, end and label"
+        return _Layout({"recording": 0, "start": 2, "end": 3, "label": 4}, note=note)
     if not _is_time(rows[0][0]):
         return _Layout({"recording": 0, "start": 1, "end": 2, **({"label": 3} if len(rows[0]) > 3 else {})})
     if kinds.startswith("nw") or kinds == "n":

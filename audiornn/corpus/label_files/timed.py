@@ -28,6 +28,7 @@ class Timed:
         tier: that it stands in; empty where the format has none.
         recording: whose it is; empty where the file is for the recording beside it.
         where: its line.
+        speaker: who says it, where the label does not say that itself.
     """
 
     start: float
@@ -36,6 +37,7 @@ class Timed:
     tier: str = ""
     recording: str = ""
     where: str = ""
+    speaker: str = ""
 
 
 def seconds(text: str, where: str) -> float:

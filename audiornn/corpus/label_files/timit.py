@@ -23,7 +23,8 @@ def read_timit(text: str, path: Path, recording: Path | None = None) -> list[Tim
     lines = [(number, line.split(None, 2)) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if not lines:
         return []
-    beside = recording or next((p for ending in sorted(EXTENSIONS) if (p := path.with_suffix(ending)).exists()), None)
+    endings = [cased for ending in sorted(EXTENSIONS) for cased in (ending, ending.upper())]
+    beside = recording or next((p for ending in endings if (p := path.with_suffix(ending)).exists()), None)
     if beside is None:
         raise CorpusError(
             f"{path}: its times are samples, and no recording of its name lies beside it to tell the rate"

@@ -76,9 +76,8 @@ def read_stm(text: str, path: Path) -> list[Timed]:
         words = re.sub(r"^<[^>]*>\s*", "", fields[5]).strip() if len(fields) > 5 else ""
         words = " ".join(re.sub(r"\{([^/}]*)(/[^}]*)?\}", r" \1 ", words).replace(" @ ", " ").split())
         words = "" if words.lower() == "ignore_time_segment_in_scoring" else words
-        labels.append(
-            Timed(seconds(fields[3], where), seconds(fields[4], where), words, "", fields[0], f"line {number}")
-        )
+        start, end = seconds(fields[3], where), seconds(fields[4], where)
+        labels.append(Timed(start, end, words, "", fields[0], f"line {number}", fields[2]))
     return labels
 
 

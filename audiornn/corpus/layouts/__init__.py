@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from audiornn.corpus.layouts import folders, huggingface, kaldi, labels, lhotse, table, tracks, transcripts
+from audiornn.corpus.layouts.splits import add_splits
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named
 from audiornn.errors import CorpusError, SettingsError, nearest
 
@@ -50,17 +51,19 @@ def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Rea
             )
         reading = LAYOUTS[layout](survey, choices)
         assert reading is not None, "a reader that is asked for reads, or raises"
-        return layout, _with_notes(reading, survey)
+        return layout, _with_notes(reading, survey, choices)
     if survey.only is not None:
         return _read_file(survey, choices)
     for name, reader in _candidates(choices).items():
         is_asked = choices.task == "transcribe" or choices.text or choices.audio
         if name in ("folders", "names") and survey.last_resort and is_asked:
             return _read_few(survey, choices)
+        if name in ("folders", "names") and choices.task == "transcribe" and not choices.text:
+            _refuse_unread(survey, choices)
         survey.how.clear()  # what the readers before it tried
         reading = reader(survey, choices, forced=False)
         if reading is not None:
-            return name, _with_notes(reading, survey)
+            return name, _with_notes(reading, survey, choices)
     if survey.last_resort:
         return _read_few(survey, choices)
     if survey.complaints and survey.audio:  # a table that cannot be read says more than "one label"
@@ -73,12 +76,34 @@ def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Rea
         )
     reading = folders.read(survey, choices)
     assert reading is not None
-    if len({entry.text for entry in reading.entries}) == 1 and (beside := labels.may_be_labels(survey)):
+    is_one = not choices.text and len({entry.text for entry in reading.entries}) == 1
+    if is_one and (beside := labels.may_be_labels(survey)):
         raise CorpusError(
             f"{survey.folder}: nothing says which label each recording has; {named(beside, 3)} may say what holds "
             "when: --task label learns that, --task transcribe what is said, --layout folders takes all as of one label"
         )
-    return "folders", _with_notes(reading, survey)
+    if is_one:
+        _refuse_unread(survey, choices)
+    return "folders", _with_notes(reading, survey, choices)
+
+
+def _refuse_unread(survey: Survey, choices: Choices) -> None:
+    """Refuse to learn folders' names where a text that is not read says more of the recordings.
+
+    Raises:
+        CorpusError: there is one.
+    """
+    if not survey.audio or not (texts := transcripts.unread(survey)):
+        return
+    remedy = (
+        "but not as it is read: lay a transcript beside each recording under its name (.txt), or write a table of path "
+        "and text"
+        if choices.task == "transcribe"
+        else "which --task transcribe may read, --task label if it says from when to when"
+    )
+    raise CorpusError(
+        f"{survey.folder}: {named(texts, 3)} may say what is heard, {remedy}; --layout folders takes the folders' names"
+    )
 
 
 def _read_few(survey: Survey, choices: Choices) -> tuple[str, Reading]:
@@ -90,7 +115,7 @@ def _read_few(survey: Survey, choices: Choices) -> tuple[str, Reading]:
     assert reading is not None, "a reader that is asked for reads, or raises"
     if not survey.passed_over:
         reading.guessed.append("nothing else says what is in the other recordings, so they are left out")
-    return layout, _with_notes(reading, survey)
+    return layout, _with_notes(reading, survey, choices)
 
 
 def _candidates(choices: Choices) -> dict[str, Reader]:
@@ -121,11 +146,12 @@ def _read_file(survey: Survey, choices: Choices) -> tuple[str, Reading]:
         name = "table"
     reading = LAYOUTS[name](survey, choices)
     assert reading is not None
-    return name, _with_notes(reading, survey)
+    return name, _with_notes(reading, survey, choices)
 
 
-def _with_notes(reading: Reading, survey: Survey) -> Reading:
+def _with_notes(reading: Reading, survey: Survey, choices: Choices) -> Reading:
     reading.understood += [f"{n:,} recordings lie {how}" for how, n in survey.how.items()]
+    add_splits(survey, choices, reading)
     reading.guessed += survey.passed_over.values()
     reading.left_out += survey.unusable
     return reading

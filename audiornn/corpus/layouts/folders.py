@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named, read_text, split_in_name
+from audiornn.corpus.layouts.splits import split_folders
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, level, named, read_text
 from audiornn.errors import CorpusError
 from audiornn.vocabulary import is_background
 
@@ -19,7 +20,6 @@ __all__ = [
     "level",
     "read",
     "read_names",
-    "split_folders",
     "that_cannot_be_read",
 ]
 
@@ -106,15 +106,9 @@ KNOWN_WORDS = frozenset(
     ]
 )
 _SPEAKER_LIKE = re.compile(
-    r"(speaker|spk|spkr|user|person|subject|participant|voice|female|male|p|s|f|m|id)[_\-]?\d+", re.I
+    r"(speaker|spk|spkr|actor|singer|user|person|subject|participant|voice|female|male|p|s|f|m|id)[_\-]?\d+", re.I
 )
 _LISTS = {"validation_list.txt": "dev", "testing_list.txt": "test"}
-
-
-def level(key: str, n: int) -> str:
-    """The n-th folder of a relative path, from 1; empty where the path has fewer."""
-    folders = key.split("/")[:-1]
-    return folders[n - 1] if 1 <= n <= len(folders) else ""
 
 
 def compiled(pattern: str, group: str, option: str) -> re.Pattern[str]:
@@ -142,8 +136,8 @@ def find_in_path(pattern: re.Pattern[str], key: str, group: str) -> str:
 def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None:
     """A folder a label; `--label folder:N` says which level.
 
-    Splits are those of Speech Commands' lists, or of folders named train, dev and test above the labels. Without any
-    folder, the label of all is the surveyed folder's own name.
+    Splits are those of Speech Commands' lists, or of folders named train, dev and test at any level, which are never
+    labels. Without any folder, the label of all is the surveyed folder's own name.
 
     Raises:
         CorpusError: there is no audio, or no folder at the level asked for.
@@ -151,24 +145,20 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     if not survey.audio:
         raise CorpusError(f"{survey.folder}: holds no recordings{that_cannot_be_read(survey)}")
     reading = Reading(task="classify")
-    splits = split_folders(survey)
-    keys = [key for key in survey.audio if len(key.split("/")) > 1]
-    first = 2 if splits else 1
+    n_split, splits = split_folders(survey.audio)
+    levels = _levels(survey.audio, n_split)
+    keys = [key for key in survey.audio if not splits or level(key, n_split) in splits]
     if choices.text:
         n = _asked_level(choices.text, survey)
     else:
-        if len({level(key, first) for key in keys} - {""}) < 2 and not forced:
+        if (not levels or len({level(key, levels[0]) for key in keys} - {""}) < 2) and not forced:
             return None
-        n = _label_level(keys, first, reading) if keys else 0
+        n = _label_level(keys, levels, reading) if levels else 0
     labelled = {key: level(key, n) if n else survey.folder.resolve().name for key in survey.audio}
     if not any(labelled.values()):
         raise CorpusError(f"{survey.folder}: no recording lies {n} folders deep, where --label folder:{n} looks")
-    labels = Counter(label for label in labelled.values() if label)
-    for key, path in survey.audio.items():
-        if labelled[key]:
-            reading.entries.append(Entry(path, labelled[key], split=splits.get(level(key, 1)), where=key))
-        else:
-            reading.left_out.append((key, "lies above the folders of the labels, so that it has none"))
+    _add_entries(survey, labelled, n_split, splits, reading)
+    labels = Counter(entry.text for entry in reading.entries)
     lists = _listed(survey) if not splits else {}
     if lists:
         # The lists speak of words; noise stands in none of them, and all of it in train would be none in the others.
@@ -181,12 +171,55 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         reading.understood.append(f"splits: the folders {named(splits)}")
     what = f"folder {n} of the path is the label" if n > 1 else "a folder a label" if n else "no folders: one label"
     reading.understood.append(f"{what}: {named(f'{label} ({count:,})' for label, count in labels.most_common())}")
-    if n != first and n:
+    if n and n != (2 if n_split == 1 else 1):
         reading.settings["text"] = f"folder:{n}"
     background = [label for label in labels if is_background(label)]
     if background and len(labels) > 1:
         reading.understood.append(f"labels like the others, by their names all that is not meant: {named(background)}")
+    if not choices.text and all(map(_SPEAKER_LIKE.fullmatch, labels)):
+        reading.guessed.append(f"the labels look like speakers{_in_names(survey)}")
+    elif not choices.text and len(labels) == 1 and (others := _in_names(survey)):
+        reading.guessed.append(f"one folder is one label{others}")
     return reading
+
+
+def _add_entries(
+    survey: Survey, labelled: Mapping[str, str], n_split: int, splits: Mapping[str, str], reading: Reading
+) -> None:
+    """An entry of each recording that has a label, in the split of its folder; background beside these is of all."""
+    for key, path in survey.audio.items():
+        outside = level(key, n_split) if splits and level(key, n_split) not in splits else ""
+        if is_background(outside):
+            reading.entries.append(Entry(path, outside, split="", where=key))
+        elif outside:
+            reading.left_out.append((key, f"lies in {outside}, beside the splits {named(sorted(splits))}"))
+        elif labelled[key]:
+            reading.entries.append(Entry(path, labelled[key], split=splits.get(level(key, n_split)), where=key))
+        else:
+            reading.left_out.append((key, "lies above the folders of the labels, so that it has none"))
+
+
+def _in_names(survey: Survey) -> str:
+    """The end of a line about folders that may be no labels: how these may be taken from the files' names; or nothing.
+
+    The example takes the part with the most values that come again and again, rather of letters than of digits.
+    """
+    stems = [PurePosixPath(key).stem for key in survey.audio]
+    parts = [re.split(r"[_\-]", stem) for stem in stems]
+    are_joined = any(len(own) > 1 for own in parts)
+    columns = [Counter(values) for values in zip(*(parts if are_joined else stems), strict=False)]
+    fitting = [
+        (sum(map(str.isalpha, column)) * 2 > len(column), len(column), -i)
+        for i, column in enumerate(columns)
+        if 2 <= len(column) <= len(stems) / 8
+        and min(column.values()) > 1
+        and (are_joined or all(map(str.isalpha, column)))
+    ]
+    if not fitting:
+        return ""
+    i = -max(fitting)[2]
+    pattern = "^" + r"[^_\-]+[_\-]" * i + r"(?P<text>[^_\-]+)" if are_joined else f"^.{{{i}}}(?P<text>.)"
+    return f"; a part of the files' names may be meant: --label '{pattern}' takes {named(sorted(columns[i]), 4)}"
 
 
 def that_cannot_be_read(survey: Survey) -> str:
@@ -208,31 +241,30 @@ def _asked_level(text: str, survey: Survey) -> int:
     return int(match[1] or 1)
 
 
-def split_folders(survey: Survey) -> dict[str, str]:
-    """Splits by folder where all folders at the top are named after one, train among them."""
-    top = {level(key, 1) for key in survey.audio}
-    splits = {name: split_in_name(name) for name in top}
-    exact = {name: split for name, split in splits.items() if split}
-    return exact if len(exact) == len(top) and len(set(exact.values())) >= 2 and "train" in exact.values() else {}
+def _levels(keys: Iterable[str], n_split: int) -> list[int]:
+    """The levels of folders that may be labels: not that of the splits, nor those above all that differs."""
+    keys = list(keys)
+    levels = [n for n in range(1, 1 + max(key.count("/") for key in keys)) if n != n_split]
+    while len(levels) > 1 and len({level(key, levels[0]) for key in keys}) == 1:
+        levels.pop(0)
+    return levels
 
 
-def _label_level(keys: Sequence[str], first: int, reading: Reading) -> int:
+def _label_level(keys: Sequence[str], levels: Sequence[int], reading: Reading) -> int:
     """Which of two levels of folders is the label, where the other is a speaker, a session or a place."""
+    first, second = [*levels, 0][:2]
     outer: dict[str, set[str]] = defaultdict(set)
     inner: dict[str, set[str]] = defaultdict(set)
     n_deep = 0
     for key in keys:
-        a, b = level(key, first), level(key, first + 1)
+        a, b = level(key, first), level(key, second)
         if b:
             n_deep += 1
             outer[a].add(b)
             inner[b].add(a)
     if 2 * n_deep <= len(keys) or len(inner) < 2:
         return first
-    change = f"--label folder:{first} or folder:{first + 1} changes it"
-    if len(outer) < 2:
-        reading.guessed.append(f"the label is the inner folder ({named(inner)}), there is one outer folder; {change}")
-        return first + 1
+    change = f"--label folder:{first} or folder:{second} changes it"
     repeats = sum(len(places) > 1 for places in inner.values()) / len(inner)
     labels_inside = _looks_like_labels(inner, outer, repeats)
     chosen = inner if labels_inside else outer
@@ -241,7 +273,7 @@ def _label_level(keys: Sequence[str], first: int, reading: Reading) -> int:
         f"the label is the {'inner' if labels_inside else 'outer'} folder ({named(sorted(chosen), 4)}), "
         f"the other ({named(sorted(other), 4)}) a speaker or a session; {change}"
     )
-    return first + labels_inside
+    return second if labels_inside else first
 
 
 def _looks_like_labels(inner: Mapping[str, set[str]], outer: Mapping[str, set[str]], repeats: float) -> bool:
@@ -262,13 +294,12 @@ def _looks_like_labels(inner: Mapping[str, set[str]], outer: Mapping[str, set[st
 
 def _listed(survey: Survey) -> dict[str, str]:
     """Splits by path of Speech Commands' two lists."""
-    found = {}
-    for name, split in _LISTS.items():
-        if name in survey.others:
-            for line in read_text(survey.others[name]).split("\n"):
-                audio = survey.resolve(line) if line.strip() else None
-                if audio is not None:
-                    found[survey.key(audio)] = split
+    found: dict[str, str] = {}
+    for path in survey.others.values():
+        if split := _LISTS.get(path.name):
+            names = filter(str.strip, read_text(path).split("\n"))
+            recordings = survey.resolve_all(names, path.parent).values()
+            found |= {survey.key(audio): split for audio in recordings if audio is not None}
     return found
 
 

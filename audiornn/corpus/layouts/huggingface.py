@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from audiornn.audio import EXTENSIONS, AudioInfo, audio_info
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, split_in_name
+from audiornn.corpus.layouts.splits import split_in_name
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named
 from audiornn.corpus.layouts.table import AUDIO_COLUMNS, LABEL_COLUMNS, SPEAKER_COLUMNS, TEXT_COLUMNS
 from audiornn.corpus.layouts.table import read as read_table
 from audiornn.errors import AudioError, AudiornnError, CorpusError, nearest

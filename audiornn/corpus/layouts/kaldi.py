@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from audiornn.audio import audio_info
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, read_text, split_in_name
+from audiornn.corpus.layouts.splits import splits_in_names
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, read_text
 from audiornn.errors import AudioError, CorpusError
 
 __all__ = ["audio_of_command", "read"]
@@ -37,19 +38,25 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         CorpusError: forced and there is none; a file is missing; an entry is an archive, or a command whose audio is
             not plain; recordings are missing.
     """
-    folders = [path.parent for key, path in survey.others.items() if key.rpartition("/")[2] == "wav.scp"]
-    folders = [folder for folder in folders if forced or (folder / "text").is_file()]
+    all_folders = [path.parent for key, path in survey.others.items() if key.rpartition("/")[2] == "wav.scp"]
+    folders = [folder for folder in all_folders if (forced and len(all_folders) == 1) or (folder / "text").is_file()]
     if not folders:
         if forced:
-            raise CorpusError(f"{survey.folder}: holds no wav.scp")
+            raise CorpusError(f"{survey.folder}: holds no wav.scp with a file `text` beside it")
         return None
-    splits = {folder: split_in_name(folder.name) for folder in folders}
-    named = set(splits.values()) - {None}
-    if "train" in named and len(named) >= 2:  # data/train beside data/train_sp, data/local …
-        folders = [folder for folder in folders if splits[folder]]
+    reading = Reading()
+    reading.left_out += [(survey.key(f), "a data folder without `text`") for f in all_folders if f not in folders]
+    folders = _not_made_of_others(folders, survey, choices, reading)
+    by_name = splits_in_names(folder.name for folder in folders)
+    splits = {folder: by_name.get(folder.name) for folder in folders}
+    if {"train"} < set(by_name.values()):
+        others = [folder for folder in folders if not splits[folder]]
+        reading.left_out += [
+            (survey.key(f), "a data folder named after no split, beside some that are") for f in others
+        ]
+        folders = _without_repeats([folder for folder in folders if splits[folder]], splits, survey, choices, reading)
     else:
         splits = dict.fromkeys(folders)
-    reading = Reading()
     missing: list[tuple[str, str]] = []
     n_lines, n_commands = 0, 0
     for folder in folders:
@@ -57,10 +64,12 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         recordings: dict[str, Path] = {}
         absent: set[str] = set()
         n_lines += len(texts)
-        for number, (name, source) in _pairs(folder / "wav.scp", choices):
+        sources = _pairs(folder / "wav.scp", choices)
+        moved = _are_moved((source for _, (_, source) in sources), survey, folder)
+        for number, (name, source) in sources:
             where = f"{survey.key(folder / 'wav.scp')}, line {number}"
             n_lines += 1
-            audio, is_command = _audio_of(source, survey, folder, f"{folder / 'wav.scp'}, line {number}")
+            audio, is_command = _audio_of(source, survey, folder, f"{folder / 'wav.scp'}, line {number}", moved)
             n_commands += is_command
             if audio is None:
                 missing.append((where, source))
@@ -93,7 +102,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
                 )
         reading.left_out += [(name, "text has no line for it") for name in utterances if name not in texts]
     missing_audio(missing, n_lines, choices, reading)
-    names = ", ".join(survey.key(folder) for folder in folders)
+    names = named((survey.key(folder) for folder in folders), 20)
     reading.understood.append(f"Kaldi data folder{'s' * (len(folders) > 1)}: {names}")
     if n_commands:
         reading.understood.append(
@@ -105,6 +114,33 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     return reading
 
 
+def _not_made_of_others(folders: list[Path], survey: Survey, choices: Choices, reading: Reading) -> list[Path]:
+    """Data folders but for those (`train_sp`) whose recordings are another one's (`train`) at other speeds."""
+    kept = []
+    for folder in folders:
+        first = next((f for f in folders if f.parent == folder.parent and folder.name.startswith(f"{f.name}_")), None)
+        if first is not None and " speed " in read_text(folder / "wav.scp", choices.encoding):
+            reading.left_out.append((survey.key(folder), f"the recordings of {first.name} at other speeds"))
+        else:
+            kept.append(folder)
+    return kept
+
+
+def _without_repeats(
+    folders: list[Path], splits: Mapping[Path, str | None], survey: Survey, choices: Choices, reading: Reading
+) -> list[Path]:
+    """Data folders but for those (ESPnet's `org/train`) whose utterances another one of their split has, too."""
+    ids: dict[Path, set[str]] = {}
+    for folder in sorted(folders, key=lambda folder: (len(folder.parts), folder)):
+        own = {name for _, (name, _) in _pairs(folder / "text", choices)}
+        same = next((f for f, others in ids.items() if own and splits[f] == splits[folder] and own <= others), None)
+        if same is None:
+            ids[folder] = own
+        else:
+            reading.left_out.append((survey.key(folder), f"the same utterances as {survey.key(same)}"))
+    return [folder for folder in folders if folder in ids]
+
+
 def _data_folder(
     folder: Path, choices: Choices
 ) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[str, float, float | None]]]:
@@ -114,7 +150,7 @@ def _data_folder(
     texts = {name: text for _, (name, text) in _unlike(folder / "text", choices, str.split)}
     speakers: dict[str, str] = {}
     if (folder / "utt2spk").is_file():
-        speakers = dict(pair for _, pair in _pairs(folder / "utt2spk", choices))
+        speakers = dict(pair for _, pair in _unlike(folder / "utt2spk", choices, str.split))
     elif (folder / "spk2utt").is_file():
         for _, (speaker, names) in _pairs(folder / "spk2utt", choices):
             speakers |= dict.fromkeys(names.split(), speaker)
@@ -162,22 +198,30 @@ def _stretch(content: str) -> list[object]:
     return [float(word) if re.fullmatch(r"-?\d+\.?\d*", word) else word for word in content.split()]
 
 
-def _audio_of(source: str, survey: Survey, folder: Path, place: str) -> tuple[Path | None, bool]:
+def _are_moved(sources: Iterable[str], survey: Survey, folder: Path) -> bool:
+    """Whether no recording lies where an entry of wav.scp says, or in a folder of that name."""
+    how = survey.how.copy()
+    found = any(_resolve(source, survey, folder, moved=False) for source in sources if not source.endswith("|"))
+    survey.how = how
+    return not found
+
+
+def _audio_of(source: str, survey: Survey, folder: Path, place: str, moved: bool) -> tuple[Path | None, bool]:
     """The recording that an entry of wav.scp stands for, and whether it is a command."""
     if source.endswith("|"):
         return audio_of_command(source[:-1], survey, folder, place), True
     path, colon, offset = source.rpartition(":")
     if (colon and offset.isdigit() and path.endswith(".ark")) or source.endswith(".ark"):
         raise CorpusError(f"{place}: {source} lies in a Kaldi archive, which is not read; write it out as WAV or FLAC")
-    return _resolve(source, survey, folder), False
+    return _resolve(source, survey, folder, moved=moved), False
 
 
-def _resolve(name: str, survey: Survey, folder: Path) -> Path | None:
+def _resolve(name: str, survey: Survey, folder: Path, *, moved: bool = True) -> Path | None:
     """Kaldi's relative paths start wherever its script ran: the data folder, or some folder above it."""
     for base in (folder, *list(folder.resolve().parents)[:3]):
         if (base / name).is_file():
             return base / name
-    return survey.resolve(name, folder)
+    return survey.resolve(name, folder, moved=moved)
 
 
 def audio_of_command(command: str, survey: Survey, folder: Path, place: str) -> Path:

@@ -40,7 +40,7 @@ def labelled_entry(
 ) -> Entry:
     """Of the recording the stretches that a label file has of it, of `name` where it is a list."""
     tier = choices.text if any(labels.tiers) else ""
-    return Entry(audio, "", split=split, where=where, segments=labels.segments(name, tier))
+    return Entry(audio, "", split=split, where=where, segments=labels.segments(name, tier), voices=labels.voices(name))
 
 
 def count_unlabelled(labels: LabelFile) -> int:

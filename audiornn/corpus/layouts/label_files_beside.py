@@ -12,7 +12,6 @@ from pathlib import Path
 from audiornn.audio import EXTENSIONS
 from audiornn.corpus.label_files import TIMIT, LabelFile, recording_stem
 from audiornn.corpus.label_files.elan import media_of
-from audiornn.corpus.layouts.folders import level, split_folders
 from audiornn.corpus.layouts.label_entries import (
     count_unlabelled,
     labelled_entry,
@@ -23,7 +22,7 @@ from audiornn.corpus.layouts.label_entries import (
 )
 from audiornn.corpus.layouts.label_times import in_own_times
 from audiornn.corpus.layouts.own_files import own_files
-from audiornn.corpus.layouts.survey import Choices, Reading, Survey, named
+from audiornn.corpus.layouts.survey import Choices, Reading, Survey
 from audiornn.errors import CorpusError
 
 __all__ = ["add_own_labels", "linked_labels", "own_labels", "stem_of"]
@@ -151,7 +150,7 @@ def add_own_labels(
     found: Mapping[str, Mapping[str, LabelFile]], survey: Survey, choices: Choices, reading: Reading
 ) -> None:
     """Make an entry of each recording with label files of its own, of which there must be one."""
-    splits, kinds, n_unlabelled, n_moved = split_folders(survey), Counter[str](), 0, 0
+    kinds, n_unlabelled, n_moved = Counter[str](), 0, 0
     for audio, own in in_own_times({survey.audio[key]: dict(own) for key, own in found.items()}).items():
         if len(own) > 1 and _say_the_same(list(own.values())):
             own = dict([next(iter(own.items()))])  # one program's, in several formats
@@ -164,8 +163,7 @@ def add_own_labels(
             n_unlabelled += count_unlabelled(labels)
             n_moved += labels.span is not None and labels.span != found[survey.key(audio)][other].span
             tell_guess(labels, choices, reading)
-            split = splits.get(level(survey.key(audio), 1))
-            reading.entries.append(labelled_entry(audio, labels, None, choices, split, where=survey.key(labels.path)))
+            reading.entries.append(labelled_entry(audio, labels, None, choices, None, where=survey.key(labels.path)))
     if kinds:
         counted = ", ".join(f"{n:,} {ending}" for ending, n in kinds.items())
         reading.understood.append(f"label files with times: {counted}")
@@ -174,8 +172,6 @@ def add_own_labels(
                 f"of {n_moved:,} the times begin later than their recordings, which are as long: a part's, in the "
                 "whole's times (Praat's \"preserve times\"); they are moved to begin at 0"
             )
-        if splits:
-            reading.understood.append(f"splits: the folders {named(splits)}")
     tell_unlabelled(n_unlabelled, reading)
 
 

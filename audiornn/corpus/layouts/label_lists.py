@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import posixpath
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from audiornn.corpus.label_files import LabelFile
 from audiornn.corpus.layouts.label_entries import (
     Hints,
     count_unlabelled,
@@ -18,10 +19,11 @@ from audiornn.corpus.layouts.label_entries import (
     tell_unlabelled,
 )
 from audiornn.corpus.layouts.label_times import unit_of
-from audiornn.corpus.layouts.survey import Choices, Reading, Survey, missing_audio, named, splits_of_lists
+from audiornn.corpus.layouts.splits import are_alike, refuse_broken, splits_of_lists
+from audiornn.corpus.layouts.survey import Choices, Reading, Survey, missing_audio, named
 from audiornn.errors import CorpusError
 
-__all__ = ["find_lists", "names_most", "read_lists"]
+__all__ = ["find_lists", "name_most", "read_lists"]
 
 _TEXTS = 50  # of no recording's name, that are looked into for lists
 _LISTS = (".rttm", ".ctm", ".stm", ".mlf", ".csv", ".tsv", ".selections.txt")
@@ -29,7 +31,7 @@ _LISTS = (".rttm", ".ctm", ".stm", ".mlf", ".csv", ".tsv", ".selections.txt")
 
 def find_lists(survey: Survey, choices: Choices, unused: dict[str, Path]) -> dict[str, Path]:
     """Of files that are no recording's own those that may be lists: by their names, a few texts by what they hold."""
-    lists, n_texts = {}, 0
+    lists, broken, n_texts = {}, [], 0
     for key, path in unused.items():
         is_list = key.lower().endswith(_LISTS)
         if not is_list and key.lower().endswith((".txt", ".json")) and n_texts < _TEXTS:
@@ -37,21 +39,24 @@ def find_lists(survey: Survey, choices: Choices, unused: dict[str, Path]) -> dic
             try:
                 names = read_labels(path, choices, choices.audio).recordings
             except CorpusError:
+                broken.append(key)
                 continue
             is_list = any(recording_named(survey, name, path) for name in names)
         if is_list:
             lists[key] = path
-    return lists
+    return lists | {key: unused[key] for key in broken if any(are_alike(key, other) for other in lists)}
 
 
-def names_most(survey: Survey, choices: Choices, path: Path) -> bool:
-    """Whether a list names at least half of the recordings."""
-    try:
-        names = read_labels(path, choices).recordings
-    except CorpusError:
-        return False
-    found = {audio for name in names if (audio := recording_named(survey, name, path))}
-    return 2 * len(found) >= len(survey.audio)
+def name_most(survey: Survey, choices: Choices, paths: Iterable[Path]) -> bool:
+    """Whether lists name at least half of the recordings; one that cannot be read may name any."""
+    found: set[Path] = set()
+    for path in paths:
+        try:
+            names = read_labels(path, choices).recordings
+        except CorpusError:
+            return True
+        found |= {audio for name in names if (audio := recording_named(survey, name, path))}
+    return bool(found) and 2 * len(found) >= len(survey.audio)
 
 
 def read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], reading: Reading) -> list[tuple[str, str]]:
@@ -62,40 +67,46 @@ def read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], reading
     """
     known = {entry.audio for entry in reading.entries}
     missing: list[tuple[str, str]] = []
-    not_lists: list[tuple[str, CorpusError]] = []
+    broken: dict[str, CorpusError] = {}
     nameless: list[tuple[str, str]] = []
     hint = Hints(survey, (audio.stem for audio in known))
-    splits = splits_of_lists(lists)
-    n_named = n_unlabelled = 0
+    read: dict[str, LabelFile] = {}
     for key, path in lists.items():
         try:
             column = choices.audio if path.suffix.lower() in (".csv", ".tsv", ".txt") else ""
             labels = read_labels(path, choices, column)
         except CorpusError as error:
-            not_lists.append((key, error))
+            broken[key] = error
             continue
+        if any(labels.recordings):
+            read[key] = labels
+        else:
+            nameless.append((key, f"is no recording's by its name, and no column names one (--audio){hint(key)}"))
+    splits = splits_of_lists(read)
+    n_named = n_unlabelled = 0
+    for key, labels in read.items():
         names = [name for name in labels.recordings if name]
-        resolved = _told_apart({name: survey.resolve(name, path.parent) for name in names})
+        resolved = _told_apart(survey.resolve_all(names, labels.path.parent))
         if labels.are_whole:
             unit = unit_of((labels.last(name), audio) for name, audio in resolved.items() if audio is not None)
             labels = labels.divided(1000, unit) if unit == "milliseconds" else labels  # rates may differ
-        for name, audio in resolved.items():
-            n_named += 1
-            if audio is None:
-                missing.append((key, name))
-            elif audio not in known:
-                reading.entries.append(labelled_entry(audio, labels, name, choices, splits.get(key), where=key))
-        if not names:
-            nameless.append((key, f"is no recording's by its name, and no column names one (--audio){hint(key)}"))
-        if names:
-            n_unlabelled += count_unlabelled(labels)
-            tell_guess(labels, choices, reading)
-            reading.understood.append(f"a list of segments with times: {key}")
+        n_named += len(resolved)
+        missing += [(key, name) for name, audio in resolved.items() if audio is None]
+        reading.entries += [
+            labelled_entry(audio, labels, name, choices, splits.get(key), where=key)
+            for name, audio in resolved.items()
+            if audio is not None and audio not in known
+        ]
+        n_unlabelled += count_unlabelled(labels)
+        tell_guess(labels, choices, reading)
+        reading.understood.append(f"a list of segments with times: {key}")
     if splits and n_named:
-        reading.understood.append(f"splits: the lists {named(lists)}")
-    if not_lists and not reading.entries:
-        raise not_lists[0][1]
-    reading.left_out += [(key, f"is no list of segments: {error}") for key, error in not_lists]
+        reading.understood.append(f"splits: the lists {named(read)}")
+    if broken and not reading.entries:
+        raise next(iter(broken.values()))
+    refuse_broken(broken, lists, read, choices, reading)
+    told = dict(reading.left_out)
+    reading.left_out += [(key, f"is no list of segments: {e}") for key, e in broken.items() if key not in told]
     tell_unlabelled(n_unlabelled, reading)
     missing_audio(missing, n_named, choices, reading)
     return nameless

@@ -16,10 +16,11 @@ from pathlib import Path, PurePath
 from audiornn.corpus.label_files import ENDINGS, POINT, TIMIT, recording_stem
 from audiornn.corpus.layouts.label_entries import Hints, read_labels
 from audiornn.corpus.layouts.label_files_beside import add_own_labels, linked_labels, own_labels, stem_of
-from audiornn.corpus.layouts.label_lists import find_lists, names_most, read_lists
+from audiornn.corpus.layouts.label_lists import find_lists, name_most, read_lists
 from audiornn.corpus.layouts.label_times import with_cut_windows
 from audiornn.corpus.layouts.own_files import own_files
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named, splits_of_lists
+from audiornn.corpus.layouts.splits import refuse_broken, splits_of_lists
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named
 from audiornn.corpus.manifest import read_manifest
 from audiornn.errors import CorpusError
 
@@ -57,7 +58,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     if not forced:
         return None
     reading = Reading(task="label")
-    _read_manifests(survey, reading)
+    _read_manifests(survey, choices, reading)
     files = survey.lists(*ENDINGS)
     broken: dict[Path, CorpusError] = {}  # recordings whose own label files are none, unless a list names them
     used = set[str]()
@@ -192,8 +193,16 @@ def _stretches(entry: Entry) -> list[Entry]:
                 f"{entry.where}: from {s.start:g} to {s.end:g} s it says {said[s.start, s.end][:60]!r} and "
                 f"{s.label[:60]!r}; --label names the tier that is to be learnt, or one of the two is to be deleted"
             )
+    voices = {(start, end): speaker for start, end, speaker in entry.voices}
+    whole = replace(entry, segments=(), voices=())
     return [
-        replace(entry, text=text, start=round(entry.start + start, 4), duration=round(end - start, 4), segments=())
+        replace(
+            whole,
+            text=text,
+            speaker=voices.get((start, end)) or entry.speaker,
+            start=round(entry.start + start, 4),
+            duration=round(end - start, 4),
+        )
         for (start, end), text in said.items()
     ]
 
@@ -206,9 +215,9 @@ def _are_transcribed(survey: Survey, choices: Choices) -> bool:
     """
     files = survey.lists(*_TRANSCRIBING)
     beside = own_files(survey.audio, files, stem_of(survey)) if files else {}
-    if not beside and choices.task == "transcribe" and not any("/" in key for key in survey.audio):
-        named = {key: path for key, path in files.items() if key.lower().endswith(_LISTS_OF_WORDS)}
-        return any(names_most(survey, choices, path) for path in named.values())
+    if not beside and choices.task == "transcribe":
+        named = [path for key, path in files.items() if key.lower().endswith(_LISTS_OF_WORDS)]
+        return name_most(survey, choices, named)
     if not beside or 2 * len(beside) < len(survey.audio):
         return False
     for name in itertools.chain.from_iterable(itertools.islice(beside.values(), _LOOKED_AT)):
@@ -224,20 +233,22 @@ def _are_transcribed(survey: Survey, choices: Choices) -> bool:
     return True
 
 
-def _read_manifests(survey: Survey, reading: Reading) -> None:
+def _read_manifests(survey: Survey, choices: Choices, reading: Reading) -> None:
     """Manifests as `prep` writes them, whose lines have `segments`; a missing recording is named by `prep`."""
-    manifests = {}
-    for key, path in survey.lists(".jsonl").items():
+    manifests, broken, lists = {}, dict[str, CorpusError](), survey.lists(".jsonl")
+    for key, path in lists.items():
         try:
             utterances = read_manifest(path)
-        except CorpusError:
+        except CorpusError as error:
             if survey.only is not None:
                 raise
-            continue  # of something else
+            broken[key] = error
+            continue
         if any(utterance.segments for utterance in utterances):
             manifests[key] = utterances
         elif survey.only is not None:
             raise CorpusError(f"{path}: none of its lines has segments, [[start, end, label], …] in seconds")
+    refuse_broken(broken, lists, manifests, choices, reading)
     splits = splits_of_lists(manifests)
     for key, utterances in manifests.items():
         reading.understood.append(f"a manifest of segments: {key}")

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from audiornn.corpus.layouts.kaldi import audio_of_command
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, split_in_name
+from audiornn.corpus.layouts.splits import split_in_name
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio
 from audiornn.errors import CorpusError
 
 __all__ = ["read"]

@@ -25,33 +25,19 @@ __all__ = [
     "Entry",
     "Reading",
     "Survey",
+    "level",
     "missing_audio",
     "named",
+    "nfc",
     "read_text",
-    "split_in_name",
-    "splits_of_lists",
 ]
 
 #: Folders in which the audio of a table often lies.
 AUDIO_FOLDERS = ("clips", "wavs", "wav", "audio", "recordings", "data", "flac", "mp3", "sph")
 
 _IGNORED = {"thumbs.db", "desktop.ini", "__macosx", "__pycache__", "lost+found"}
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "tr": "train",
-    "dev": "dev",
-    "devel": "dev",
-    "development": "dev",
-    "val": "dev",
-    "valid": "dev",
-    "validation": "dev",
-    "test": "test",
-    "testing": "test",
-    "tst": "test",
-    "evaluation": "test",
-    "eval": "test",
-}
+#: What stands for a folder in paths of SpeechBrain's lists, and of shells.
+_VARIABLE = re.compile(r"(\$\w+|\$?\{\w+\})/")
 
 
 @dataclass(frozen=True)
@@ -63,7 +49,7 @@ class Choices:
         audio: the column of paths.
         speaker: auto, none, folder, folder:N, column:NAME, or a regular expression with a group `speaker`.
         encoding: of its tables and transcripts.
-        skip_bad: leave out lines whose audio is missing.
+        skip_bad: leave out lines whose audio is missing, and lists that cannot be read beside others that are.
         track_hop: seconds from row to row of arrays of values over time; 0 finds out.
         task: what it is to be used for, or "auto".
     """
@@ -94,6 +80,7 @@ class Entry:
         track: a file of values over time, likewise.
         track_hop: seconds from one of its rows to the next, of a file that does not say.
         track_start: where its time is zero, in seconds of the recording; None: at `start`.
+        voices: of segments, where the source says who speaks in one: start, end and speaker.
     """
 
     audio: Path
@@ -108,6 +95,7 @@ class Entry:
     track: Path | None = None
     track_hop: float | None = None
     track_start: float | None = None
+    voices: tuple[tuple[float, float, str], ...] = ()
 
 
 @dataclass
@@ -209,9 +197,12 @@ class Survey:
         try:
             return nfc(path.relative_to(self.folder).as_posix())
         except ValueError:
-            return nfc(relative_to(path, self.folder))
+            relative = relative_to(path, self.folder)
+            real = Path(os.path.realpath(path)), Path(os.path.realpath(self.folder))
+            is_inside = relative.startswith("../") and real[0].is_relative_to(real[1])  # the folder was a link's
+            return nfc(relative_to(*real) if is_inside else relative)
 
-    def resolve(self, name: str, base: Path | None = None) -> Path | None:
+    def resolve(self, name: str, base: Path | None = None, *, moved: bool = True) -> Path | None:
         """The recording that a list means by `name`, or None.
 
         Tried in turn: the name as it stands, from the list's folder and from folders that usually hold audio; the same
@@ -221,15 +212,30 @@ class Survey:
         Args:
             name: absolute or relative, with or without an extension.
             base: the folder that relative names start from; the surveyed folder where it is None.
+            moved: whether its folder may be called otherwise than the name says.
         """
-        name = name.strip().strip('"')
-        if name.startswith("file://"):
-            name = unquote(name[len("file://") :])
-        if not name or "\0" in name:
-            return None
-        return self._resolve(name, base) or (self._resolve(name.replace("\\", "/"), base) if "\\" in name else None)
+        for form in _forms(name):
+            variable = _VARIABLE.match(form)
+            if variable and (found := self.as_written(form[variable.end() :])):
+                self.how[f"in the folder that the list calls {variable[1]}"] += 1
+                return found
+            if found := self.as_written(form, base) or self._elsewhere(form, moved):
+                return found
+        return None
 
-    def _resolve(self, name: str, base: Path | None) -> Path | None:
+    def resolve_all(self, names: Iterable[str], base: Path | None = None) -> dict[str, Path | None]:
+        """The recordings that one list means.
+
+        Where one lies where the list says, none lies in a folder of another name: what is missing would else be another
+        speaker's recording of the same number.
+        """
+        found = {name: self.resolve(name, base, moved=False) for name in dict.fromkeys(names)}
+        if any(audio is not None and re.search(r"[/\\]", name) for name, audio in found.items()):
+            return found
+        return {name: audio or self.resolve(name, base) for name, audio in found.items()}
+
+    def as_written(self, name: str, base: Path | None = None) -> Path | None:
+        """The recording at a path, or in a folder there that usually holds audio, perhaps with another extension."""
         base = base or self.folder
         try:
             direct = base / name
@@ -238,25 +244,32 @@ class Survey:
                 return self.audio.get(key, direct)
         except OSError:  # a text of hundreds of characters is no file name
             return None
-        if not Path(name).is_absolute():
-            below = self.key(base)
-            places = dict.fromkeys((below, *(f"{below}/{f}" for f in AUDIO_FOLDERS), "", *AUDIO_FOLDERS))
-            keys = [nfc(posixpath.normpath(posixpath.join(place, name))) for place in places]
-            for key in keys:
-                if key in self.audio:
-                    return self.audio[key]
-            for key in keys:
-                if found := self._by_stem.get(_stem(key)):
-                    if _stem(key) != key:
-                        self.how["with another extension than the list says"] += 1
-                    return found[0]
-        return self._elsewhere(name)
+        if Path(name).is_absolute():
+            return None
+        below = self.key(base)
+        places = dict.fromkeys((below, *(f"{below}/{f}" for f in AUDIO_FOLDERS), "", *AUDIO_FOLDERS))
+        keys = [nfc(posixpath.normpath(posixpath.join(place, name))) for place in places]
+        for key in keys:
+            if key in self.audio:
+                return self.audio[key]
+        for key in keys:
+            if found := self._by_stem.get(_stem(key)):
+                if _stem(key) != key:
+                    self.how["with another extension than the list says"] += 1
+                return found[0]
+        return None
 
-    def _elsewhere(self, name: str) -> Path | None:
-        """The one recording whose path ends like the name: the corpus was moved, or its folders renamed."""
-        wanted = _stem(nfc(name)).casefold().split("/")
-        found = self._by_last_part.get(wanted[-1], [])
-        for n in range(1, len(wanted) + 1):
+    def _elsewhere(self, name: str, moved: bool) -> Path | None:
+        """The one recording whose path ends like the name: the corpus was moved, or its folders renamed.
+
+        Its last folder must be the same, unless it is a folder that is nowhere here, and `moved`.
+        """
+        wanted = [part for part in _stem(nfc(name)).casefold().split("/") if part not in ("", ".", "..")]
+        found = self._by_last_part.get(wanted[-1], []) if wanted else []
+        fitting = [key for key in found if _stem(key).casefold().split("/")[-2:] == wanted[-2:]]
+        if len(wanted) > 1 and (fitting or not moved or wanted[-2] in self._folders):
+            found = fitting
+        for n in range(2, len(wanted) + 1):
             if len(found) <= 1:
                 break
             found = [key for key in found if _stem(key).casefold().split("/")[-n:] == wanted[-n:]]
@@ -264,6 +277,11 @@ class Survey:
             return None
         self.how["in another folder than the list says"] += 1
         return self.audio[found[0]]
+
+    @cached_property
+    def _folders(self) -> set[str]:
+        """The names of the folders in which recordings lie."""
+        return {posixpath.basename(posixpath.dirname(key)).casefold() for key in self.audio}
 
     @cached_property
     def _by_stem(self) -> dict[str, list[Path]]:
@@ -294,22 +312,25 @@ def nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def level(key: str, n: int) -> str:
+    """The n-th folder of a relative path, from 1; empty where the path has fewer."""
+    folders = key.split("/")[:-1]
+    return folders[n - 1] if 1 <= n <= len(folders) else ""
+
+
+def _forms(name: str) -> tuple[str, ...]:
+    """A name of a list as a path, and where it may be one of Windows' also as such."""
+    name = name.strip().strip('"')
+    if name.startswith("file://"):
+        name = unquote(name[len("file://") :])
+    if not name or "\0" in name:
+        return ()
+    return (name, name.replace("\\", "/")) if "\\" in name else (name,)
+
+
 def _stem(key: str) -> str:
     stem, suffix = posixpath.splitext(key)
     return stem if suffix.lower() in EXTENSIONS or suffix.lower() in FOREIGN else key
-
-
-def split_in_name(name: str) -> str | None:
-    """The split that a file's or folder's name speaks of (`train_manifest.json`, `dev-clean`), or None."""
-    found = {_SPLITS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in _SPLITS}
-    return found.pop() if len(found) == 1 else None
-
-
-def splits_of_lists(lists: Iterable[str]) -> dict[str, str]:
-    """The splits that lists are named after, if all are after one, train among them."""
-    named_after = {key: split_in_name(posixpath.basename(key)) for key in lists}
-    splits = {key: split for key, split in named_after.items() if split}
-    return splits if len(splits) == len(named_after) and {"train"} < set(splits.values()) else {}
 
 
 def missing_audio(missing: list[tuple[str, str]], n_all: int, choices: Choices, reading: Reading) -> None:
@@ -336,6 +357,8 @@ def missing_audio(missing: list[tuple[str, str]], n_all: int, choices: Choices, 
         if len(missing) == n_all
         else "add them, or leave these lines out with --skip-bad"
     )
+    if variable := _VARIABLE.match(missing[0][1]):
+        remedy = f"{variable[1]} stands for a folder that is not below this one: write its path instead, or {remedy}"
     raise CorpusError(f"the audio of {len(missing):,} of {n_all:,} lines is missing ({listed}{more}); {remedy}")
 
 

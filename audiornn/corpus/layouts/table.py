@@ -18,16 +18,8 @@ from typing import Any
 from audiornn.audio import EXTENSIONS, audio_info
 from audiornn.corpus.label_files.tables import time_columns
 from audiornn.corpus.label_files.timed import seconds
-from audiornn.corpus.layouts.survey import (
-    Choices,
-    Entry,
-    Reading,
-    Survey,
-    missing_audio,
-    named,
-    read_text,
-    split_in_name,
-)
+from audiornn.corpus.layouts.splits import refuse_broken, split_in_name, splits_in_paths
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, read_text
 from audiornn.errors import AudioError, CorpusError, nearest
 
 __all__ = [
@@ -45,20 +37,22 @@ __all__ = [
 AUDIO_COLUMNS = (
     "audio_filepath", "path", "file", "filename", "file_name", "filepath", "file_path", "audio", "audio_path",
     "audio_file", "audio_name", "wav", "wav_path", "wav_file", "wavfile", "wav_filename", "recording", "clip",
-    "in_file", "id",
+    "in_file", "fname", "ytid", "id",
 )  # fmt: skip
 LABEL_COLUMNS = (
     "label", "labels", "class", "class_name", "category", "word", "command", "keyword", "intent", "target",
-    "primary_label", "species", "species_code", "manual_id", "common_name", "scientific_name",
+    "event_labels", "positive_labels", "primary_label", "species", "species_code", "manual_id", "common_name",
+    "scientific_name",
 )  # fmt: skip
 TEXT_COLUMNS = (
     "text", "transcript", "transcription", "sentence", "normalized_text", "normalised_text", "raw_transcription",
-    *LABEL_COLUMNS, "phrase", "prompt", "utterance",
+    *LABEL_COLUMNS, "wrd", "words", "phrase", "prompt", "utterance",
 )  # fmt: skip
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id", "spk", "spk_id", "spkid", "user", "user_id", "participant")
 START_COLUMNS = ("start", "offset", "begin", "start_time", "onset", "tmin")
 END_COLUMNS = ("end", "stop", "end_time", "tmax")
 SPLIT_COLUMNS = ("split", "set", "subset", "partition", "fold")
+_KNOWN = {*AUDIO_COLUMNS, *TEXT_COLUMNS, *SPEAKER_COLUMNS, *SPLIT_COLUMNS}
 
 _ENDINGS = (".tsv", ".csv", ".jsonl", ".ndjson", ".json", ".txt")
 _DELIMITERS = "\t|;,"
@@ -112,6 +106,7 @@ def parse_table(path: Path, encoding: str = "") -> Table:
     text = read_text(path, encoding)
     if text.lstrip()[:1] in ("{", "["):
         return _parse_json(path, text)
+    text = _without_remarks(text)
     lines = [line for line in text.split("\n") if line.strip()]
     if not lines:
         raise CorpusError(f"{path}: the table is empty")
@@ -140,12 +135,22 @@ def parse_table(path: Path, encoding: str = "") -> Table:
             before = reader.line_num
     except csv.Error as error:
         raise CorpusError(f"{path}, line {reader.line_num}: cannot be read as a table ({error})") from None
-    known = {*AUDIO_COLUMNS, *TEXT_COLUMNS, *SPEAKER_COLUMNS, *SPLIT_COLUMNS}
     header = rows[0][1]
-    if sum(_plain(cell) in known for cell in header) >= min(2, len(header)):
+    if sum(_plain(cell) in _KNOWN for cell in header) >= min(2, len(header)):
         return Table(path, tuple(header), _fitted(path, header, rows[1:], delimiter, every), True, spans)
     columns = [str(i) for i in range(1, max(len(cells) for _, cells in rows[:_LOOKED_AT]) + 1)]
     return Table(path, tuple(columns), _fitted(path, columns, rows, delimiter, every), False, spans)
+
+
+def _without_remarks(text: str) -> str:
+    """A table without the lines above it that begin with #, but for the last one where it names the columns."""
+    lines = text.split("\n")
+    n = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), 0)
+    if not n or not lines[n - 1].startswith("#"):
+        return text
+    header = lines[n - 1].lstrip("# ")
+    is_header = any(_plain(cell) in _KNOWN for cell in re.split(f"[{_DELIMITERS}]", header))
+    return "\n".join(["" for _ in lines[: n - 1]] + [header if is_header else ""] + lines[n:])
 
 
 def _clean(cell: str, quoted: bool) -> str:
@@ -221,13 +226,20 @@ def _parse_json(path: Path, text: str) -> Table:
                 try:
                     numbered.append((line, json.loads(content)))
                 except ValueError as error:
-                    raise CorpusError(f"{path}, line {line}: is not JSON ({error})") from None
+                    raise CorpusError(f"{path}, line {line}: is not JSON ({error}); is the file cut off?") from None
     for line, entry in numbered:
         if not isinstance(entry, dict):
             raise CorpusError(f"{path}, line {line}: is no JSON object, each line must be one")
+    if len(numbered) == 1 and _are_objects(numbered[0][1]):  # {"id": {…}, …}, as SpeechBrain has them
+        numbered = list(enumerate(({"id": key, **value} for key, value in numbered[0][1].items()), start=1))
     columns = tuple(dict.fromkeys(key for _, entry in numbered for key in entry))
     rows = tuple((line, tuple(_cell(entry.get(key)) for key in columns)) for line, entry in numbered)
     return Table(path, columns, rows, True)
+
+
+def _are_objects(entry: Mapping[str, Any]) -> bool:
+    """Whether all that an object holds, and more than one, are objects."""
+    return len(entry) > 1 and all(isinstance(value, dict) for value in entry.values())
 
 
 def _is_json(line: str) -> bool:
@@ -274,6 +286,8 @@ def fits(table: Table, survey: Survey, choices: Choices) -> Roles | str:
         return guessed
     if any(cells[text].startswith(('[{"', '{"')) for _, cells in table.rows[:_LOOKED_AT]):
         return f"has JSON in its column {table.columns[text]!r}, no text; --label COLUMN takes another"
+    if all(re.match(r"\w+://", cells[text]) for _, cells in table.rows[:_LOOKED_AT]):
+        return f"has addresses in its column {table.columns[text]!r}, no text; --label COLUMN takes another"
     speaker = _first(plain, SPEAKER_COLUMNS)
     if choices.speaker.startswith("column:"):
         name = choices.speaker.removeprefix("column:")
@@ -281,6 +295,11 @@ def fits(table: Table, survey: Survey, choices: Choices) -> Roles | str:
             return f"has no column {name!r}{nearest(name, table.columns)}"
         speaker = table.columns.index(name)
     start, end, duration = _time_roles(table, plain, audio, survey)
+    notes = [guessed] if guessed else []
+    if (at := time_columns(table.columns)) and _are_of_others(table, at, audio, survey):
+        start = end = duration = None
+        names = named(table.columns[i] for i, _ in at.values())
+        notes.append(f"{names} lie outside the recordings, as of others that they were cut from, and are not used")
     return Roles(
         audio=audio,
         text=text,
@@ -289,7 +308,7 @@ def fits(table: Table, survey: Survey, choices: Choices) -> Roles | str:
         end=end,
         duration=duration,
         split=_first(plain, SPLIT_COLUMNS),
-        guessed=(guessed,) if guessed else (),
+        guessed=tuple(notes),
         units=dict(time_columns(table.columns).values()),
     )
 
@@ -312,6 +331,20 @@ def _time_roles(
         return start, end, duration
     given |= {name: i for name, (i, _) in found.items()}
     return given["start"], given["end"], given["duration"]
+
+
+def _are_of_others(table: Table, columns: Mapping[str, tuple[int, float]], audio: int, survey: Survey) -> bool:
+    """Whether each row is a recording of its own, and in most of a few the times lie outside it."""
+    if len({cells[audio] for _, cells in table.rows}) < len(table.rows):
+        return False
+    rows = [cells for _, cells in table.rows[:: max(1, len(table.rows) // _LOOKED_AT)][:_LOOKED_AT]]
+    timed = [cells for cells in rows if all(_is_number(cells[i]) for i, _ in columns.values())]
+    outside = [c for c in timed if not _fits(c, columns, survey.resolve(c[audio], table.path.parent))]
+    return 2 * len(outside) > len(rows) > 1
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(r"\d+(\.\d*)?", cell) is not None
 
 
 def _fits(cells: Sequence[str], columns: Mapping[str, tuple[int, float]], audio: Path | None) -> bool:
@@ -393,7 +426,8 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     Raises:
         CorpusError: forced and there is none, or a line is wrong.
     """
-    found, complaints = _find(survey, choices)
+    reading = Reading()
+    found, complaints = _find(survey, choices, reading)
     if not found and (forced or survey.only):
         why = "; ".join(complaints[:3]) or f"{survey.folder}: holds no table (.tsv, .csv, .jsonl)"
         raise CorpusError(why)
@@ -401,12 +435,12 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         survey.complaints += complaints  # told if no other layout fits either
         return None
     survey.how.clear()
-    reading = Reading()
-    taken = _with_splits(found, survey, reading)
+    splits = splits_in_paths(map(survey.key, found))
+    taken = _with_splits(found, splits, survey, reading)
     reading.several = any(_are_joined(choices, table.columns[:-1]) for table, _ in taken.values())
     missing: list[tuple[str, str]] = []
     for path, (table, roles) in taken.items():
-        _read_rows(table, roles, _split_of(path, survey), survey, choices, reading, missing)
+        _read_rows(table, roles, splits.get(survey.key(path)), survey, choices, reading, missing)
     n_rows = sum(len(table.rows) for table, _ in taken.values())
     covered = {survey.key(entry.audio) for entry in (*reading.entries, *reading.without_text)}
     if not forced and survey.only is None and 2 * len(covered) < len(survey.audio):
@@ -430,9 +464,10 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     return reading
 
 
-def _find(survey: Survey, choices: Choices) -> tuple[dict[Path, tuple[Table, Roles]], list[str]]:
+def _find(survey: Survey, choices: Choices, reading: Reading) -> tuple[dict[Path, tuple[Table, Roles]], list[str]]:
     """The tables that name recordings, and why the others do not."""
     found, complaints = {}, []
+    broken: dict[str, CorpusError] = {}
     stems = {posixpath.splitext(key)[0] for key in survey.audio}
     lists = survey.lists(*_ENDINGS)
     for ending in (".txt", ".json"):
@@ -449,12 +484,16 @@ def _find(survey: Survey, choices: Choices) -> tuple[dict[Path, tuple[Table, Rol
             _check_spans(table, survey)
         except CorpusError as error:
             complaints.append(str(error))
+            broken[key] = error
             continue
         roles = fits(table, survey, choices)
         if isinstance(roles, str):
             complaints.append(f"{path}: {roles}; its columns are {named(map(repr, table.columns))}")
+            if table.rows and len(table.columns) == 1:
+                broken[key] = CorpusError(complaints[-1])
         else:
             found[path] = (table, roles)
+    refuse_broken(broken, lists, [key for key, path in lists.items() if path in found], choices, reading)
     return found, complaints
 
 
@@ -501,18 +540,12 @@ def _headed(table: Table, survey: Survey, choices: Choices) -> Table:
     return replace(table, columns=header, rows=table.rows[1:], headed=True)
 
 
-def _split_of(path: Path, survey: Survey) -> str | None:
-    below = survey.key(path).split("/")
-    return split_in_name(path.stem) or next((s for part in below[:-1] if (s := split_in_name(part))), None)
-
-
 def _with_splits(
-    found: dict[Path, tuple[Table, Roles]], survey: Survey, reading: Reading
+    found: dict[Path, tuple[Table, Roles]], splits: Mapping[str, str], survey: Survey, reading: Reading
 ) -> dict[Path, tuple[Table, Roles]]:
     """The tables that are read: those named after splits, if these are at least two; else all fit to learn from."""
-    split = {path: _split_of(path, survey) for path in found}
-    if len({s for s in split.values() if s}) >= 2 and "train" in split.values():
-        taken = {path: found[path] for path, s in split.items() if s}
+    if {"train"} < set(splits.values()):
+        taken = {path: found[path] for path in found if survey.key(path) in splits}
     else:
         aside = {path for path in found if path.stem.lower() in _SET_ASIDE}
         taken = {path: found[path] for path in found if path not in aside or len(aside) == len(found)}
@@ -525,11 +558,17 @@ def _with_splits(
         used = {
             what: table.columns[i]
             for what in ("audio", "text", "speaker", "start", "end", "split")
-            if (i := getattr(roles, what)) is not None
+            if (i := getattr(roles, what)) is not None and (what != "split" or _split_column(table, roles))
         }
         columns = ", ".join(f"{what} = {name!r}" for what, name in used.items())
         reading.understood.append(f"columns: {columns}")
         reading.guessed += roles.guessed
+        fold = table.columns[roles.split] if roles.split is not None else ""
+        if _plain(fold) == "fold" and "split" not in used and roles.speaker != roles.split:
+            reading.guessed.append(
+                f"column {fold!r} says no split, so that a fold may stand in several; --speaker column:{fold} keeps "
+                "each in one"
+            )
         if _plain(table.columns[roles.text]) in LABEL_COLUMNS:
             reading.settings["label_column"] = table.columns[roles.text]
     return taken
@@ -548,12 +587,13 @@ def _read_rows(
     # A duration is a stretch only where a start says so, or in a NeMo manifest; else it may be in any unit.
     timed = roles.start is not None or _plain(table.columns[roles.audio]) == "audio_filepath"
     name = survey.key(table.path)
+    resolved = survey.resolve_all((cells[roles.audio] for _, cells in table.rows), table.path.parent)
     for line, cells in table.rows:
         where = f"{name}, line {line}"
         if not cells[roles.audio]:
             reading.left_out.append((where, "names no recording"))
             continue
-        audio = survey.resolve(cells[roles.audio], table.path.parent)
+        audio = resolved[cells[roles.audio]]
         if audio is None and not cells[roles.text]:
             reading.left_out.append((where, "its text is empty"))
             continue

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from audiornn.audio import audio_info
-from audiornn.corpus.layouts.folders import level, split_folders
 from audiornn.corpus.layouts.own_files import own_files
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, splits_of_lists
+from audiornn.corpus.layouts.splits import splits_of_lists
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named
 from audiornn.corpus.manifest import read_manifest
 from audiornn.corpus.tracks import ENDINGS, SLACK, Tracks, read_tracks
 from audiornn.errors import AudioError, CorpusError, SettingsError
@@ -42,23 +42,20 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     if survey.only is not None and survey.only.suffix.lower() != ".jsonl":
         raise CorpusError(f"{survey.only}: is one file; name the recordings' folder, or a manifest of them (.jsonl)")
     reading = Reading(task="regress")
-    splits = split_folders(survey)
-    _read_manifests(survey, choices, splits, reading)
-    _read_own(survey, choices, splits, reading)
+    _read_manifests(survey, choices, reading)
+    _read_own(survey, choices, reading)
     if not reading.entries:
         raise CorpusError(
             f"{survey.folder}: no recording has a file of values over time of its own name ({', '.join(ENDINGS)}), and "
             "no manifest names one, track_filepath; a table begins with a line such as time,pitch"
         )
-    if {entry.split for entry in reading.entries} & set(splits.values()):
-        reading.understood.append(f"splits: the folders {named(splits)}")
     n_files = len({os.path.realpath(entry.track) for entry in reading.entries if entry.track is not None})
     reading.understood.append(f"{n_files:,} files of values over time, tracks: {named(reading.tracks)}")
     reading.left_out += survey.unlabelled((e.audio for e in reading.entries), "has no file of values over time")
     return reading
 
 
-def _read_manifests(survey: Survey, choices: Choices, folders: dict[str, str], reading: Reading) -> None:
+def _read_manifests(survey: Survey, choices: Choices, reading: Reading) -> None:
     """Manifests whose lines have `track_filepath`."""
     manifests = {}
     for key, path in survey.lists(".jsonl").items():
@@ -81,10 +78,9 @@ def _read_manifests(survey: Survey, choices: Choices, folders: dict[str, str], r
             if not u.audio.is_file():
                 missing.append((key, u.audio.name))
                 continue
-            split = splits.get(key) or folders.get(level(survey.key(u.audio), 1))
             reading.entries.append(
                 Entry(
-                    *(u.audio, "", u.speaker, u.start, u.duration, split, u.id, key, ()),
+                    *(u.audio, "", u.speaker, u.start, u.duration, splits.get(key), u.id, key, ()),
                     *(u.track, u.track_hop, u.track_start),
                 )
             )
@@ -93,7 +89,7 @@ def _read_manifests(survey: Survey, choices: Choices, folders: dict[str, str], r
         reading.tracks = read_tracks(first).names  # prep reads them all
 
 
-def _read_own(survey: Survey, choices: Choices, folders: dict[str, str], reading: Reading) -> None:
+def _read_own(survey: Survey, choices: Choices, reading: Reading) -> None:
     files = survey.lists(*ENDINGS)
     known = {os.path.realpath(entry.audio) for entry in reading.entries}
     found: list[tuple[Entry, Tracks]] = []
@@ -110,8 +106,7 @@ def _read_own(survey: Survey, choices: Choices, folders: dict[str, str], reading
                 raise
             reading.left_out.append((own[0], f"no values over time: {error}"))
             continue
-        split = folders.get(level(key, 1))
-        found.append((Entry(audio, "", split=split, where=own[0], track=files[own[0]]), tracks))
+        found.append((Entry(audio, "", where=own[0], track=files[own[0]]), tracks))
     if not found:
         return
     kinds = Counter(_ending(entry) for entry, _ in found)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from audiornn.corpus.label_files import holds_times
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, read_text, split_in_name
+from audiornn.corpus.label_files import TIMIT, holds_times
+from audiornn.corpus.layouts.splits import refuse_broken, split_in_name, splits_in_paths
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, read_text
 from audiornn.errors import CorpusError
 
-__all__ = ["read", "read_cmu", "read_id_lists"]
+__all__ = ["read", "read_cmu", "read_id_lists", "unread"]
 
-_ENDINGS = (".txt", ".lab")
+_ENDINGS = (".txt", ".lab", ".wav.trn")
+_MANY = 50  # more texts than this are one a recording, no lists
+#: Names of lists that lie in a folder `etc` beside that of their recordings, `wav`: VoxForge's and Festvox'.
+_PROMPTS = ("prompts", "txt.done.data")
+_FESTVOX = re.compile(r'\(\s*(?P<name>\S+)\s+"(?P<text>.*)"\s*\)')
+#: A text of TIMIT's, from its first sample to its last.
+_TIMIT = re.compile(r"\d+ \d+ (?P<text>\D.*)")
+_LOOKED_AT = 300  # files, for transcripts that are not read
+_MICROPHONE = re.compile(r"[_-]mic\d+$")
 _CMU = re.compile(r"(?:<s>)?(?P<text>.*?)(?:</s>)?\s*\((?P<name>[^()\s]+)\)")
 
 
@@ -31,109 +43,229 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     lists = survey.lists("trans.txt")
     if lists:
         return read_id_lists(survey, choices, lists)
-    files = {posixpath.splitext(key)[0]: path for key, path in survey.lists(*_ENDINGS).items()}
-    by_name: dict[str, list[Path]] = defaultdict(list)
-    for stem, path in files.items():
-        by_name[posixpath.basename(stem)].append(path)
-    beside: dict[str, Path] = {}
-    n_apart = 0
-    for key in survey.audio:
-        stem = posixpath.splitext(key)[0]
-        elsewhere = by_name.get(posixpath.basename(stem), [])
-        if stem in files:
-            beside[key] = files[stem]
-        elif len(elsewhere) == 1:
-            beside[key] = elsewhere[0]
-            n_apart += 1
-    if not beside or (not forced and 2 * len(beside) < len(survey.audio)):
-        if forced:
-            raise CorpusError(f"{survey.folder}: no recording has a transcript NAME.txt or NAME.lab beside it")
-        found = _single_list(survey, choices)
-        if beside and found is None:
+    files = {_without_ending(key): path for key, path in survey.lists(*_ENDINGS).items()}
+    beside, heard_twice = _beside(survey, files)
+    if not beside or 2 * len(beside) < len(survey.audio) - len(heard_twice):
+        if found := _single_list(survey, choices):
+            return found
+        if beside and not forced:
             survey.passed_over["transcripts"] = (
                 f"{len(beside):,} of {len(survey.audio):,} recordings have a text beside them, too few to be what is "
                 "learnt: --layout transcripts learns from them"
             )
             if choices.task == "transcribe":
                 survey.last_resort["transcripts"] = len(beside)
-        return found
-    reading = Reading(understood=[f"transcripts: {len(beside):,} recordings with a .txt or .lab of the same name"])
+        if not forced:
+            return None
+    if not beside:
+        raise CorpusError(f"{survey.folder}: no recording has a transcript NAME.txt or NAME.lab beside it")
+    reading = _read_beside(survey, choices, beside, forced)
+    if reading is not None:
+        reading.left_out += [(key, "the same utterance by another microphone") for key in sorted(heard_twice)]
+        without = [key for key in survey.audio if key not in beside and key not in heard_twice]
+        reading.left_out += [(key, "has no transcript") for key in without]
+    return reading
+
+
+def _read_beside(survey: Survey, choices: Choices, beside: Mapping[str, Path], forced: bool) -> Reading | None:
+    """Transcripts of recordings; None where most hold times.
+
+    Raises:
+        CorpusError: they do, and transcripts with times were not asked for; or all are empty.
+    """
+    reading = Reading(understood=[f"transcripts: {len(beside):,} recordings with a text of the same name"])
+    n_apart = sum(posixpath.dirname(key) != posixpath.dirname(survey.key(path)) for key, path in beside.items())
     if n_apart:
         reading.understood.append(f"{n_apart:,} of the transcripts lie in another folder than their recording")
-    timed = {key: path for key, path in beside.items() if holds_times(path, choices.encoding)}
+    is_timit = choices.task == "transcribe" and not choices.text and bool(survey.lists(*TIMIT))
+    said = {key: _lines(path, choices, is_timit) for key, path in beside.items()}
+    timed = {
+        key: path
+        for key, path in beside.items()
+        if holds_times(path, choices.encoding) and not (is_timit and len(said[key]) == 1)
+    }
     if 2 * len(timed) > len(beside):
         complaint = (
             f"{next(iter(timed.values()))}: holds labels with times, and a transcript has none: --task label learns "
             "when they hold, --layout stretches takes each stretch for an utterance"
+            + (", --task transcribe the sentences of TIMIT" if survey.lists(*TIMIT) else "")
         )
         if forced or choices.task != "transcribe":
             raise CorpusError(complaint)
         survey.complaints.append(complaint)
         return None
     for key, path in beside.items():
-        lines = [line.strip() for line in read_text(path, choices.encoding).split("\n") if line.strip()]
         if key in timed:
             reading.left_out.append((key, "holds labels with times, where most others are transcripts"))
-        elif lines:
-            reading.entries.append(Entry(survey.audio[key], " ".join(lines), where=survey.key(path)))
+        elif said[key]:
+            reading.entries.append(Entry(survey.audio[key], " ".join(said[key]), where=survey.key(path)))
         else:
             reading.left_out.append((key, "its transcript is empty"))
-    reading.left_out += [(key, "has no transcript") for key in survey.audio if key not in beside]
     if not reading.entries:
         raise CorpusError(f"{survey.folder}: all {len(beside)} transcripts are empty")
     return reading
 
 
+def _without_ending(key: str) -> str:
+    return key[: -next(len(ending) for ending in _ENDINGS if key.lower().endswith(ending))]
+
+
+def _lines(path: Path, choices: Choices, is_timit: bool) -> list[str]:
+    """What a transcript says; of TIMIT's what stands behind its first and last sample.
+
+    Of THCHS-30's it is the words, before Pinyin and phones, or those of the file that it names.
+    """
+    lines = [line.strip() for line in read_text(path, choices.encoding).split("\n") if line.strip()]
+    if is_timit and len(lines) == 1:
+        return [_TIMIT.sub(r"\g<text>", lines[0])]
+    if path.suffix.lower() != ".trn" or not lines:
+        return lines
+    named = path.parent / lines[0]
+    return _lines(named, choices, False) if lines[0].endswith(".trn") and named.is_file() else lines[:1]
+
+
+def _beside(survey: Survey, files: Mapping[str, Path]) -> tuple[dict[str, Path], set[str]]:
+    """The transcript of each recording, beside it or the only one of its name; and what another microphone heard, too.
+
+    VCTK has `p225_001_mic1.flac` and `p225_001_mic2.flac` of `p225_001.txt`.
+    """
+    by_name: dict[str, list[Path]] = defaultdict(list)
+    for stem, path in files.items():
+        by_name[posixpath.basename(stem)].append(path)
+
+    def text_of(stem: str) -> Path | None:
+        elsewhere = by_name.get(posixpath.basename(stem), [])
+        return files.get(stem) or (elsewhere[0] if len(elsewhere) == 1 else None)
+
+    beside: dict[str, Path] = {}
+    heard: set[Path] = set()
+    heard_twice: set[str] = set()
+    for key in survey.audio:
+        stem = posixpath.splitext(key)[0]
+        if text := text_of(stem):
+            beside[key] = text
+        elif text := text_of(_MICROPHONE.sub("", stem)):
+            if text in heard:
+                heard_twice.add(key)
+            else:
+                beside[key] = text
+                heard.add(text)
+    return beside, heard_twice
+
+
 def _single_list(survey: Survey, choices: Choices) -> Reading | None:
-    """One or a few .txt files whose lines begin with the name of a recording."""
-    lists = {}
-    candidates = survey.lists(".txt", ".text", ".transcription", ".trans")
-    for key, path in candidates.items() if len(candidates) <= 50 else ():
+    """One or a few .txt files whose lines begin with the name of a recording, or VoxForge's or Festvox' lists.
+
+    Raises:
+        CorpusError: one that surely is such a list cannot be read.
+    """
+    candidates = {key: path for key, path in survey.others.items() if path.name.lower() in _PROMPTS}
+    if not candidates:
+        candidates = survey.lists(".txt", ".text", ".transcription", ".trans")
+        candidates = candidates if len(candidates) <= _MANY else {}
+    lists, broken, reading = {}, dict[str, CorpusError](), Reading()
+    for key, path in candidates.items():
         try:
-            lines = [line.split(maxsplit=1) for line in read_text(path, choices.encoding).split("\n") if line.strip()]
-        except CorpusError:
+            lines = list(_named_texts(read_text(path, choices.encoding)))
+        except CorpusError as error:
+            broken[key] = error
             continue
         sample = lines[:20]
-        n_found = sum(len(line) == 2 and survey.resolve(line[0], path.parent) is not None for line in sample)
+        n_found = sum(bool(text) and _recording(survey, name, path) is not None for _, name, text in sample)
         if sample and 2 * n_found > len(sample):
             lists[key] = path
-    return read_id_lists(survey, choices, lists) if lists else None
+    refuse_broken(broken, candidates, lists, choices, reading)
+    if not lists:
+        return None
+    found = read_id_lists(survey, choices, lists)
+    found.left_out += reading.left_out
+    return found
+
+
+def _named_texts(text: str) -> Iterator[tuple[int, str, str]]:
+    """Of a list each line's number, its recording, and what is said in it, which may be nothing."""
+    lines = [line.strip() for line in text.split("\n")]
+    between = "\t" if all("\t" in line for line in lines if line) else None  # a name before a tab may hold spaces
+    for number, line in enumerate(lines, start=1):
+        if of_festvox := _FESTVOX.fullmatch(line):
+            yield number, of_festvox["name"], of_festvox["text"].strip()
+        elif line:
+            name, spoken = [*line.split(between, 1), ""][:2]
+            yield number, name, spoken.strip()
+
+
+def _recording(survey: Survey, name: str, path: Path) -> Path | None:
+    """The recording that a list names; of one in a folder `etc` only that of the same speaker, in `wav` beside it."""
+    if _is_in_etc(path):
+        return survey.as_written(posixpath.basename(name), path.parent.parent)
+    return survey.resolve(name, path.parent)
+
+
+def _is_in_etc(path: Path) -> bool:
+    return path.parent.name == "etc" and path.name.lower() in _PROMPTS
 
 
 def read_id_lists(survey: Survey, choices: Choices, lists: dict[str, Path]) -> Reading:
     """Lists of `id text` lines, as LibriSpeech's `*.trans.txt`, each beside its recordings.
 
     Raises:
-        CorpusError: recordings are missing.
+        CorpusError: recordings are missing, or no line has a text.
     """
     survey.how.clear()
     n = len(lists)
     reading = Reading(understood=[f"transcripts: {n:,} list{'s' * (n > 1)} of `id text` lines ({next(iter(lists))} …)"])
     missing: list[tuple[str, str]] = []
     n_lines = 0
+    splits = splits_in_paths(lists)
     for key, path in lists.items():
-        split = next((s for part in key.split("/") if (s := split_in_name(part))), None)
-        lines = [line.strip() for line in read_text(path, choices.encoding).split("\n")]
-        between = "\t" if all("\t" in line for line in lines if line) else None  # a name before a tab may hold spaces
-        for number, line in enumerate(lines, start=1):
-            name, text = [*line.split(between, 1), "", ""][:2]
+        lines = list(_named_texts(read_text(path, choices.encoding)))
+        n_lines += len(lines)
+        names = [name for _, name, _ in lines]
+        resolved = (
+            {name: _recording(survey, name, path) for name in names}
+            if _is_in_etc(path)
+            else survey.resolve_all(names, path.parent)
+        )
+        for number, name, text in lines:
             where = f"{key}, line {number}"
-            if not name:
-                continue
-            n_lines += 1
-            audio = survey.resolve(name, path.parent)
+            audio = resolved[name]
             if audio is None:
                 missing.append((where, name))
-            elif not text.strip():
+            elif not text:
                 reading.left_out.append((where, "its text is empty"))
             else:
-                reading.entries.append(Entry(audio, text.strip(), split=split, where=where))
+                reading.entries.append(Entry(audio, text, split=splits.get(key), where=where))
     missing_audio(missing, n_lines, choices, reading)
+    if not reading.entries:
+        raise CorpusError(f"{next(iter(lists.values()))}: no line has a text behind the name of a recording")
     found = {entry.split for entry in reading.entries}
-    if None in found or "train" not in found or len(found) < 2:
-        reading.entries = [Entry(e.audio, e.text, where=e.where) for e in reading.entries]
+    if None in found or not {"train"} < found:
+        reading.entries = [replace(entry, split=None) for entry in reading.entries]
     reading.left_out += survey.unlabelled((e.audio for e in reading.entries), "no line of a transcript names it")
     return reading
+
+
+def unread(survey: Survey) -> list[str]:
+    """Texts that are not read as transcripts and may be some: of a recording's name, or lists that name recordings."""
+    stems = {posixpath.splitext(posixpath.basename(key))[0] for key in survey.audio}
+    found = []
+    texts = {key: path for key, path in survey.others.items() if not key.lower().endswith((".rttm", ".uem"))}
+    for key, path in itertools.islice(texts.items(), _LOOKED_AT):
+        try:
+            lines = [line.split() for line in read_text(path).split("\n")[:20] if line.strip()]
+        except CorpusError:
+            continue  # no text
+        own = {posixpath.basename(key).split(".")[0], posixpath.splitext(posixpath.basename(key))[0]} & stems
+        naming = [words for words in lines if any(_stem(word) in stems for word in words)]
+        telling = [words for words in naming or lines if sum(word.strip('".,?!').isalpha() for word in words) > 1]
+        if telling and (own or 2 * len(naming) > len(lines)):
+            found.append(key)
+    return found
+
+
+def _stem(word: str) -> str:
+    """The name of the recording that a word of a list may be."""
+    return posixpath.splitext(posixpath.basename(word.strip('"():,;')))[0]
 
 
 def read_cmu(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None:
