@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from audiornn.corpus import feature_store, preparation
 from audiornn.corpus.preparation import NO_LABEL, last_prepared, open_prepared, prepare_corpus
 from audiornn.errors import CorpusError, TrainingError
 from audiornn.recipe import load_recipe
+from audiornn.verbs.models import split_of_model
 from audiornn.verbs.preparing import prepared_of, recipe_to_train
 from tests.conftest import PITCHES, RATE, spoken, write_recipe
 
@@ -358,13 +360,16 @@ def test_unreadable_recordings_are_listed(corpus):
     assert len((corpus.data / "mine" / "bad.txt").read_text().splitlines()) == 2
 
 
-def test_skip_bad_leaves_out_and_counts(corpus):
+def test_skip_bad_leaves_out_and_counts(corpus, capsys):
     (corpus.folder / "b1.wav").write_text("no audio")
     (corpus.folder / "d1.wav").unlink()
     prepared = corpus.prepare(skip_bad=True)
     assert prepared.skipped == 2
     assert prepared.vocabulary.symbols == ("<blank>", "do", "mi", "sol")
-    assert [row.utterances for row in prepared.summary] == [2, 1, 1]
+    assert [(row.utterances, row.left_out) for row in prepared.summary] == [(2, 1), (1, 0), (1, 1)]
+    card = SimpleNamespace(recipe="mine", training={"digests": prepared.digests})
+    assert [u.id for u in split_of_model(SimpleNamespace(card=card), "test", corpus.data)] == ["d2"]
+    assert "of 2 utterances of test prep left 1 out" in capsys.readouterr().err
     assert [u.id for u in prepared.utterances("test")] == ["d2"]
     corpus.splits["train"][0][1] = "do"
     assert corpus.prepare(skip_bad=True).vocabulary.symbols == ("<blank>", "do", "mi")  # nobody who is heard says sol

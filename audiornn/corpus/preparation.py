@@ -58,13 +58,14 @@ _LISTED = 20  # cases of an error in a message; bad.txt names them all
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """A row of the table that `prep` prints."""
+    """A row of the table that `prep` prints; and how many utterances it left out."""
 
     split: str
     utterances: int
     hours: float
     speakers: int
     labels: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,8 @@ def prepare_corpus(
             values = [tracks[u.id] for u in good]
             _write_array(folder / f"{split}.tracks.npy", values, len(vocabulary))
             notes += _undefined_tracks(split, values, vocabulary)
-        summary.append(_summary(split, good, vocabulary, recipe))
+        row = _summary(split, good, vocabulary, recipe)
+        summary.append(dataclasses.replace(row, left_out=len(splits[split]) - len(good)))
         digests[split] = digest(good, [tracks[u.id].tobytes() for u in good] if tracks else ())
         for utterance in good:
             changes.update(vocabulary.changes(utterance.text))

@@ -245,4 +245,10 @@ def split_of_model(recognizer: Recognizer, split: str, data: Path) -> Any:
             f"{prepared.folder}: prepared differently since this model was trained, so its {split} split may hold what "
             "the model learnt from; prepare it as before (same --set), or name a --manifest"
         )
+    row = next(row for row in prepared.summary if row.split == split)
+    if row.left_out and split != "train":
+        say(
+            f"note: of {row.utterances + row.left_out:,} utterances of {split} prep left {row.left_out:,} out "
+            f"({prepared.folder / 'bad.txt'} says why); the figures are of the others"
+        )
     return prepared.utterances(split)
