@@ -16,6 +16,7 @@ takes the `recording_mean` and `recording_scale` (n_features,) of the whole reco
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -26,7 +27,7 @@ from audiornn.features import FeatureSettings
 from audiornn.files import is_unicode
 from audiornn.vocabulary import Vocabulary
 
-__all__ = ["FORMAT", "METADATA_KEY", "WAVEFORM_KEY", "ModelCard", "open_model_file"]
+__all__ = ["FORMAT", "METADATA_KEY", "WAVEFORM_KEY", "ModelCard", "frames_lasting", "open_model_file"]
 
 #: Raised when a listener of the previous version could not read the file rightly.
 FORMAT = 2
@@ -147,6 +148,11 @@ class ModelCard:
             return card
         except (ValueError, KeyError, TypeError, AttributeError, SettingsError) as error:
             raise ModelFileError(f"{where}: its audiornn metadata cannot be read ({error}); export it again") from None
+
+
+def frames_lasting(seconds: float, output_seconds: float) -> int:
+    """The fewest output frames, `output_seconds` apart, that last so long."""
+    return math.ceil(seconds / output_seconds - 1e-6)
 
 
 def open_model_file(path: str | Path, *, threads: int = 1) -> tuple[Any, ModelCard]:

@@ -275,7 +275,7 @@ class BeamSearch:
         # Phones that end a word: a node for each word they may end, beside the one for a longer word.
         ends = _NO_ENDS
         if graph.ends_in_arcs and places is not None:
-            ends = self._ends(grown, places, active)
+            ends = self._ends(grown, places)
             weights[~graph.branches[places]] = _NEVER
 
         # Paths that meet: the longer text is in the beam already.
@@ -403,7 +403,7 @@ class BeamSearch:
             tree.end_state[asked] = [after for _, after in found]
         return gains
 
-    def _ends(self, grown: NDArray[np.float64], places: NDArray[np.int32], active: NDArray[np.int64]) -> _Ends:
+    def _ends(self, grown: NDArray[np.float64], places: NDArray[np.int32]) -> _Ends:
         """Every word that some hypothesis ends by some active phone."""
         graph, tree = self._graph, self._tree
         source, by = np.nonzero((grown > _NEVER) & (graph.endings[places, 0] >= 0))

@@ -28,7 +28,7 @@ from audiornn.errors import CorpusError, ModelFileError, SettingsError, nearest
 from audiornn.listen.decoding import DecodedSymbol
 from audiornn.listen.results import KeywordSpot
 from audiornn.listen.words import symbol_times, word_times
-from audiornn.model_file import ModelCard
+from audiornn.model_file import ModelCard, frames_lasting
 from audiornn.vocabulary import BLANK, NO_LABEL, is_background
 
 __all__ = [
@@ -430,7 +430,7 @@ class SpotDecider:
         self._thresholds = [settings.threshold(keyword) for keyword in self._keywords]
 
         def frames(seconds: float) -> int:
-            return _n_frames(seconds, output_seconds)
+            return frames_lasting(seconds, output_seconds)
 
         self._window = max(1, frames(settings.smoothing))
         self._refractory = frames(settings.refractory)
@@ -512,14 +512,10 @@ class SpotDecider:
 
 def moving_mean(values: NDArray[np.float32], seconds: float, output_seconds: float) -> Floats:
     """The mean of each frame's values and those just before it, (frames, columns): what a `SpotDecider` decides on."""
-    n = max(1, _n_frames(seconds, output_seconds))
+    n = max(1, frames_lasting(seconds, output_seconds))
     padded = np.concatenate([np.zeros((n, values.shape[1])), values.astype(np.float64)])
     sums = np.cumsum(padded, axis=0)
     return np.maximum(0.0, (sums[n:] - sums[:-n]) / n)
-
-
-def _n_frames(seconds: float, output_seconds: float) -> int:
-    return math.ceil(seconds / output_seconds - 1e-6)
 
 
 class Spotter:

@@ -21,7 +21,7 @@ from audiornn.errors import ModelFileError, SettingsError, nearest
 from audiornn.listen.decoding import DecodedSymbol, LogProbs
 from audiornn.listen.results import Alternative, TimedLabel
 from audiornn.listen.words import symbol_times
-from audiornn.model_file import ModelCard
+from audiornn.model_file import ModelCard, frames_lasting
 from audiornn.vocabulary import NO_LABEL
 
 __all__ = [
@@ -207,8 +207,8 @@ class SegmentDecoder:
         rules = [settings.rule_of(label) for label in labels]
         self._onsets = np.array([rule.onset for rule in rules])
         self._offsets = np.array([rule.offset for rule in rules])
-        self._least = [_frames(rule.least_segment, output_seconds) for rule in rules]
-        self._gaps = [_frames(rule.least_gap, output_seconds) for rule in rules]
+        self._least = [frames_lasting(rule.least_segment, output_seconds) for rule in rules]
+        self._gaps = [frames_lasting(rule.least_gap, output_seconds) for rule in rules]
         self._exclusive = exclusive
         self._half = max(0, math.floor(settings.median / output_seconds + 1e-6) - 1) // 2  # frames to either side
         self._recent = np.empty((0, len(labels)))  # that the median filter still looks at
@@ -371,7 +371,3 @@ class SegmentReader:
             end = max(end, duration) if math.isfinite(duration) else end
         start, end = max(0.0, min(start, duration)), min(end, duration)
         return TimedLabel(self._labels[found.id], round(start, 6), round(end, 6), round(found.posterior, 6))
-
-
-def _frames(seconds: float, output_seconds: float) -> int:
-    return math.ceil(seconds / output_seconds - 1e-6)

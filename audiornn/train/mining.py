@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from audiornn.corpus.manifest import is_synthetic
-from audiornn.evaluate.onsets import loudest_peaks
+from audiornn.evaluate.onsets import APART, loudest_peaks
 from audiornn.files import write_atomically
 from audiornn.train.network import Network
 from audiornn.train.parallel import Workers
 from audiornn.train.placing import MinedPeak, PlacedWords
-from audiornn.train.spot_score import posteriors_of, smoothed
+from audiornn.train.spot_score import LOUD, QUIETER_WORDS, posteriors_of, smoothed
 
 __all__ = ["Mined", "list_doubtful", "mine"]
 
@@ -30,9 +30,7 @@ _SECONDS = 1200.0  # of background an epoch
 _MOST = 256  # peaks that are kept
 _LEAST = 0.02  # a quieter one is no mistake
 _AN_UTTERANCE = 3
-_APART = 1.0  # seconds
 _LISTED = 10
-_LOUD, _QUIETER_WORDS = 0.5, 0.2  # as loud as the word is: as four in five of its recordings are, and never less
 _TIMES = 5  # minings in a row as loud as the word: the first ones, the network knows nothing yet
 
 
@@ -78,10 +76,10 @@ def mine(
     answers = [
         smoothed(p, output_seconds)[:, 1:].max() for _, p in posteriors_of(network, dataset, words, workers, device)
     ]
-    as_loud = max(_LOUD, float(np.quantile(answers, _QUIETER_WORDS)))
+    as_loud = max(LOUD, float(np.quantile(answers, QUIETER_WORDS)))
     again = {peak.index for peak in before.peaks}
     indices = sorted({*again, *_some(dataset, rng)})
-    n_apart = round(_APART / output_seconds)
+    n_apart = round(APART / output_seconds)
     reach = n_apart * recipe.model.stride
     found: list[MinedPeak] = []
     doubtful = list(before.doubtful)

@@ -24,15 +24,16 @@ from audiornn.train.dataset import Dataset
 from audiornn.train.network import Network
 from audiornn.train.parallel import Workers
 
-__all__ = ["DECISION", "SpotAnswers", "answers_of", "posteriors_of", "smoothed", "spotting_of"]
+__all__ = ["DECISION", "LOUD", "QUIETER_WORDS", "SpotAnswers", "answers_of", "posteriors_of", "smoothed", "spotting_of"]
 
 #: The decision layer of a trained spotter, but for its thresholds.
 DECISION: Mapping[str, float] = {"smoothing": 0.09, "refractory": 0.7, "least_duration": 0.0, "settle": 0.0}
 OFFSET = 0.5  # of the onset
+#: As loud as the word: as four in five of its recordings are, and never less than a half.
+LOUD, QUIETER_WORDS = 0.5, 0.2
 
 _AFTER = 0.4  # seconds after a keyword's end in which its answer may still come
 _ALLOWED = (0, 1, 2, 4, 8)  # false alarms at which misses are counted
-_LOUD, _QUIETER_WORDS = 0.5, 0.2  # as loud as the word: as four in five of its recordings are, and never less
 _LISTED = 5
 _SOME = 0.1  # share of dev's hours from which on synthetic voices are told of
 
@@ -165,7 +166,7 @@ def spotting_of(answers: SpotAnswers, false_alarms_per_hour: float) -> tuple[dic
             lines.append(
                 f"{label}: dev never says it, so that its threshold is a guess; record more, or set corpus.dev"
             )
-        as_loud = max(_LOUD, float(np.quantile(found, _QUIETER_WORDS))) if len(found) else 1.0
+        as_loud = max(LOUD, float(np.quantile(found, QUIETER_WORDS))) if len(found) else 1.0
         lines += [
             f"{label}: may be said in dev's background, which would push its threshold up: {audio} at {seconds:.2f} s; "
             "listen to it"
