@@ -206,7 +206,7 @@ def test_several_places_of_a_recording_are_doubted_at_once(spotter_world, monkey
 
     monkeypatch.setattr(mining, "posteriors_of", answers)
     monkeypatch.setattr(mining, "_SECONDS", 1e6)
-    monkeypatch.setattr(mining, "_QUIETER_WORDS", 1.0)
+    monkeypatch.setattr(mining, "QUIETER_WORDS", 1.0)
     mined, said = Mined(), []
     for n_minings in range(1, 7):
         mined = mine(None, dataset, mined, np.random.default_rng(n_minings), None, torch.device("cpu"))

@@ -156,21 +156,9 @@ def train(
         + (f", {state['workers']} cores" if device.type == "cpu" else "")
         + (f", going on at step {state['step']:,}" if resume else "")
     )
-    if taken is not None:
-        report(taken)
     can_choose = len(dev_set) >= (_ENOUGH if recipe.task == "classify" else 1)
-    if not can_choose and (len(dev_set) or settings.patience):
-        report(
-            f"dev holds {len(dev_set)} utterances, too few to choose an epoch by, or to stop early: the last is kept"
-        )
-    if recipe.augment.noise_label and not len(train_set.noise):
-        report(f"augment.noise_label: nothing is labelled {recipe.augment.noise_label!r}; all noise is synthetic")
-    if settings.precision == "bf16" and not state["bf16"]:
-        report(f"training.precision = 'bf16': the {device.type.upper()} here would only imitate it; float32 instead")
-    if recipe.task == "transcribe":
-        report(
-            f"CTC: no impossible targets; the tightest has {train_set.frames_to_spare():.1f} frames for each it needs"
-        )
+    for line in (*filter(None, [taken]), *worth_knowing(recipe, train_set, len(dev_set), can_choose, state["bf16"])):
+        report(line)
     save()
     with (
         Workers(state["workers"], bf16=state["bf16"]) as workers,
@@ -260,6 +248,19 @@ def train(
         list_doubtful(train_set, Mined.from_json(state["mined"]), run_dir, report)
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
+
+
+def worth_knowing(recipe: Recipe, train_set: Dataset, n_dev: int, can_choose: bool, in_bf16: bool) -> Iterator[str]:
+    """What will be otherwise than the settings ask for, a line each; and of CTC how tight it is."""
+    if not can_choose and (n_dev or recipe.training.patience):
+        yield f"dev holds {n_dev} utterances, too few to choose an epoch by, or to stop early: the last is kept"
+    if recipe.augment.noise_label and not len(train_set.noise):
+        yield f"augment.noise_label: nothing is labelled {recipe.augment.noise_label!r}; all noise is synthetic"
+    if recipe.training.precision == "bf16" and not in_bf16:
+        yield "training.precision = 'bf16': the processor here would only imitate it; float32 instead"
+    if recipe.task == "transcribe":
+        spare = train_set.frames_to_spare()
+        yield f"CTC: no impossible targets; the tightest has {spare:.1f} frames for each it needs"
 
 
 def train_and_dev(prepared: Prepared, recipe: Recipe) -> tuple[Dataset, Dataset]:
