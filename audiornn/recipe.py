@@ -71,6 +71,16 @@ _SETTINGS_OF_TASKS: dict[tuple[str, str], tuple[Task, ...]] = {
     **{("spotting", entry.name): ("spot",) for entry in dataclasses.fields(SpottingSettings)},
 }
 
+#: Settings that serve some choice of the same section alone. They may stand there for another day, and are told.
+_SETTINGS_OF_CHOICES: dict[tuple[str, str], tuple[str, str]] = {
+    ("features", "n_mfcc"): ("kind", "mfcc"),
+    **{("features", key): ("kind", "autocorrelation") for key in ("n_lags", "lowest_pitch", "highest_pitch")},
+    ("model", "activation"): ("cell", "rnn"),
+    ("model", "front_layers"): ("front", "conv2d"),
+    ("model", "front_channels"): ("front", "conv2d"),
+    ("model", "pooling_heads"): ("pooling", "multihead"),
+}
+
 #: What a recipe's functions are given by the command, never by `[corpus]`.
 _NOT_SETTINGS = ("jobs", "made_dir")
 
@@ -130,6 +140,20 @@ class Recipe:
         if self.task == "regress":
             return "linear"
         return "sigmoid" if self.vocabulary.several else "softmax"
+
+    @property
+    def idle_settings(self) -> tuple[str, ...]:
+        """Settings that are not the default and do nothing with what else is chosen, a line each."""
+        lines = []
+        for (section, key), (choice, wanted) in _SETTINGS_OF_CHOICES.items():
+            own = getattr(self, section)
+            value, chosen = getattr(own, key), getattr(own, choice)
+            if chosen != wanted and value != getattr(_SECTIONS[section](), key):
+                lines.append(
+                    f"{section}.{key} = {value!r} does nothing with {section}.{choice} = {chosen!r}; "
+                    f"it is of {wanted!r}"
+                )
+        return tuple(lines)
 
     @property
     def labels_frames(self) -> bool:

@@ -280,6 +280,15 @@ def test_the_log_tells_a_blank_plateau_from_a_broken_start(short):
     assert "plateau" not in loop.epoch_line(metrics, dev_score.DevScore(5, 100, 0.1, 0.8), recipe, 1000, dev="dev")
 
 
+def test_settings_that_do_nothing_are_told(short, tmp_path):
+    ready, recipe = short("classify")
+    recipe = replace(recipe, model=replace(recipe.model, activation="relu"))
+    assert recipe.model.cell != "rnn"
+    lines = []
+    train(ready, replace(recipe, training=replace(recipe.training, epochs=1)), tmp_path / "run", report=lines.append)
+    assert any("model.activation = 'relu' does nothing with model.cell = 'lstm'" in line for line in lines)
+
+
 def test_a_label_of_noise_that_nothing_has_is_told(short, tmp_path):
     ready, recipe = short("classify")
     lines = []

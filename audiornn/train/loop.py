@@ -252,6 +252,7 @@ def train(
 
 def worth_knowing(recipe: Recipe, train_set: Dataset, n_dev: int, can_choose: bool, in_bf16: bool) -> Iterator[str]:
     """What will be otherwise than the settings ask for, a line each; and of CTC how tight it is."""
+    yield from recipe.idle_settings
     if not can_choose and (n_dev or recipe.training.patience):
         yield f"dev holds {n_dev} utterances, too few to choose an epoch by, or to stop early: the last is kept"
     if recipe.augment.noise_label and not len(train_set.noise):
