@@ -159,7 +159,10 @@ def test_words_are_the_same_however_samples_come(tmp_path, task, cell, bidirecti
     def equal(sizes):
         stream = model.stream(RATE, look_ahead=look_ahead)
         given_so_far = [label for a, b in cuts(len(samples), sizes) for label in stream.push(samples[a:b])]
-        assert_same([*given_so_far, *stream.finish()], expected)
+        found = [*given_so_far, *stream.finish()]
+        if task == "label":  # they overlap, and come as they are over
+            found.sort(key=lambda segment: (segment.start, model.card.vocabulary.symbols.index(segment.label)))
+        assert_same(found, expected)
         assert stream.duration == whole.duration
 
     equal()

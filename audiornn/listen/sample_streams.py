@@ -98,7 +98,8 @@ class _SampleStream(Generic[Found]):
 class Stream(_SampleStream[TimedLabel]):
     """Samples in, words or segments out as soon as they are settled.
 
-    Whatever the blocks, all that it gives is what `transcribe` gives of the whole recording with the same look-ahead.
+    Whatever the blocks, all that it gives is what `transcribe` gives of the whole recording with the same look-ahead;
+    labels that overlap come as they are over, not as they begin.
     """
 
     _finder: Reader
