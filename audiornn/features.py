@@ -105,7 +105,10 @@ class FeatureSettings:
             (self.hop_length >= 1, f"hop_length = {self.hop_length} must be at least 1"),
             (1 < self.win_length <= self.n_fft, f"win_length = {self.win_length} must lie in 2…n_fft ({self.n_fft})"),
             (self.n_mels >= 1, f"n_mels = {self.n_mels} must be at least 1"),
-            (1 <= self.n_mfcc <= self.n_mels, f"n_mfcc = {self.n_mfcc} must lie in 1…n_mels ({self.n_mels})"),
+            (
+                self.kind != "mfcc" or 1 <= self.n_mfcc <= self.n_mels,
+                f"n_mfcc = {self.n_mfcc} must lie in 1…n_mels ({self.n_mels})",
+            ),
             (
                 0 <= self.fmin < fmax <= self.sample_rate / 2,
                 f"fmin = {self.fmin} and fmax = {fmax} must rise and lie in 0…{self.sample_rate / 2:g} Hz",

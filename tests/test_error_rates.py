@@ -160,7 +160,8 @@ def test_bootstrap_without_an_error_is_wilsons_bound():
 
 
 def test_a_draw_without_a_word_has_no_rate():
-    assert bootstrap_interval([3, 0, 0], [3, 0, 0]) == (1.0, 1.0)
+    assert bootstrap_interval([3, 3, 0], [3, 3, 0]) == (1.0, 1.0)
+    assert bootstrap_interval([2, 0], [13, 0]) == (0.0, 1.0)  # one alone knows no spread
 
 
 def test_bootstrap_of_one_utterance_and_of_none():

@@ -229,6 +229,20 @@ def test_a_gradient_that_overflows_reaches_no_weight(short, tmp_path, monkeypatc
     assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
 
 
+def test_a_gradient_too_long_for_a_number_is_clipped_to_nothing(short, tmp_path, monkeypatch):
+    ready, recipe = short()
+
+    def enormous(workers, network, batch, recipe, step, progress):
+        losses = losses_and_gradients(workers, network, batch, recipe, step, progress)
+        if step == 2:
+            next(network.parameters()).grad[0, 0] = 1e20
+        return losses
+
+    losses_and_gradients = loop.losses_and_gradients
+    monkeypatch.setattr(loop, "losses_and_gradients", enormous)
+    assert quiet(ready, recipe, tmp_path / "run").is_file()
+
+
 def test_prep_under_a_running_training_takes_nothing_away(short, tmp_path, monkeypatch):
     ready, recipe = short()
     folder = tmp_path / "data" / ready.folder.name

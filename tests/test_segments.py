@@ -86,6 +86,13 @@ def test_one_label_is_decoded_as_the_documentation_says(track, rule, n_median):
     exclusive=st.booleans(),
     cuts=st.lists(st.integers(0, 60), max_size=5),
 )
+@example(
+    pairs=[(0.9 * (t == 0 or 3 <= t < 35), 0.9 * (t in (5, 15))) for t in range(40)],
+    rule=LabelRule(),
+    median=0.0,
+    exclusive=False,
+    cuts=[10, 20, 30],
+)
 def test_blocks_make_no_difference_and_exclusive_labels_come_in_order(pairs, rule, median, exclusive, cuts):
     tracks = np.array(pairs)
     settings = SegmentSettings(median, rule, {"b": replace(rule, least_gap=0.04)})

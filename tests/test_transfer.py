@@ -85,9 +85,11 @@ def test_licences_of_both_are_in_the_card(short, first, tmp_path):  # noqa: F811
 
 def test_stopped_and_resumed_ends_the_same(short, first, tmp_path, monkeypatch):  # noqa: F811
     ready, recipe = short("classify")
-    quiet(ready, recipe, tmp_path / "whole", start=read_start(first))
+    start = read_start(first)
+    start = replace(start, tensors={**start.tensors, "mean": start.tensors["mean"] + 1})  # as of another corpus
+    quiet(ready, recipe, tmp_path / "whole", start=start)
     with stopping_at(3, monkeypatch), pytest.raises(Interrupted):
-        quiet(ready, recipe, tmp_path / "stopped", start=read_start(first))
+        quiet(ready, recipe, tmp_path / "stopped", start=start)
     quiet(ready, recipe, tmp_path / "stopped", resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 

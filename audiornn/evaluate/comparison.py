@@ -61,9 +61,10 @@ class Comparison:
             tally.shown(value, sign="+").removesuffix(" %") for value in (*self.interval, self.difference)
         )
         name = f"{tally.measure}: " if tally.is_root else ""
+        p_value = "–" if math.isnan(self.p_value) else f"{self.p_value:.3g}"
         return (
             f"{name}{sides[0]} against {sides[1]}: {moved}{'' if tally.is_root else ' points'}, 95 % interval "
-            f"{low} to {high}, p = {self.p_value:.3g}\n"
+            f"{low} to {high}, p = {p_value}\n"
             f"better on {self.first_alone:,} recordings, worse on {self.second_alone:,}"
         )
 

@@ -126,12 +126,14 @@ def bootstrap_interval(errors: Sequence[float], lengths: Sequence[int], *, seed:
 
     Where no utterance has an error the bootstrap knows no spread, and Wilson's bound of 0 of so many utterances is
     given: words and frames of one are no independent witnesses. Of one utterance it knows none either, nor does
-    anything else: 0 to 1, or to more errors than words. A draw without a word has no rate, and does not count.
+    anything else: 0 to 1, or to more errors than words. Utterances without words are no witnesses, but for errors in
+    them, and a draw of these alone has no rate.
     """
-    if not sum(lengths) or len(lengths) == 1:
+    n_worded = sum(length > 0 for length in lengths)
+    if n_worded <= 1:
         return 0.0, max(1.0, sum(errors) / max(1, sum(lengths)))
     if not sum(errors):
-        return wilson_interval(0, sum(length > 0 for length in lengths))
+        return wilson_interval(0, n_worded)
     drawn = resampled_totals(list(zip(errors, lengths, strict=True)), seed=seed)
     interval = percentile_interval(wrong / units for wrong, units in drawn.tolist() if units)
     assert interval is not None, "some utterance has a word, and some draw has it"

@@ -280,7 +280,7 @@ def look_ahead_table(whole: Report, with_look_ahead: Sequence[tuple[float, Repor
     lines = [f"{'look-ahead':>12}  {'errors':>7}  {'error rate':>10}  95 % interval"]
     for name, report in [*((f"{seconds:g} s", report) for seconds, report in with_look_ahead), ("all", whole)]:
         low, high = (100 * bound for bound in report.interval)
-        lines.append(f"{name:>12}  {report.errors:7,}  {100 * report.error_rate:8.2f} %  {low:.2f}–{high:.2f}")
+        lines.append(f"{name:>12}  {report.errors:7,}  {_percent(report.error_rate):>10}  {low:.2f}–{high:.2f}")
     return "\n".join(lines)
 
 

@@ -263,7 +263,7 @@ class BeamSearch:
                 gain = np.repeat(own_gain, n_active).reshape(n, n_active)
             if graph.unit == "word":
                 states = tree.state[nodes].tolist()
-                gain += np.array([self._word_gains.of_symbols(state, active) for state in states])
+                gain += self._word_gains.of_symbols(states, active)
             else:
                 ending = (grown[:, space] > _NEVER).nonzero()[0]
                 gain[ending, space] += self._end_gains(nodes[ending])

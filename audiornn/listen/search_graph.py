@@ -248,7 +248,7 @@ class SearchGraph:
         return PhraseAutomaton(patterns, alphabet, start=self.space if self.space >= 0 else None)
 
 
-#: Answers that are kept: some 20 MB, however long a recording is.
+#: Answers that are kept: some 20 MB, however long a recording is. The model's states, a few words each, all are.
 _KEPT = 1 << 17
 
 
@@ -284,14 +284,16 @@ class WordGains:
             found = self._after[state, word] = gain, self._number(after)
         return found
 
-    def of_symbols(self, state: int, symbols: NDArray[np.int64]) -> NDArray[np.float64]:
-        """What some symbols gain after a state, where symbols are words: (symbols,)."""
-        row = self._rows.get(state)
-        if row is None:
-            row = self._rows[state] = np.full(len(self._graph.vocabulary), np.nan)
-        gains = row[symbols]
-        for i in np.flatnonzero(np.isnan(gains)).tolist():
-            gains[i] = row[symbols[i]] = self.after(state, int(symbols[i]))[0]
+    def of_symbols(self, states: Sequence[int], symbols: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What some symbols gain after each of some states, where symbols are words: (states, symbols)."""
+        rows = [self._rows.get(state) for state in states]
+        for i, row in enumerate(rows):
+            if row is None:
+                unknown = np.full(len(self._graph.vocabulary), np.nan)
+                rows[i] = self._rows.setdefault(states[i], unknown)
+        gains: NDArray[np.float64] = np.array(rows)[:, symbols]
+        for i, k in np.argwhere(np.isnan(gains)).tolist():
+            gains[i, k] = self._rows[states[i]][symbols[k]] = self.after(states[i], int(symbols[k]))[0]
         return gains
 
     def forget_some(self) -> None:

@@ -262,8 +262,9 @@ class SegmentDecoder:
             for label, run in enumerate(self._open):
                 if run is not None and run.end < self._n_frames:
                     self._close(label)
-            for label, run in enumerate(self._closed):
-                if run is not None and self._open[label] is None and self._n_frames - run.end >= self._gaps[label]:
+            for label, (run, following) in enumerate(zip(self._closed, self._open, strict=True)):
+                silent_until = self._n_frames if following is None else following.first
+                if run is not None and silent_until - run.end >= self._gaps[label]:
                     self._settle(label)
         return self._given()
 

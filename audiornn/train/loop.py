@@ -30,7 +30,7 @@ import torch
 
 from audiornn.corpus.preparation import Prepared
 from audiornn.errors import TrainingError
-from audiornn.files import write_atomically
+from audiornn.files import json_line, write_atomically
 from audiornn.recipe import Recipe, find_packaged
 from audiornn.settings import TrainingSettings
 from audiornn.train.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
@@ -109,6 +109,7 @@ def train(
     device = choose_device(settings.device)
     train_set, dev_set = train_and_dev(prepared, recipe)
     network = untrained_network(recipe, train_set, len(prepared.vocabulary)).to(device)
+    sounds = {name: buffer.tolist() for name, buffer in network.named_buffers()}  # before a start brings its own
     if start is None and settings.start and not resume:
         start = read_start(find_packaged(Path(settings.start)))
     taken = None if start is None else take_over(network, recipe, prepared.vocabulary, start)
@@ -130,10 +131,11 @@ def train(
         "finished": False,
         "mined": Mined().to_json(),
         "start": None if start is None else {"recipe": start.recipe.name, "licence": start.recipe.licence},
+        "sounds": sounds,
     }
     if resume:
         tensors, found = load_checkpoint(run_dir / "last.safetensors")
-        if found["digests"] != state["digests"] or not _same_sounds(network, tensors):
+        if found["digests"] != state["digests"] or not _alike(found.get("sounds", sounds), sounds):
             raise TrainingError(f"{run_dir}: was trained on another preparation of {recipe.name}; prepare it as before")
         state = found
         network.load_state_dict(under("network.", tensors))
@@ -186,8 +188,8 @@ def train(
                 losses = losses_and_gradients(workers, network, batch, recipe, step, step / n_steps)
                 loss = losses.mean()
                 norm = torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
-                if not torch.isfinite(loss + norm):  # asked before the weights take it
-                    raise not_finite(losses, batch.ids, step, run_dir)
+                if not (torch.isfinite(loss) and (torch.isfinite(norm) or has_finite_gradients(network))):
+                    raise not_finite(losses, batch.ids, step, run_dir)  # before the weights take it
                 optimiser.step()
                 average(averaged, network, newest_share(step, n_batches, settings))
 
@@ -315,12 +317,10 @@ def untrained_network(recipe: Recipe, train_set: Dataset, n_outputs: int) -> Net
     return network
 
 
-def _same_sounds(network: Network, tensors: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a checkpoint's features had the means and deviations of today's, as they have of the same recordings."""
-    own = dict(network.named_buffers())
-    return all(
-        name not in own or torch.allclose(own[name].cpu(), before, rtol=1e-3, atol=1e-3)
-        for name, before in under("network.", tensors).items()
+def _alike(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether two lots of recordings have the same means and deviations, as the same recordings do."""
+    return before.keys() == now.keys() and all(
+        np.allclose(before[name], now[name], rtol=1e-3, atol=1e-3) for name in now
     )
 
 
@@ -383,6 +383,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def has_finite_gradients(network: Network) -> bool:
+    """Whether only their norm is too large a number: clipping has then made them zero."""
+    return all(bool(torch.isfinite(p.grad).all()) for p in network.parameters() if p.grad is not None)
+
+
 def not_finite(losses: torch.Tensor, ids: tuple[str, ...], step: int, run_dir: Path) -> TrainingError:
     """The error that names the utterances whose loss went wrong; all of a batch where only their gradient did."""
     bad = [identifier for identifier, loss in zip(ids, losses.tolist(), strict=True) if not math.isfinite(loss)]
@@ -408,12 +413,12 @@ def scalar_writer(run_dir: Path, step: int) -> Iterator[Callable[[dict[str, Any]
     from torch.utils.tensorboard import SummaryWriter
 
     with (
-        SummaryWriter(str(run_dir / "tensorboard"), purge_step=step + 1 if step else None) as board,
+        SummaryWriter(str(run_dir / "tensorboard"), purge_step=step + 1) as board,
         open(run_dir / "metrics.jsonl", "a", encoding="utf-8") as out,
     ):
 
         def write(metrics: dict[str, Any]) -> None:
-            out.write(json.dumps(metrics) + "\n")
+            out.write(json_line(metrics) + "\n")
             out.flush()
             for key, value in metrics.items():
                 if key not in ("epoch", "step"):
