@@ -287,7 +287,6 @@ licence = "made for a test"
 [corpus]
 word = "mi"
 synthetic = false
-other_voices = 0
 
 [features]
 kind = "log_mel"

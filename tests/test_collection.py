@@ -699,15 +699,15 @@ def test_speechbrain_s_lists(tmp_path, variable):
 
 def test_times_of_the_recordings_that_these_were_cut_from(tmp_path):
     """UrbanSound8K's, whose folds are said, and AudioSet's, whose columns stand in a remark."""
-    record(tmp_path, *(f"{i}.wav" for i in range(4)))
-    rows = "".join(f"{i}.wav,{30 + i},{34 + i},{i % 2},{'ab'[i % 2]}\n" for i in range(4))
+    record(tmp_path, *(f"{i}.wav" for i in range(4)), seconds=0.5)
+    rows = "".join(f"{i}.wav,{30 + i},{30.5 + i},{i % 2},{'ab'[i % 2]}\n" for i in range(4))
     table = write(tmp_path / "t.csv", f"file,start,end,fold,class\n{rows}")
     collection = read_collection(tmp_path)
     assert {(u.start, u.duration) for u in collection.utterances} == {(0.0, None)}
     assert "start, end lie outside the recordings" in said(collection)
     assert "--speaker column:fold keeps" in said(collection)
     assert {u.speaker for u in read_collection(tmp_path, speaker="column:fold").utterances} == {"0", "1"}
-    rows = "".join(f'{i}, 30.0, 40.0, "{labels}"\n' for i, labels in enumerate(("/m/1", "/m/1,/m/2", "/m/2", "/m/2")))
+    rows = "".join(f'{i}, 30.0, 30.5, "{labels}"\n' for i, labels in enumerate(("/m/1", "/m/1,/m/2", "/m/2", "/m/2")))
     write(table, f"# made in 2017\n# n=4\n# YTID, start_seconds, end_seconds, positive_labels\n{rows}")
     collection = read_collection(tmp_path)
     assert collection.several
@@ -1323,3 +1323,144 @@ def test_labels_of_several_columns(tmp_path):
     assert {u.text for u in read_collection(tmp_path).utterances} == {"owl"}
     with pytest.raises(CorpusError, match="has no column 'primary'; did you mean 'primary_label'"):
         read_collection(tmp_path, text="primary")
+
+
+def test_names_that_begin_with_a_hash_are_no_remarks(tmp_path):
+    record(tmp_path, *(f"#x{i}.wav" for i in range(3)))
+    write(tmp_path / "t.csv", "".join(f"#x{i}.wav|go {i}\n" for i in range(3)))
+    assert len(read_collection(tmp_path).utterances) == 3
+
+
+def test_a_class_called_test_is_no_split(tmp_path):
+    for n, places in enumerate(("train test bus", "train_horn test_tone siren", "words/train words/stop words/test")):
+        record(tmp_path / str(n), *(f"{place}/{i}.wav" for place in places.split() for i in range(4)))
+        assert len(read_collection(tmp_path / str(n)).labels) == 3
+    places = [
+        f"{who}/{word}/{i}.wav" for who in ("anna", "bert", "carl") for word in ("train", "test", "stop") for i in "01"
+    ]
+    record(tmp_path / "people", *places)
+    assert set(read_collection(tmp_path / "people").labels) == {"train", "test", "stop"}
+    asked = read_collection(tmp_path / "2", text="folder:2")
+    assert set(asked.labels) == {"train", "stop", "test"}
+
+
+def test_a_split_of_one_class_is_none_of_the_others(tmp_path):
+    record(tmp_path, *(f"{at}/{i}.wav" for at in ("speech/train", "speech/test", "music", "noise") for i in range(4)))
+    assert not read_collection(tmp_path).splits
+
+
+def test_lists_of_names_that_contradict_each_other_are_no_splits(tmp_path):
+    record(tmp_path, *(f"{label}/{i}.wav" for label in "ab" for i in range(4)))
+    write(tmp_path / "train.txt", "".join(f"{label}/{i}.wav\n" for label in "ab" for i in range(4)))
+    write(tmp_path / "test.txt", "a/0.wav\nb/0.wav\n")
+    collection = read_collection(tmp_path)
+    assert not collection.splits
+    assert "not taken for splits: a/0.wav stands in several" in said(collection)
+    write(tmp_path / "train.txt", "".join(f"{label}/{i}.wav\n" for label in "ab" for i in range(1, 4)))
+    assert read_collection(tmp_path).splits["a/0"] == "test"
+
+
+def test_a_corpus_that_moved_is_found_at_its_root_and_below(tmp_path):
+    record(tmp_path, "r0.wav", "r1.wav", "sub/s0.wav", "sub/s1.wav")
+    names = ("r0.wav", "r1.wav", "sub/s0.wav", "sub/s1.wav")
+    for beginning in ("/home/somebody/corpus/", "corpus/", "D:\\rec\\"):
+        rows = "".join(f"{beginning}{name}\t{'ab'[i % 2]}\n" for i, name in enumerate(names))
+        write(tmp_path / "list.tsv", f"path\tlabel\n{rows}")
+        assert len(read_collection(tmp_path).utterances) == 4
+
+
+@pytest.mark.parametrize("name", ["test_speakers.json", "train_losses.json", "train_log.jsonl"])
+def test_what_is_merely_called_after_a_split_that_is_there_hinders_nobody(tmp_path, name):
+    record(tmp_path, *(f"{i}.wav" for i in range(4)))
+    for part, numbers in (("train", "012"), ("test", "3")):
+        lines = "".join(f'{{"audio_filepath": "{i}.wav", "text": "go {i}"}}\n' for i in numbers)
+        write(tmp_path / f"{part}_manifest.json", lines)
+    write(tmp_path / name, '["s1", "s2"]' if name.endswith("json") else '{"epoch": 1}\n{"epoch"')
+    assert set(read_collection(tmp_path).splits.values()) == {"train", "test"}
+    write(tmp_path / "test_manifest.json", '{"audio_filepath": "3.wav", "text": "go 3"}\n{"audio_fi')
+    with pytest.raises(CorpusError, match=r"test_manifest\.json, line 2"):
+        read_collection(tmp_path)
+
+
+def test_transcripts_of_a_few_beside_a_list_of_all(tmp_path):
+    record(tmp_path, *(f"a{i}.wav" for i in range(10)))
+    write(tmp_path / "info.txt", "".join(f"a{i} bad quality\n" for i in range(10)))
+    for i in range(3):
+        write(tmp_path / f"a{i}.txt", f"this is number {i}")
+    assert len(read_collection(tmp_path, layout="transcripts").utterances) == 3
+    guessed = read_collection(tmp_path)
+    assert {u.text for u in guessed.utterances} == {"bad quality"}
+    assert "3 recordings have a text beside them, too" in said(guessed)
+    written = read_collection(tmp_path, layout=guessed.layout, task=guessed.task, **guessed.settings)
+    assert written.utterances == guessed.utterances
+
+
+@pytest.mark.parametrize("microphone", ["_mic", "-mic"])
+def test_other_microphones_beside_the_recording_of_the_transcript(tmp_path, microphone):
+    for i in range(3):
+        record(tmp_path, f"u{i}.wav", *(f"u{i}{microphone}{n}.wav" for n in (1, 2)))
+        write(tmp_path / f"u{i}.txt", f"this is number {i}")
+    collection = read_collection(tmp_path)
+    assert [u.audio.name for u in collection.utterances] == ["u0.wav", "u1.wav", "u2.wav"]
+    assert [why for _, why in collection.left_out] == ["the same utterance by another microphone"] * 6
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("hey/r{i}.json", '{{"room": "the living room", "take": "{word} again"}}'),
+        ("hey/r{i}.wav.reapeaks.log", "peaks of {word} made"),
+        ("hey/r{i}.meta", "microphone phone living room"),
+        ("hey/r{i}.info", "r{i}.wav recorded 2024-05-0{i} by phone"),
+        ("cut.sh", "sox hey/r{i}.wav take {word} trim"),
+        ("attribution.md", "r{i}.wav by {word} Meyer"),
+    ],
+)
+def test_files_beside_recordings_that_are_no_transcripts(tmp_path, name, text):
+    words = ("anna", "berta", "carla", "dora")
+    record(tmp_path, *(f"hey/r{i}.wav" for i in range(4)))
+    for i, word in enumerate(words):
+        path = tmp_path / name.format(i=i)
+        write(path, (path.read_text() if path.exists() else "") + text.format(i=i, word=word) + "\n")
+    assert "may say" not in said(read_collection(tmp_path, task="classify"))
+    record(tmp_path, *(f"you/q{i}.wav" for i in range(6)))  # words of which recordings have such files, too
+    assert read_collection(tmp_path, task="transcribe").layout == "folders"
+
+
+def test_texts_of_a_label_s_recordings_are_named(tmp_path):
+    record(tmp_path, *(f"hey/r{i}.wav" for i in range(4)))
+    for i, word in enumerate(("anna", "berta", "carla", "dora")):
+        write(tmp_path / f"hey/r{i}.said", f"tell {word} é", "latin-1")
+    assert "may say" not in said(read_collection(tmp_path))
+    collection = read_collection(tmp_path, encoding="latin-1")
+    assert (collection.layout, collection.task, len(collection.utterances)) == ("folders", "classify", 4)
+    assert "hey/r0.said, hey/r1.said, hey/r2.said, … (4 in all) may say what is heard" in said(collection)
+    assert "--task transcribe" in said(collection)
+    with pytest.raises(CorpusError, match=r"hey/r0\.said.* may say what is heard, but not as it is read"):
+        read_collection(tmp_path, task="transcribe", encoding="latin-1")
+
+
+def test_prompts_beside_a_list_are_not_the_list(tmp_path):
+    record(tmp_path, *(f"wav/a{i}.wav" for i in range(4)))
+    write(tmp_path / "prompts", "say it\n" * 4)
+    write(tmp_path / "etc" / "PROMPTS", "say it\n" * 4)
+    write(tmp_path / "transcript.txt", "".join(f"a{i} hello you {i}\n" for i in range(4)))
+    for layout in ("auto", "transcripts"):
+        assert texts(read_collection(tmp_path, layout=layout))["wav/a2"] == "hello you 2"
+
+
+def test_archives_beside_recordings_are_not_read(tmp_path, monkeypatch):
+    record(tmp_path, *(f"hey/r{i}.wav" for i in range(4)))
+    with (tmp_path / "hey.tar").open("wb") as archive:
+        archive.truncate(1 << 32)
+    asked = []
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: asked.append(path.name) or read_bytes(path))
+    assert read_collection(tmp_path, task="transcribe").layout == "folders"
+    assert "hey.tar" not in asked
+
+
+def test_what_transcripts_may_be_is_said(tmp_path):
+    record(tmp_path, "a.wav")
+    with pytest.raises(CorpusError, match=r"\.txt, \.lab, \.wav\.trn.*PROMPTS or txt\.done\.data in a folder etc"):
+        read_collection(tmp_path, layout="transcripts")

@@ -341,7 +341,7 @@ def _task_line(task: str, entries: Sequence[Entry], reading: Reading, asked: str
 
 def _splits(utterances: Sequence[Utterance], entries: Sequence[Entry]) -> tuple[dict[str, str], list[str]]:
     found = {u.id: entry.split for u, entry in zip(utterances, entries, strict=True)}
-    counts = Counter(split for split in found.values() if split)
+    counts = Counter(split or "train" for split in found.values() if split != "")
     if "train" not in counts or len(counts) < 2:
         return {}, []
     line = "splits, as the source has them: " + ", ".join(f"{s} {counts[s]:,}" for s in SPLITS if s in counts)

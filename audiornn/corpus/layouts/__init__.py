@@ -59,7 +59,7 @@ def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Rea
         if name in ("folders", "names") and survey.last_resort and is_asked:
             return _read_few(survey, choices)
         if name in ("folders", "names") and choices.task == "transcribe" and not choices.text:
-            _refuse_unread(survey, choices)
+            _refuse_unread(survey, choices)  # names of folders are hardly what was to be transcribed
         survey.how.clear()  # what the readers before it tried
         reading = reader(survey, choices, forced=False)
         if reading is not None:
@@ -82,28 +82,26 @@ def read_layout(survey: Survey, layout: str, choices: Choices) -> tuple[str, Rea
             f"{survey.folder}: nothing says which label each recording has; {named(beside, 3)} may say what holds "
             "when: --task label learns that, --task transcribe what is said, --layout folders takes all as of one label"
         )
-    if is_one:
-        _refuse_unread(survey, choices)
+    if is_one and (texts := transcripts.unread(survey, choices)):
+        reading.guessed.append(
+            f"{named(texts, 3)} may say what is heard, which is not learnt: --task transcribe looks for what is said, "
+            "--task label for what holds from when to when"
+        )
     return "folders", _with_notes(reading, survey, choices)
 
 
 def _refuse_unread(survey: Survey, choices: Choices) -> None:
-    """Refuse to learn folders' names where a text that is not read says more of the recordings.
+    """Refuse to take folders' names for what is said where a text that is not read says more of the recordings.
 
     Raises:
         CorpusError: there is one.
     """
-    if not survey.audio or not (texts := transcripts.unread(survey)):
-        return
-    remedy = (
-        "but not as it is read: lay a transcript beside each recording under its name (.txt), or write a table of path "
-        "and text"
-        if choices.task == "transcribe"
-        else "which --task transcribe may read, --task label if it says from when to when"
-    )
-    raise CorpusError(
-        f"{survey.folder}: {named(texts, 3)} may say what is heard, {remedy}; --layout folders takes the folders' names"
-    )
+    if survey.audio and (texts := transcripts.unread(survey, choices)):
+        raise CorpusError(
+            f"{survey.folder}: {named(texts, 3)} may say what is heard, but not as it is read: lay a transcript beside "
+            "each recording under its name (.txt), or write a table of path and text; --layout folders takes the "
+            "folders' names"
+        )
 
 
 def _read_few(survey: Survey, choices: Choices) -> tuple[str, Reading]:

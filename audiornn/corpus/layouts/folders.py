@@ -17,7 +17,6 @@ __all__ = [
     "KNOWN_WORDS",
     "compiled",
     "find_in_path",
-    "level",
     "read",
     "read_names",
     "that_cannot_be_read",
@@ -150,10 +149,15 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     keys = [key for key in survey.audio if not splits or level(key, n_split) in splits]
     if choices.text:
         n = _asked_level(choices.text, survey)
+        n_split, splits = (0, {}) if n == n_split else (n_split, splits)  # as asked for: a word called test
     else:
         if (not levels or len({level(key, levels[0]) for key in keys} - {""}) < 2) and not forced:
             return None
         n = _label_level(keys, levels, reading) if levels else 0
+        if n and (above := [i for i in range(1, levels[0]) if i != n_split]):
+            reading.guessed.append(
+                f"the label is folder {n} of the path; the one above, of all of them, is --label folder:{above[-1]}"
+            )
     labelled = {key: level(key, n) if n else survey.folder.resolve().name for key in survey.audio}
     if not any(labelled.values()):
         raise CorpusError(f"{survey.folder}: no recording lies {n} folders deep, where --label folder:{n} looks")

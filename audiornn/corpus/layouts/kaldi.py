@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -65,11 +65,11 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         absent: set[str] = set()
         n_lines += len(texts)
         sources = _pairs(folder / "wav.scp", choices)
-        moved = _are_moved((source for _, (_, source) in sources), survey, folder)
+        resolved = survey.resolve_all((source for _, (_, source) in sources if not source.endswith("|")), folder)
         for number, (name, source) in sources:
             where = f"{survey.key(folder / 'wav.scp')}, line {number}"
             n_lines += 1
-            audio, is_command = _audio_of(source, survey, folder, f"{folder / 'wav.scp'}, line {number}", moved)
+            audio, is_command = _audio_of(source, survey, folder, f"{folder / 'wav.scp'}, line {number}", resolved)
             n_commands += is_command
             if audio is None:
                 missing.append((where, source))
@@ -198,30 +198,21 @@ def _stretch(content: str) -> list[object]:
     return [float(word) if re.fullmatch(r"-?\d+\.?\d*", word) else word for word in content.split()]
 
 
-def _are_moved(sources: Iterable[str], survey: Survey, folder: Path) -> bool:
-    """Whether no recording lies where an entry of wav.scp says, or in a folder of that name."""
-    how = survey.how.copy()
-    found = any(_resolve(source, survey, folder, moved=False) for source in sources if not source.endswith("|"))
-    survey.how = how
-    return not found
-
-
-def _audio_of(source: str, survey: Survey, folder: Path, place: str, moved: bool) -> tuple[Path | None, bool]:
+def _audio_of(
+    source: str, survey: Survey, folder: Path, place: str, resolved: Mapping[str, Path | None]
+) -> tuple[Path | None, bool]:
     """The recording that an entry of wav.scp stands for, and whether it is a command."""
     if source.endswith("|"):
         return audio_of_command(source[:-1], survey, folder, place), True
     path, colon, offset = source.rpartition(":")
     if (colon and offset.isdigit() and path.endswith(".ark")) or source.endswith(".ark"):
         raise CorpusError(f"{place}: {source} lies in a Kaldi archive, which is not read; write it out as WAV or FLAC")
-    return _resolve(source, survey, folder, moved=moved), False
+    return _as_written(source, folder) or resolved[source], False
 
 
-def _resolve(name: str, survey: Survey, folder: Path, *, moved: bool = True) -> Path | None:
+def _as_written(name: str, folder: Path) -> Path | None:
     """Kaldi's relative paths start wherever its script ran: the data folder, or some folder above it."""
-    for base in (folder, *list(folder.resolve().parents)[:3]):
-        if (base / name).is_file():
-            return base / name
-    return survey.resolve(name, folder, moved=moved)
+    return next((p for base in (folder, *list(folder.resolve().parents)[:3]) if (p := base / name).is_file()), None)
 
 
 def audio_of_command(command: str, survey: Survey, folder: Path, place: str) -> Path:
@@ -236,7 +227,11 @@ def audio_of_command(command: str, survey: Survey, folder: Path, place: str) -> 
         raise CorpusError(
             f"{place}: the command changes its audio ({', '.join(sorted(changes))}); write the result out"
         )
-    found = {path for word in words[1:] if "." in word and (path := _resolve(word, survey, folder)) is not None}
+    found = {
+        path
+        for word in words[1:]
+        if "." in word and (path := _as_written(word, folder) or survey.resolve(word, folder))
+    }
     if len(found) != 1:
         what = "no recording that is there" if not found else f"{len(found)} recordings"
         raise CorpusError(

@@ -256,6 +256,3 @@ def _read_manifests(survey: Survey, choices: Choices, reading: Reading) -> None:
             Entry(u.audio, "", u.speaker, u.start, u.duration, splits.get(key), u.id, key, u.segments)
             for u in utterances
         ]
-
-
-_SHARED = "is one label, whatever its tier"

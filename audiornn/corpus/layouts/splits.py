@@ -12,6 +12,7 @@ from pathlib import Path
 from audiornn.corpus.layouts.survey import Choices, Reading, Survey, level, named, nfc
 from audiornn.corpus.text_files import read_text
 from audiornn.errors import CorpusError
+from audiornn.vocabulary import is_background
 
 __all__ = [
     "add_splits",
@@ -82,15 +83,32 @@ def splits_of_lists(lists: Collection[str]) -> dict[str, str]:
 def split_folders(keys: Iterable[str]) -> tuple[int, dict[str, str]]:
     """Which folder of recordings' paths is their split, from 1, and the splits by its names; 0 where none is.
 
-    All folders there are named after one, train among them, but for one that may be of noise, or of more recordings.
+    All folders there are named after one, train among them. One may be of something else beside `train` and `test` just
+    so called: of noise, or of more recordings where in each of these lie folders of the same names. Otherwise the word
+    is one of the labels: a bus, a train and a test drive.
     """
     keys = list(keys)
     for n in range(1, 1 + max((key.count("/") for key in keys), default=0)):
         names = {level(key, n) for key in keys}
         splits = splits_in_names(sorted(names))
-        if {"train"} < set(splits.values()) and len(names) - len(splits) <= 1:
+        others = names - splits.keys()
+        if not {"train"} < set(splits.values()) or len(others) > 1 or "" in others:
+            continue
+        if not others or (
+            all(name.lower() in _SPLITS for name in splits)
+            and (is_background(min(others)) or _share_folders(keys, n, splits))
+        ):
             return n, splits
     return 0, {}
+
+
+def _share_folders(keys: Iterable[str], n: int, names: Collection[str]) -> bool:
+    """Whether folders at a level hold folders of two common names or more."""
+    below: dict[str, set[str]] = {name: set() for name in names}
+    for key in keys:
+        if (own := level(key, n)) in below:
+            below[own].add(level(key, n + 1))
+    return len(set.intersection(*below.values()) - {""}) > 1
 
 
 def add_splits(survey: Survey, choices: Choices, reading: Reading) -> None:
@@ -99,6 +117,8 @@ def add_splits(survey: Survey, choices: Choices, reading: Reading) -> None:
         return
     keys = [survey.key(entry.audio) for entry in reading.entries]
     n, folders = split_folders(keys)
+    if any(entry.text in folders for entry in reading.entries):
+        n, folders = 0, {}  # they are its labels
     # THCHS-30's folders of splits hold links to recordings of another folder.
     files = [os.path.realpath(entry.audio) for entry in reading.entries] if folders else []
     of_files = {
@@ -107,10 +127,13 @@ def add_splits(survey: Survey, choices: Choices, reading: Reading) -> None:
     splits = [of_files.get(file) for file in files]
     what = f"the folders {named(sorted(folders))}"
     if not splits or None in splits:
-        lists, listed = _lists_of_names(survey, choices)
+        lists, listed, clash = _lists_of_names(survey, choices)
+        if clash:
+            reading.guessed.append(f"the lists {named(lists)} are not taken for splits: {clash} stands in several")
+            return
         splits = [listed.get(key) for key in keys]
         what = f"the lists {named(lists)}"
-    if None not in splits:
+    if None not in splits and {"train"} < set(splits):
         reading.entries = [replace(entry, split=s) for entry, s in zip(reading.entries, splits, strict=True)]
         reading.understood.append(f"splits: {what}")
     elif any(splits):
@@ -118,11 +141,11 @@ def add_splits(survey: Survey, choices: Choices, reading: Reading) -> None:
         reading.guessed.append(f"{what} name {n_listed:,} of {len(splits):,}, so that they are not taken for splits")
 
 
-def _lists_of_names(survey: Survey, choices: Choices) -> tuple[list[str], dict[str, str]]:
-    """Texts named after splits that hold nothing but names of recordings, and the split of each of these."""
+def _lists_of_names(survey: Survey, choices: Choices) -> tuple[list[str], dict[str, str], str]:
+    """Texts named after splits that hold nothing but names of recordings, the split of each, and one that is in two."""
     texts = survey.lists(".txt", ".lst")
     names = splits_in_names(posixpath.basename(key) for key in texts)
-    lists, found = [], dict[str, str]()
+    lists, found, clash = [], dict[str, str](), ""
     for key, path in texts.items() if len(texts) <= _MANY and {"train"} < set(names.values()) else ():
         split = names.get(posixpath.basename(key))
         try:
@@ -130,10 +153,12 @@ def _lists_of_names(survey: Survey, choices: Choices) -> tuple[list[str], dict[s
         except CorpusError:
             continue  # of something else
         if split and not any(" " in line for line in lines):
-            recordings = [audio for line in lines if (audio := survey.resolve(line, path.parent)) is not None]
-            found |= {survey.key(audio): split for audio in recordings}
+            resolved = survey.resolve_all(lines, path.parent).values()
+            recordings = [survey.key(audio) for audio in resolved if audio is not None]
+            clash = clash or next((own for own in recordings if found.get(own, split) != split), "")
+            found |= dict.fromkeys(recordings, split)
             lists += [key] if recordings else []
-    return lists, found
+    return lists, found, clash
 
 
 def refuse_broken(
@@ -145,8 +170,8 @@ def refuse_broken(
 ) -> None:
     """Refuse lists that cannot be read and surely belong to those that are read: a split must not vanish.
 
-    They have the ending of one, and are called like it, or both after splits; and a line of theirs is bad, or the
-    first one has the same words, otherwise parted.
+    They have the ending of one, and are called like it but for a number, or after a split that no other is; and a line
+    of theirs is bad, or the first one has the same words, otherwise parted.
 
     Args:
         broken: by the list, what is wrong with it.
@@ -159,9 +184,11 @@ def refuse_broken(
         CorpusError: there is one, and nobody asked to leave it out.
     """
     read = list(read)
+    splits = splits_in_paths([*broken, *read])
+    there = {splits.get(other) for other in read}
     for key, error in broken.items():
         like = next((other for other in read if are_alike(key, other)), None)
-        if like is None:
+        if like is None or (splits.get(key) in there and not any(_is_numbered_like(key, other) for other in read)):
             continue
         if not str(error).startswith(f"{lists[key]}, line "):
             if _first_words(lists[key], choices) != _first_words(lists[like], choices):
@@ -177,6 +204,11 @@ def are_alike(key: str, other: str) -> bool:
     a, b = (posixpath.basename(path) for path in (key, other))
     same_ending = posixpath.splitext(a)[1].lower() == posixpath.splitext(b)[1].lower()
     return same_ending and (a == b or bool(_split_words(a) and _split_words(b)))
+
+
+def _is_numbered_like(key: str, other: str) -> bool:
+    a, b = (re.sub(r"\d+", "", posixpath.basename(path)) for path in (key, other))
+    return a == b
 
 
 def _first_words(path: Path, choices: Choices) -> list[str]:

@@ -226,13 +226,23 @@ class Survey:
     def resolve_all(self, names: Iterable[str], base: Path | None = None) -> dict[str, Path | None]:
         """The recordings that one list means.
 
-        Where one lies where the list says, none lies in a folder of another name: what is missing would else be another
-        speaker's recording of the same number.
+        Where some lie where the list says, or would but for the beginning of their paths, the others do so, too, and
+        none in a folder of another name: what is missing would else be another speaker's recording of the same number.
         """
         found = {name: self.resolve(name, base, moved=False) for name in dict.fromkeys(names)}
-        if any(audio is not None and re.search(r"[/\\]", name) for name, audio in found.items()):
-            return found
-        return {name: audio or self.resolve(name, base) for name, audio in found.items()}
+        if not any(audio is not None and re.search(r"[/\\]", name) for name, audio in found.items()):
+            return {name: audio or self.resolve(name, base) for name, audio in found.items()}
+        beginnings = {self._beginning(name, audio) for name, audio in found.items() if audio is not None} - {""}
+        for name in [name for name, audio in found.items() if audio is None]:
+            path = name.replace("\\", "/")
+            rests = (path[len(beginning) :] for beginning in beginnings if path.startswith(beginning))
+            found[name] = next((audio for rest in rests if (audio := self.as_written(rest))), None)
+        return found
+
+    def _beginning(self, name: str, audio: Path) -> str:
+        """What stands in a list before a recording's own path, as `/home/somebody/`; empty if that is another."""
+        path, own = name.replace("\\", "/"), _stem(self.key(audio))
+        return path[: -len(own)] if (path := _stem(path)).casefold().endswith(f"/{own}".casefold()) else ""
 
     def as_written(self, name: str, base: Path | None = None) -> Path | None:
         """The recording at a path, or in a folder there that usually holds audio, perhaps with another extension."""

@@ -46,12 +46,13 @@ LABEL_COLUMNS = (
 )  # fmt: skip
 TEXT_COLUMNS = (
     "text", "transcript", "transcription", "sentence", "normalized_text", "normalised_text", "raw_transcription",
-    *LABEL_COLUMNS, "wrd", "words", "phrase", "prompt", "utterance",
+    *LABEL_COLUMNS, "phrase", "prompt", "utterance", "wrd", "words",
 )  # fmt: skip
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id", "spk", "spk_id", "spkid", "user", "user_id", "participant")
 START_COLUMNS = ("start", "offset", "begin", "start_time", "onset", "tmin")
 END_COLUMNS = ("end", "stop", "end_time", "tmax")
 SPLIT_COLUMNS = ("split", "set", "subset", "partition", "fold")
+_MUCH_THE_SAME = 0.2  # of a duration, by which a cut may differ from what was asked for
 _KNOWN = {*AUDIO_COLUMNS, *TEXT_COLUMNS, *SPEAKER_COLUMNS, *SPLIT_COLUMNS}
 
 _ENDINGS = (".tsv", ".csv", ".jsonl", ".ndjson", ".json", ".txt")
@@ -143,10 +144,10 @@ def parse_table(path: Path, encoding: str = "") -> Table:
 
 
 def _without_remarks(text: str) -> str:
-    """A table without the lines above it that begin with #, but for the last one where it names the columns."""
+    """A table without the lines above it that begin with "# ", but for the last one where it names the columns."""
     lines = text.split("\n")
-    n = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), 0)
-    if not n or not lines[n - 1].startswith("#"):
+    n = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("# ")), 0)
+    if not n or not lines[n - 1].startswith("# "):
         return text
     header = lines[n - 1].lstrip("# ")
     is_header = any(_plain(cell) in _KNOWN for cell in re.split(f"[{_DELIMITERS}]", header))
@@ -334,17 +335,22 @@ def _time_roles(
 
 
 def _are_of_others(table: Table, columns: Mapping[str, tuple[int, float]], audio: int, survey: Survey) -> bool:
-    """Whether each row is a recording of its own, and in most of a few the times lie outside it."""
-    if len({cells[audio] for _, cells in table.rows}) < len(table.rows):
+    """Whether each row is a recording of its own, as long as from start to end, and some begin after their ends."""
+    if not {"start", "end"} <= columns.keys() or len({cells[audio] for _, cells in table.rows}) < len(table.rows):
         return False
     rows = [cells for _, cells in table.rows[:: max(1, len(table.rows) // _LOOKED_AT)][:_LOOKED_AT]]
-    timed = [cells for cells in rows if all(_is_number(cells[i]) for i, _ in columns.values())]
-    outside = [c for c in timed if not _fits(c, columns, survey.resolve(c[audio], table.path.parent))]
-    return 2 * len(outside) > len(rows) > 1
-
-
-def _is_number(cell: str) -> bool:
-    return re.fullmatch(r"\d+(\.\d*)?", cell) is not None
+    lasting = []
+    for cells in rows:
+        recording = survey.resolve(cells[audio], table.path.parent)
+        try:
+            start, end = (seconds(cells[i], "") * unit for i, unit in (columns["start"], columns["end"]))
+            duration = audio_info(recording).duration if recording is not None else math.inf
+        except (CorpusError, AudioError):
+            return False
+        if abs(end - start - duration) > _MUCH_THE_SAME * duration:
+            return False
+        lasting.append((start, duration))
+    return any(start >= duration for start, duration in lasting)
 
 
 def _fits(cells: Sequence[str], columns: Mapping[str, tuple[int, float]], audio: Path | None) -> bool:
@@ -388,6 +394,8 @@ def _text_column(table: Table, plain: Sequence[str], audio: int, choices: Choice
         return None, f"has no column {choices.text!r}{nearest(choices.text, table.columns)}"
     if table.headed:
         found = [i for name in TEXT_COLUMNS for i in others if plain[i] == name]
+        if found and plain[found[0]] == "words" and all(cells[found[0]].isdecimal() for _, cells in table.rows):
+            found.clear()  # how many there are
         if found:
             chosen, rest = repr(table.columns[found[0]]), named(repr(table.columns[i]) for i in found[1:])
             return found[0], f"the text is column {chosen}, not {rest}; --label NAME takes another" if rest else ""

@@ -25,17 +25,27 @@ _FESTVOX = re.compile(r'\(\s*(?P<name>\S+)\s+"(?P<text>.*)"\s*\)')
 #: A text of TIMIT's, from its first sample to its last.
 _TIMIT = re.compile(r"\d+ \d+ (?P<text>\D.*)")
 _LOOKED_AT = 300  # files, for transcripts that are not read
+_LARGEST = 4_000_000  # bytes; an archive is no list
+#: What lies beside recordings and is written by programs, or about them; who speaks when is no text either.
+_NO_TEXTS = (
+    *(".json", ".xml", ".md", ".sh", ".py", ".log", ".asd", ".cfg", ".ini", ".yaml", ".yml", ".toml", ".html"),
+    *(".rttm", ".uem"),
+)
 _MICROPHONE = re.compile(r"[_-]mic\d+$")
 _CMU = re.compile(r"(?:<s>)?(?P<text>.*?)(?:</s>)?\s*\((?P<name>[^()\s]+)\)")
 
 
 def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None:
-    """A transcript beside each recording, `NAME.txt` or `NAME.lab`, in the same folder or in a folder beside it.
+    """A transcript beside each recording, `NAME.txt`, `.lab` or `.wav.trn`, in the same folder or in another one.
+
+    Else lists of `id text` lines: LibriSpeech's, PROMPTS and txt.done.data in folders `etc`, a few of any name. They go
+    before the transcripts of fewer than half of the recordings, unless the user asked for this layout.
 
     Args:
         survey: the folder.
-        choices: the encoding.
-        forced: whether the user asked for this layout; otherwise None where fewer than half have one.
+        choices: the encoding; `text` may name a list, which then goes before any transcripts.
+        forced: whether the user asked for this layout; otherwise None where there is no list, and fewer than half have
+            a transcript.
 
     Raises:
         CorpusError: forced and there is none; a transcript holds times.
@@ -45,20 +55,33 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         return read_id_lists(survey, choices, lists)
     files = {_without_ending(key): path for key, path in survey.lists(*_ENDINGS).items()}
     beside, heard_twice = _beside(survey, files)
-    if not beside or 2 * len(beside) < len(survey.audio) - len(heard_twice):
-        if found := _single_list(survey, choices):
-            return found
+    are_few = 2 * len(beside) < len(survey.audio) - len(heard_twice)
+    is_list_first = not beside or choices.text in survey.others or (are_few and not forced)
+    if is_list_first and (found := _single_list(survey, choices)):
+        name, of_list = found
         if beside and not forced:
+            of_list.settings["text"] = name  # the layout alone means the texts beside the recordings
+            of_list.guessed.append(
+                f"{len(beside):,} recordings have a text beside them, too, which is not learnt: --layout transcripts "
+                "learns these alone"
+            )
+        return of_list
+    if are_few and not forced:
+        if beside:
             survey.passed_over["transcripts"] = (
                 f"{len(beside):,} of {len(survey.audio):,} recordings have a text beside them, too few to be what is "
                 "learnt: --layout transcripts learns from them"
             )
             if choices.task == "transcribe":
                 survey.last_resort["transcripts"] = len(beside)
+        return None
+    if not beside:
         if not forced:
             return None
-    if not beside:
-        raise CorpusError(f"{survey.folder}: no recording has a transcript NAME.txt or NAME.lab beside it")
+        raise CorpusError(
+            f"{survey.folder}: no recording has a transcript of its name ({', '.join(_ENDINGS)}) beside it, and no "
+            "list of `id text` lines names any: *.trans.txt, PROMPTS or txt.done.data in a folder etc, or a .txt"
+        )
     reading = _read_beside(survey, choices, beside, forced)
     if reading is not None:
         reading.left_out += [(key, "the same utterance by another microphone") for key in sorted(heard_twice)]
@@ -137,13 +160,14 @@ def _beside(survey: Survey, files: Mapping[str, Path]) -> tuple[dict[str, Path],
         elsewhere = by_name.get(posixpath.basename(stem), [])
         return files.get(stem) or (elsewhere[0] if len(elsewhere) == 1 else None)
 
+    stems = {key: posixpath.splitext(key)[0] for key in survey.audio}
+    own = {key: text for key, stem in stems.items() if (text := text_of(stem))}
     beside: dict[str, Path] = {}
-    heard: set[Path] = set()
+    heard = set(own.values())  # before any microphone's: x-mic1 comes before x
     heard_twice: set[str] = set()
-    for key in survey.audio:
-        stem = posixpath.splitext(key)[0]
-        if text := text_of(stem):
-            beside[key] = text
+    for key, stem in stems.items():
+        if key in own:
+            beside[key] = own[key]
         elif text := text_of(_MICROPHONE.sub("", stem)):
             if text in heard:
                 heard_twice.add(key)
@@ -153,33 +177,35 @@ def _beside(survey: Survey, files: Mapping[str, Path]) -> tuple[dict[str, Path],
     return beside, heard_twice
 
 
-def _single_list(survey: Survey, choices: Choices) -> Reading | None:
-    """One or a few .txt files whose lines begin with the name of a recording, or VoxForge's or Festvox' lists.
+def _single_list(survey: Survey, choices: Choices) -> tuple[str, Reading] | None:
+    """VoxForge's or Festvox' lists; else one or a few .txt files whose lines begin with the name of a recording.
+
+    Returns:
+        The name of the first of them, and what they say; None where there is none.
 
     Raises:
         CorpusError: one that surely is such a list cannot be read.
     """
-    candidates = {key: path for key, path in survey.others.items() if path.name.lower() in _PROMPTS}
-    if not candidates:
-        candidates = survey.lists(".txt", ".text", ".transcription", ".trans")
-        candidates = candidates if len(candidates) <= _MANY else {}
-    lists, broken, reading = {}, dict[str, CorpusError](), Reading()
-    for key, path in candidates.items():
-        try:
-            lines = list(_named_texts(read_text(path, choices.encoding)))
-        except CorpusError as error:
-            broken[key] = error
-            continue
-        sample = lines[:20]
-        n_found = sum(bool(text) and _recording(survey, name, path) is not None for _, name, text in sample)
-        if sample and 2 * n_found > len(sample):
-            lists[key] = path
-    refuse_broken(broken, candidates, lists, choices, reading)
-    if not lists:
-        return None
-    found = read_id_lists(survey, choices, lists)
-    found.left_out += reading.left_out
-    return found
+    in_etc = {key: path for key, path in survey.others.items() if _is_in_etc(path)}
+    texts = survey.lists(".txt", ".text", ".transcription", ".trans")
+    for candidates in (in_etc, texts if len(texts) <= _MANY else {}):
+        lists, broken, reading = {}, dict[str, CorpusError](), Reading()
+        for key, path in candidates.items():
+            try:
+                lines = list(_named_texts(read_text(path, choices.encoding)))
+            except CorpusError as error:
+                broken[key] = error
+                continue
+            sample = lines[:20]
+            n_found = sum(bool(text) and _recording(survey, name, path) is not None for _, name, text in sample)
+            if sample and 2 * n_found > len(sample):
+                lists[key] = path
+        if lists:
+            refuse_broken(broken, candidates, lists, choices, reading)
+            found = read_id_lists(survey, choices, lists)
+            found.left_out += reading.left_out
+            return next(iter(lists)), found
+    return None
 
 
 def _named_texts(text: str) -> Iterator[tuple[int, str, str]]:
@@ -245,21 +271,37 @@ def read_id_lists(survey: Survey, choices: Choices, lists: dict[str, Path]) -> R
     return reading
 
 
-def unread(survey: Survey) -> list[str]:
-    """Texts that are not read as transcripts and may be some: of a recording's name, or lists that name recordings."""
+def unread(survey: Survey, choices: Choices) -> list[str]:
+    """Texts that are not read as transcripts and may be some: lists that name recordings, or texts of their names.
+
+    The latter say different words: what a program writes beside each recording is often the same.
+    """
     stems = {posixpath.splitext(posixpath.basename(key))[0] for key in survey.audio}
-    found = []
-    texts = {key: path for key, path in survey.others.items() if not key.lower().endswith((".rttm", ".uem"))}
-    for key, path in itertools.islice(texts.items(), _LOOKED_AT):
+    found: list[str] = []
+    own: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)  # by the ending, then by the file its words
+    texts = ((key, path) for key, path in survey.others.items() if not key.lower().endswith(_NO_TEXTS))
+    for key, path in itertools.islice(texts, _LOOKED_AT):
         try:
-            lines = [line.split() for line in read_text(path).split("\n")[:20] if line.strip()]
-        except CorpusError:
+            if not path.is_file() or path.stat().st_size > _LARGEST:
+                continue
+            text = read_text(path, choices.encoding)
+        except (CorpusError, OSError):
             continue  # no text
-        own = {posixpath.basename(key).split(".")[0], posixpath.splitext(posixpath.basename(key))[0]} & stems
+        lines = [line.split() for line in text.split("\n")[:20] if line.strip()]
+        names = {_stem(word) for words in lines for word in words} & stems
+        own_names = {posixpath.basename(key).split(".")[0], posixpath.splitext(posixpath.basename(key))[0]} & stems
         naming = [words for words in lines if any(_stem(word) in stems for word in words)]
-        telling = [words for words in naming or lines if sum(word.strip('".,?!').isalpha() for word in words) > 1]
-        if telling and (own or 2 * len(naming) > len(lines)):
+        spoken = [[word for word in words if word.strip('".,?!').isalpha()] for words in naming or lines]
+        if not any(len(words) > 1 for words in spoken):
+            continue
+        if 2 * len(naming) > len(lines) and not names <= own_names:
             found.append(key)
+        elif own_names:
+            said = tuple(word for words in spoken for word in words if word not in names)
+            own[posixpath.splitext(key)[1].lower()][key] = said
+    for files in own.values():
+        if len(set(files.values())) > 1:
+            found += files
     return found
 
 
