@@ -248,8 +248,11 @@ class SearchGraph:
         return PhraseAutomaton(patterns, alphabet, start=self.space if self.space >= 0 else None)
 
 
-#: Answers that are kept: some 20 MB, however long a recording is. The model's states, a few words each, all are.
+#: Answers that are kept, and gains: some 40 MB, however long a recording is. The model's states, a few words each,
+#: all are.
 _KEPT = 1 << 17
+_KEPT_GAINS = 1 << 21
+_FEW = 512  # symbols: of so many it is quicker to ask for all at once
 
 
 class WordGains:
@@ -286,19 +289,26 @@ class WordGains:
 
     def of_symbols(self, states: Sequence[int], symbols: NDArray[np.int64]) -> NDArray[np.float64]:
         """What some symbols gain after each of some states, where symbols are words: (states, symbols)."""
-        rows = [self._rows.get(state) for state in states]
-        for i, row in enumerate(rows):
-            if row is None:
-                unknown = np.full(len(self._graph.vocabulary), np.nan)
-                rows[i] = self._rows.setdefault(states[i], unknown)
-        gains: NDArray[np.float64] = np.array(rows)[:, symbols]
-        for i, k in np.argwhere(np.isnan(gains)).tolist():
-            gains[i, k] = self._rows[states[i]][symbols[k]] = self.after(states[i], int(symbols[k]))[0]
+        for state in states:
+            if state not in self._rows:
+                self._rows[state] = self._row(state)
+        gains: NDArray[np.float64] = np.array([self._rows[state] for state in states])[:, symbols]
+        if len(self._graph.vocabulary) > _FEW:
+            for i, k in np.argwhere(np.isnan(gains)).tolist():
+                gains[i, k] = self._rows[states[i]][symbols[k]] = self.after(states[i], int(symbols[k]))[0]
         return gains
+
+    def _row(self, state: int) -> NDArray[np.float64]:
+        """What each symbol gains after a state, the blank nothing; of many each is asked for when it is active."""
+        n = len(self._graph.vocabulary)
+        if n > _FEW:
+            return np.full(n, np.nan)
+        before = self.states[state]
+        return np.array([0.0, *(self._graph.word_gain(before, word)[0] for word in range(1, n))])
 
     def forget_some(self) -> None:
         """Forget all answers where they have become many: they can be asked for again."""
-        if len(self._after) > _KEPT or len(self._rows) * len(self._graph.vocabulary) > _KEPT:
+        if len(self._after) > _KEPT or len(self._rows) * len(self._graph.vocabulary) > _KEPT_GAINS:
             self._after.clear()
             self._rows.clear()
 
