@@ -13,10 +13,11 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from itertools import pairwise
+from functools import cached_property
+from itertools import chain, pairwise
 from pathlib import Path, PurePath
 
 from audiornn.corpus.label_files.elan import read_elan
@@ -70,6 +71,13 @@ _OF_RAVEN = re.compile(
 )
 
 
+def _by_recording(labels: Iterable[Timed]) -> dict[str, list[Timed]]:
+    found: dict[str, list[Timed]] = {}
+    for label in labels:
+        found.setdefault(label.recording, []).append(label)
+    return found
+
+
 @dataclass(frozen=True)
 class LabelFile:
     """What a file says.
@@ -114,11 +122,14 @@ class LabelFile:
         Raises:
             CorpusError: a tier or a recording that is not there, several and none is named, or times that cannot be.
         """
-        chosen = self._of_tier(tier)
-        names = tuple(dict.fromkeys(label.recording for label in chosen))
-        if recording is None and len(names) > 1:
-            raise CorpusError(f"{self.path}: speaks of {len(names):,} recordings, {', '.join(names[:3])} …; name one")
-        chosen = [label for label in chosen if recording is None or label.recording == recording]
+        if tier not in self._by_tier:
+            self._by_tier[tier] = _by_recording(self._of_tier(tier))
+        found = self._by_tier[tier]
+        if recording is None and len(found) > 1:
+            raise CorpusError(
+                f"{self.path}: speaks of {len(found):,} recordings, {', '.join([*found][:3])} …; name one"
+            )
+        chosen = found.get(recording, []) if recording is not None else [*chain(*found.values())]
         for label in chosen:
             _check_times(label, self.path)
         named = [replace(label, label=text) for label in chosen if (text := label.label.strip())]
@@ -129,11 +140,17 @@ class LabelFile:
 
     def voices(self, recording: str | None = None) -> tuple[tuple[float, float, str], ...]:
         """From when to when who speaks, where the file says so beside the labels; of a recording as of `segments`."""
-        return tuple(
-            (label.start, label.end, label.speaker)
-            for label in self.labels
-            if label.speaker and (recording is None or label.recording == recording)
-        )
+        own = self.labels if recording is None else self._of_recording.get(recording, [])
+        return tuple((label.start, label.end, label.speaker) for label in own if label.speaker)
+
+    @cached_property
+    def _of_recording(self) -> dict[str, list[Timed]]:
+        return _by_recording(self.labels)
+
+    @cached_property
+    def _by_tier(self) -> dict[str, dict[str, list[Timed]]]:
+        """Of each tier that was asked for the labels by recording: lists name thousands."""
+        return {}
 
     def shared_by_tiers(self, tier: str) -> dict[str, tuple[str, ...]]:
         """Labels that stand in more than one of the tiers that `*` joins, with these."""
@@ -145,8 +162,8 @@ class LabelFile:
 
     def last(self, recording: str | None = None) -> float:
         """The latest time of a recording, or of all."""
-        own = (label.end for label in self.labels if recording is None or label.recording == recording)
-        return max(own, default=0.0)
+        own = self.labels if recording is None else self._of_recording.get(recording, [])
+        return max((label.end for label in own), default=0.0)
 
     def divided(self, rate: float, unit: str) -> LabelFile:
         """The same, whose times were so many of a unit a second."""
