@@ -1380,6 +1380,9 @@ def test_what_is_merely_called_after_a_split_that_is_there_hinders_nobody(tmp_pa
     write(tmp_path / "test_manifest.json", '{"audio_filepath": "3.wav", "text": "go 3"}\n{"audio_fi')
     with pytest.raises(CorpusError, match=r"test_manifest\.json, line 2"):
         read_collection(tmp_path)
+    write(tmp_path / "test_manifest.json", '{"audio_filepath": "3.wav", "te')
+    with pytest.raises(CorpusError, match=r"test_manifest\.json: is not JSON"):
+        read_collection(tmp_path)
 
 
 def test_transcripts_of_a_few_beside_a_list_of_all(tmp_path):

@@ -190,7 +190,7 @@ def refuse_broken(
         like = next((other for other in read if are_alike(key, other)), None)
         if like is None or (splits.get(key) in there and not any(_is_numbered_like(key, other) for other in read)):
             continue
-        if not str(error).startswith(f"{lists[key]}, line "):
+        if not str(error).startswith((f"{lists[key]}, line ", f"{lists[key]}: is not JSON")):
             if _first_words(lists[key], choices) != _first_words(lists[like], choices):
                 continue
             error = CorpusError(f"{error}; are its columns parted as those of {like}?")
