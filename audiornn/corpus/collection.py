@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -25,7 +25,7 @@ from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.speakers import find_speakers
 from audiornn.errors import CorpusError, SettingsError, nearest
 
-__all__ = ["LAYOUTS", "Collection", "embedded_headers", "read_collection", "written_out"]
+__all__ = ["LAYOUTS", "Collection", "embedded_headers", "read_collection", "speakers_in_several", "written_out"]
 
 #: Tasks whose targets lie in files of their own: the layout that finds these, and what they are.
 _LAYOUT_OF_TASK = {"label": ("labels", "stretches with labels"), "regress": ("tracks", "values over time")}
@@ -79,10 +79,11 @@ class Collection:
     @property
     def shared_speakers(self) -> tuple[str, ...]:
         """Speakers that the source's own splits share."""
-        return _shared_speakers(self.utterances, self.splits)
+        return speakers_in_several(self.utterances, self.splits)
 
 
-def _shared_speakers(utterances: Sequence[Utterance], splits: Mapping[str, str]) -> tuple[str, ...]:
+def speakers_in_several(utterances: Iterable[Utterance], splits: Mapping[str, str]) -> tuple[str, ...]:
+    """Speakers that stand in more than one split, by name; `splits` by the utterances' ids."""
     found: dict[str, set[str]] = defaultdict(set)
     for utterance in utterances:
         if utterance.speaker is not None and utterance.id in splits:
@@ -346,5 +347,5 @@ def _splits(utterances: Sequence[Utterance], entries: Sequence[Entry]) -> tuple[
         return {}, []
     line = "splits, as the source has them: " + ", ".join(f"{s} {counts[s]:,}" for s in SPLITS if s in counts)
     splits = {identifier: split or "train" for identifier, split in found.items() if split != ""}
-    shared = _shared_speakers(utterances, splits)
+    shared = speakers_in_several(utterances, splits)
     return splits, [line + (f"; speakers that stand in several: {named(shared)}" if shared else "")]

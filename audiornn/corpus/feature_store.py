@@ -268,7 +268,7 @@ def _stretch(utterance: Utterance) -> tuple[str, float, float | None]:
 
 
 def _plan(utterances: Sequence[Utterance], settings: FeatureSettings, folder: Path) -> list[_ShardJob]:
-    """Put utterances into shards by a hash of their names, so that a new one changes one shard only."""
+    """Put utterances into shards by a hash of their names, so that a new one changes one shard only, or parts it."""
     unique = {_stretch(utterance): utterance for utterance in utterances}
     hashed = [(zlib.crc32(os.fsencode(f"{u.audio.name}@{u.start:g}")), u) for u in unique.values()]
     salt = json.dumps(_spectrogram_settings(settings), sort_keys=True)

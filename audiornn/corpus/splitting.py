@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from audiornn.corpus.collection import Collection
+from audiornn.corpus.collection import Collection, speakers_in_several
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.errors import SettingsError
 
@@ -123,7 +123,7 @@ def divide(
         shares = {name: share for name, share in shares.items() if share > 0}
         taken |= _by_recording(undrawn, replace(rules, wanted=shares, symbols=_symbols(undrawn, collection.task)))
     splits = {name: [u for u in collection.utterances if taken[u.id] == name] for name in SPLITS}
-    if not shared and not collection.shared_speakers and (both := _in_several(splits)):
+    if not shared and not collection.shared_speakers and (both := speakers_in_several(collection.utterances, taken)):
         shared = True
         lines.append(f"{len(both):,} speakers are in several of the splits, which the source gives in part")
     if collection.shared_speakers:
@@ -133,12 +133,6 @@ def divide(
             "strangers fare"
         )
     return Division(splits, shared, n_alone + len(undrawn) > _FEW_ALONE * len(taken), tuple(lines))
-
-
-def _in_several(splits: Mapping[str, Sequence[Utterance]]) -> set[str]:
-    """Speakers that stand in more than one split."""
-    n_splits = Counter(who for own in splits.values() for who in {u.speaker for u in own} if who is not None)
-    return {who for who, n in n_splits.items() if n > 1}
 
 
 def are_of_few(utterances: Sequence[Utterance]) -> bool:

@@ -15,6 +15,7 @@ from audiornn.errors import CorpusError
 from audiornn.vocabulary import is_background
 
 __all__ = [
+    "MANY",
     "add_splits",
     "are_alike",
     "refuse_broken",
@@ -41,7 +42,7 @@ _SPLITS = {
     "evaluation": "test",
     "eval": "test",
 }
-_MANY = 50  # more texts than this are one a recording, no lists
+MANY = 50  # more texts than this are one a recording, no lists
 
 
 def _split_words(name: str) -> list[str]:
@@ -146,7 +147,7 @@ def _lists_of_names(survey: Survey, choices: Choices) -> tuple[list[str], dict[s
     texts = survey.lists(".txt", ".lst")
     names = splits_in_names(posixpath.basename(key) for key in texts)
     lists, found, clash = [], dict[str, str](), ""
-    for key, path in texts.items() if len(texts) <= _MANY and {"train"} < set(names.values()) else ():
+    for key, path in texts.items() if len(texts) <= MANY and {"train"} < set(names.values()) else ():
         split = names.get(posixpath.basename(key))
         try:
             lines = [line.strip() for line in read_text(path, choices.encoding).split("\n") if line.strip()]

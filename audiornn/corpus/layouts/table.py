@@ -18,7 +18,7 @@ from typing import Any
 from audiornn.audio import EXTENSIONS, audio_info
 from audiornn.corpus.label_files.tables import time_columns
 from audiornn.corpus.label_files.timed import seconds
-from audiornn.corpus.layouts.splits import refuse_broken, split_in_name, splits_in_paths
+from audiornn.corpus.layouts.splits import MANY, refuse_broken, split_in_name, splits_in_paths
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, read_text
 from audiornn.errors import AudioError, CorpusError, nearest
 
@@ -59,7 +59,6 @@ _ENDINGS = (".tsv", ".csv", ".jsonl", ".ndjson", ".json", ".txt")
 _DELIMITERS = "\t|;,"
 _FITTED = 200  # rows whose times are compared with their recordings
 _LOOKED_AT = 20  # rows from which the audio's column is found
-_MANY = 50  # more .txt or .json files than this are one a recording, no tables
 _NAMED = re.compile(r"\s*\"?([^,;\"]+(?:" + "|".join(re.escape(e) for e in EXTENSIONS) + r"))\"?\s*[,;]", re.I)
 _SET_ASIDE = ("invalidated", "other", "reported", "unvalidated")  # Common Voice: not fit to learn from
 
@@ -480,7 +479,7 @@ def _find(survey: Survey, choices: Choices, reading: Reading) -> tuple[dict[Path
     lists = survey.lists(*_ENDINGS)
     for ending in (".txt", ".json"):
         of_kind = [key for key in lists if key.lower().endswith(ending)]
-        if survey.only is None and len(of_kind) > _MANY:
+        if survey.only is None and len(of_kind) > MANY:
             lists = {key: path for key, path in lists.items() if key not in of_kind}
     if survey.only is not None and not lists:
         lists = {survey.only.name: survey.only}

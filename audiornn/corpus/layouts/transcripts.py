@@ -11,14 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from audiornn.corpus.label_files import TIMIT, holds_times
-from audiornn.corpus.layouts.splits import refuse_broken, split_in_name, splits_in_paths
+from audiornn.corpus.layouts.splits import MANY, refuse_broken, split_in_name, splits_in_paths
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, read_text
 from audiornn.errors import CorpusError
 
 __all__ = ["read", "read_cmu", "read_id_lists", "unread"]
 
 _ENDINGS = (".txt", ".lab", ".wav.trn")
-_MANY = 50  # more texts than this are one a recording, no lists
 #: Names of lists that lie in a folder `etc` beside that of their recordings, `wav`: VoxForge's and Festvox'.
 _PROMPTS = ("prompts", "txt.done.data")
 _FESTVOX = re.compile(r'\(\s*(?P<name>\S+)\s+"(?P<text>.*)"\s*\)')
@@ -188,7 +187,7 @@ def _single_list(survey: Survey, choices: Choices) -> tuple[str, Reading] | None
     """
     in_etc = {key: path for key, path in survey.others.items() if _is_in_etc(path)}
     texts = survey.lists(".txt", ".text", ".transcription", ".trans")
-    for candidates in (in_etc, texts if len(texts) <= _MANY else {}):
+    for candidates in (in_etc, texts if len(texts) <= MANY else {}):
         lists, broken, reading = {}, dict[str, CorpusError](), Reading()
         for key, path in candidates.items():
             try:
