@@ -135,8 +135,8 @@ def find_in_path(pattern: re.Pattern[str], key: str, group: str) -> str:
 def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | None:
     """A folder a label; `--label folder:N` says which level.
 
-    Splits are those of Speech Commands' lists, or of folders named train, dev and test at any level, no labels
-    then. Without any folder, the label of all is the surveyed folder's own name.
+    Splits are those of Speech Commands' lists, or of folders named train, dev and test at any level, which then are no
+    labels. Without any folder, the label of all is the surveyed folder's own name.
 
     Raises:
         CorpusError: there is no audio, or no folder at the level asked for.
