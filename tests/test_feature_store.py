@@ -306,3 +306,24 @@ def test_the_shards_index_is_plain_json(tmp_path, utterances):
     compute(utterances, tmp_path / "store")
     rows = [row for path in (tmp_path / "store").glob("*.json") for row in json.loads(path.read_text())]
     assert len(rows) == N
+
+
+def test_more_shards_than_files_may_be_open(tmp_path, utterances, monkeypatch):
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    monkeypatch.setattr(feature_store, "_SHARD_UTTERANCES", 1)
+    stored = compute(utterances, tmp_path / "store")
+    store, other = (store_of(tmp_path / "store", stored) for _ in range(2))
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    probe = os.open(os.devnull, os.O_RDONLY)
+    os.close(probe)  # the lowest number that is free
+    if most != resource.RLIM_INFINITY and most < probe + 64:
+        pytest.skip("no more may be opened here")
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (probe + 8, most))
+        with monkeypatch.context() as patched:
+            patched.setattr(feature_store, "_allow_open_files", lambda: None)
+            with pytest.raises(CorpusError, match="more files than may be open at once; `ulimit -n`"):
+                other.hold()
+        assert len(store.hold()[N - 1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (now, most))

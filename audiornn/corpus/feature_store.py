@@ -11,6 +11,8 @@ reading.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -37,6 +39,7 @@ __all__ = ["FeatureStore", "StoredUtterance", "compute_features", "file_state", 
 
 _SHARD_UTTERANCES = 256
 _SUFFIXES = (".npy", ".npz", ".json")
+_MOST_OPEN_FILES = 1 << 16  # of a process that asks for more than it may open
 _WORTH_WORKERS = 400  # below this many utterances starting worker processes costs more than it saves
 
 
@@ -88,11 +91,15 @@ class FeatureStore:
             try:
                 self._shards[number] = np.load(file, mmap_mode="r")
             except (OSError, ValueError, EOFError) as error:
+                if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                    remedy = "more files than may be open at once; `ulimit -n` raises how many"
+                    raise CorpusError(f"{file}: cannot be read: {remedy}") from None
                 raise CorpusError(f"{file}: cannot be read ({error}); run `audiornn prep` again") from None
         return self._shards[number]
 
     def hold(self) -> FeatureStore:
         """Open every shard now, so that what removes some of them later takes nothing away; returns itself."""
+        _allow_open_files()
         for number in np.unique(self._shard).tolist():
             self._opened(number)
         return self
@@ -161,6 +168,22 @@ class FeatureStore:
                 return cls(folder, {name: index[name] for name in names})
         except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
             raise CorpusError(f"{path}: cannot be read ({error}); run `audiornn prep` again") from None
+
+
+def _allow_open_files() -> None:
+    """Let this process open as many files as the system lets it ask for: a shard is one, and may be one of thousands.
+
+    By default macOS allows 256, many a Linux 1,024.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_OPEN_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_OPEN_FILES)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        with contextlib.suppress(ValueError, OSError):  # macOS promises more than it gives
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _smallest(ids: NDArray[np.int32]) -> NDArray[Any]:
