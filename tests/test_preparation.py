@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from audiornn.corpus import feature_store, preparation
+from audiornn.corpus.fingerprint import folders_read
 from audiornn.corpus.preparation import NO_LABEL, last_prepared, open_prepared, prepare_corpus
 from audiornn.errors import CorpusError, TrainingError
 from audiornn.recipe import load_recipe
@@ -208,6 +209,44 @@ def test_a_change_is_noticed(corpus, change):
     assert not prepare_corpus(recipe, corpus.folder, corpus.data, skip_bad=skip_bad).unchanged
 
 
+@pytest.mark.parametrize("named", ["absolute", "beside the corpus"])
+def test_a_change_in_a_folder_that_a_setting_names_is_noticed(corpus, named):
+    other = corpus.root / "other"
+    other.mkdir()
+    corpus.record("a1", "do sol")
+    (corpus.recipe_folder / "prepare.py").write_text(PREPARE.replace("(corpus_dir)", '(corpus_dir, more: str = "")'))
+    override = f"corpus.more={other if named == 'absolute' else '../other'}"
+    assert not corpus.prepare(override).unchanged
+    assert corpus.prepare(override).unchanged
+    (other / "new.wav").write_bytes((corpus.folder / "a1.wav").read_bytes())
+    assert not corpus.prepare(override).unchanged
+
+
+@pytest.mark.parametrize("text", ["~nobody-of-this-name", "x" * 300, "a\0b", ".", ""])
+def test_a_setting_that_is_no_folder_hinders_nobody(corpus, text):
+    recipe = load_recipe(corpus.recipe_folder)
+    assert folders_read(dataclasses.replace(recipe, corpus={"speaker": text}), corpus.folder) == [corpus.folder]
+
+
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_a_change_of_a_recording_that_lies_elsewhere_is_noticed(corpus, skip_bad):
+    """Kaldi's lists name recordings anywhere; also one that was left out, and is mended."""
+    elsewhere = corpus.root / "a1.wav"
+    (corpus.folder / "a1.wav").rename(elsewhere)
+    (corpus.recipe_folder / "prepare.py").write_text(
+        PREPARE.replace('f"{name}.wav"', 'f"../{name}.wav" if name == "a1" else corpus_dir / f"{name}.wav"')
+    )
+    good = elsewhere.read_bytes()
+    if skip_bad:
+        elsewhere.write_bytes(b"no sound")
+    corpus.prepare(skip_bad=skip_bad)
+    assert corpus.prepare(skip_bad=skip_bad).unchanged
+    elsewhere.write_bytes(good) if skip_bad else soundfile.write(elsewhere, np.zeros(3 * RATE), RATE)
+    prepared = corpus.prepare(skip_bad=skip_bad)
+    assert not prepared.unchanged
+    assert not prepared.skipped
+
+
 @pytest.mark.parametrize("override", ["training.epochs=3", "augment.gain=0"])
 def test_a_setting_of_training_needs_no_prep(corpus, override):
     corpus.prepare()
@@ -337,6 +376,18 @@ def test_a_prep_killed_while_writing_is_not_taken_for_whole(corpus, monkeypatch)
         open_prepared(corpus.data / "mine")
     assert not corpus.prepare().unchanged
     assert whole(open_prepared(corpus.data / "mine"))
+
+
+def test_a_prep_that_can_use_nothing_of_a_split_leaves_the_last_one_whole(corpus):
+    corpus.prepare()
+    before = {path: path.read_bytes() for path in (corpus.data / "mine").glob("*.*") if "audit" not in path.name}
+    for name in ("d1", "d2"):
+        (corpus.folder / f"{name}.wav").write_bytes(b"no sound")
+    corpus.refused("split test: none of its 2 utterances can be used", skip_bad=True)
+    opened = open_prepared(corpus.data / "mine")
+    assert opened.is_outdated
+    assert {path: path.read_bytes() for path in before} == before
+    assert all(len(opened.features(split)[0]) for split in ("train", "dev", "test"))
 
 
 def test_shards_that_nobody_needs_and_what_a_kill_left_are_swept_away(corpus):

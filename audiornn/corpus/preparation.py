@@ -13,10 +13,8 @@ data/<recipe>/
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import json
-import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -34,24 +32,23 @@ from audiornn.corpus.feature_store import (
     FeatureStore,
     StoredUtterance,
     compute_features,
-    file_state,
     read_measures,
     remove_others,
 )
 from audiornn.corpus.findings import Corpus
+from audiornn.corpus.fingerprint import fingerprint, folders_read, is_as_noted, note_files_elsewhere
 from audiornn.corpus.manifest import SPLITS, Manifest, Segment, Utterance, digest, write_manifest
+from audiornn.corpus.measure import Measured
 from audiornn.corpus.segment_checks import segment_problem
 from audiornn.corpus.tracks import tracks_at_frames
 from audiornn.errors import CorpusError, CorpusWarning, SettingsError
 from audiornn.files import encode_json, remove_partials, write_atomically
 from audiornn.lexicon import read_lexicon
-from audiornn.recipe import Recipe, recipe_fingerprint
+from audiornn.recipe import Recipe
 from audiornn.vocabulary import NO_LABEL, Vocabulary, ctc_length
 
 __all__ = ["Prepared", "SplitSummary", "last_prepared", "open_prepared", "prepare_corpus"]
 
-#: What may lie in a recipe's folder and is nothing that its `prepare` reads.
-_NOT_READ_BY_PREPARE = (".md", ".png", ".jpg", ".svg", ".onnx", ".safetensors", ".toml", ".pyc")
 _UNFINISHED = "unfinished.json"  # beside what an earlier prep made, while another runs or where it failed
 _LISTED = 20  # cases of an error in a message; bad.txt names them all
 
@@ -155,9 +152,9 @@ def prepare_corpus(
         raise CorpusError(
             f"{folder}: prep would write among the recordings, which lie in just this folder; --data DIR names another"
         )
-    fingerprint = _fingerprint(recipe, corpus_dir, data_dir, skip_bad)
+    state = fingerprint(recipe, corpus_dir, data_dir, skip_bad)
     known = _read_json(folder / "prepared.json")
-    if known is not None and known.get("fingerprint") == fingerprint and _is_whole(folder, recipe.task):
+    if known is not None and known.get("fingerprint") == state and _is_whole(folder, recipe.task):
         # Written anew: the recipe prepared last is what `train` takes, and with the overrides given last.
         _write_json(folder / "prepared.json", {**known, **_recipe_entry(recipe, overrides)})
         (folder / _UNFINISHED).unlink(missing_ok=True)
@@ -167,6 +164,75 @@ def prepare_corpus(
         _write_json(folder / _UNFINISHED, {})
     made, notes = _made(recipe, corpus_dir, folder / "made", n_jobs, skip_bad)
     splits = _checked_splits(made, recipe)
+    heard = _hear(splits, recipe, folder / "features", n_jobs, progress)
+    vocabulary, report, dropped = _audited(heard, recipe, corpus_dir, folder, skip_bad)
+    kept = {split: [u for u in heard.splits[split] if u.id not in dropped] for split in SPLITS}
+    for split in SPLITS:
+        if splits[split] and not kept[split]:
+            raise CorpusError(f"split {split}: none of its {len(splits[split])} utterances can be used")
+
+    (folder / "prepared.json").unlink(missing_ok=True)  # from here to the end the folder is not whole
+    summary, changes = [], Counter[str]()
+    for split, utterances in kept.items():
+        notes += _write_split(folder, split, utterances, heard, vocabulary, recipe)
+        row = _summary(split, utterances, vocabulary, recipe)
+        summary.append(dataclasses.replace(row, left_out=len(splits[split]) - len(utterances)))
+        for utterance in utterances:
+            changes.update(vocabulary.changes(utterance.text))
+    files = (file for own in splits.values() for u in own for file in (u.audio, u.track) if file is not None)
+    note_files_elsewhere(folder, files, folders_read(recipe, corpus_dir))
+    entry = {
+        "audiornn": __version__,
+        "fingerprint": state,
+        **_recipe_entry(recipe, overrides),
+        "vocabulary": dataclasses.asdict(vocabulary),
+        "summary": [dataclasses.asdict(row) for row in summary],
+        "skipped": len(dropped),
+        "notes": notes,
+        "text_changes": dict(sorted(changes.items(), key=lambda item: (-item[1], item[0]))),
+        "audit": report.to_text(),
+        "digests": {split: heard.digest(utterances) for split, utterances in kept.items()},
+    }
+    _write_json(folder / "prepared.json", entry)
+    (folder / _UNFINISHED).unlink(missing_ok=True)
+    remove_others(folder / "features", list(heard.stored.values()))  # a prep that fails leaves the last one whole
+    remove_partials(folder)
+    return open_prepared(folder)
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What was learnt of recordings by reading them all once, each by its utterance's id.
+
+    Attributes:
+        splits: the utterances, with how long each is.
+        stored: where their frames are, or why there are none.
+        track_names: of what a network is to regress.
+        tracks: its values at every feature frame.
+        track_problems: why a recording has none.
+        measured: what the audit wants to know.
+    """
+
+    splits: Mapping[str, Sequence[Utterance]]
+    stored: Mapping[str, StoredUtterance]
+    track_names: tuple[str, ...]
+    tracks: Mapping[str, NDArray[np.float32]]
+    track_problems: Mapping[str, str]
+    measured: Measured
+
+    def digest(self, utterances: Sequence[Utterance]) -> str:
+        """A fingerprint of who says what, and of the tracks."""
+        return digest(utterances, [self.tracks[u.id].tobytes() for u in utterances] if self.tracks else ())
+
+
+def _hear(
+    splits: Mapping[str, Sequence[Utterance]],
+    recipe: Recipe,
+    features_dir: Path,
+    n_jobs: int,
+    progress: Callable[[int, int], None],
+) -> _Heard:
+    """Compute the features of all recordings, and read their tracks."""
     everything = [utterance for split in SPLITS for utterance in splits[split]]
     n_done = 0
 
@@ -175,17 +241,33 @@ def prepare_corpus(
         n_done += n
         progress(n_done, len(everything))
 
-    stored = compute_features(everything, recipe.features, folder / "features", n_jobs=n_jobs, progress=advance)
-    found = dict(zip((utterance.id for utterance in everything), stored, strict=True))
+    found = compute_features(everything, recipe.features, features_dir, n_jobs=n_jobs, progress=advance)
+    stored = dict(zip((utterance.id for utterance in everything), found, strict=True))
+    return _Heard(
+        {split: [_with_duration(u, stored[u.id]) for u in splits[split]] for split in SPLITS},
+        stored,
+        *_tracks(everything, stored, recipe),
+        read_measures(features_dir, found),
+    )
+
+
+def _audited(
+    heard: _Heard, recipe: Recipe, corpus_dir: Path, folder: Path, skip_bad: bool
+) -> tuple[Vocabulary, Audit, dict[str, str]]:
+    """The vocabulary, the audit's report, and why utterances are left out, by id.
+
+    Raises:
+        CorpusError: some cannot be used and are not to be skipped, or none of train can.
+    """
     lexicon = _lexicon(recipe, corpus_dir)
+    train = heard.splits["train"]
+    everything = [utterance for split in SPLITS for utterance in heard.splits[split]]
     # For the report by all of train: a recording that cannot be read must not make its words unknown to the others.
-    track_names, tracks, track_problems = _tracks(everything, found, recipe)
-    vocabulary = _vocabulary(recipe, splits["train"], lexicon, track_names)
-    problems = _problems(everything, found, recipe, vocabulary) | track_problems
+    vocabulary = _vocabulary(recipe, train, lexicon, heard.track_names)
     corpus = Corpus(
-        splits={s: [_with_duration(u, found[u.id]) for u in splits[s]] for s in SPLITS},
-        measured=read_measures(folder / "features", stored),
-        problems=problems,
+        splits=heard.splits,
+        measured=heard.measured,
+        problems={**_problems(everything, heard.stored, recipe, vocabulary), **heard.track_problems},
         task="label" if recipe.labels_frames else recipe.task,
         several=recipe.vocabulary.several,
         symbols=lambda text: [] if recipe.vocabulary.unit == "phone" else vocabulary.split(text),
@@ -199,51 +281,29 @@ def prepare_corpus(
     dropped = report.dropped
     _report_bad(report, dropped, len(everything), folder, skip_bad)
     if dropped:
-        kept = [utterance for utterance in splits["train"] if utterance.id not in dropped]
+        kept = [utterance for utterance in train if utterance.id not in dropped]
         if not kept:
-            raise CorpusError(f"split train: none of its {len(splits['train'])} utterances can be used")
-        vocabulary = _vocabulary(recipe, kept, lexicon, track_names)
+            raise CorpusError(f"split train: none of its {len(train)} utterances can be used")
+        vocabulary = _vocabulary(recipe, kept, lexicon, heard.track_names)
         left = [utterance for utterance in everything if utterance.id not in dropped]
-        dropped |= _problems(left, found, recipe, vocabulary)  # what only the dropped ones could have taught
+        dropped |= _problems(left, heard.stored, recipe, vocabulary)  # what only the dropped ones could have taught
         _write_bad(dropped, folder)
+    return vocabulary, report, dropped
 
-    (folder / "prepared.json").unlink(missing_ok=True)  # from here to the end the folder is not whole
-    summary, digests = [], {}
-    changes: Counter[str] = Counter()
-    for split in SPLITS:
-        good = [utterance for utterance in corpus.splits[split] if utterance.id not in dropped]
-        if not good and splits[split]:
-            raise CorpusError(f"split {split}: none of its {len(splits[split])} utterances can be used")
-        write_manifest(folder / f"{split}.jsonl", good)
-        of_frames = recipe.labels_frames or recipe.task == "regress"
-        targets = [[] if of_frames else vocabulary.encode(u.text) for u in good]
-        FeatureStore.save(folder / f"{split}.npz", [found[u.id] for u in good], targets)
-        if recipe.task == "regress":
-            values = [tracks[u.id] for u in good]
-            _write_array(folder / f"{split}.tracks.npy", values, len(vocabulary))
-            notes += _undefined_tracks(split, values, vocabulary)
-        row = _summary(split, good, vocabulary, recipe)
-        summary.append(dataclasses.replace(row, left_out=len(splits[split]) - len(good)))
-        digests[split] = digest(good, [tracks[u.id].tobytes() for u in good] if tracks else ())
-        for utterance in good:
-            changes.update(vocabulary.changes(utterance.text))
-    entry = {
-        "audiornn": __version__,
-        "fingerprint": fingerprint,
-        **_recipe_entry(recipe, overrides),
-        "vocabulary": dataclasses.asdict(vocabulary),
-        "summary": [dataclasses.asdict(row) for row in summary],
-        "skipped": len(dropped),
-        "notes": notes,
-        "text_changes": dict(sorted(changes.items(), key=lambda item: (-item[1], item[0]))),
-        "audit": report.to_text(),
-        "digests": digests,
-    }
-    _write_json(folder / "prepared.json", entry)
-    (folder / _UNFINISHED).unlink(missing_ok=True)
-    remove_others(folder / "features", stored)  # only now: a prep that fails leaves the last one whole
-    remove_partials(folder)
-    return open_prepared(folder)
+
+def _write_split(
+    folder: Path, split: str, utterances: Sequence[Utterance], heard: _Heard, vocabulary: Vocabulary, recipe: Recipe
+) -> list[str]:
+    """Write a split's manifest, where its frames are, and its tracks; returns what is to be said of these."""
+    write_manifest(folder / f"{split}.jsonl", utterances)
+    of_frames = recipe.labels_frames or recipe.task == "regress"
+    targets = [[] if of_frames else vocabulary.encode(u.text) for u in utterances]
+    FeatureStore.save(folder / f"{split}.npz", [heard.stored[u.id] for u in utterances], targets)
+    if recipe.task != "regress":
+        return []
+    values = [heard.tracks[u.id] for u in utterances]
+    _write_array(folder / f"{split}.tracks.npy", values, len(vocabulary))
+    return _undefined_tracks(split, values, vocabulary)
 
 
 def _made(
@@ -285,9 +345,9 @@ def _recipe_entry(recipe: Recipe, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def _is_whole(folder: Path, task: str) -> bool:
-    """Whether every file that `prepared.json` stands for is there."""
+    """Whether every file that `prepared.json` stands for is there, and what lies outside the corpus as it was."""
     try:
-        return all(
+        return is_as_noted(folder) and all(
             (folder / f"{split}.jsonl").is_file()
             and FeatureStore.open(folder / f"{split}.npz", folder / "features").is_whole()
             and (task != "regress" or (folder / f"{split}.tracks.npy").is_file())
@@ -533,27 +593,6 @@ def _summary(split: str, utterances: Sequence[Utterance], vocabulary: Vocabulary
         speakers=len({u.speaker for u in utterances if u.speaker is not None}),
         labels=len(labels),
     )
-
-
-def _fingerprint(recipe: Recipe, corpus_dir: Path, data_dir: Path, skip_bad: bool) -> str:
-    """Changes whenever `prep` would make something else: a setting, the recipe's code, or any file of the corpus."""
-    state = hashlib.sha256(f"{__version__} {skip_bad} {recipe_fingerprint(recipe)} {corpus_dir.resolve()}".encode())
-    if recipe.folder is not None:
-        for file in sorted(recipe.folder.iterdir()):  # the code, and tables and lexicons that it reads
-            if file.is_file() and file.suffix.lower() not in _NOT_READ_BY_PREPARE:
-                state.update(file.name.encode(errors="surrogateescape") + file.read_bytes())
-    made, seen = os.path.realpath(data_dir), set()
-    for parent, folders, names in os.walk(corpus_dir, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen or real == made:  # a circle of links, or what prep itself writes
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        for name in sorted(names):
-            size, changed = file_state(Path(parent, name))  # -1 of a dangling link
-            state.update(f"{parent}/{name} {size} {changed}\n".encode(errors="surrogateescape"))
-    return state.hexdigest()
 
 
 def _write_json(path: Path, entry: Mapping[str, Any]) -> None:

@@ -1,0 +1,75 @@
+"""Whether `prep` would make anything else than it made: the state of all that it reads."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from audiornn import __version__
+from audiornn.corpus.feature_store import file_state
+from audiornn.files import encode_json, write_atomically
+from audiornn.recipe import Recipe, recipe_fingerprint
+
+__all__ = ["fingerprint", "folders_read", "is_as_noted", "note_files_elsewhere"]
+
+#: What may lie in a recipe's folder and is nothing that its `prepare` reads.
+_NOT_READ_BY_PREPARE = (".md", ".png", ".jpg", ".svg", ".onnx", ".safetensors", ".toml", ".pyc")
+_ELSEWHERE = "elsewhere.json"
+
+
+def folders_read(recipe: Recipe, corpus_dir: Path) -> list[Path]:
+    """The corpus' folder, and those that settings of `[corpus]` name, absolute or relative to it or to where we are."""
+    found = [corpus_dir]
+    for value in recipe.corpus.values():
+        if isinstance(value, str) and value.strip("./\\"):
+            with contextlib.suppress(OSError, RuntimeError, ValueError):  # a text that can be no path
+                found += [place for place in (corpus_dir / value, Path(value).expanduser()) if place.is_dir()]
+    return list(dict.fromkeys(found))
+
+
+def fingerprint(recipe: Recipe, corpus_dir: Path, data_dir: Path, skip_bad: bool) -> str:
+    """Changes whenever `prep` would make something else: a setting, the recipe's code, or any file of its folders."""
+    state = hashlib.sha256(f"{__version__} {skip_bad} {recipe_fingerprint(recipe)} {corpus_dir.resolve()}".encode())
+    if recipe.folder is not None:
+        for file in sorted(recipe.folder.iterdir()):  # the code, and tables and lexicons that it reads
+            if file.is_file() and file.suffix.lower() not in _NOT_READ_BY_PREPARE:
+                state.update(file.name.encode(errors="surrogateescape") + file.read_bytes())
+    made, seen = os.path.realpath(data_dir), set()
+    for root in folders_read(recipe, corpus_dir):
+        for parent, folders, names in os.walk(root, followlinks=True):
+            real = os.path.realpath(parent)
+            if real in seen or real == made:  # a circle of links, or what prep itself writes
+                folders.clear()
+                continue
+            seen.add(real)
+            folders.sort()
+            for name in sorted(names):
+                size, changed = file_state(Path(parent, name))  # -1 of a dangling link
+                state.update(f"{parent}/{name} {size} {changed}\n".encode(errors="surrogateescape"))
+    return state.hexdigest()
+
+
+def note_files_elsewhere(folder: Path, files: Iterable[Path], roots: Sequence[Path]) -> None:
+    """Keep in a prepared folder the state of those files that lie in none of the roots: where a list names them."""
+    inside = tuple(f"{os.path.normpath(root.absolute())}{os.sep}" for root in (*roots, folder))
+    elsewhere = {str(file) for file in set(files) if not os.path.normpath(file.absolute()).startswith(inside)}
+    if not elsewhere:
+        (folder / _ELSEWHERE).unlink(missing_ok=True)
+        return
+    with write_atomically(folder / _ELSEWHERE) as out:
+        out.write(encode_json({file: file_state(Path(file)) for file in sorted(elsewhere)}))
+
+
+def is_as_noted(folder: Path) -> bool:
+    """Whether all files that `note_files_elsewhere` kept the state of are as they were."""
+    try:
+        noted = json.loads((folder / _ELSEWHERE).read_text(encoding="utf-8"))
+    except OSError:
+        return True
+    except ValueError:
+        return False
+    return all(list(file_state(Path(file))) == state for file, state in noted.items())
