@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -52,6 +53,14 @@ def test_it_spots_on_test_what_it_never_heard(spotter_world):
     assert row.false_alarms == 0
     assert row.latency is not None
     assert row.latency[0] < 0.3
+
+
+def test_int8_of_a_spotter_is_told_by_misses_and_false_alarms(spotter_world, works, tmp_path):
+    places = ["--data", spotter_world.root / "data", "--runs", spotter_world.root / "runs"]
+    out = works("export", spotter_world.model, "--quantize", "int8", "--output", tmp_path / "small.onnx", *places)
+    n_said = sum(len(utterance.segments) for utterance in spotter_world.prepared.utterances("dev"))
+    for line, name in zip(out.splitlines()[-2:], ("float32", "int8"), strict=True):
+        assert re.fullmatch(rf"  {name} +\d+ of {n_said} missed, \d+ false alarms in 0\.\d+ h", line)
 
 
 def test_the_card_is_used_without_naming_the_word(works, here, spotter_world):

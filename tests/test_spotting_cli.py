@@ -395,6 +395,8 @@ def test_a_labeller_whose_keywords_were_tuned_is_still_one(works, places, model_
 def test_evaluation_of_what_cannot_be_spotted(fails, run, places, model_file):
     fails("evaluate", model_file("transcribe"), *places, "--keyword", "re", said=["'re'"])
     fails("evaluate", model_file("classify"), *places, "--keyword", "re", said=["'re'"])
+    asked = ["--keyword", "mi", "--beam", "20"]
+    fails("evaluate", model_file("transcribe"), *places, *asked, said=["need no transcript", "--beam would do nothing"])
     fails("evaluate", model_file("label"), *places, "--false-alarms-per-hour", "0", said=["above 0"])
     code, _, err = run("evaluate", model_file("transcribe"), *places, "--false-alarms-per-hour", "few")
     assert code == 2

@@ -40,6 +40,7 @@ def evaluate(asked: Evaluating) -> int:
         utterances, name = split_of_model(recognizer, split, asked.data), split
     if keywords is not None:
         _check_alone("keywords are counted for one model", {"--against": asked.against})
+        _check_alone("keywords need no transcript", {f"--{key.replace('_', '-')}": True for key in asked.decoding})
         return _evaluate_keywords(recognizer, path, utterances, name, keywords, asked)
     return _evaluate_errors(recognizer, path, utterances, name, asked)
 

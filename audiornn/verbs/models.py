@@ -12,6 +12,7 @@ from audiornn.files import json_line
 from audiornn.verbs.terminal import say
 
 if TYPE_CHECKING:
+    from audiornn.corpus.manifest import Utterance
     from audiornn.listen.folders import Recording
     from audiornn.listen.recognizer import Recognizer
     from audiornn.model_file import ModelCard
@@ -134,13 +135,27 @@ def _print_cost(original: Recognizer, changed: Path, data: Path) -> None:
     try:
         utterances = split_of_model(original, "dev", data)
         rows = [
-            f"  {name:8} {report_on(recognizer, utterances, 'dev').headline}"
+            f"  {name:8} {_headline(recognizer, utterances)}"
             for name, recognizer in (("float32", original), ("int8", load_model(changed)))
         ]
     except AudiornnError as error:
         say(f"audiornn: what it costs was not measured: {error}")
         return
     print("\n".join(["errors on dev", *rows]))
+
+
+def _headline(recognizer: Recognizer, utterances: Sequence[Utterance]) -> str:
+    """What a model gets wrong of dev, in a line: of a spotter what it misses and where it fires by mistake."""
+    card = recognizer.card
+    if not card.spots:
+        return str(report_on(recognizer, utterances, "dev").headline)
+    from audiornn.evaluate.spotting import evaluate_spotting, hear
+    from audiornn.listen.keywords import default_keywords, settings_of
+
+    keywords = default_keywords(card)
+    heard, _ = hear(recognizer, utterances, keywords, "dev")
+    total = evaluate_spotting(card, heard, keywords, settings_of(card), "dev").total
+    return f"{total.missed} of {total.said} missed, {total.false_alarms} false alarms in {total.hours:.3g} h"
 
 
 def info(model: Path | None, runs: Path, output_format: str) -> int:

@@ -42,6 +42,8 @@ def train(
 
         run = run or _unfinished_run(runs, recipe)
         trained = _resumed_recipe(run, overrides)
+        if recipe is not None and Path(recipe).name != trained.name:
+            raise TrainingError(f"{run}: trains {trained.name}, not {Path(recipe).name}")
         prepared = open_prepared(data / trained.name)
         if recipe_fingerprint(trained) != recipe_fingerprint(prepared.recipe):
             raise TrainingError(f"{run}: was trained on another preparation of {trained.name}; prepare it as before")
