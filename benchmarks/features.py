@@ -79,7 +79,7 @@ def many_clips(report: Report, clips: list[np.ndarray], n_fft: int, rounds: int)
     ):
         halves = [clips[::2], clips[1::2]]
         two_cores["audiornn, 2 threads"] = lambda: list(threads.map(extractor.batch, halves))
-        # The clips are there already, and the features stay there; `prep` shares out recordings that it has yet to read.
+        # The clips are there already, and the features stay there; `prep` shares out recordings it has yet to read.
         parts = [range(begin, min(begin + 50, len(clips))) for begin in range(0, len(clips), 50)]
         two_cores["audiornn, 2 processes"] = lambda: list(processes.map(compute_in_worker, parts))
         timings = in_turns({**one_core, **two_cores}, rounds=rounds)
