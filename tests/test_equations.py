@@ -30,6 +30,7 @@ from audiornn.train.calibration import fit_confidence
 from audiornn.train.dataset import IGNORED, Batch, Dataset
 from audiornn.train.losses import disagreement, utterance_losses
 from audiornn.train.network import BidirectionalLayer, Network, real_frames, recurrent_cell
+from audiornn.train.run import Run
 from audiornn.train.spot_score import SpotAnswers, spotting_of
 from audiornn.vocabulary import BLANK, Vocabulary
 from docs.equations import decisions, losses, optimiser, pooling, recurrent
@@ -451,13 +452,14 @@ def test_the_learning_rate_of_a_step_is_that_of_training(n_steps, warmup, final,
 @given(st.integers(1, 200), st.floats(0, 5))
 def test_the_average_that_is_kept_is_that_of_training(n_batches, epochs):
     averaged, newest = nn.Linear(2, 2).double(), nn.Linear(2, 2).double()
+    run = Run(Path(), newest, averaged, torch.optim.SGD(newest.parameters()), {})
     expected = array(averaged.weight).copy()
     for step in (0, 1, 50, 10_000):
         share = loop.newest_share(step, n_batches, TrainingSettings(average=epochs))
         assert share == pytest.approx(optimiser.newest_share(step, n_batches, epochs))
         newest.weight.data.normal_()
         expected = optimiser.moving_average(expected, array(newest.weight), share)
-        loop.average(averaged, newest, share)
+        run.average(share)
         np.testing.assert_allclose(array(averaged.weight), expected, **NEAR)
 
 

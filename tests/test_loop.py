@@ -8,6 +8,7 @@ import shutil
 import signal
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,11 +17,12 @@ import torch
 
 from audiornn.errors import TrainingError
 from audiornn.settings import AugmentSettings, SpottingSettings, TrainingSettings
-from audiornn.train import dev_score, loop, parallel
+from audiornn.train import dev_score, loop, parallel, run
 from audiornn.train.checkpoint import load_checkpoint
 from audiornn.train.loop import Interrupted, learning_rate, train
 from audiornn.train.losses import utterance_losses
 from audiornn.train.parallel import Workers
+from audiornn.train.run import Run
 from tests.conftest import OUTPUTS, TASKS
 from tests.test_network import CELLS, FRONTS
 
@@ -141,7 +143,7 @@ def test_killed_and_resumed_ends_bit_for_bit_the_same(threads, short, tmp_path, 
     ready, recipe = short(checkpoint_steps=5, threads=threads)
     quiet(ready, recipe, tmp_path / "whole")
     copies = []
-    save_checkpoint = loop.save_checkpoint
+    save_checkpoint = run.save_checkpoint
 
     def save_and_copy(path, *rest):
         save_checkpoint(path, *rest)
@@ -149,7 +151,7 @@ def test_killed_and_resumed_ends_bit_for_bit_the_same(threads, short, tmp_path, 
         shutil.copytree(path.parent, copies[-1])  # the disk as a kill right now would leave it
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "save_checkpoint", save_and_copy)
+        patch.setattr(run, "save_checkpoint", save_and_copy)
         quiet(ready, recipe, tmp_path / "copied")
     assert len(copies) > EPOCHS
     for copy in copies[:: max(1, len(copies) // 6)]:
@@ -320,7 +322,7 @@ def test_what_is_kept_is_an_average_of_the_last_steps_weights():
     assert loop.newest_share(999, 50, TrainingSettings(average=0.0)) == 1.0
     a, b = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
     expected = 0.75 * a.weight + 0.25 * b.weight
-    loop.average(a, b, 0.25)
+    Run(Path(), network=b, averaged=a, optimiser=torch.optim.SGD(b.parameters()), state={}).average(0.25)
     torch.testing.assert_close(a.weight, expected)
 
 
@@ -468,12 +470,12 @@ def test_the_optimiser_is_that_of_the_page(short, tmp_path, monkeypatch):
 
 def test_gradients_are_clipped(short, tmp_path, monkeypatch):
     ready, recipe = short("classify", clip_norm=0.01)
-    norms, average = [], loop.average
+    norms, average = [], Run.average
 
-    def seen(averaged, network, share):
-        norms.append(math.sqrt(sum(float(p.grad.square().sum()) for p in network.parameters())))
-        average(averaged, network, share)
+    def seen(run, share):
+        norms.append(math.sqrt(sum(float(p.grad.square().sum()) for p in run.network.parameters())))
+        average(run, share)
 
-    monkeypatch.setattr(loop, "average", seen)
+    monkeypatch.setattr(Run, "average", seen)
     quiet(ready, recipe, tmp_path / "run")
     assert max(norms) == pytest.approx(0.01, rel=1e-3)

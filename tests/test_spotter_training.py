@@ -132,7 +132,7 @@ def test_a_stopped_training_ends_like_one_that_was_not(spotter_world, tmp_path, 
         )
         assert a.keys() == b.keys()
         assert all(torch.equal(a[key], b[key]) for key in a)
-        assert state_a["mined"] == state_b["mined"]
+        assert state_a["studied"] == state_b["studied"]
 
 
 class _AsBackground:
@@ -156,7 +156,7 @@ def test_background_that_holds_the_word_is_found_and_listed(spotter_world, tmp_p
     corpus, recipe = _AsBackground(spotter_world.prepared), spotter_world.recipe
     said = []
     train(corpus, recipe, tmp_path / "run", report=said.append)
-    doubtful = load_checkpoint(tmp_path / "run" / "last.safetensors")[1]["mined"]["doubtful"]
+    doubtful = load_checkpoint(tmp_path / "run" / "last.safetensors")[1]["studied"]["doubtful"]
     assert {peak["index"] for peak in doubtful} <= set(corpus.hidden)
     assert doubtful
     assert any("may hold the word" in line for line in said)

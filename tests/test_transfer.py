@@ -11,6 +11,7 @@ from audiornn.cli import main
 from audiornn.errors import ModelFileError, TrainingError
 from audiornn.listen.recognizer import load_model
 from audiornn.recipe import packaged_recipes
+from audiornn.train import loop
 from audiornn.train.checkpoint import load_checkpoint
 from audiornn.train.loop import Interrupted, train
 from audiornn.train.transfer import read_start
@@ -25,12 +26,23 @@ def first(short, tmp_path):  # noqa: F811
     return tmp_path / "first"
 
 
-def test_another_task_begins_with_the_layers_of_the_first(short, first, tmp_path):  # noqa: F811
+@pytest.fixture
+def started(monkeypatch):
+    """Gives a recipe that starts from what a test has read, and maybe changed."""
+
+    def name(recipe, start):
+        monkeypatch.setattr(loop, "read_start", lambda path: start)
+        return replace(recipe, training=replace(recipe.training, start="given"))
+
+    return name
+
+
+def test_another_task_begins_with_the_layers_of_the_first(short, first, started, tmp_path):  # noqa: F811
     ready, recipe = short("classify")
     hardly = replace(recipe.training, epochs=1, learning_rate=1e-12, weight_decay=0.0)
     still = replace(recipe, training=hardly, model=read_start(first).recipe.model)
     lines = []
-    train(ready, still, tmp_path / "second", start=read_start(first), report=lines.append)
+    train(ready, started(still, read_start(first)), tmp_path / "second", report=lines.append)
     before, _ = load_checkpoint(first / "best.safetensors")
     after, _ = load_checkpoint(tmp_path / "second" / "best.safetensors")
     shared = [name for name in after if name.startswith("layers.")]
@@ -46,7 +58,7 @@ def test_another_task_begins_with_the_layers_of_the_first(short, first, tmp_path
     assert all(torch.equal(untouched[name], before[name]) for name in before)
 
 
-def test_of_an_output_of_other_symbols_the_shared_ones_are_taken_over(short, first, tmp_path):  # noqa: F811
+def test_of_an_output_of_other_symbols_the_shared_ones_are_taken_over(short, first, started, tmp_path):  # noqa: F811
     ready, recipe = short("transcribe")
     start = read_start(first)
     hardly = replace(recipe.training, epochs=1, learning_rate=1e-12, weight_decay=0.0)
@@ -60,7 +72,7 @@ def test_of_an_output_of_other_symbols_the_shared_ones_are_taken_over(short, fir
         ("none", tuple("?" * n for n in range(1, len(start.symbols) + 1))),
     ):
         lines = []
-        train(ready, once, tmp_path / name, start=replace(start, symbols=symbols), report=lines.append)
+        train(ready, started(once, replace(start, symbols=symbols)), tmp_path / name, report=lines.append)
         said[name] = next(line for line in lines if line.startswith("starts from"))
         after[name] = load_checkpoint(tmp_path / name / "best.safetensors")[0]["output.weight"]
     weight = start.tensors["output.weight"]
@@ -73,36 +85,38 @@ def test_of_an_output_of_other_symbols_the_shared_ones_are_taken_over(short, fir
     assert not torch.allclose(after["none"][0], weight[0], atol=1e-3)
 
 
-def test_licences_of_both_are_in_the_card(short, first, tmp_path):  # noqa: F811
+def test_licences_of_both_are_in_the_card(short, first, started, tmp_path):  # noqa: F811
     ready, recipe = short("classify")
     recipe = replace(recipe, licence="CC0", training=replace(recipe.training, epochs=1))
     start = read_start(first)
-    quiet(ready, recipe, tmp_path / "second", start=replace(start, recipe=replace(start.recipe, licence="CC BY 4.0")))
+    recipe = started(recipe, replace(start, recipe=replace(start.recipe, licence="CC BY 4.0")))
+    quiet(ready, recipe, tmp_path / "second")
     assert load_model(tmp_path / "second" / "model.onnx").card.licence == (
         f"CC0; at the start, {start.recipe.name}: CC BY 4.0"
     )
 
 
-def test_stopped_and_resumed_ends_the_same(short, first, tmp_path, monkeypatch):  # noqa: F811
+def test_stopped_and_resumed_ends_the_same(short, first, started, tmp_path, monkeypatch):  # noqa: F811
     ready, recipe = short("classify")
     start = read_start(first)
     start = replace(start, tensors={**start.tensors, "mean": start.tensors["mean"] + 1})  # as of another corpus
-    quiet(ready, recipe, tmp_path / "whole", start=start)
+    recipe = started(recipe, start)
+    quiet(ready, recipe, tmp_path / "whole")
     with stopping_at(3, monkeypatch), pytest.raises(Interrupted):
-        quiet(ready, recipe, tmp_path / "stopped", start=start)
+        quiet(ready, recipe, tmp_path / "stopped")
     quiet(ready, recipe, tmp_path / "stopped", resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
-def test_what_cannot_be_started_from(short, first, tmp_path):  # noqa: F811
+def test_what_cannot_be_started_from(short, first, started, tmp_path):  # noqa: F811
     ready, recipe = short("classify")
     start = read_start(first)
     wider = replace(recipe, model=replace(recipe.model, n_units=recipe.model.n_units + 1))
     with pytest.raises(TrainingError, match=f"none of its recurrent layers .* n_units = {recipe.model.n_units}"):
-        quiet(ready, wider, tmp_path / "a", start=start)
+        quiet(ready, started(wider, start), tmp_path / "a")
     other = replace(start, recipe=replace(start.recipe, features=replace(recipe.features, fmin=300.0)))
     with pytest.raises(TrainingError, match=r"other features \(fmin = 300\.0"):
-        quiet(ready, recipe, tmp_path / "b", start=other)
+        quiet(ready, started(recipe, other), tmp_path / "b")
     with pytest.raises(TrainingError, match=r"nowhere: no such run"):
         read_start(tmp_path / "nowhere")
     (first / "model.onnx").rename(first / "elsewhere.onnx")
@@ -137,7 +151,7 @@ def test_a_file_to_start_from_is_half_as_large_and_starts_the_same(short, first,
 def test_a_recipe_may_name_its_start_and_resumes_without_it(short, first, tmp_path, monkeypatch):  # noqa: F811
     ready, recipe = short("classify")
     named = replace(recipe, training=replace(recipe.training, start=str(first)))
-    quiet(ready, recipe, tmp_path / "given", start=read_start(first))
+    quiet(ready, named, tmp_path / "given")
     with stopping_at(3, monkeypatch), pytest.raises(Interrupted):
         quiet(ready, named, tmp_path / "named")
     first.rename(tmp_path / "elsewhere")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +23,10 @@ from audiornn.recipe import Recipe
 from audiornn.settings import AugmentSettings
 from audiornn.train.augment import augment, mix, other_noise
 from audiornn.vocabulary import NO_LABEL, Vocabulary
+
+if TYPE_CHECKING:
+    from audiornn.train.network import Network
+    from audiornn.train.parallel import Workers
 
 __all__ = ["IGNORED", "Batch", "Dataset", "batch_order", "looked_ahead"]
 
@@ -66,18 +71,10 @@ class Batch:
 
     def rows(self, first: int, step: int) -> Batch:
         """Every `step`-th utterance from `first` on, without the padding that only the others need."""
-        lengths = self.feature_lengths[first::step]
-        return Batch(
-            self.features[first::step, : int(lengths.max())],
-            lengths,
-            self.targets[first::step],
-            self.target_lengths[first::step],
-            self.ids[first::step],
-            None if self.mixed_targets is None else self.mixed_targets[first::step],
-            None if self.shares is None else self.shares[first::step],
-            None if self.frame_weights is None else self.frame_weights[first::step],
-            None if self.other_view is None else self.other_view[first::step, : int(lengths.max())],
-        )
+        own = {name: value[first::step] for name, value in vars(self).items() if isinstance(value, Tensor)}
+        longest = int(own["feature_lengths"].max())
+        own |= {name: own[name][:, :longest] for name in ("features", "other_view") if name in own}
+        return replace(self, **own, ids=self.ids[first::step])
 
     def both_views(self) -> Batch:
         """Twice as many utterances: all in one view, and after them all in the other."""
@@ -200,6 +197,16 @@ class Dataset:
             most = sorted(map(len, by_label))[-2:][0]
             chosen = np.concatenate([rng.permutation(indices)[:most] for indices in by_label])
         return [chosen[part] for part in batch_order(self.lengths[chosen], training.batch_size, seed=seed, epoch=epoch)]
+
+    def recall(self, studied: Mapping[str, Any]) -> None:
+        """Before an epoch: take up what `study` found after the last one."""
+
+    def study(self, network: Network, epoch: int, workers: Workers, device: torch.device) -> dict[str, Any]:
+        """After an epoch: what its network gets wrong of these, for the next to learn from; plain types."""
+        return {}
+
+    def tell(self, run_dir: Path, report: Callable[[str], None]) -> None:
+        """At the end: what there is to know of the recordings, by what was studied."""
 
     def frames_to_spare(self) -> float:
         """Of the tightest transcript: output frames for each that CTC needs; below 1 it would be impossible."""

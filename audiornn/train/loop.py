@@ -2,26 +2,16 @@
 
 What happens at step n depends on the recipe, its seed, n, and the number of cores that share a batch (which the
 checkpoint remembers), never on how often the run was stopped: a resumed run ends bit for bit like an uninterrupted one
-(on a CPU).
-
-    runs/<recipe>/
-      recipe.json         the settings
-      metrics.jsonl       a line an epoch; tensorboard/ holds the same
-      last.safetensors    to go on from: weights, their moving average, optimiser, where we are
-      best.safetensors    the averaged weights that did best on dev
-      model.onnx          what listens; written last
+(on a CPU). At the end `model.onnx`, which listens, stands in the run's folder.
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
-import json
 import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +20,17 @@ import torch
 
 from audiornn.corpus.preparation import Prepared
 from audiornn.errors import TrainingError
-from audiornn.files import json_line, write_atomically
 from audiornn.recipe import Recipe, find_packaged
 from audiornn.settings import TrainingSettings
-from audiornn.train.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
 from audiornn.train.dataset import Batch, Dataset, looked_ahead
 from audiornn.train.dev_score import DevScore, dev_score
 from audiornn.train.export import write_model_file
 from audiornn.train.finished import finished_card
-from audiornn.train.mining import Mined, list_doubtful, mine
+from audiornn.train.mining import MinedWords
 from audiornn.train.network import Network
 from audiornn.train.parallel import Workers, fast_in_bf16, n_workers
-from audiornn.train.placing import PlacedWords
-from audiornn.train.transfer import Start, read_start, take_over
+from audiornn.train.run import Run
+from audiornn.train.transfer import read_start, take_over
 from audiornn.train.weight_noise import noisy_weights
 
 __all__ = [
@@ -81,7 +69,6 @@ def train(
     recipe: Recipe,
     run_dir: Path,
     *,
-    start: Start | None = None,
     resume: bool = False,
     report: Callable[[str], None] = print,
     show_progress: bool = False,
@@ -92,7 +79,6 @@ def train(
         prepared: the corpus.
         recipe: the settings; its features must be those of the corpus.
         run_dir: an empty or new folder, or with `resume` one that a run was stopped in.
-        start: what another run has learnt, to start from, instead of what `training.start` names.
         resume: go on from the run's last checkpoint.
         report: takes a line of text now and then.
         show_progress: whether a progress bar is drawn on standard error.
@@ -110,68 +96,39 @@ def train(
     train_set, dev_set = train_and_dev(prepared, recipe)
     network = untrained_network(recipe, train_set, len(prepared.vocabulary)).to(device)
     sounds = {name: buffer.tolist() for name, buffer in network.named_buffers()}  # before a start brings its own
-    if start is None and settings.start and not resume:
-        start = read_start(find_packaged(Path(settings.start)))
+    start = read_start(find_packaged(Path(settings.start))) if settings.start and not resume else None
     taken = None if start is None else take_over(network, recipe, prepared.vocabulary, start)
-    averaged = copy.deepcopy(network)
-    names = {parameter: name for name, parameter in network.named_parameters()}
-    optimiser = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=settings.weight_decay)
-
+    run = Run.begin(
+        run_dir,
+        network,
+        weight_decay=settings.weight_decay,
+        digests=dict(prepared.digests),
+        sounds=sounds,
+        workers=n_workers(settings.threads, settings.batch_size, device),  # a resumed run sums in the same order
+        bf16=settings.precision == "bf16" and fast_in_bf16(device),
+        start=None if start is None else {"recipe": start.recipe.name, "licence": start.recipe.licence},
+    )
+    if resume:
+        run.go_on(recipe)
+    run.write_recipe(recipe)
+    state = run.state
     n_batches = len(train_set.order(seed=settings.seed, epoch=0))
     n_steps = settings.epochs * n_batches
-    state: dict[str, Any] = {
-        "step": 0,
-        "digests": dict(prepared.digests),
-        "workers": n_workers(settings.threads, settings.batch_size, device),  # a resumed run sums in the same order
-        "bf16": settings.precision == "bf16" and fast_in_bf16(device),
-        "best": None,  # [error rate, loss, epoch]
-        "loss_sum": 0.0,
-        "frames": 0,
-        "seconds": 0.0,
-        "finished": False,
-        "mined": Mined().to_json(),
-        "start": None if start is None else {"recipe": start.recipe.name, "licence": start.recipe.licence},
-        "sounds": sounds,
-    }
-    if resume:
-        tensors, found = load_checkpoint(run_dir / "last.safetensors")
-        if found["digests"] != state["digests"] or not _alike(found.get("sounds", sounds), sounds):
-            raise TrainingError(f"{run_dir}: was trained on another preparation of {recipe.name}; prepare it as before")
-        state = found
-        network.load_state_dict(under("network.", tensors))
-        averaged.load_state_dict(under("averaged.", tensors))
-        restore_optimiser(optimiser, names, tensors)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with write_atomically(run_dir / "recipe.json") as out:
-        out.write(json.dumps(recipe.to_json(), indent=1, ensure_ascii=False).encode())
-    drop_metrics_after(run_dir / "metrics.jsonl", state["step"])
-
-    def save() -> None:
-        weights = {"network.": network.state_dict(), "averaged.": averaged.state_dict()}
-        tensors = {prefix + name: tensor for prefix, some in weights.items() for name, tensor in some.items()}
-        tensors |= optimiser_tensors(optimiser, names)
-        save_checkpoint(run_dir / "last.safetensors", tensors, state)
-
     report(
         f"{recipe.name}: {len(train_set):,} utterances, {network.n_parameters:,} parameters, "
         f"{settings.epochs} epochs of {n_batches} steps on {device}"
         + (f", {state['workers']} cores" if device.type == "cpu" else "")
         + (f", going on at step {state['step']:,}" if resume else "")
     )
+    # By a handful of recordings nothing can be chosen.
     can_choose = len(dev_set) >= (_ENOUGH if recipe.task == "classify" else 1)
     for line in (*filter(None, [taken]), *worth_knowing(recipe, train_set, len(dev_set), can_choose, state["bf16"])):
         report(line)
-    save()
-    with (
-        Workers(state["workers"], bf16=state["bf16"]) as workers,
-        interruptible() as interrupted,
-        scalar_writer(run_dir, state["step"]) as write_scalars,
-    ):
+    run.save()
+    with Workers(state["workers"], bf16=state["bf16"]) as workers, interruptible() as interrupted, run.log() as log:
         while state["step"] < n_steps and not state["finished"]:
             epoch, first = divmod(state["step"], n_batches)
-            if isinstance(train_set, PlacedWords):
-                mined = Mined.from_json(state["mined"])
-                train_set.mined, train_set.doubtful = mined.peaks, mined.doubtful
+            train_set.recall(state["studied"])
             order = train_set.order(seed=settings.seed, epoch=epoch)[first:]
             steps = range(state["step"], state["step"] + len(order))
             batches = (
@@ -183,15 +140,15 @@ def train(
             bar = progress_bar(epoch, settings.epochs, n_batches, first, show_progress)
             for step, batch in zip(steps, looked_ahead(batches), strict=True):
                 batch = batch.to(device)
-                for group in optimiser.param_groups:
+                for group in run.optimiser.param_groups:
                     group["lr"] = learning_rate(step, n_steps, settings)
                 losses = losses_and_gradients(workers, network, batch, recipe, step, step / n_steps)
                 loss = losses.mean()
                 norm = torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
                 if not (torch.isfinite(loss) and (torch.isfinite(norm) or has_finite_gradients(network))):
                     raise not_finite(losses, batch.ids, step, run_dir)  # before the weights take it
-                optimiser.step()
-                average(averaged, network, newest_share(step, n_batches, settings))
+                run.optimiser.step()
+                run.average(newest_share(step, n_batches, settings))
 
                 state["step"] = step + 1
                 state["loss_sum"] += loss.item()
@@ -203,51 +160,32 @@ def train(
                 if interrupted():
                     bar.close()
                     state["seconds"] += time.perf_counter() - started
-                    save()
+                    run.save()
                     raise Interrupted(stopped_at(state["step"], n_steps))
                 if state["step"] % settings.checkpoint_steps == 0:
-                    save()
+                    run.save()
             bar.close()
             state["seconds"] += time.perf_counter() - started
 
-            score = dev_score(averaged, dev_set if len(dev_set) else train_set, settings.batch_size, device, workers)
-            # Without a dev set, or by a handful of recordings, nothing can be chosen: the last weights are kept.
-            ranking = [score.error_rate, score.loss, epoch] if can_choose else [0.0, 0.0, epoch]
-            if state["best"] is None or ranking[:2] <= state["best"][:2]:
-                state["best"] = ranking
-                save_checkpoint(run_dir / "best.safetensors", averaged.state_dict(), {**state, "dev": asdict(score)})
-            metrics = {
-                "epoch": epoch + 1,
-                "step": state["step"],
-                "train_loss": state["loss_sum"] / n_batches,
-                "dev_loss": score.loss,
-                "dev_error_rate": score.error_rate,
-                "dev_errors": score.errors,
-                "blank_share": score.blank_share,
-                "learning_rate": learning_rate(state["step"] - 1, n_steps, settings),
-                "frames_per_second": round(state["frames"] / max(1e-9, state["seconds"])),
-                "seconds": round(state["seconds"], 3),
-            }
-            write_scalars(metrics)
-            if isinstance(train_set, PlacedWords):
-                draw = np.random.default_rng([settings.seed, 4, epoch])
-                state["mined"] = mine(averaged, train_set, mined, draw, workers, device).to_json()
+            scored = dev_set if len(dev_set) else train_set
+            score = dev_score(run.averaged, scored, settings.batch_size, device, workers)
+            run.keep_if_best(epoch, score, can_choose=can_choose)
+            metrics = epoch_metrics(state, score, n_batches, learning_rate(state["step"] - 1, n_steps, settings))
+            log(metrics)
+            state["studied"] = train_set.study(run.averaged, epoch, workers, device)
             report(epoch_line(metrics, score, recipe, n_steps, dev="dev" if len(dev_set) else "train"))
-            state |= {"loss_sum": 0.0, "frames": 0, "seconds": 0.0}
+            run.begin_epoch()
             state["finished"] = 0 < settings.patience <= epoch - state["best"][2]
-            save()
+            run.save()
             if interrupted() and state["step"] < n_steps and not state["finished"]:
                 raise Interrupted(stopped_at(state["step"], n_steps))
             if state["finished"]:
                 report(f"no better dev score for {settings.patience} epochs: stopping here")
 
-    tensors, best = load_checkpoint(run_dir / "best.safetensors")
-    network.load_state_dict(tensors)
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values() if tensor.is_floating_point()):
-        raise TrainingError(f"{run_dir}: its weights are not finite; lower training.learning_rate")
+    best = run.take_best()
     card = finished_card(network, prepared, recipe, state, best, train_set, dev_set, report)
-    if isinstance(train_set, PlacedWords):
-        list_doubtful(train_set, Mined.from_json(state["mined"]), run_dir, report)
+    train_set.recall(state["studied"])
+    train_set.tell(run_dir, report)
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
 
@@ -268,7 +206,7 @@ def worth_knowing(recipe: Recipe, train_set: Dataset, n_dev: int, can_choose: bo
 
 def train_and_dev(prepared: Prepared, recipe: Recipe) -> tuple[Dataset, Dataset]:
     """The splits that training sees."""
-    kind = PlacedWords if recipe.task == "spot" else Dataset
+    kind = MinedWords if recipe.task == "spot" else Dataset
     return kind(prepared, "train", recipe, prepared.vocabulary), kind(prepared, "dev", recipe, prepared.vocabulary)
 
 
@@ -317,22 +255,20 @@ def untrained_network(recipe: Recipe, train_set: Dataset, n_outputs: int) -> Net
     return network
 
 
-def _alike(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether two lots of recordings have the same means and deviations, as the same recordings do."""
-    return before.keys() == now.keys() and all(
-        np.allclose(before[name], now[name], rtol=1e-3, atol=1e-3) for name in now
-    )
-
-
-@torch.no_grad()
-def average(averaged: Network, network: Network, share: float) -> None:
-    """Move the averaged weights towards the network's by a share of the way."""
-    torch._foreach_lerp_(list(averaged.parameters()), list(network.parameters()), share)
-
-
-def under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors whose name begins with a prefix, without it."""
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def epoch_metrics(state: Mapping[str, Any], score: DevScore, n_batches: int, rate: float) -> dict[str, Any]:
+    """An epoch in numbers, from the run's state as it ends."""
+    return {
+        "epoch": state["step"] // n_batches,
+        "step": state["step"],
+        "train_loss": state["loss_sum"] / n_batches,
+        "dev_loss": score.loss,
+        "dev_error_rate": score.error_rate,
+        "dev_errors": score.errors,
+        "blank_share": score.blank_share,
+        "learning_rate": rate,
+        "frames_per_second": round(state["frames"] / max(1e-9, state["seconds"])),
+        "seconds": round(state["seconds"], 3),
+    }
 
 
 def epoch_line(metrics: dict[str, Any], score: DevScore, recipe: Recipe, n_steps: int, dev: str) -> str:
@@ -396,35 +332,6 @@ def not_finite(losses: torch.Tensor, ids: tuple[str, ...], step: int, run_dir: P
         f"the {what} is not finite at step {step + 1}, for {', '.join(bad[:5])}{' …' if len(bad) > 5 else ''}: "
         f"look at those recordings, or lower training.learning_rate; the last checkpoint is in {run_dir}"
     )
-
-
-def drop_metrics_after(path: Path, step: int) -> None:
-    """Forget epochs that a killed run logged but did not save; they come again."""
-    if path.exists():
-        whole = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-        lines = [line for line in whole if json.loads(line)["step"] <= step]
-        with write_atomically(path) as out:
-            out.write("".join(line + "\n" for line in lines).encode())
-
-
-@contextlib.contextmanager
-def scalar_writer(run_dir: Path, step: int) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Writes an epoch's numbers to metrics.jsonl and for TensorBoard, from a step on: what a killed run wrote goes."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    with (
-        SummaryWriter(str(run_dir / "tensorboard"), purge_step=step + 1) as board,
-        open(run_dir / "metrics.jsonl", "a", encoding="utf-8") as out,
-    ):
-
-        def write(metrics: dict[str, Any]) -> None:
-            out.write(json_line(metrics) + "\n")
-            out.flush()
-            for key, value in metrics.items():
-                if key not in ("epoch", "step"):
-                    board.add_scalar(key, value, metrics["step"])
-
-        yield write
 
 
 @contextlib.contextmanager

@@ -90,8 +90,8 @@ class PlacedWords(Dataset):
     Attributes:
         words: the keywords' recordings.
         background: indices of all else.
-        mined: where an epoch's network was loudest; the loop sets it.
-        doubtful: what is no example of background, since it may hold the word; the loop sets it, too.
+        mined: where an epoch's network was loudest (`train.mining`).
+        doubtful: what is no example of background, since it may hold the word.
 
     Raises:
         CorpusError: there is no word, or no background.
