@@ -9,9 +9,8 @@ import pytest
 from audiornn import cli
 from audiornn.errors import CorpusError
 from audiornn.evaluate.tally import Tally
-from audiornn.evaluate.tuning import write_card
 from audiornn.files import json_line
-from audiornn.model_file import open_model_file
+from audiornn.model_file import open_model_file, write_card
 from audiornn.train import loop
 from audiornn.train.folds import FoldScore, fold_table, speaker_folds
 

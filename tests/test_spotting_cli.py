@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from audiornn.errors import AudioError, SettingsError
-from audiornn.evaluate.tuning import write_card
+from audiornn.evaluate.chosen import write_card
 from audiornn.listen import microphone
 from audiornn.listen.hit_command import HitCommand
 from audiornn.listen.keywords import settings_of

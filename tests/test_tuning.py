@@ -10,7 +10,8 @@ import pytest
 
 from audiornn.cli import main
 from audiornn.errors import CorpusError, ModelFileError, SettingsError
-from audiornn.evaluate.tuning import Spoken, hear, tune, write_card
+from audiornn.evaluate.chosen import write_card
+from audiornn.evaluate.tuning import Spoken, hear, tune
 from audiornn.listen.decoders import Decoding, decoding_of
 from audiornn.listen.language_model import build_language_model, read_arpa
 from audiornn.listen.recognizer import load_model

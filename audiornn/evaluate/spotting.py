@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance, is_synthetic
 from audiornn.errors import AudioError, SettingsError
+from audiornn.evaluate.chosen import write_card
 from audiornn.evaluate.detection import (
     TOLERANCE,
     DetectionCount,
@@ -28,7 +29,6 @@ from audiornn.evaluate.detection import (
 )
 from audiornn.evaluate.hearing import Progress, check_segments, hear_all, unseen
 from audiornn.evaluate.onsets import APART, choose_onset, excursion, loudest_peaks
-from audiornn.evaluate.tuning import write_card
 from audiornn.listen.keywords import (
     Decision,
     Scores,

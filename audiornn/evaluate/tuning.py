@@ -6,11 +6,9 @@ the grid do best too: on a hundred utterances the very best cell is often luck, 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -21,15 +19,14 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError, SettingsError
 from audiornn.evaluate.error_rates import count_edits
 from audiornn.evaluate.hearing import Progress, hear_all, unseen
-from audiornn.files import write_atomically
 from audiornn.listen.beam_search import beam_search
 from audiornn.listen.decoders import Decoding, graph_of
 from audiornn.listen.decoding import greedy_ctc
 from audiornn.listen.recognizer import Recognizer
 from audiornn.listen.search_graph import DecodingSettings
-from audiornn.model_file import METADATA_KEY, ModelCard
+from audiornn.model_file import ModelCard
 
-__all__ = ["Spoken", "Trial", "Tuning", "hear", "tune", "write_card"]
+__all__ = ["Spoken", "Trial", "Tuning", "hear", "tune"]
 
 LM_WEIGHTS = (0.0, 0.2, 0.4, 0.7, 1.0, 1.5)
 WORD_BONUSES = (-1.0, 0.0, 1.5, 3.0, 4.5, 6.0)
@@ -196,20 +193,3 @@ def _attempt(card: ModelCard, spoken: Sequence[Spoken], decoding: Decoding) -> T
     seconds = time.perf_counter() - begun
     errors = sum(count_edits(said.words, words).errors for said, words in zip(spoken, read, strict=True))
     return Trial(decoding.settings, errors, sum(len(utterance.words) for utterance in spoken), round(seconds, 3))
-
-
-def write_card(path: Path, card: ModelCard) -> None:
-    """Give a model file another card; its network stays as it is, and so does the time at which it was trained.
-
-    Raises:
-        AudiornnError: it cannot be written; then it is as it was.
-    """
-    import onnx
-
-    model, was = onnx.load(str(path)), path.stat()
-    for entry in model.metadata_props:
-        if entry.key == METADATA_KEY:
-            entry.value = card.to_json()
-    with write_atomically(path) as out:
-        out.write(model.SerializeToString())
-    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))

@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from torch import nn
 
 from audiornn.features import VARIANCE_FLOOR
-from audiornn.files import write_atomically
 from audiornn.model_file import METADATA_KEY, ModelCard
 from audiornn.train.network import NEAR_BINS, BidirectionalLayer, Network
+from audiornn.train.onnx_graph import GraphBuilder, write_model
 
 __all__ = ["write_model_file"]
 
@@ -41,26 +40,17 @@ def write_model_file(path: Path, network: Network, card: ModelCard) -> None:
         network: on any device; its dropout is left out.
         card: what a listener must know.
     """
-    model = helper.make_model(
-        _Graph(network).build(),
-        opset_imports=[helper.make_opsetid("", _OPSET)],
-        ir_version=_IR_VERSION,
-        producer_name="audiornn",
-    )
-    helper.set_model_props(model, {METADATA_KEY: card.to_json()})
-    onnx.checker.check_model(model)
-    with write_atomically(path) as out:
-        out.write(model.SerializeToString(deterministic=True))
+    graph = _Graph(network).build()
+    write_model(path, graph, {METADATA_KEY: card.to_json()}, opsets={"": _OPSET}, ir_version=_IR_VERSION)
 
 
-class _Graph:
-    """Nodes and constants of one graph; each method adds a stage and returns the name of its result."""
+class _Graph(GraphBuilder):
+    """A network's graph; each method adds a stage and returns the name of its result."""
 
     def __init__(self, network: Network) -> None:
+        super().__init__()
         self.network = network
         self.settings = network.settings
-        self.nodes: list[Any] = []
-        self.constants: dict[str, Any] = {}
         self.in_stretches = network.task != "classify"
         self.next_states: list[str] = []
 
@@ -108,7 +98,7 @@ class _Graph:
             "audiornn",
             inputs,
             outputs,
-            [numpy_helper.from_array(value, name) for name, value in self.constants.items()],
+            self.initializers,
         )
 
     @property
@@ -132,14 +122,14 @@ class _Graph:
             variance = self.add("Add", self.add("Div", squares, n_real), self.floats(VARIANCE_FLOOR))
             normalised = self.add("Div", centred, self.add("Sqrt", variance))
             return self.by_recording(normalised, x, mask) if self.in_stretches else normalised
-        x = self.add("Sub", x, self.constant("mean", _array(self.network.mean)))
-        x = self.add("Mul", x, self.constant("scale", _array(self.network.scale)))
+        x = self.add("Sub", x, self.constant(_array(self.network.mean), "mean"))
+        x = self.add("Mul", x, self.constant(_array(self.network.scale), "scale"))
         return self.add("Where", mask, x, zero)
 
     def by_recording(self, normalised: str, x: str, mask: str) -> str:
         """A stretch normalised as its whole recording is, where that is said; as it is by itself, where it is not."""
         for name in _RECORDING:
-            self.constant(name, np.full(len(self.network.mean), np.nan, np.float32))
+            self.constant(np.full(len(self.network.mean), np.nan, np.float32), name)
         mean, scale = _RECORDING
         scaled = self.add("Mul", self.add("Sub", x, mean), scale)
         scaled = self.add("Where", mask, scaled, self.floats(0.0))
@@ -158,8 +148,8 @@ class _Graph:
         if self.settings.front == "conv":
             convolution = self.network.convolution
             x = self.add("Transpose", x, perm=[0, 2, 1])
-            weight = self.constant("convolution.weight", _array(convolution.weight))
-            bias = self.constant("convolution.bias", _array(convolution.bias))
+            weight = self.constant(_array(convolution.weight), "convolution.weight")
+            bias = self.constant(_array(convolution.bias), "convolution.bias")
             x = self.add("Conv", x, weight, bias, strides=[stride], pads=[stride, stride])
             return self.add("Transpose", self.add("Relu", x), perm=[0, 2, 1])
         if self.settings.front == "conv2d":
@@ -171,8 +161,8 @@ class _Graph:
         front, stride = self.network.convolutions, self.settings.stride
         x = self.add("Unsqueeze", x, self.ints([1]))  # (B, 1, T, n_features)
         for i, layer in enumerate(front.layers):
-            weight = self.constant(f"convolutions{i}.weight", _array(layer.weight))
-            bias = self.constant(f"convolutions{i}.bias", _array(layer.bias))
+            weight = self.constant(_array(layer.weight), f"convolutions{i}.weight")
+            bias = self.constant(_array(layer.bias), f"convolutions{i}.bias")
             (over_time, over_bands), pads = layer.stride, list(layer.padding) * 2
             y = self.add("Relu", self.add("Conv", x, weight, bias, strides=[over_time, over_bands], pads=pads))
             x = y if i < 2 else self.add("Add", x, y)
@@ -182,7 +172,7 @@ class _Graph:
             x = self.add("Where", mask, x, self.floats(0.0))
         x = self.add("Transpose", x, perm=[0, 2, 3, 1])
         x = self.add("Reshape", x, self.ints([0, 0, front.projection.in_features]))
-        weights = (self.constant(f"norm.{what}", _array(getattr(front.norm, what))) for what in ("weight", "bias"))
+        weights = (self.constant(_array(getattr(front.norm, what)), f"norm.{what}") for what in ("weight", "bias"))
         x = self.add("LayerNormalization", x, *weights, axis=-1, epsilon=front.norm.eps)
         return self.linear(x, front.projection, "projection")
 
@@ -202,7 +192,7 @@ class _Graph:
         An empty name stays empty.
         """
         for name in ("left_context", "right_context"):
-            self.constant(name, np.zeros(1, np.int64))  # an input's initial value is what it has where it is not given
+            self.constant(np.zeros(1, np.int64), name)  # an input's initial value is what it has where it is not given
         n_frames = self.add("Gather", self.add("Shape", outputs[0]), self.ints([1]), axis=0)
         n_left = self.add("Div", "left_context", self.ints([self.settings.stride]))
         last = self.add("Sub", n_frames, self.output_lengths("right_context"))
@@ -213,7 +203,7 @@ class _Graph:
     def initial_states(self, x: str, index: int) -> list[str]:
         """A layer's hidden state, and an LSTM's cell state, each (directions, B, n_units), before x (T', B, width)."""
         if not index:
-            self.constant("state", np.zeros((*self.state_shape, 1, self.settings.n_units), np.float32))
+            self.constant(np.zeros((*self.state_shape, 1, self.settings.n_units), np.float32), "state")
             batch = self.add("Gather", self.add("Shape", x), self.ints([1]), axis=0)
             shape = self.add("Concat", self.ints([1, 1, 1]), batch, self.ints([1]), axis=0)
             self.add("Expand", "state", shape, out="states")
@@ -234,7 +224,7 @@ class _Graph:
         elif cell == "rnn":
             attributes["activations"] = [_ACTIVATIONS[self.settings.activation]] * len(directions)
         weights = [
-            self.constant(f"{name}.{what}", np.stack([_gates(d, what, cell) for d in directions]))
+            self.constant(np.stack([_gates(d, what, cell) for d in directions]), f"{name}.{what}")
             for what in ("W", "R", "B")
         ]
         states = self.initial_states(x, index) if self.in_stretches else []
@@ -289,8 +279,8 @@ class _Graph:
             return self.add("LogSoftmax", x, axis=-1, out=out)
         if self.network.output_kind == "sigmoid":
             return self.add("Neg", self.add("Softplus", self.add("Neg", x)), out=out)
-        scaled = self.add("Mul", x, self.constant("track_scale", _array(self.network.track_scale)))
-        return self.add("Add", scaled, self.constant("track_mean", _array(self.network.track_mean)), out=out)
+        scaled = self.add("Mul", x, self.constant(_array(self.network.track_scale), "track_scale"))
+        return self.add("Add", scaled, self.constant(_array(self.network.track_mean), "track_mean"), out=out)
 
     def binned(self, x: str, own: str) -> str:
         """`Network.values`: the mean of each track's distribution around its mode, (T', B, tracks).
@@ -303,16 +293,16 @@ class _Graph:
         x = self.linear(x, self.network.output, "output")
         y = self.add("Reshape", self.add("Transpose", own, perm=[1, 0, 2]), self.ints([-1, 1, n_features]))
         for i, layer in enumerate(self.network.peaks.layers):
-            weight, bias = (self.constant(f"peaks{i}.{w}", _array(getattr(layer, w))) for w in ("weight", "bias"))
+            weight, bias = (self.constant(_array(getattr(layer, w)), f"peaks{i}.{w}") for w in ("weight", "bias"))
             y = self.add("Conv", self.add("Relu", y) if i else y, weight, bias, pads=list(layer.padding) * 2)
-        y = self.add("MatMul", y, self.constant("to_bins", _array(self.network.peaks.to_bins.weight.T)))
+        y = self.add("MatMul", y, self.constant(_array(self.network.peaks.to_bins.weight.T), "to_bins"))
         x = self.add("Add", x, self.add("Reshape", y, self.add("Shape", x)))
         logits = self.add("Reshape", x, self.ints([0, 0, -1, n_bins]))
-        numbers = self.constant("bin_numbers", np.arange(n_bins))
+        numbers = self.constant(np.arange(n_bins, dtype=np.int64), "bin_numbers")
         away = self.add("Abs", self.add("Sub", numbers, self.add("ArgMax", logits, axis=-1, keepdims=1)))
         is_near = self.add("Less", away, self.ints([NEAR_BINS + 1]))
         near = self.add("Where", is_near, self.add("Softmax", logits, axis=-1), self.floats(0.0))
-        weighed = self.add("Mul", near, self.constant("track_bins", _array(self.network.track_bins)))
+        weighed = self.add("Mul", near, self.constant(_array(self.network.track_bins), "track_bins"))
         last = self.ints([3])
         sums = (self.add("ReduceSum", part, last, keepdims=0) for part in (weighed, near))
         return self.add("Div", *sums)
@@ -326,34 +316,14 @@ class _Graph:
         return self.add("Squeeze", self.add("GatherElements", x, places, axis=0), self.ints([0]))
 
     def linear(self, x: str, layer: nn.Linear, name: str) -> str:
-        product = self.add("MatMul", x, self.constant(f"{name}.weight", _array(layer.weight.T)))
-        return self.add("Add", product, self.constant(f"{name}.bias", _array(layer.bias)))
+        product = self.add("MatMul", x, self.constant(_array(layer.weight.T), f"{name}.weight"))
+        return self.add("Add", product, self.constant(_array(layer.bias), f"{name}.bias"))
 
     def real_frames(self, x: str, lengths: str, *, time_axis: int) -> str:
         """(B, T) true where a frame is no padding."""
         n_frames = self.add("Gather", self.add("Shape", x), self.int(time_axis), axis=0)
         time = self.add("Unsqueeze", self.add("Range", self.int(0), n_frames, self.int(1)), self.ints([0]))
         return self.add("Less", time, self.add("Unsqueeze", lengths, self.ints([1])))
-
-    def add(self, operator: str, *inputs: str, out: str = "", **attributes: Any) -> str:
-        name = out or f"{operator}_{len(self.nodes)}"
-        self.nodes.append(
-            helper.make_node(operator, list(inputs), [name], name=f"node_{len(self.nodes)}", **attributes)
-        )
-        return name
-
-    def constant(self, name: str, value: NDArray[Any]) -> str:
-        self.constants[name] = value
-        return name
-
-    def ints(self, values: list[int]) -> str:
-        return self.constant("ints_" + "_".join(map(str, values)), np.array(values, np.int64))
-
-    def int(self, value: int) -> str:
-        return self.constant(f"int_{value}", np.array(value, np.int64))
-
-    def floats(self, value: float) -> str:
-        return self.constant(f"float_{value}", np.array(value, np.float32))
 
 
 def _gates(layer: nn.RNNBase, what: str, cell: str) -> NDArray[np.float32]:

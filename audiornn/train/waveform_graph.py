@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from audiornn.features import (
@@ -31,8 +29,8 @@ from audiornn.features import (
     mel_widths,
     window,
 )
-from audiornn.files import write_atomically
 from audiornn.model_file import WAVEFORM_KEY, ModelCard, open_model_file
+from audiornn.train.onnx_graph import GraphBuilder, write_model
 
 __all__ = ["write_waveform_model"]
 
@@ -45,47 +43,39 @@ def write_waveform_model(source: Path, path: Path) -> None:
     """
     _, card = open_model_file(source)
     model = onnx.load(source)
-    whole = helper.make_model(
-        _Graph(card.features, model.graph).build(card),
-        opset_imports=list(model.opset_import),
-        ir_version=model.ir_version,
-        producer_name="audiornn",
-    )
-    helper.set_model_props(whole, {WAVEFORM_KEY: card.to_json()})
-    onnx.checker.check_model(whole)
-    with write_atomically(path) as out:
-        out.write(whole.SerializeToString(deterministic=True))
+    graph = _Graph(card.features, model.graph).build(card)
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    write_model(path, graph, {WAVEFORM_KEY: card.to_json()}, opsets=opsets, ir_version=model.ir_version)
 
 
-class _Graph:
+class _Graph(GraphBuilder):
     """The nodes that make features of a waveform, in front of those of a model."""
 
     def __init__(self, settings: FeatureSettings, listening: onnx.GraphProto) -> None:
+        super().__init__("waveform_")
         self.settings = settings
         self.listening = listening
-        self.nodes: list[Any] = []
-        self.constants: dict[str, NDArray[Any]] = {}
 
     def build(self, card: ModelCard) -> onnx.GraphProto:
         features, n_frames = self.static_features()
         if self.settings.deltas:
             features = self.with_deltas(features, n_frames)
         # The model's inputs become results of these nodes. Its others, a stream's, keep what they have when not given.
-        self.nodes.append(helper.make_node("Unsqueeze", [features, self.constant([0])], ["features"]))
-        self.nodes.append(helper.make_node("Identity", [n_frames], ["lengths"]))
+        self.add("Unsqueeze", features, self.ints([0]), out="features")
+        self.add("Identity", n_frames, out="lengths")
         for node in self.listening.node:
             self.nodes.append(node)
             for i, name in enumerate(node.output):
                 if name == "log_probs":
                     node.output[i] = "batch_log_probs"
-        self.nodes.append(helper.make_node("Squeeze", ["batch_log_probs", self.constant([0])], ["log_probs"]))
+        self.add("Squeeze", "batch_log_probs", self.ints([0]), out="log_probs")
         told = {
             "symbols": (np.array(card.vocabulary.symbols, object), TensorProto.STRING),
             "sample_rate": (np.array([self.settings.sample_rate], np.int64), TensorProto.INT64),
             "seconds_per_frame": (np.array([card.output_seconds], np.float32), TensorProto.FLOAT),
         }
         for name, (value, _) in told.items():
-            self.nodes.append(helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value, name)))
+            self.add("Constant", value=numpy_helper.from_array(value, name), out=name)
         n_symbols = len(card.vocabulary)
         shape = [n_symbols] if card.task == "classify" else ["output_frames", n_symbols]
         return helper.make_graph(
@@ -96,7 +86,7 @@ class _Graph:
                 helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, shape),
                 *(helper.make_tensor_value_info(name, kind, list(value.shape)) for name, (value, kind) in told.items()),
             ],
-            [*self.listening.initializer, *(numpy_helper.from_array(v, name) for name, v in self.constants.items())],
+            [*self.listening.initializer, *self.initializers],
         )
 
     def static_features(self) -> tuple[str, str]:
@@ -104,33 +94,31 @@ class _Graph:
         s = self.settings
         half = s.n_fft // 2
         n_samples = self.add("Shape", "waveform")
-        n_hops = self.add(
-            "Div", self.add("Add", n_samples, self.constant([2 * half - s.n_fft])), self.constant([s.hop_length])
-        )
-        n_frames = self.add("Add", n_hops, self.constant([1]))
+        n_hops = self.add("Div", self.add("Add", n_samples, self.ints([2 * half - s.n_fft])), self.ints([s.hop_length]))
+        n_frames = self.add("Add", n_hops, self.ints([1]))
         scalar = self.add("Squeeze", n_frames)
-        count = self.add("Range", self.constant(0), scalar, self.constant(1))
-        starts = self.add("Mul", self.add("Unsqueeze", count, self.constant([1])), self.constant([s.hop_length]))
+        count = self.add("Range", self.int(0), scalar, self.int(1))
+        starts = self.add("Mul", self.add("Unsqueeze", count, self.ints([1])), self.ints([s.hop_length]))
         samples = self.add("Cast", "waveform", to=TensorProto.DOUBLE)
-        padded = self.add("Pad", samples, self.constant([half, half]))
-        frames = self.add("Gather", padded, self.add("Add", starts, self.constant(np.arange(s.n_fft))))
+        padded = self.add("Pad", samples, self.ints([half, half]))
+        frames = self.add("Gather", padded, self.add("Add", starts, self.constant(np.arange(s.n_fft, dtype=np.int64))))
         angles = 2 * np.pi / s.n_fft * np.outer(np.arange(s.n_fft), np.arange(1 + half))
         wave = window(s)[:, None]
         parts = [self.add("MatMul", frames, self.constant(wave * f(angles))) for f in (np.cos, np.sin)]
         power = self.add("Add", *(self.add("Mul", part, part) for part in parts))
         mel = self.add("MatMul", self.add("Cast", power, to=TensorProto.FLOAT), self.constant(mel_filters(s)))
-        floored = self.add("Max", mel, self.constant(np.float32(POWER_FLOOR)))
-        decibels = self.add("Mul", self.add("Log", floored), self.constant(np.float32(10 / math.log(10))))
+        floored = self.add("Max", mel, self.floats(POWER_FLOOR))
+        decibels = self.add("Mul", self.add("Log", floored), self.floats(10 / math.log(10)))
         if s.kind == "mfcc":
             return self.add("MatMul", decibels, self.constant(dct_matrix(s.n_mels, s.n_mfcc))), n_frames
         if s.kind == "autocorrelation":
             loudest = self.add("ReduceMax", decibels, axes=[1], keepdims=1)
-            bels = self.add("Div", self.add("Sub", decibels, loudest), self.constant(np.float32(10)))
-            power = self.add("Pow", self.constant(np.float32(10)), bels)
+            bels = self.add("Div", self.add("Sub", decibels, loudest), self.floats(10))
+            power = self.add("Pow", self.floats(10), bels)
             at_lags, whole = (
                 self.add("MatMul", power, self.constant(matrix)) for matrix in (lag_matrix(s), mel_widths(s)[:, None])
             )
-            level = self.add("Mul", self.add("Log", whole), self.constant(np.float32(10 / math.log(10))))
+            level = self.add("Mul", self.add("Log", whole), self.floats(10 / math.log(10)))
             level = self.add("Add", loudest, level)
             return self.add("Concat", level, self.add("Div", at_lags, whole), axis=1), n_frames
         return decibels, n_frames
@@ -138,33 +126,20 @@ class _Graph:
     def with_deltas(self, static: str, n_frames: str) -> str:
         """What `features.append_deltas` does: windows of nine frames, moved inside at either end."""
         half = DELTA_WIDTH // 2
-        last = self.add("Sub", n_frames, self.constant([1]))
-        zero = self.constant(0)
+        last = self.add("Sub", n_frames, self.ints([1]))
+        zero = self.int(0)
         count = self.add(
-            "Unsqueeze", self.add("Range", zero, self.add("Squeeze", n_frames), self.constant(1)), self.constant([1])
+            "Unsqueeze", self.add("Range", zero, self.add("Squeeze", n_frames), self.int(1)), self.ints([1])
         )
-        offsets = self.constant(np.arange(DELTA_WIDTH) - half)
-        inside = self.add(
-            "Max", self.add("Min", count, self.add("Sub", last, self.constant([half]))), self.constant([half])
-        )
-        repeated = self.add("Max", self.add("Min", self.add("Add", count, offsets), last), self.constant([0]))
-        short = self.add("Less", n_frames, self.constant([DELTA_WIDTH]))
+        offsets = self.constant(np.arange(DELTA_WIDTH, dtype=np.int64) - half)
+        inside = self.add("Max", self.add("Min", count, self.add("Sub", last, self.ints([half]))), self.ints([half]))
+        repeated = self.add("Max", self.add("Min", self.add("Add", count, offsets), last), self.ints([0]))
+        short = self.add("Less", n_frames, self.ints([DELTA_WIDTH]))
         places = self.add("Where", short, repeated, self.add("Add", inside, offsets))
         neighbours = self.add("Gather", static, self.add("Min", places, last))  # (frames, 9, coefficients)
         neighbours = self.add("Transpose", neighbours, perm=[0, 2, 1])
         parts = [static]
         for derivative in range(1, self.settings.deltas + 1):
             weights = self.constant(delta_weights(derivative).astype(np.float32)[:, None])
-            parts.append(self.add("Squeeze", self.add("MatMul", neighbours, weights), self.constant([2])))
+            parts.append(self.add("Squeeze", self.add("MatMul", neighbours, weights), self.ints([2])))
         return self.add("Concat", *parts, axis=1)
-
-    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        name = f"waveform_{operator}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=f"node_{name}", **attributes))
-        return name
-
-    def constant(self, value: Any) -> str:
-        name = f"waveform_constant_{len(self.constants)}"
-        array = np.asarray(value)
-        self.constants[name] = array.astype(np.int64) if array.dtype.kind == "i" else array
-        return name

@@ -272,7 +272,8 @@ def _tune_decoding(recognizer: Recognizer, path: Path, asked: Evaluating) -> int
     """`audiornn evaluate --tune`: the decoding that errs least on dev, kept in the model file."""
     from dataclasses import replace
 
-    from audiornn.evaluate.tuning import hear, write_card
+    from audiornn.evaluate.chosen import write_card
+    from audiornn.evaluate.tuning import hear
     from audiornn.evaluate.tuning import tune as run_tuning
     from audiornn.listen.decoders import choose_decoding
     from audiornn.listen.language_model import build_language_model
@@ -307,8 +308,8 @@ def _tune_segments(recognizer: Recognizer, path: Path, asked: Evaluating) -> int
     """`audiornn evaluate --tune` of a model that labels frames: its segments' settings, kept in the model file."""
     from dataclasses import replace
 
+    from audiornn.evaluate.chosen import write_card
     from audiornn.evaluate.segment_tuning import hear_frames, tune_segments
-    from audiornn.evaluate.tuning import write_card
 
     dev = split_of_model(recognizer, "dev", asked.data)
     with progress_bar("listening", "recording") as progress:
