@@ -8,9 +8,10 @@ import pytest
 
 from audiornn import cli
 from audiornn.errors import CorpusError
+from audiornn.evaluate.chosen import write_card
 from audiornn.evaluate.tally import Tally
 from audiornn.files import json_line
-from audiornn.model_file import open_model_file, write_card
+from audiornn.model_file import open_model_file
 from audiornn.train import loop
 from audiornn.train.folds import FoldScore, fold_table, speaker_folds
 

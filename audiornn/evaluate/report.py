@@ -32,7 +32,7 @@ from audiornn.listen.segments import labels_of
 from audiornn.model_file import ModelCard
 from audiornn.vocabulary import NO_LABEL
 
-__all__ = ["ClassRow", "ConfidenceRow", "Report", "SpeakerRow", "evaluate", "look_ahead_table"]
+__all__ = ["ClassRow", "ConfidenceRow", "Report", "SpeakerRow", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Report:
         confidences: of a transcript's words, against how many were right.
         unreadable: recordings that could not be listened to, with the reason.
         segments: of labelled frames, how well they fit by frames, events and seconds.
-        tally: the same of each utterance that was listened to, in their order.
+        tallies: one, the same of each utterance that was listened to, in their order.
     """
 
     task: str
@@ -128,21 +128,16 @@ class Report:
     confidences: tuple[ConfidenceRow, ...] = ()
     unreadable: tuple[str, ...] = ()
     segments: SegmentReport | None = None
-    tally: Tally | None = None
+    tallies: tuple[Tally, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain types; `accuracy` only where it has a meaning, and no row an utterance."""
-        entry = {key: value for key, value in asdict(self).items() if value is not None and key != "tally"}
+        entry = {key: value for key, value in asdict(self).items() if value is not None and key != "tallies"}
         for rates in (entry, entry.get("characters") or {}, *entry["speakers"]):
             for key in ("error_rate", "rate"):
                 if math.isinf(rates.get(key, 0.0)):
                     rates[key] = None  # errors where nothing was said: no rate, and JSON knows no infinity
         return entry
-
-    @property
-    def tallies(self) -> tuple[Tally, ...]:
-        """What models are compared by."""
-        return () if self.tally is None else (self.tally,)
 
     @property
     def headline(self) -> str:
@@ -264,24 +259,17 @@ def evaluate(
         confidences=_confidences(recognizer, heard),
         unreadable=unreadable,
         segments=_score_segments(recognizer.card, heard),
-        tally=Tally(
-            "error rate",
-            _unit(recognizer),
-            tuple(count.errors for count in words),
-            tuple(count.reference_length for count in words),
-            interval,
-            is_exact=task == "classify",
+        tallies=(
+            Tally(
+                "error rate",
+                _unit(recognizer),
+                tuple(count.errors for count in words),
+                tuple(count.reference_length for count in words),
+                interval,
+                is_exact=task == "classify",
+            ),
         ),
     )
-
-
-def look_ahead_table(whole: Report, with_look_ahead: Sequence[tuple[float, Report]]) -> str:
-    """Look-ahead against error rate, for people; the last row sees each recording whole."""
-    lines = [f"{'look-ahead':>12}  {'errors':>7}  {'error rate':>10}  95 % interval"]
-    for name, report in [*((f"{seconds:g} s", report) for seconds, report in with_look_ahead), ("all", whole)]:
-        low, high = (100 * bound for bound in report.interval)
-        lines.append(f"{name:>12}  {report.errors:7,}  {_percent(report.error_rate):>10}  {low:.2f}–{high:.2f}")
-    return "\n".join(lines)
 
 
 def _class_table(rows: Sequence[ClassRow]) -> list[str]:

@@ -27,11 +27,18 @@ from audiornn.evaluate.tally import Tally
 from audiornn.listen.recognizer import Recognizer
 from audiornn.model_file import ModelCard
 
-__all__ = ["LabelRow", "SeveralReport", "average_precision", "best_threshold", "choose_thresholds", "evaluate_several"]
+__all__ = [
+    "PresenceRow",
+    "SeveralReport",
+    "average_precision",
+    "best_threshold",
+    "choose_thresholds",
+    "evaluate_several",
+]
 
 
 @dataclass(frozen=True)
-class LabelRow:
+class PresenceRow:
     """One label.
 
     Attributes:
@@ -77,7 +84,7 @@ class SeveralReport:
         errors: wrong decisions; each label of each recording is one.
         reference_length: decisions.
         unreadable: recordings that could not be listened to, with the reason.
-        tally: wrong decisions of each recording, in their order.
+        tallies: one, wrong decisions of each recording, in their order.
     """
 
     task: str
@@ -91,20 +98,15 @@ class SeveralReport:
     macro_f1: float | None
     macro_interval: tuple[float, float] | None
     mean_average_precision: float | None
-    labels: tuple[LabelRow, ...]
+    labels: tuple[PresenceRow, ...]
     errors: int
     reference_length: int
     unreadable: tuple[str, ...] = ()
-    tally: Tally | None = None
+    tallies: tuple[Tally, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain types; None where there is nothing to measure."""
-        return {key: value for key, value in asdict(self).items() if key != "tally"}
-
-    @property
-    def tallies(self) -> tuple[Tally, ...]:
-        """What models are compared by."""
-        return () if self.tally is None else (self.tally,)
+        return {key: value for key, value in asdict(self).items() if key != "tallies"}
 
     @property
     def headline(self) -> str:
@@ -232,7 +234,7 @@ def _report(
     total = counts.sum(axis=0)
     precisions = [average_precision(scores[:, i], truths[:, i]) for i in range(len(symbols))]
     rows = tuple(
-        LabelRow(
+        PresenceRow(
             label,
             float(thresholds[i]),
             int(true),
@@ -268,8 +270,10 @@ def _report(
         errors=sum(wrong_of_each),
         reference_length=truths.size,
         unreadable=unreadable,
-        tally=Tally(
-            "wrong decisions", "decisions", wrong_of_each, decisions, bootstrap_interval(wrong_of_each, decisions)
+        tallies=(
+            Tally(
+                "wrong decisions", "decisions", wrong_of_each, decisions, bootstrap_interval(wrong_of_each, decisions)
+            ),
         ),
     )
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from audiornn.errors import SettingsError
 from audiornn.files import json_line
-from audiornn.verbs.models import decoding_with, load, report_on, split_of_model
+from audiornn.verbs.models import decoding_with, load, split_of_model
 from audiornn.verbs.options import Evaluating, Keywords
 from audiornn.verbs.preparing import prepared_of, recipe_to_train
 from audiornn.verbs.terminal import INTERRUPTED, PARTIAL_FAILURE, check_drawable, progress_bar, say
 
 if TYPE_CHECKING:
     from audiornn.corpus.manifest import Utterance
+    from audiornn.evaluate.scoring import ErrorReport
     from audiornn.listen.recognizer import Recognizer
 
 __all__ = ["evaluate", "lm"]
@@ -73,7 +74,7 @@ def _evaluate_errors(
 ) -> int:
     """What a model gets wrong; also as a stream, and beside another model."""
     from audiornn.evaluate.comparison import compare
-    from audiornn.evaluate.report import look_ahead_table
+    from audiornn.evaluate.scoring import look_ahead_table, report_on
 
     card = recognizer.card
     if asked.look_aheads and (card.task == "regress" or (card.task == "classify" and card.vocabulary.several)):
@@ -84,7 +85,7 @@ def _evaluate_errors(
         split = None if asked.manifest else name
         _check_comparable(other, other_path, recognizer, path, split=split)
 
-    def listen(one: Recognizer, **options: Any) -> Any:
+    def listen(one: Recognizer, **options: Any) -> ErrorReport:
         with progress_bar("listening", "recording") as progress:
             return report_on(one, utterances, name, skip_bad=asked.skip_bad, progress=progress, **options)
 
@@ -232,6 +233,7 @@ def _evaluate_keywords(
 
 def _evaluate_folds(asked: Evaluating) -> int:
     """`audiornn evaluate --folds speaker`: a training for each speaker of dev and test and each seed."""
+    from audiornn.evaluate.scoring import report_on
     from audiornn.listen.recognizer import load_model
     from audiornn.train.folds import fold_summary, fold_table, speaker_folds, train_folds
     from audiornn.train.loop import Interrupted

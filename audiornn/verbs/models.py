@@ -17,23 +17,10 @@ if TYPE_CHECKING:
     from audiornn.listen.recognizer import Recognizer
     from audiornn.model_file import ModelCard
 
-__all__ = ["decoding_with", "export", "info", "last_model", "load", "recordings_of", "report_on", "split_of_model"]
+__all__ = ["decoding_with", "export", "info", "last_model", "load", "recordings_of", "split_of_model"]
 
 
 _NAMED = 5  # of what seems to be a recording in a folder and is not
-
-
-def report_on(recognizer: Recognizer, utterances: Any, split: str, **options: Any) -> Any:
-    """Evaluate a model as its task asks for: a `Report`, a `SeveralReport` or a `RegressionReport`."""
-    from audiornn.evaluate.regression import evaluate_tracks
-    from audiornn.evaluate.report import evaluate
-    from audiornn.evaluate.several import evaluate_several
-
-    if recognizer.card.task == "regress":
-        return evaluate_tracks(recognizer, utterances, split, **options)
-    if recognizer.card.task == "classify" and recognizer.card.vocabulary.several:
-        return evaluate_several(recognizer, utterances, split, **options)
-    return evaluate(recognizer, utterances, split, **options)
 
 
 def recordings_of(files: Sequence[str]) -> tuple[list[Recording], int]:
@@ -148,7 +135,9 @@ def _headline(recognizer: Recognizer, utterances: Sequence[Utterance]) -> str:
     """What a model gets wrong of dev, in a line: of a spotter what it misses and where it fires by mistake."""
     card = recognizer.card
     if not card.spots:
-        return str(report_on(recognizer, utterances, "dev").headline)
+        from audiornn.evaluate.scoring import report_on
+
+        return report_on(recognizer, utterances, "dev").headline
     from audiornn.evaluate.spotting import evaluate_spotting, hear
     from audiornn.listen.keywords import default_keywords, settings_of
 
