@@ -60,7 +60,7 @@ def race(model: object, rounds: int) -> tuple[np.ndarray, np.ndarray]:
     inputs = {
         "features": np.zeros((1, n_frames, settings.n_features), np.float32),
         "lengths": np.array([n_frames], np.int64),
-        "state": model._network.silence,  # type: ignore[attr-defined]
+        "state": model._hearing.network.silence,  # type: ignore[attr-defined]
     }
     stream = model.stream()  # type: ignore[attr-defined]
     bare, pushed = np.empty(rounds), np.empty(rounds)

@@ -108,7 +108,7 @@ def test_int8_is_near_and_smaller(settings, tmp_path):
     expected = float_model.log_probs(features)
     assert 0 < np.abs(int_model.log_probs(features) - expected).max() < 0.1
     if not settings.bidirectional:  # it streams, too
-        stream = int_model._log_prob_stream(None)
+        stream = int_model._hearing.stream(None)
         found = np.concatenate([stream.push(features[:30]), stream.push(features[30:]), stream.finish()])
         np.testing.assert_allclose(found, expected, rtol=0, atol=0.1)
 

@@ -52,13 +52,12 @@ def test_a_recording_alone_in_blocks_and_as_a_stream(model, world):
 
 
 def test_a_long_recording_is_that_of_a_single_pass(model, monkeypatch, world):
-    from audiornn.listen import recognizer as recognizer_module
-    from audiornn.listen import streaming
+    from audiornn.listen import hearing, streaming
 
     samples, rate = soundfile.read(world.recording(), dtype="float32")
     long = np.concatenate([samples] * 5)
     expected = np.array([p.values for p in model.track_points(long, rate)])
-    monkeypatch.setattr(recognizer_module, "LONGEST_PASS", 0.5)
+    monkeypatch.setattr(hearing, "LONGEST_PASS", 0.5)
     monkeypatch.setattr(streaming, "STRETCH", 0.4)
     found = np.array(
         [p.values for p in model.track_points([long[i : i + 999] for i in range(0, len(long), 999)], rate)]

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from audiornn.audio import load_audio
 from audiornn.errors import AudioError, ModelFileError, SettingsError
 from audiornn.features import FeatureExtractor, FeatureSettings
-from audiornn.listen import recognizer as recognizer_module
-from audiornn.listen import streaming
+from audiornn.listen import hearing, streaming
 from audiornn.listen.recognizer import Recognizer
 from audiornn.listen.streaming import swept
 from audiornn.model_file import ModelCard, open_model_file
@@ -75,7 +74,7 @@ def test_one_direction_carries_its_state(settings, tmp_path):
 
     @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.integers(1, 61))
     def equal(sizes, n):
-        found = streamed(model._log_prob_stream(None, 0.1), features[:n], sizes)
+        found = streamed(model._hearing.stream(None, 0.1), features[:n], sizes)
         np.testing.assert_allclose(found, model.log_probs(features[:n]), rtol=0, atol=2e-5)
 
     equal()
@@ -93,7 +92,7 @@ def test_sweeps_are_one_pass(settings, normalisation, tmp_path, monkeypatch):
         monkeypatch.setattr(streaming, "STRETCH", stretch)
         blocks = [features[a:b] for a, b in cuts(n, sizes)]
         for n_threads in (1, 3):
-            found = np.concatenate(list(swept(model._network, blocks, n_threads)))
+            found = np.concatenate(list(swept(model._hearing.network, blocks, n_threads)))
             np.testing.assert_allclose(found, model.log_probs(features[:n]), rtol=0, atol=3e-5)
 
     equal()
@@ -103,7 +102,7 @@ def test_sweeps_are_one_pass(settings, normalisation, tmp_path, monkeypatch):
 def test_a_look_ahead_that_sees_everything_is_one_pass(settings, tmp_path):
     model = listener(tmp_path, NetworkSettings(**{**vars(settings), "n_layers": 2}))
     features = np.random.default_rng(0).standard_normal((61, N_FEATURES)).astype(np.float32)
-    found = streamed(model._log_prob_stream(1.0, 0.1), features, [7])
+    found = streamed(model._hearing.stream(1.0, 0.1), features, [7])
     np.testing.assert_allclose(found, model.log_probs(features), rtol=0, atol=2e-5)
 
 
@@ -114,8 +113,8 @@ def test_steps_depend_on_their_sizes_and_never_on_the_blocks(settings, tmp_path)
 
     @given(st.lists(st.integers(1, 40), min_size=1, max_size=6))
     def equal(sizes):
-        found = streamed(model._log_prob_stream(0.05, 0.1), features, sizes)
-        np.testing.assert_array_equal(found, streamed(model._log_prob_stream(0.05, 0.1), features, [90]))
+        found = streamed(model._hearing.stream(0.05, 0.1), features, sizes)
+        np.testing.assert_array_equal(found, streamed(model._hearing.stream(0.05, 0.1), features, [90]))
 
     equal()
 
@@ -125,7 +124,7 @@ def test_one_layer_with_a_look_ahead_is_the_recording_cut_there(cell, tmp_path):
     """By definition: what is said of a step is what would be said if the recording ended where its view does."""
     model = listener(tmp_path, NetworkSettings(cell=cell, n_units=6, n_layers=1, dropout=0.0))
     features = np.random.default_rng(2).standard_normal((60, N_FEATURES)).astype(np.float32)
-    found = streamed(model._log_prob_stream(0.1, 0.1), features, [13])
+    found = streamed(model._hearing.stream(0.1, 0.1), features, [13])
     for begin in range(0, 60, 10):
         expected = model.log_probs(features[: begin + 20])[begin : begin + 10]
         np.testing.assert_allclose(found[begin : begin + 10], expected, rtol=0, atol=2e-5)
@@ -136,11 +135,11 @@ def test_a_step_sees_its_look_ahead_and_no_more(tmp_path):
     features = np.random.default_rng(2).standard_normal((100, N_FEATURES)).astype(np.float32)
     changed = features.copy()
     changed[60:] += 5.0
-    before, after = (streamed(model._log_prob_stream(0.2, 0.1), f, [7]) for f in (features, changed))
+    before, after = (streamed(model._hearing.stream(0.2, 0.1), f, [7]) for f in (features, changed))
     differ = np.flatnonzero(np.abs(before - after).max(axis=1) > 0)
     # steps of 10 frames that see 20 more: the step 30…39 ends its view at frame 60
     assert differ[0] == 40
-    assert model._log_prob_stream(0.2, 0.1).latency == 30
+    assert model._hearing.stream(0.2, 0.1).latency == 30
 
 
 @pytest.mark.parametrize("task", ["transcribe", "label"])
@@ -175,9 +174,9 @@ def test_a_long_recording_is_heard_as_in_one_pass(recognizer, monkeypatch):
     model = recognizer("transcribe")
     words = [["do", "mi", "sol"][i] for i in np.random.default_rng(3).integers(0, 3, 400)]
     samples = spoken(words, speaker="fay")
-    assert len(samples) / RATE > recognizer_module.LONGEST_PASS
+    assert len(samples) / RATE > hearing.LONGEST_PASS
     in_windows = model.transcribe(samples, RATE)
-    monkeypatch.setattr(recognizer_module, "LONGEST_PASS", 1e9)
+    monkeypatch.setattr(hearing, "LONGEST_PASS", 1e9)
     whole = model.transcribe(samples, RATE)
     assert in_windows.text == whole.text
     assert [(w.start, w.end) for w in in_windows.words] == [(w.start, w.end) for w in whole.words]
@@ -235,7 +234,7 @@ def test_a_classifier_hears_windows(stride, seconds, tmp_path):
 
     @given(st.lists(st.integers(1, 300), min_size=1, max_size=6), st.integers(1, 400))
     def said_of_the_window_around_each_output(sizes, n):
-        found = streamed(model._spotting_stream(None), features[:n], sizes)
+        found = streamed(model._hearing.spotting_stream(None), features[:n], sizes)
         assert len(found) == -(-n // stride)
         for i, row in enumerate(found):
             begin = i * stride // hop * hop - (n_frames - hop) // 2
@@ -243,7 +242,7 @@ def test_a_classifier_hears_windows(stride, seconds, tmp_path):
             assert row.tolist() == model.log_probs(window).tolist()
 
     said_of_the_window_around_each_output()
-    stream = model._spotting_stream(None)
+    stream = model._hearing.spotting_stream(None)
     given_at = [len(stream.push(frame[None])) for frame in features]
     assert given_at.index(hop // stride) + 1 == stream.latency
     assert model.delay(None) == pytest.approx(stream.latency / 100)
@@ -252,7 +251,7 @@ def test_a_classifier_hears_windows(stride, seconds, tmp_path):
 @pytest.mark.parametrize("settings", ONE_DIRECTION)
 def test_an_output_comes_as_late_as_its_delay_says(settings, tmp_path):
     model = listener(tmp_path, settings)
-    extract, stream = FeatureExtractor(SETTINGS).stream(), model._spotting_stream(None)
+    extract, stream = FeatureExtractor(SETTINGS).stream(), model._hearing.spotting_stream(None)
     samples = np.random.default_rng(1).normal(0, 0.1, 4000).astype(np.float32)
     n_outputs, late = 0, []
     for n in range(0, 4000, 8):  # a millisecond at a time
@@ -326,7 +325,7 @@ def test_a_look_ahead_is_no_less_than_the_fronts_view(tmp_path):
     settings = NetworkSettings(n_units=6, n_layers=1, dropout=0.0, front="conv", stride=2)
     model = listener(tmp_path, settings)
     features = np.random.default_rng(2).standard_normal((60, N_FEATURES)).astype(np.float32)
-    found, seen = streamed(model._log_prob_stream(0.0, 0.1), features, [13]), settings.front_context[1]
+    found, seen = streamed(model._hearing.stream(0.0, 0.1), features, [13]), settings.front_context[1]
     for begin in range(0, 60, 10):
         expected = model.log_probs(features[: begin + 10 + seen])[begin // 2 : begin // 2 + 5]
         np.testing.assert_allclose(found[begin // 2 : begin // 2 + 5], expected, rtol=0, atol=2e-5)

@@ -11,7 +11,6 @@ and tracker().
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -25,7 +24,8 @@ from numpy.typing import NDArray
 from audiornn.audio import AudioSource, Waveform, audio_blocks, is_file, is_one_array, source_name, to_waveform
 from audiornn.errors import AudioError, CorpusError, ModelFileError, SettingsError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
-from audiornn.listen.feature_blocks import FeatureBlocks, Samples, at_rate, through
+from audiornn.listen.feature_blocks import FeatureBlocks, Samples, at_rate
+from audiornn.listen.hearing import Hearing, untold
 from audiornn.listen.results import (
     Alignment,
     Classification,
@@ -38,17 +38,6 @@ from audiornn.listen.results import (
     Transcript,
 )
 from audiornn.listen.sample_streams import SpotStream, Stream, TrackStream
-from audiornn.listen.streaming import (
-    LEAST_STEP,
-    LOOK_AHEAD,
-    CarriedStream,
-    LookAheadStream,
-    StretchNetwork,
-    WindowStream,
-    check_streams,
-    streams,
-    swept,
-)
 from audiornn.listen.tracks import TrackReader
 from audiornn.listen.words import reader_of
 from audiornn.model_file import ModelCard, open_model_file
@@ -60,9 +49,6 @@ if TYPE_CHECKING:  # what only some recordings need is loaded when one does
     from audiornn.listen.segments import SegmentSettings
 
 __all__ = ["Recognizer", "load_model"]
-
-#: Seconds up to which a recording goes through a bidirectional network in one pass.
-LONGEST_PASS = 60.0
 
 Source = AudioSource | Samples | Iterable[Samples]
 
@@ -107,6 +93,7 @@ class Recognizer:
         self._decoding = decoding
         self._session = session
         self._threads = threads
+        self._hearing = Hearing(session, card, threads)
         self._extractor = FeatureExtractor(_listening(card))
 
     def decode_with(self, decoding: Decoding) -> Recognizer:
@@ -162,7 +149,7 @@ class Recognizer:
         *,
         channel: int | None = None,
         look_ahead: float | None = None,
-        progress: Callable[[float], None] = lambda seconds: None,
+        progress: Callable[[float], None] = untold,
     ) -> Recognition:
         """Listen to a recording, of any length, in memory that does not grow with it; a classifier hears it whole.
 
@@ -199,7 +186,7 @@ class Recognizer:
         settings: SegmentSettings | None = None,
         channel: int | None = None,
         look_ahead: float | None = None,
-        progress: Callable[[float], None] = lambda seconds: None,
+        progress: Callable[[float], None] = untold,
     ) -> Labelling:
         """Which label holds when in a recording of any length, in memory that does not grow with it.
 
@@ -221,7 +208,7 @@ class Recognizer:
         self.card.check_task("label", "gives a label a frame")
         features = self._features(source, sample_rate, channel)
         reader = reader_of(self.card, segments=settings)
-        found = [s for block in self._log_prob_blocks(features, look_ahead, progress) for s in reader.push(block)]
+        found = [s for block in self._hearing.blocks(features, look_ahead, progress) for s in reader.push(block)]
         return self._labelling([*found, *reader.finish(features.duration)], features.duration)
 
     def align(
@@ -248,7 +235,7 @@ class Recognizer:
             raise CorpusError(f"a text is a string, not {type(text).__name__}: align(source, text, sample_rate)")
         self.card.check_task("transcribe", "can align a text")
         features = self._features(source, sample_rate, channel)
-        log_probs = np.concatenate(list(self._log_prob_blocks(features, None)))
+        log_probs = np.concatenate(list(self._hearing.blocks(features, None)))
         return align_text(self.card, log_probs, text, features.duration)
 
     def transcribe_waveform(
@@ -284,15 +271,14 @@ class Recognizer:
         Raises:
             ModelFileError: features of another shape than the model's.
         """
-        expected = self.card.features.n_features
-        if features.ndim != 2 or features.shape[1] != expected or not len(features):
-            raise ModelFileError(f"features have shape {features.shape}, the model wants (frames, {expected})")
-        inputs = {
-            "features": np.ascontiguousarray(features[None], np.float32),
-            "lengths": np.array([len(features)], np.int64),
-        }
-        log_probs: NDArray[np.float32] = self._session.run(["log_probs"], inputs)[0][0]
-        return log_probs
+        return self._hearing.log_probs(features)
+
+    def delay(self, look_ahead: float | None) -> float:
+        """Seconds from a sound to the network's output for it, at most: of a stream that sees so far ahead.
+
+        A network that hears whole recordings only, or is given no look-ahead, has no delay.
+        """
+        return self._hearing.delay(look_ahead)
 
     def stream(
         self,
@@ -328,7 +314,7 @@ class Recognizer:
         return Stream(
             self.card,
             self._extractor,
-            self._log_prob_stream(look_ahead, step),
+            self._hearing.stream(look_ahead, step),
             self.card.features.sample_rate if sample_rate is None else sample_rate,
             reader_of(self.card, self._make_decoder, segments),
         )
@@ -343,7 +329,7 @@ class Recognizer:
         inside_words: bool = False,
         channel: int | None = None,
         look_ahead: float | None = None,
-        progress: Callable[[float], None] = lambda seconds: None,
+        progress: Callable[[float], None] = untold,
     ) -> tuple[KeywordSpot, ...]:
         """Where keywords are said in a recording of any length, in memory that does not grow with it.
 
@@ -389,14 +375,14 @@ class Recognizer:
         inside_words: bool = False,
         channel: int | None = None,
         look_ahead: float | None = None,
-        progress: Callable[[float], None] = lambda seconds: None,
+        progress: Callable[[float], None] = untold,
     ) -> Iterator[KeywordSpot]:
         """What `spot` gives, each as soon as it is decided."""
         spotter = self._spotter(keywords, settings, inside_words)
         features = self._features(source, sample_rate, channel)
 
         def found() -> Iterator[KeywordSpot]:
-            for log_probs in self._spotting_blocks(features, look_ahead, progress):
+            for log_probs in self._hearing.spotting_blocks(features, look_ahead, progress):
                 if features.ended:
                     spotter.ends(features.duration)
                 yield from spotter.push(log_probs)
@@ -422,7 +408,7 @@ class Recognizer:
 
         scorer = self._scorer(keywords, inside_words)
         features = self._features(source, sample_rate, channel)
-        parts = [scorer.push(log_probs) for log_probs in self._spotting_blocks(features, look_ahead)]
+        parts = [scorer.push(log_probs) for log_probs in self._hearing.spotting_blocks(features, look_ahead)]
         parts.append(scorer.finish())
         return Scores(*(np.concatenate(columns) for columns in zip(*parts, strict=True))), features.duration
 
@@ -459,7 +445,7 @@ class Recognizer:
         return SpotStream(
             self.card,
             self._extractor,
-            self._spotting_stream(look_ahead, step),
+            self._hearing.spotting_stream(look_ahead, step),
             self.card.features.sample_rate if sample_rate is None else sample_rate,
             self._spotter(keywords, settings, inside_words),
         )
@@ -471,7 +457,7 @@ class Recognizer:
         *,
         channel: int | None = None,
         look_ahead: float | None = None,
-        progress: Callable[[float], None] = lambda seconds: None,
+        progress: Callable[[float], None] = untold,
     ) -> Tracks:
         """Values over time of a recording, by a model that regresses; arguments and errors are those of `transcribe`.
 
@@ -494,13 +480,13 @@ class Recognizer:
         *,
         channel: int | None = None,
         look_ahead: float | None = None,
-        progress: Callable[[float], None] = lambda seconds: None,
+        progress: Callable[[float], None] = untold,
     ) -> Iterator[TrackPoint]:
         """The points of `track`, each as soon as it is known, in memory that does not grow with the recording."""
         self.card.check_task("regress", "gives values over time")
         reader = TrackReader(self.card)
         features = self._features(source, sample_rate, channel)
-        for values in self._log_prob_blocks(features, look_ahead, progress):
+        for values in self._hearing.blocks(features, look_ahead, progress):
             yield from reader.push(values)
 
     def tracker(
@@ -515,26 +501,10 @@ class Recognizer:
         return TrackStream(
             self.card,
             self._extractor,
-            self._log_prob_stream(look_ahead, step),
+            self._hearing.stream(look_ahead, step),
             self.card.features.sample_rate if sample_rate is None else sample_rate,
             TrackReader(self.card),
         )
-
-    def delay(self, look_ahead: float | None) -> float:
-        """Seconds from a sound to the network's output for it, at most: of a stream that sees so far ahead.
-
-        An output frame waits for the feature frames that its convolutions see beyond it, the last of them for the
-        second half of its window. A network that hears whole recordings only, or is given no look-ahead, has no delay.
-        """
-        features = self.card.features
-        hears_whole = not streams(self.card) or self._network.n_directions > 1
-        if self.card.task != "classify" and look_ahead is None and hears_whole:
-            return 0.0
-        stream = self._spotting_stream(look_ahead)
-        if isinstance(stream, CarriedStream):
-            n_beyond = self.card.front_context[1] - 1
-            return n_beyond * features.frame_seconds + features.n_fft / 2 / features.sample_rate
-        return stream.latency * features.frame_seconds
 
     def _scorer(self, keywords: Sequence[str] | None, inside_words: bool) -> KeywordScorer:
         from audiornn.listen.keywords import default_keywords, scorer_of
@@ -547,34 +517,6 @@ class Recognizer:
 
         scorer = self._scorer(keywords, inside_words)
         return Spotter(self.card, scorer, self.spot_settings if settings is None else settings)
-
-    @cached_property
-    def _network(self) -> StretchNetwork:
-        return StretchNetwork(self._session, self.card)
-
-    def _log_prob_stream(self, look_ahead: float | None, step: float | None = None) -> CarriedStream | LookAheadStream:
-        check_streams(self.card)
-        if look_ahead is not None and not 0 <= look_ahead < float("inf"):
-            raise SettingsError(f"a look-ahead of {look_ahead} s is none; it is a number of seconds, at least 0")
-        if step is not None and not 0 < step < float("inf"):
-            raise SettingsError(f"a step of {step} s is none; it is a number of seconds above 0")
-        if self._network.n_directions == 1:
-            return CarriedStream(self._network)
-        look_ahead = LOOK_AHEAD if look_ahead is None else look_ahead
-        step = max(LEAST_STEP, look_ahead / 5) if step is None else step
-        return LookAheadStream(self._network, look_ahead=look_ahead, step=step)
-
-    def _spotting_stream(
-        self, look_ahead: float | None, step: float | None = None
-    ) -> CarriedStream | LookAheadStream | WindowStream:
-        if self.card.task != "classify":
-            return self._log_prob_stream(look_ahead, step)
-        if look_ahead is not None or step is not None:
-            raise SettingsError(
-                f"a classifier spots in windows of {self.card.window_seconds:.3g} s, half of which lies ahead: "
-                "look-ahead is for networks that label frames"
-            )
-        return WindowStream(self.log_probs, self.card)
 
     def _features(self, source: Source, sample_rate: int | None, channel: int | None) -> FeatureBlocks:
         """What the network hears of a source, block by block."""
@@ -599,42 +541,11 @@ class Recognizer:
         blocks: Iterable[Waveform],
         name: str,
         look_ahead: float | None,
-        progress: Callable[[float], None] = lambda seconds: None,
+        progress: Callable[[float], None] = untold,
     ) -> Recognition:
         """Listen to blocks of samples at the model's rate."""
         features = FeatureBlocks(self._extractor, blocks, name)
-        return self._result(self._log_prob_blocks(features, look_ahead, progress), lambda: features.duration)
-
-    def _log_prob_blocks(
-        self,
-        features: FeatureBlocks,
-        look_ahead: float | None,
-        progress: Callable[[float], None] = lambda seconds: None,
-    ) -> Iterator[NDArray[np.float32]]:
-        """Log-probabilities of all frames in order: of a short recording at once, of a long one in stretches."""
-        if look_ahead is not None:
-            yield from through(self._log_prob_stream(look_ahead), features, features, progress)
-            return
-        beginning = features.first(LONGEST_PASS)
-        if features.ended or self.card.task == "classify":
-            yield self.log_probs(np.concatenate([beginning, *features]))
-            return
-        blocks = itertools.chain([beginning], features)
-        if self._network.n_directions == 1 and streams(self.card):
-            yield from through(CarriedStream(self._network), blocks, features, progress)
-            return
-        yield from swept(self._network, blocks, self._threads, lambda share: progress(share * features.duration))
-
-    def _spotting_blocks(
-        self,
-        features: FeatureBlocks,
-        look_ahead: float | None,
-        progress: Callable[[float], None] = lambda seconds: None,
-    ) -> Iterator[NDArray[np.float32]]:
-        """The same for spotting, where a classifier, too, says something of every frame."""
-        if self.card.task != "classify":
-            return self._log_prob_blocks(features, look_ahead, progress)
-        return through(self._spotting_stream(look_ahead), features, features, progress)
+        return self._result(self._hearing.blocks(features, look_ahead, progress), lambda: features.duration)
 
     def _result(self, log_probs: Iterable[NDArray[np.float32]], duration: Callable[[], float]) -> Recognition:
         """What blocks of log-probabilities say; the duration is asked for when all have come."""
