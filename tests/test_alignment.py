@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from audiornn.errors import CorpusError, ModelFileError
 from audiornn.features import FeatureSettings
-from audiornn.listen import alignment
-from audiornn.listen.alignment import _stretches, align_text, force_align
+from audiornn.listen import alignment, viterbi
+from audiornn.listen.alignment import _stretches, align_text
 from audiornn.listen.decoding import DecodedSymbol
+from audiornn.listen.viterbi import force_align
 from audiornn.model_file import ModelCard
 from audiornn.vocabulary import BLANK, Vocabulary, ctc_length
 from tests.reference import best_path_for_target, collapse
@@ -24,7 +25,7 @@ LETTERS = Vocabulary((BLANK, " ", *"efghinorstuvwx"), "character", lower_case=Tr
 @pytest.fixture
 def in_blocks(monkeypatch):
     """Even the shortest recordings are long ones."""
-    monkeypatch.setattr(alignment, "_WHOLE_BYTES", 0)
+    monkeypatch.setattr(viterbi, "_WHOLE_BYTES", 0)
 
 
 def random_log_probs(n_frames, n_symbols, seed, *, scale=2.0):
@@ -94,7 +95,7 @@ def test_it_is_torchaudios(monkeypatch):
             log_probs = np.round(log_probs)
         elif case % 3 == 0:
             log_probs[rng.random(log_probs.shape) < 0.05] = -np.inf
-        monkeypatch.setattr(alignment, "_WHOLE_BYTES", 0 if case % 2 else 2**25)
+        monkeypatch.setattr(viterbi, "_WHOLE_BYTES", 0 if case % 2 else 2**25)
         ours = path_of(force_align(log_probs, ids), n_frames)
         if score_of(log_probs, ours) == -np.inf:  # no path is possible, and torchaudio's is none
             continue

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiornn.errors import CorpusError, ModelFileError, SettingsError
-from audiornn.listen.beam_search import BeamSearch, align_symbols, beam_search
+from audiornn.listen.beam_search import BeamSearch, beam_search
 from audiornn.listen.decoding import greedy_ctc
 from audiornn.listen.language_model import END, LanguageModel, build_language_model
 from audiornn.listen.search_graph import DecodingSettings, PhraseAutomaton, SearchGraph, spell_words
+from audiornn.listen.viterbi import align_symbols
 from audiornn.vocabulary import BLANK, Vocabulary
 from tests.reference import best_texts, read_path
 from tests.test_decoding import log_probs_of, random_log_probs

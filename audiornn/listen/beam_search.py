@@ -29,7 +29,6 @@ out, dead branches are cut, and nothing remains undecided for much longer than `
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import operator
 from collections.abc import Sequence
@@ -43,8 +42,9 @@ from audiornn.listen.decoding import DecodedSymbol
 from audiornn.listen.language_model import END
 from audiornn.listen.search_graph import SearchGraph, WordGains
 from audiornn.listen.text_tree import ROOT, TextTree
+from audiornn.listen.viterbi import align_symbols
 
-__all__ = ["BeamSearch", "Decoded", "DecodedWord", "Hypothesis", "align_symbols", "beam_search"]
+__all__ = ["BeamSearch", "Decoded", "DecodedWord", "Hypothesis", "beam_search"]
 
 _TIDY_FRAMES = 64  # from one tidying to the next; counted from the recording's start, so that chunks do not matter
 _NEVER = np.float64(-np.inf)
@@ -620,65 +620,6 @@ class _Ends:
 
 
 _NO_ENDS = _Ends(*(np.zeros(0, kind) for kind in (int, int, int, float, float, int, float)))
-
-
-def align_symbols(
-    log_probs: NDArray[np.floating], ids: Sequence[int], *, space: int = -1, before: int = -1
-) -> list[tuple[int, int]]:
-    """The frames of each symbol on the best path that reads a text (Viterbi; Graves et al. 2006, § 4.1 with maxima).
-
-    Args:
-        log_probs: (frames, symbols).
-        ids: the text; blanks are not among them.
-        space: the symbol of which any number, at either end and beside another one, reads as one; -1 where none does.
-        before: the symbol that ends in the frame before the first; from the same one a blank must part it.
-
-    Returns:
-        For each symbol its first and last frame. Too few frames for the text are shared out evenly.
-    """
-    n_frames, n = len(log_probs), len(ids)
-    if not n:
-        return []
-    parts = np.zeros(2 * n + 1, np.int64)
-    parts[1::2] = ids
-    needed = n + int(np.sum(parts[3::2] == parts[1:-2:2])) + (before == ids[0])
-    if needed > n_frames:
-        edges = np.linspace(0, max(0, n_frames - 1), n + 1).astype(int).tolist()
-        return [(a, max(a, b - 1)) for a, b in itertools.pairwise(edges)]
-    # −∞ would make all paths equally impossible; the floor still tells how many frames a path misses
-    emitted = np.maximum(log_probs, -1e4)[:, parts].astype(np.float64)
-    if space >= 0:
-        silent = np.zeros(2 * n + 1, bool)
-        silent[[0, -1]] = True
-        spaces = np.flatnonzero(parts == space)
-        silent[spaces - 1] = silent[spaces + 1] = True
-        if before == space:
-            silent[0] = True
-        emitted[:, silent] = np.maximum(emitted[:, silent], np.maximum(log_probs[:, [space]], -1e4))
-    may_skip = np.zeros(2 * n + 1, bool)
-    may_skip[3::2] = parts[3::2] != parts[1:-2:2]
-    barrier = np.where(may_skip, 0.0, _NEVER)
-    scores = np.full((n_frames, 2 * n + 3), _NEVER)  # two states before the first, which nothing can be in
-    scores[:, 2:] = emitted
-    scores[0, 3 + (before != ids[0]) :] = _NEVER
-    best = np.empty(2 * n + 1)
-    for above, here in itertools.pairwise(scores):
-        np.add(above[:-2], barrier, out=best)
-        np.maximum(best, above[1:-1], out=best)
-        np.maximum(best, above[2:], out=best)
-        np.add(here[2:], best, out=here[2:])
-    state = 2 * n if scores[-1, -1] > scores[-1, -2] else 2 * n - 1
-    spans = [[-1, -1] for _ in ids]
-    for t in range(n_frames - 1, -1, -1):
-        if state % 2:
-            span = spans[state // 2]
-            span[0] = t
-            span[1] = max(span[1], t)
-        if t:
-            came = scores[t - 1, state : state + 3].tolist()  # from two states before, one before, the same
-            came[0] += barrier[state]
-            state -= 2 if came[0] > max(came[1:]) else 1 if came[1] > came[2] else 0
-    return [(first, last) for first, last in spans]
 
 
 def _word_of(word: str, symbols: Sequence[DecodedSymbol], number: int = -1) -> DecodedWord:
