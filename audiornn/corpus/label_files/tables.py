@@ -131,10 +131,13 @@ def _rows(text: str, path: Path) -> Iterator[_Row]:
                 f"{path}, line {error.line}: cannot be read as a table ({error}); is a quotation mark not closed?"
             ) from None
     may_remark = is_first = True
+    row_below = next((row for _, row in rows if not _is_remark(row[0])), [])
     for number, row in rows:
-        if _is_remark(row[0]) and (may_remark or not any(map(_is_time, row[1:]))):
-            continue
         cells = [_clean(cell, is_quoted) for cell in row]
+        if is_first and _is_remark(row[0]) and _names_columns(cells, row_below):
+            cells[0] = cells[0].lstrip("# ") or "#"
+        elif _is_remark(row[0]) and (may_remark or not any(map(_is_time, row[1:]))):
+            continue
         yield number, cells
         if is_first:  # where the header's first column is that of labels, one may begin with #
             may_remark, is_first = _plain(cells[0])[0] not in _NAMES["label"].split(), False
@@ -222,6 +225,15 @@ def _refuse_labels_behind(rows: Sequence[_Row], layout: _Layout, path: Path) -> 
 def _is_remark(line: str) -> bool:
     """ELAN's lines about the media file, which it quotes; and Excel's, which says what parts columns."""
     return line.lstrip('"').startswith("#") or line.strip().lower() in ("sep=,", "sep=;", "sep=", "sep=\t")
+
+
+def _names_columns(remark: Sequence[str], row_below: Sequence[str]) -> bool:
+    """Whether what begins with # is a header, as numpy's `savetxt` writes one, or has a column # that counts rows."""
+    if len(remark) != len(row_below) or not any(map(_is_time, row_below)):
+        return False
+    words = {_plain(cell)[0] for cell in remark}
+    starts, ends, durations = (words & {*_NAMES[name].split()} for name in ("start", "end", "duration"))
+    return bool(starts and (ends or durations)) or (remark[0] == "#" and len(remark) > 1)
 
 
 def _clean(cell: str, is_quoted: bool) -> str:
