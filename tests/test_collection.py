@@ -865,6 +865,17 @@ def test_composed_and_decomposed_names_are_the_same(tmp_path):
     assert len(read_collection(tmp_path).utterances) == 3
 
 
+def test_composed_and_decomposed_labels_are_the_same(tmp_path):
+    record(tmp_path, "a.wav", "b.wav", seconds=1.0)
+    nfd = unicodedata.normalize("NFD", "é")
+    write(tmp_path / "t.csv", f"path,label\na.wav,é\nb.wav,{nfd}\n")
+    assert read_collection(tmp_path, task="classify").labels == {"é": 2}
+    (tmp_path / "t.csv").unlink()
+    for name, label in (("a", "é"), ("b", nfd)):
+        write(tmp_path / f"{name}.txt", f"0.1\t0.5\t{label}\n")
+    assert read_collection(tmp_path, task="label").labels == {"é": 2}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from typing import Literal
 from audiornn.audio import AudioInfo
 from audiornn.corpus.layouts import LAYOUTS, Choices, Entry, Reading, Survey, read_layout
 from audiornn.corpus.layouts.huggingface import sample_headers, write_audio
-from audiornn.corpus.layouts.survey import named
+from audiornn.corpus.layouts.survey import named, nfc
 from audiornn.corpus.layouts.table import joined_labels
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.speakers import find_speakers
@@ -176,6 +177,7 @@ def read_collection(
     survey = Survey(folder, None if source.is_dir() else source)
     choices = Choices(text, audio, speaker, encoding, skip_bad, track_hop, task)
     found, reading = read_layout(survey, layout, choices)
+    reading.entries = [_composed(entry) for entry in reading.entries]
     separator = "," if reading.several else _separator([entry.text for entry in reading.entries])
     several = bool(separator)
     chosen = _task(reading.entries, reading, several) if task == "auto" else task
@@ -230,6 +232,14 @@ def read_collection(
         tracks=reading.tracks,
         band=(min(low for low, _ in reading.bands), max(high for _, high in reading.bands)) if reading.bands else None,
     )
+
+
+def _composed(entry: Entry) -> Entry:
+    """The entry with its letters composed, as prep takes them: an é that is written as two characters is the same."""
+    if all(unicodedata.is_normalized("NFC", text) for text in (entry.text, *(s.label for s in entry.segments))):
+        return entry
+    segments = tuple(replace(segment, label=nfc(segment.label)) for segment in entry.segments)
+    return replace(entry, text=nfc(entry.text), segments=segments)
 
 
 def _without_repeats(reading: Reading) -> list[Entry]:
