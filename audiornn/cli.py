@@ -262,7 +262,7 @@ def _models(verb: _Verb) -> None:
     )
     p.add_argument("--steps", type=_count, metavar="N", help="of each training, at most (200)")
     p.add_argument("--seeds", type=_seeds, metavar="N,N…", help="of the memory task (1)")
-    p.add_argument("--output", type=Path, metavar="FILE", help="the picture (gradients.png beside what is measured)")
+    p.add_argument("--output", type=Path, metavar="PNG", help="the picture (gradients.png beside what is measured)")
     _places(p, "data", "set", "format")
 
     p = verb(info, "print what a model file says of itself")

@@ -125,7 +125,10 @@ class Recipe:
                 f"not {self.task!r} and model.n_layers = {self.model.n_layers}"
             )
         if self.training.balanced and self.task == "label" and self.vocabulary.several:
-            raise SettingsError("training.balanced = true is for labels one at a time, not vocabulary.several = true")
+            raise SettingsError(
+                "training.balanced = true is for labels one at a time, not vocabulary.several = true; leave it out; "
+                "`audiornn evaluate --tune` chooses a threshold for each label"
+            )
         for (section, key), tasks in _SETTINGS_OF_TASKS.items():
             value = getattr(getattr(self, section), key)
             if self.task not in tasks and value != getattr(_SECTIONS[section](), key):

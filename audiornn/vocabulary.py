@@ -196,7 +196,7 @@ class Vocabulary:
         return ("" if self.unit == "character" else " ").join(symbols)
 
     def _unknown(self, symbol: str) -> str:
-        known = [symbol for symbol in self.symbols if symbol != BLANK]
+        known = [symbol for symbol in self.symbols if symbol not in (BLANK, NO_LABEL)]
         other = next((case for case in (symbol.upper(), symbol.lower()) if case in known), "")
         hint = f"; it writes {other!r}" if other else nearest(symbol, known)
         return f"{self.unit} {symbol!r} is not among the {len(known)} the model knows{hint}"

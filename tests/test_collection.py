@@ -704,7 +704,7 @@ def test_times_of_the_recordings_that_these_were_cut_from(tmp_path):
     table = write(tmp_path / "t.csv", f"file,start,end,fold,class\n{rows}")
     collection = read_collection(tmp_path)
     assert {(u.start, u.duration) for u in collection.utterances} == {(0.0, None)}
-    assert "start, end lie outside the recordings" in said(collection)
+    assert "start, end go beyond the recordings" in said(collection)
     assert "--speaker column:fold keeps" in said(collection)
     assert {u.speaker for u in read_collection(tmp_path, speaker="column:fold").utterances} == {"0", "1"}
     rows = "".join(f'{i}, 30.0, 30.5, "{labels}"\n' for i, labels in enumerate(("/m/1", "/m/1,/m/2", "/m/2", "/m/2")))
@@ -712,6 +712,8 @@ def test_times_of_the_recordings_that_these_were_cut_from(tmp_path):
     collection = read_collection(tmp_path)
     assert collection.several
     assert collection.labels == {"/m/1": 2, "/m/2": 3}
+    write(table, "file,start,end,class\n" + "".join(f"{i}.wav,{i / 10},{i / 10 + 0.5},a\n" for i in range(4)))
+    assert {u.start for u in read_collection(tmp_path).utterances} == {0.0}  # the ends alone lie outside
 
 
 def test_dcase_s_weak_labels_are_several(tmp_path):
@@ -861,6 +863,17 @@ def test_composed_and_decomposed_names_are_the_same(tmp_path):
         "path,text\n" + "".join(unicodedata.normalize("NFC", f"é{i} à.wav,x {i}\n") for i in range(3)),
     )
     assert len(read_collection(tmp_path).utterances) == 3
+
+
+def test_composed_and_decomposed_labels_are_the_same(tmp_path):
+    record(tmp_path, "a.wav", "b.wav", seconds=1.0)
+    nfd = unicodedata.normalize("NFD", "é")
+    write(tmp_path / "t.csv", f"path,label\na.wav,é\nb.wav,{nfd}\n")
+    assert read_collection(tmp_path, task="classify").labels == {"é": 2}
+    (tmp_path / "t.csv").unlink()
+    for name, label in (("a", "é"), ("b", nfd)):
+        write(tmp_path / f"{name}.txt", f"0.1\t0.5\t{label}\n")
+    assert read_collection(tmp_path, task="label").labels == {"é": 2}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from audiornn.errors import SettingsError
 from audiornn.evaluate.gradient_report import GradientCurve, GradientReport, MemoryRow, MemoryScore, reach
@@ -170,6 +171,19 @@ def test_a_report_shows_what_was_counted(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+def test_cells_that_remember_alike_are_both_seen_and_a_prediction_of_nothing_is_not_drawn():
+    scores = tuple(MemoryScore(lag, 1, 9, 256, 256) for lag in (5, 10))
+    rows = tuple(MemoryRow(cell, (1.0, 0.1), predicted, scores) for cell, predicted in (("lstm", 0), ("gru", 7)))
+    axes = Figure().subplots()
+    GradientReport("title", 0.01, (), rows, "which tone", 0.25)._draw_memory(axes)
+    below, above = (container.lines[0] for container in axes.containers)
+    assert below.get_xydata().tolist() == above.get_xydata().tolist()
+    assert (below.get_linestyle(), above.get_linestyle()) == ("-", "--")
+    assert above.get_markerfacecolor() == "none"
+    assert above.get_zorder() > below.get_zorder()
+    assert [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"] == [7]
+
+
 @pytest.mark.parametrize(
     "task", [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in (*TASKS[1:], *OUTPUTS))]
 )
@@ -193,6 +207,10 @@ def test_a_spotters_run_and_recipe_are_measured(spotter_world):
     compared = list(cells_compared(world.prepared, world.recipe, 1, lambda line: None))
     assert len(compared) == 9
     assert all(curve.loss > 0 for curve in compared if curve.training != "before")
+
+
+def test_a_picture_is_a_png_by_its_name(fails, tmp_path):
+    fails("gradients", "--output", tmp_path / "g.jpg", said=["g.jpg: pictures are written as PNG; call it g.png"])
 
 
 def test_a_run_is_measured_as_it_is(model_file, run, world, works, fails, tmp_path):

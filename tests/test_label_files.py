@@ -441,6 +441,12 @@ def test_ctm_with_remarks_alternatives_and_nothing(file):
         "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tSpecies\n1\tS\t1\t0.5\t1.25\t20\tdog\n"
         "2\tS\t1\t2\t3\t20\tcat\n",
         '"start","end","label"\n"2","3","cat"\n"0.5","1.25","dog"\n',
+        "# by ann\n# start,duration,label\n0.5,0.75,dog\n2,1,cat\n",
+        "# onset\tduration\tlabel\n0.5\t0.75\tdog\n2\t1\tcat\n",
+        "#start_ms,end_ms,label\n500,1250,dog\n2000,3000,cat\n",
+        "#label,start,end\ndog,0.5,1.25\ncat,2,3\n",
+        "#,Name,Start,End,Length\nR1,dog,0:00.5,0:01.25,0:00.75\nR2,cat,0:02,0:03,0:01\n",
+        "# start,duration,label\nstart,end,label\n0.5,1.25,dog\n2,3,cat\n",  # the line above is an old remark
     ],
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])

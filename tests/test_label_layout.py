@@ -281,6 +281,36 @@ def test_labels_of_one_name_in_two_tiers_are_told(tmp_path):
     assert not any("whatever" in line for line in read_collection(tmp_path, task="label", text="words").guessed)
 
 
+def test_a_tier_is_not_asked_of_files_that_have_none(tmp_path):
+    for name in ("a", "b"):
+        recording(tmp_path / f"{name}.wav")
+    labelled(tmp_path / "a.txt", (0.5, 1.0, "bird"))
+    (tmp_path / "b.lab").write_text("5000000 10000000 bird\n")
+    with pytest.raises(
+        CorpusError, match=r"a\.txt: has no tiers.*--label 'nope'.*nor has any other.*leave --label out"
+    ):
+        read_collection(tmp_path, task="label", text="nope")
+    assert len(read_collection(tmp_path, task="label", text="*").utterances) == 2
+    (tmp_path / "b.lab").unlink()
+    (tmp_path / "b.csv").write_text("start,end,label,call\n0.5,1,x,bird\n")
+    collection = read_collection(tmp_path, task="label", text="call")
+    assert collection.labels == {"bird": 2}
+    assert any("no tiers in a.txt, so that --label names nothing there" in line for line in collection.guessed)
+
+
+def test_a_column_of_a_list_may_say_whether_its_label_holds(tmp_path):
+    for name in ("a", "b"):
+        recording(tmp_path / f"{name}.wav")
+    rows = "a.wav,0,1,1,2\na.wav,1,2,0,1\nb.wav,0,1,False,0\n"
+    (tmp_path / "clips.csv").write_text(f"file,start_time,end_time,bird,n\n{rows}")
+    collection, found = segments_of(tmp_path, text="bird")
+    assert found == {"a.wav": [(0.0, 1.0, "bird")], "b.wav": []}
+    assert any("'bird' says whether bird holds" in line for line in collection.guessed)
+    assert read_collection(tmp_path, task="label", text="n").labels == {"0": 1, "1": 1, "2": 1}
+    (tmp_path / "clips.csv").write_text(f"file,start_time,end_time,label,n\n{rows}")
+    assert read_collection(tmp_path, task="label", text="label").labels == {"0": 1, "1": 1, "False": 1}
+
+
 def test_a_manifest_of_segments_is_a_source(works, fails, here):
     lines = []
     for i in range(12):

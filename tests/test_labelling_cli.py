@@ -161,7 +161,7 @@ def test_a_label_in_one_split_only_is_an_error_in_dev_and_a_warning_in_train(run
     )
     code, _, err = run("prep", folder, "--corpus", world.corpus, "--data", here / "data", "--jobs", "1")
     assert code == 2
-    assert "label 'doo' is not among the 2 the model knows; did you mean 'do'?" in err
+    assert "train lacks a label: label 'doo' is not among the 1 the model knows; did you mean 'do'?" in err
     folder = write_recipe(
         here / "s", "label", prepare=PREPARE.format(segments=segments, train="[bad]", dev="[]"), toml=toml
     )

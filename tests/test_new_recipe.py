@@ -55,6 +55,32 @@ def test_words_in_folders(tmp_path):
     assert all(line in readme for line in (*made.understood, *made.guessed, *made.commands))
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_one_label_and_recordings_without_it_are_a_yes_or_no(tmp_path, form):
+    source = record(tmp_path / "set", *(f"{i:02d}.wav" for i in range(20)))
+    rows = [(f"{i:02d}.wav", "three" if i % 2 else "") for i in range(20)]
+    if form == "csv":
+        write(source / "all.csv", "file,label\n" + "".join(f"{name},{label}\n" for name, label in rows))
+    else:
+        lines = (json.dumps({"audio_filepath": name, "text": label}) + "\n" for name, label in rows)
+        write(source / "all.jsonl", "".join(lines))
+    made, recipe, splits = new(tmp_path, source, task="classify")
+    assert recipe.vocabulary.several
+    assert ids(splits) == ids(made.splits)
+    assert Counter(u.text for own in splits.values() for u in own) == {"three": 10, "": 10}
+    assert not any("one label only" in line for line in made.warnings)
+    assert any("'three' holds in 10 recordings, and not in the 10 whose text is empty" in line for line in made.guessed)
+
+
+def test_a_forgotten_text_makes_no_yes_or_no(tmp_path):
+    source = record(tmp_path / "set", *(f"{i:02d}.wav" for i in range(12)))
+    rows = "".join(f"{i:02d}.wav,{'three' if i else ''}\n" for i in range(12))
+    write(source / "all.csv", f"file,label\n{rows}")
+    made, _, _ = new(tmp_path, source, task="classify")
+    assert [why for _, why in made.collection.left_out] == ["its text is empty"]
+    assert any("one label only" in line for line in made.warnings)
+
+
 def test_what_is_written_stands_still_when_recordings_are_added(tmp_path):
     source = record(tmp_path / "set", *(f"{w}/{i:02d}.wav" for w in ("ja", "nej") for i in range(12)))
     _, recipe, before = new(tmp_path, source)

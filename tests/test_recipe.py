@@ -175,7 +175,10 @@ def test_an_unknown_recipe_is_named_with_the_nearest(tmp_path, monkeypatch):
         ("[model]\nn_layers = 1\n[training]\nmiddle_ctc = 0.3", ["training.middle_ctc", "two layers"]),
         ("task = 'spot'\n[training]\nlabel_smoothing = 0.1", ["training.label_smoothing = 0.1", "'classify'"]),
         ("task = 'transcribe'\n[training]\nbalanced = true", ["training.balanced", "'classify' or 'label'"]),
-        ("task = 'label'\n[vocabulary]\nseveral = true\n[training]\nbalanced = true", ["training.balanced"]),
+        (
+            "task = 'label'\n[vocabulary]\nseveral = true\n[training]\nbalanced = true",
+            ["training.balanced", "evaluate --tune"],
+        ),
         ("task = 'regress'\n[augment]\nmixup = 0.5", ["augment.mixup = 0.5", "'classify'"]),
         ("task = 'transcribe'\n[augment]\ntrim = 0.5", ["augment.trim = 0.5", "'transcribe'"]),
         ("task = 'label'\n[model]\npooling = 'last'", ["model.pooling = 'last'", "'classify'"]),

@@ -1,5 +1,6 @@
 """Track files: tables and arrays, at the frames of a recording; and every way in which they can be wrong."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,6 +30,11 @@ def at_frames(path, hop=None, n_frames=N_FRAMES):
 
 def line(times, values):
     return "time,pitch\n" + "".join(f"{t:.6f},{v}\n" for t, v in zip(times, values, strict=True))
+
+
+def test_a_recording_without_a_track_is_named_by_who_tells_it():
+    with pytest.raises(CorpusError, match=r"^has no track; each line"):
+        tracks_at_frames(Utterance("a", Path("a.wav")), N_FRAMES, SETTINGS)
 
 
 def test_a_table_at_its_own_frames(tmp_path):

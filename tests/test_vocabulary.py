@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiornn.errors import CorpusError, SettingsError
-from audiornn.vocabulary import BLANK, Vocabulary, VocabularySettings
+from audiornn.vocabulary import BLANK, NO_LABEL, Vocabulary, VocabularySettings
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 words = st.lists(st.sampled_from(["one", "two", "three", "wörld", "né"]), max_size=6).map(" ".join)
@@ -61,6 +61,11 @@ def test_a_text_comes_back_normalised(text):
 def test_composed_and_decomposed_letters_are_the_same(text):
     vocabulary = Vocabulary.build(["one two three wörld né"], unit="character")
     assert vocabulary.encode(unicodedata.normalize("NFD", text)) == vocabulary.encode(text)
+
+
+def test_what_stands_for_nothing_is_no_label_that_is_known():
+    with pytest.raises(CorpusError, match=r"'xylophone' is not among the 2 the model knows$"):
+        Vocabulary((NO_LABEL, "do", "mi"), "label").label_id("xylophone")
 
 
 def test_lower_case_is_a_choice():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from typing import Literal
 from audiornn.audio import AudioInfo
 from audiornn.corpus.layouts import LAYOUTS, Choices, Entry, Reading, Survey, read_layout
 from audiornn.corpus.layouts.huggingface import sample_headers, write_audio
-from audiornn.corpus.layouts.survey import named
+from audiornn.corpus.layouts.survey import named, nfc
 from audiornn.corpus.layouts.table import joined_labels
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.speakers import find_speakers
@@ -29,6 +30,7 @@ __all__ = ["LAYOUTS", "Collection", "embedded_headers", "read_collection", "spea
 
 #: Tasks whose targets lie in files of their own: the layout that finds these, and what they are.
 _LAYOUT_OF_TASK = {"label": ("labels", "stretches with labels"), "regress": ("tracks", "values over time")}
+_LEAST_WITHOUT = 0.1  # of the recordings that have the one label; fewer empty texts are forgotten ones
 _MOST_LABEL_WORDS = 3  # a label is a word or a short command; a longer text that repeats is a prompt
 
 
@@ -175,16 +177,18 @@ def read_collection(
     survey = Survey(folder, None if source.is_dir() else source)
     choices = Choices(text, audio, speaker, encoding, skip_bad, track_hop, task)
     found, reading = read_layout(survey, layout, choices)
+    reading.entries = [_composed(entry) for entry in reading.entries]
     separator = "," if reading.several else _separator([entry.text for entry in reading.entries])
     several = bool(separator)
     chosen = _task(reading.entries, reading, several) if task == "auto" else task
     several = several and chosen == "classify"
+    if several and separator != ",":
+        reading.entries = [replace(e, text=joined_labels(_parts(e.text, separator))) for e in reading.entries]
+        reading.guessed.append(
+            f"{separator!r} parts the labels of a recording; the manifests write a comma, and none within"
+        )
+    several = several or (chosen == "classify" and _is_yes_or_no(reading))
     if several:
-        if separator != ",":
-            reading.entries = [replace(e, text=joined_labels(_parts(e.text, separator))) for e in reading.entries]
-            reading.guessed.append(
-                f"{separator!r} parts the labels of a recording; the manifests write a comma, and none within"
-            )
         reading.entries += reading.without_text
     else:
         reading.left_out += [(entry.where, "its text is empty") for entry in reading.without_text]
@@ -228,6 +232,14 @@ def read_collection(
         tracks=reading.tracks,
         band=(min(low for low, _ in reading.bands), max(high for _, high in reading.bands)) if reading.bands else None,
     )
+
+
+def _composed(entry: Entry) -> Entry:
+    """The entry with its letters composed, as prep takes them: an é that is written as two characters is the same."""
+    if all(unicodedata.is_normalized("NFC", text) for text in (entry.text, *(s.label for s in entry.segments))):
+        return entry
+    segments = tuple(replace(segment, label=nfc(segment.label)) for segment in entry.segments)
+    return replace(entry, text=nfc(entry.text), segments=segments)
 
 
 def _without_repeats(reading: Reading) -> list[Entry]:
@@ -310,6 +322,12 @@ def _separator(texts: Sequence[str]) -> str:
     return ""
 
 
+def _is_yes_or_no(reading: Reading) -> bool:
+    """Whether there is one label, and so many recordings without one that they are those in which it does not hold."""
+    n_without = len(reading.without_text)
+    return len({entry.text for entry in reading.entries}) == 1 and n_without >= _LEAST_WITHOUT * len(reading.entries)
+
+
 def _task(entries: Sequence[Entry], reading: Reading, several: bool) -> str:
     """Classify where the layout says so, or where each text is one of few short ones that repeat."""
     if reading.task:
@@ -326,7 +344,15 @@ def _task(entries: Sequence[Entry], reading: Reading, several: bool) -> str:
 
 def _task_line(task: str, entries: Sequence[Entry], reading: Reading, asked: str, several: bool) -> str:
     if several:
-        n_joined, n_none = (sum(holds) for holds in zip(*(("," in e.text, not e.text) for e in entries), strict=True))
+        counts = Counter(entry.text for entry in entries)
+        n_none = counts.pop("", 0)
+        n_joined = sum(n for text, n in counts.items() if "," in text)
+        if len(counts) == 1 and not n_joined:
+            ((label, n),) = counts.items()
+            return (
+                f"classify, yes or no: {label!r} holds in {n:,} recordings, and not in the {n_none:,} whose text is "
+                "empty; delete their lines if nobody has listened to them"
+            )
         return (
             f"classify, several labels: {n_joined:,} recordings have more than one, parted by commas, {n_none:,} none, "
             "and each label is judged by itself; vocabulary.several = false takes each text for one label"

@@ -167,7 +167,7 @@ def write_recipe(
     division = divide(stretches, dev=share, test=share)
     by_recording = division.by_recording and len(collection.utterances) <= MOST
     lines = ["prep looks for copies and keeps them in one split, so its counts may differ"] if by_recording else []
-    is_lonely = collection.task == "classify" and len(collection.labels) == 1
+    is_lonely = collection.task == "classify" and len(collection.labels) == 1 and not collection.several
     if other is not None and collection.task != "classify":
         has = {"transcribe": "a transcript", "label": "stretches with labels", "regress": "values over time"}
         raise SettingsError(f"--other is for recordings with labels; here each has {has[collection.task]}")

@@ -544,8 +544,8 @@ def _target_problem(utterance: Utterance, stored: StoredUtterance, recipe: Recip
             of_stretch = f" (times of the stretch from {utterance.start:g} s on)" if problem and utterance.start else ""
             return problem + of_stretch
         ids = vocabulary.encode(utterance.text)
-    except CorpusError as error:
-        return str(error)
+    except CorpusError as error:  # of phones, perhaps a word that the lexicon lacks
+        return str(error) if vocabulary.unit == "phone" else f"train lacks a {vocabulary.unit}: {error}"
     if recipe.task == "classify":
         return "" if ids or vocabulary.several else "its label is empty"
     n_available = recipe.model.output_length(stored.n_frames)

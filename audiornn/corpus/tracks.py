@@ -103,7 +103,7 @@ def tracks_at_frames(
         AudioError: the track is of a whole recording, whose header cannot be read.
     """
     if utterance.track is None:
-        raise CorpusError(f"{utterance.id}: has no track; each line of the manifest names one, track_filepath")
+        raise CorpusError("has no track; each line of the manifest names one, track_filepath")
     path = utterance.track
     tracks = _read_once(path, path.stat().st_mtime_ns) if path.is_file() else read_tracks(path)
     frame_times = np.array([settings.frames_to_seconds(t) for t in range(n_frames)])

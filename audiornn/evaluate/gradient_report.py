@@ -201,10 +201,12 @@ class GradientReport:
             share = np.array(right) / np.array(total)
             bounds = np.array([wilson_interval(r, n) for r, n in zip(right, total, strict=True)])
             errors = np.abs(bounds.T - share)
-            axes.errorbar(
-                row.lags, share, yerr=errors, fmt="o-", color=f"C{i}", label=row.cell, markersize=4, capsize=2
-            )
-            axes.axvline(max(1, row.predicted), color=f"C{i}", linestyle=":", linewidth=1)
+            style: dict[str, Any] = {"fmt": "o-", "markersize": 4, "zorder": 2}
+            if i % 2:  # open and dashed above the others, so that of two that are alike both are seen
+                style = {"fmt": "s--", "markersize": 7, "markerfacecolor": "none", "zorder": 3}
+            axes.errorbar(row.lags, share, yerr=errors, color=f"C{i}", label=row.cell, capsize=2, **style)
+            if row.predicted > 0:  # a logarithmic axis has no place for 0
+                axes.axvline(row.predicted, color=f"C{i}", linestyle=":", linewidth=1)
         axes.axhline(self.chance, color="0.6", linewidth=1)
         axes.set_xscale("log")
         axes.set_ylim(0, 1.05)

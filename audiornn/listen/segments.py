@@ -192,7 +192,9 @@ class _Run:
 
 
 class SegmentDecoder:
-    """Tracks in, segments out, each as soon as nothing can change it: where labels overlap, in order of their ends.
+    """Tracks in, segments out, each as soon as nothing can change it.
+
+    Where labels overlap, that is in order of their ends, each with the `least_gap` of its label added.
 
     Args:
         settings: how.
@@ -324,8 +326,10 @@ class SegmentDecoder:
     def _given(self) -> list[DecodedSymbol]:
         """Take those that are settled, in the order in which they are, whatever the blocks."""
         given, self._done = self._done, []
-        # Of labels that exclude each other the next one's beginning settles a segment, otherwise the end of its gap.
-        given.sort(key=lambda run: (run.end + (0 if self._exclusive else self._gaps[run.label]), run.first, run.label))
+        # Of labels that exclude each other the next one's beginning settles a segment, otherwise the end of its gap,
+        # or the frame after it where it has none.
+        waits = [0 if self._exclusive else max(1, gap) for gap in self._gaps]
+        given.sort(key=lambda run: (run.end + waits[run.label], run.first, run.label))
         return [DecodedSymbol(run.label, run.first, run.end - 1, run.total / run.n) for run in given]
 
 

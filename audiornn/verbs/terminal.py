@@ -40,13 +40,15 @@ def check_drawable(picture: Path) -> None:
     """That a picture can be drawn there, asked before an hour is heard.
 
     Raises:
-        SettingsError: there is no such folder.
+        SettingsError: there is no such folder, or the name says that it is no PNG.
         ModuleNotFoundError: matplotlib is not installed.
     """
     from importlib.util import find_spec
 
     if not picture.parent.is_dir():
         raise SettingsError(f"{picture}: there is no folder {picture.parent} to draw it in")
+    if picture.suffix.lower() not in ("", ".png"):
+        raise SettingsError(f"{picture}: pictures are written as PNG; call it {picture.with_suffix('.png').name}")
     if find_spec("matplotlib") is None:
         raise ModuleNotFoundError("no module to draw with", name="matplotlib")
 

@@ -88,6 +88,7 @@ class LabelFile:
         span: the seconds from and to which it says that it goes; of a TextGrid.
         notes: on what was guessed of it, with how to change it; of a table.
         band: the lowest and the highest Hz of its labels; of Raven's tables.
+        columns: the names of a table's columns; empty where they have none.
     """
 
     path: Path
@@ -95,6 +96,7 @@ class LabelFile:
     span: tuple[float, float] | None = None
     notes: str = ""
     band: tuple[float, float] | None = None
+    columns: tuple[str, ...] = ()
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -216,6 +218,7 @@ def read_label_file(
     _refuse_others(path)
     text = read_text(path, encoding) if path.suffix.lower() != ".eaf" else ""
     ending, span, notes, band = path.suffix.lower(), None, "", None
+    columns: tuple[str, ...] = ()
     if ending == ".eaf":
         labels = read_elan(path)
     elif ending == ".textgrid" or text.startswith(STARTS):
@@ -231,8 +234,8 @@ def read_label_file(
     elif ending not in (".csv", ".tsv") and _is_audacity(text):
         labels = read_audacity(text, path)
     else:
-        labels, notes, band = read_table(text, path, label, audio)
-    return LabelFile(path, tuple(labels), span, notes, band)
+        labels, columns, notes, band = read_table(text, path, label, audio)
+    return LabelFile(path, tuple(labels), span, notes, band, columns)
 
 
 def holds_times(path: Path, encoding: str = "") -> bool:

@@ -7,7 +7,7 @@ import io
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
@@ -47,6 +47,8 @@ _BREAK = re.compile(r"\s*\n\s*")
 
 #: Names that only a column of labels has: an empty one says that nothing holds.
 _SURE = ("label", "labels", "eventlabel")
+#: What a column holds that says of its name whether it holds.
+_WHETHER = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 _LOOKED_AT = 100  # rows, for other columns of words
 
 _Row = tuple[int, list[str]]
@@ -70,8 +72,8 @@ class _Layout:
 
 def read_table(
     text: str, path: Path, label: str = "", audio: str = ""
-) -> tuple[list[Timed], str, tuple[float, float] | None]:
-    """A table's labels, what was guessed of its columns, with how to change it, and the Hz that its labels span.
+) -> tuple[list[Timed], tuple[str, ...], str, tuple[float, float] | None]:
+    """A table's labels, its columns' names, what was guessed of them, with how to change it, and the labels' Hz.
 
     Without a header its columns are start, end, label, or recording, start, end, label, or Sonic Visualiser's time,
     value, duration, label, or ELAN's tier, participant, start, end and duration, each in one unit or several, label. Of
@@ -89,7 +91,7 @@ def read_table(
     """
     rows = list(_rows(text, path))
     if not rows:
-        return [], "", None
+        return [], (), "", None
     header = rows[0][1]
     has_header = not any(map(_is_time, header))
     if not has_header:
@@ -105,6 +107,7 @@ def read_table(
         )
     if has_header:
         _refuse_unquoted(rows, header, layout, path, _delimiter(text))
+        rows, layout = _as_labels(rows, header, layout, label)
     labels = list(_labels(rows, layout, path))
     _refuse_running_times(header, labels, layout, path)
     refuse_nameless([label for label in labels if label.end or label.label], path)
@@ -112,6 +115,7 @@ def read_table(
     late = "ELAN's line about the medium names an offset; the times are taken as they are" if offset else ""
     return (
         labels,
+        tuple(header) if has_header else (),
         "; ".join(filter(None, (layout.note, late))),
         _band(header, [row for _, row in rows]) if has_header else None,
     )
@@ -131,10 +135,13 @@ def _rows(text: str, path: Path) -> Iterator[_Row]:
                 f"{path}, line {error.line}: cannot be read as a table ({error}); is a quotation mark not closed?"
             ) from None
     may_remark = is_first = True
+    row_below = next((row for _, row in rows if not _is_remark(row[0])), [])
     for number, row in rows:
-        if _is_remark(row[0]) and (may_remark or not any(map(_is_time, row[1:]))):
-            continue
         cells = [_clean(cell, is_quoted) for cell in row]
+        if is_first and _is_remark(row[0]) and _names_columns(cells, row_below):
+            cells[0] = cells[0].lstrip("# ") or "#"
+        elif _is_remark(row[0]) and (may_remark or not any(map(_is_time, row[1:]))):
+            continue
         yield number, cells
         if is_first:  # where the header's first column is that of labels, one may begin with #
             may_remark, is_first = _plain(cells[0])[0] not in _NAMES["label"].split(), False
@@ -222,6 +229,15 @@ def _refuse_labels_behind(rows: Sequence[_Row], layout: _Layout, path: Path) -> 
 def _is_remark(line: str) -> bool:
     """ELAN's lines about the media file, which it quotes; and Excel's, which says what parts columns."""
     return line.lstrip('"').startswith("#") or line.strip().lower() in ("sep=,", "sep=;", "sep=", "sep=\t")
+
+
+def _names_columns(remark: Sequence[str], row_below: Sequence[str]) -> bool:
+    """Whether what begins with # is a header, as numpy's `savetxt` writes one, or has a column # that counts rows."""
+    if len(remark) != len(row_below) or not any(map(_is_time, row_below)):
+        return False
+    words = {_plain(cell)[0] for cell in remark}
+    starts, ends, durations = (words & {*_NAMES[name].split()} for name in ("start", "end", "duration"))
+    return bool(starts and (ends or durations)) or (remark[0] == "#" and len(remark) > 1)
 
 
 def _clean(cell: str, is_quoted: bool) -> str:
@@ -407,6 +423,24 @@ def _choose(label: str, at: dict[str, int], header: Sequence[str], rows: Sequenc
     at["label"] = list(header).index(label)
     if len(tiers) == 1 or at.get("tier") == at["label"]:
         at.pop("tier", None)  # nothing is left to choose
+
+
+def _as_labels(rows: list[_Row], header: Sequence[str], layout: _Layout, label: str) -> tuple[list[_Row], _Layout]:
+    """Of a list whose column named `label` says only whether it holds, the rows as if they named it where it does.
+
+    A recording's own table may hold no digits but 0 and 1 by chance.
+    """
+    place = layout.at.get("label", -1)
+    cells = {row[place].lower() for _, row in rows if place < len(row)} - {""}
+    is_own = label in header and list(header).index(label) == place and _plain(label)[0] not in _NAMES["label"].split()
+    if not is_own or "recording" not in layout.at or not cells or not cells <= _WHETHER.keys():
+        return rows, layout
+    named = []
+    for number, row in rows:
+        holds = place < len(row) and _WHETHER.get(row[place].lower(), False)
+        named.append((number, [*row[:place], label if holds else "", *row[place + 1 :]]))
+    note = f"the column {label!r} says whether {label} holds; called label, it would be of two labels"
+    return named, replace(layout, note=note)
 
 
 def _plain(name: str) -> tuple[str, float]:

@@ -6,8 +6,9 @@ import posixpath
 from collections.abc import Iterable
 from pathlib import Path
 
-from audiornn.corpus.label_files import LabelFile, read_label_file, recording_stem
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey
+from audiornn.corpus.label_files import ALL_TIERS, LabelFile, read_label_file, recording_stem
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named
+from audiornn.errors import CorpusError
 
 __all__ = [
     "Hints",
@@ -17,6 +18,7 @@ __all__ = [
     "recording_named",
     "tell_guess",
     "tell_unlabelled",
+    "tell_unnameable",
 ]
 
 _SHARED = "is one label, whatever its tier"
@@ -56,7 +58,9 @@ def tell_unlabelled(n: int, reading: Reading) -> None:
 
 
 def tell_guess(labels: LabelFile, choices: Choices, reading: Reading) -> None:
-    """Say what had to be guessed of a label file, each thing once; and keep the band that it speaks of."""
+    """Say what had to be guessed of a label file, each thing once; and keep what the band and `--label` ask for."""
+    if labels.labels:
+        reading.nameable[labels.path] = any(labels.tiers) or bool(labels.columns)
     if labels.band:
         reading.bands.append(labels.band)
     if labels.notes and labels.notes not in reading.guessed:
@@ -68,6 +72,26 @@ def tell_guess(labels: LabelFile, choices: Choices, reading: Reading) -> None:
         reading.guessed.append(
             f"{label!r} of {' and '.join(map(repr, tiers))} {_SHARED} (first in {labels.path.name}); --label names one"
         )
+
+
+def tell_unnameable(choices: Choices, reading: Reading) -> None:
+    """Say in which files `--label` could name nothing, so that all of their labels are taken.
+
+    Raises:
+        CorpusError: in none it could.
+    """
+    without = [path for path, is_nameable in reading.nameable.items() if not is_nameable]
+    if choices.text in ("", ALL_TIERS) or not without:
+        return
+    if len(without) == len(reading.nameable):
+        raise CorpusError(
+            f"{without[0]}: has no tiers, and no columns with names, of which --label {choices.text!r} could be one"
+            f"{', nor has any other label file' if len(without) > 1 else ''}; leave --label out"
+        )
+    reading.guessed.append(
+        f"no tiers in {named(path.name for path in without)}, so that --label names nothing there and all of their "
+        "labels are taken"
+    )
 
 
 class Hints:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from audiornn.corpus.label_files import ENDINGS, POINT, TIMIT, recording_stem
-from audiornn.corpus.layouts.label_entries import Hints, read_labels
+from audiornn.corpus.layouts.label_entries import Hints, read_labels, tell_unnameable
 from audiornn.corpus.layouts.label_files_beside import add_own_labels, linked_labels, own_labels, stem_of
 from audiornn.corpus.layouts.label_lists import find_lists, name_most, read_lists
 from audiornn.corpus.layouts.label_times import with_cut_windows
@@ -86,6 +86,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
             f"{survey.folder}: no recording has a label file of its own name ({', '.join(ENDINGS)}), and no list names "
             f"one{there}; {why[0] if why else 'is it the right folder?'}"
         )
+    tell_unnameable(choices, reading)
     counts = Counter(segment.label for entry in reading.entries for segment in entry.segments)
     if not counts:
         where = f" in {choices.text!r}" if choices.text else ""
@@ -252,6 +253,7 @@ def _read_manifests(survey: Survey, choices: Choices, reading: Reading) -> None:
     splits = splits_of_lists(manifests)
     for key, utterances in manifests.items():
         reading.understood.append(f"a manifest of segments: {key}")
+        reading.nameable[lists[key]] = False
         reading.entries += [
             Entry(u.audio, "", u.speaker, u.start, u.duration, splits.get(key), u.id, key, u.segments)
             for u in utterances

@@ -114,6 +114,7 @@ class Reading:
         tracks: names of the values over time.
         several: each text is any number of labels, parted by commas; otherwise that is found out.
         bands: the lowest and the highest Hz of the labels of each label file that says so.
+        nameable: label files by path, each with whether it has tiers or columns with names, for `Choices.text` to name.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -127,6 +128,7 @@ class Reading:
     tracks: tuple[str, ...] = ()
     several: bool = False
     bands: list[tuple[float, float]] = field(default_factory=list)
+    nameable: dict[Path, bool] = field(default_factory=dict)
 
 
 #: What `prep` writes beside its prepared.json, which tells nothing of recordings that lie there, too.

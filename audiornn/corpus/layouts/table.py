@@ -52,6 +52,7 @@ SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id", "spk", "spk_id", "spkid
 START_COLUMNS = ("start", "offset", "begin", "start_time", "onset", "tmin")
 END_COLUMNS = ("end", "stop", "end_time", "tmax")
 SPLIT_COLUMNS = ("split", "set", "subset", "partition", "fold")
+_THE_SAME = 0.05  # seconds
 _MUCH_THE_SAME = 0.2  # of a duration, by which a cut may differ from what was asked for
 _KNOWN = {*AUDIO_COLUMNS, *TEXT_COLUMNS, *SPEAKER_COLUMNS, *SPLIT_COLUMNS}
 
@@ -299,7 +300,7 @@ def fits(table: Table, survey: Survey, choices: Choices) -> Roles | str:
     if (at := time_columns(table.columns)) and _are_of_others(table, at, audio, survey):
         start = end = duration = None
         names = named(table.columns[i] for i, _ in at.values())
-        notes.append(f"{names} lie outside the recordings, as of others that they were cut from, and are not used")
+        notes.append(f"{names} go beyond the recordings, as of others that they were cut from, and are not used")
     return Roles(
         audio=audio,
         text=text,
@@ -334,22 +335,28 @@ def _time_roles(
 
 
 def _are_of_others(table: Table, columns: Mapping[str, tuple[int, float]], audio: int, survey: Survey) -> bool:
-    """Whether each row is a recording of its own, as long as from start to end, and some begin after their ends."""
+    """Whether each row is a recording of its own, as long as from start to end, and yet some go beyond them.
+
+    Where lengths are much the same, some begin after their ends; where they are the same, some begin later than at 0.
+    """
     if not {"start", "end"} <= columns.keys() or len({cells[audio] for _, cells in table.rows}) < len(table.rows):
         return False
     rows = [cells for _, cells in table.rows[:: max(1, len(table.rows) // _LOOKED_AT)][:_LOOKED_AT]]
-    lasting = []
+    lasting, are_exact = [], True
     for cells in rows:
         recording = survey.resolve(cells[audio], table.path.parent)
         try:
             start, end = (seconds(cells[i], "") * unit for i, unit in (columns["start"], columns["end"]))
-            duration = audio_info(recording).duration if recording is not None else math.inf
+            if recording is None:
+                continue
+            duration = audio_info(recording).duration
         except (CorpusError, AudioError):
             return False
         if abs(end - start - duration) > _MUCH_THE_SAME * duration:
             return False
+        are_exact = are_exact and abs(end - start - duration) <= _THE_SAME
         lasting.append((start, duration))
-    return any(start >= duration for start, duration in lasting)
+    return any(start > _THE_SAME if are_exact else start >= duration for start, duration in lasting)
 
 
 def _fits(cells: Sequence[str], columns: Mapping[str, tuple[int, float]], audio: Path | None) -> bool:
