@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from audiornn.errors import CorpusError, ModelFileError
 from audiornn.features import FeatureSettings
-from audiornn.listen import alignment, viterbi
+from audiornn.listen import viterbi
 from audiornn.listen.alignment import _stretches, align_text
 from audiornn.listen.decoding import DecodedSymbol
 from audiornn.listen.viterbi import force_align
@@ -123,9 +123,9 @@ def test_blocks_make_no_difference(case):
     log_probs, ids = case
     whole = force_align(log_probs, ids)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(alignment, "_WHOLE_BYTES", 0)
+        patch.setattr(viterbi, "_WHOLE_BYTES", 0)
         for first_loss in (0.25, 1e-9, 1e9):  # as it is; never enough at first; never too little
-            patch.setattr(alignment, "_FIRST_LOSS", first_loss)
+            patch.setattr(viterbi, "_FIRST_LOSS", first_loss)
             assert force_align(log_probs, ids) == whole
 
 
