@@ -401,6 +401,14 @@ def test_a_curve_is_drawn(works, places, model_file):
     assert Path("det.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_latencies_that_no_stream_has_are_told(works, places, model_file):
+    asked = ["evaluate", model_file("label"), *places, "--keyword", "mi"]
+    assert "latencies are of a network that heard the whole recording; a stream adds its look-ahead, 3 s" in works(
+        *asked
+    )
+    assert "whole recording" not in works(*asked, "--look-ahead", "0.3")
+
+
 def test_a_labeller_is_evaluated_on_all_its_labels(works, places, model_file):
     entry = json.loads(
         works("evaluate", model_file("label"), *places, "--false-alarms-per-hour", "50", "--format", "json")
