@@ -361,6 +361,12 @@ def test_the_word_is_the_one_that_was_meant(tmp_path, name, folders, keywords, s
     assert settings.get(("corpus", "synthetic_words")) == (0 if name == "ww1" else None)
 
 
+def test_a_keyword_that_is_a_part_of_another_is_told(tmp_path):
+    folder = folder_with(tmp_path, happy=12, happy_up=12, uphappy=12)
+    (said,) = [line for line in read_spotter(folder, name="x").warnings if "is a part of" in line]
+    assert said.startswith("'happy' is a part of 'happy_up': ")
+
+
 def test_folders_of_splits_and_of_speakers(tmp_path):
     with pytest.raises(CorpusError, match="look like splits"):
         read_folder(folder_with(tmp_path / "splits", train=5, test=5))
