@@ -220,6 +220,8 @@ def _words_of_talk(folder, word):
     [
         ({}, "", "holds no recordings"),
         ({"background": 2, "not_it": 1}, "", "no recordings of the word"),
+        ({"Hintergrund": 6}, "", r"\(Hintergrund\) are named like what is not meant.* --word"),
+        ({"music": 12, "negatives": 5}, "", "no recordings of the word"),
         ({"yes": 3, "no": 3}, "yse", "no folder of the word 'yse'"),
     ],
 )
@@ -348,7 +350,7 @@ def test_speech_is_the_same_each_time_and_leaves_the_word_out(tmp_path):
         ("computer", {"computer": 12, "zero": 5}, {"computer": 12}, "after the recipe's name"),
         ("computer", {"computer": 12, "speech": 5, "music": 3, "hard_negatives": 2}, {"computer": 12}, ""),
         ("commands", {"left": 12, "right": 12}, {"left": 12, "right": 12}, "2 keywords, one a folder"),
-        ("jam", {"music": 12}, {"music": 12}, ""),
+        ("music", {"music": 12}, {"music": 12}, "after the recipe's name"),
     ],
 )
 def test_the_word_is_the_one_that_was_meant(tmp_path, name, folders, keywords, said):
@@ -386,6 +388,36 @@ def test_a_word_below_its_speakers_is_found_and_their_other_words_are_not_it(tmp
     assert found.labels == {"left": 12}
     assert {u.id.split("/")[1] for u in found.background} == {"right"}
     assert {u.speaker for u in found.keywords} == {"anna", "bob", "carl"}
+
+
+@pytest.mark.parametrize(
+    ("name", "below", "keywords"),
+    [
+        ("zero", {"zero": 4, "background": 2}, {"zero": 12}),
+        ("wake", {"zero": 4, "background": 2}, {"zero": 12}),
+        ("zero", {"zero": 4, "one": 4}, {"zero": 12}),
+        ("wake", {"zero": 4, "one": 4}, {"zero": 12, "one": 12}),
+        ("hey", {"positive": 4, "background": 2}, {"hey": 12}),
+        ("hey", {"top": 4}, {"hey": 12}),
+    ],
+)
+def test_folders_of_speakers_are_never_keywords(tmp_path, name, below, keywords):
+    for who in ("anna", "bob", "carl"):
+        folder_with(tmp_path / who, **below)
+    folder_with(tmp_path / "background", zero=3)  # what is in it is no word, whatever it is called
+    found = read_spotter(tmp_path, name=name, speaker="folder:1")
+    assert found.found.labels == keywords
+    assert {u.speaker for u in found.found.keywords} == {"anna", "bob", "carl"}
+    word = next((s.value for s in found.settings if s.key == "word"), "")
+    assert read_folder(tmp_path, word=word, speaker="folder:1").labels == keywords  # prep reads what new understood
+
+
+def test_the_recipes_name_is_found_below_folders_of_speakers(tmp_path):
+    for who in ("anna", "bob"):
+        folder_with(tmp_path / who, zero=6, one=2)
+    found = read_spotter(tmp_path, name="zero")
+    assert found.found.labels == {"zero": 12}
+    assert read_folder(tmp_path, word=found.found.word).labels == {"zero": 12}
 
 
 def test_a_folder_of_background_called_as_the_word_is_not_it(tmp_path):

@@ -6,8 +6,9 @@
       background/          long recordings, in which it is not said: background…, noise…, speech, music, or a name that
                            begins with _
 
-The label's folder lies at the top; below it lies what may. A folder of any other name is a keyword of its own, unless
-the word is named (`word`): then it is one of the words that are not meant.
+The label's folder lies at the top, or below those of speakers: with `speaker = "folder:1"`, or where one of the word's
+name lies only there. Below it lies what may. A folder of any other name is a keyword of its own, unless the word is
+named (`word`): then it is one of the words that are not meant.
 """
 
 from __future__ import annotations
@@ -112,11 +113,13 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: 
     keys = list(survey.audio)
     if not keys:
         raise CorpusError(f"{folder}: holds no recordings{that_cannot_be_read(survey)}")
-    depth = _depth_of(word, keys) if word else 1
-    top = {level(key, depth) for key in keys}
-    word = word or (_named_after(top, recipe) if recipe else "")
-    labels = _labels(top, folder, word, speaker)
-    texts = [labels[level(key, depth)] for key in keys]
+    depth = _depth_of(word, keys, speaker)
+    if recipe and not word and (deeper := _depth_of(recipe, keys, speaker)) > depth:
+        word, depth = plain_words(recipe), deeper
+    folders = [_label_folder(key, depth) for key in keys]
+    word = word or (_named_after(set(folders), recipe) if recipe else "")
+    labels = _labels(set(folders), folder, word, speaker)
+    texts = [labels[name] for name in folders]
     names, said = _speakers(dict(zip(keys, texts, strict=True)), speaker)
     everything = [
         Utterance(posixpath.splitext(key)[0], survey.audio[key], text, names[key])
@@ -165,14 +168,27 @@ def _speakers(texts: Mapping[str, str], rule: str) -> tuple[dict[str, str | None
     return names, tuple(lines)
 
 
-def _depth_of(word: str, keys: Sequence[str]) -> int:
+def _depth_of(word: str, keys: Sequence[str], speaker: str) -> int:
     """At which level of the paths folders are named after the word: 1, or deeper where speakers come first."""
+    default = 2 if speaker == "folder:1" else 1
+    if not word:
+        return default
     wanted, top = plain_words(word), {level(key, 1) for key in keys}
     if "" in top or any(plain_words(name) == wanted or _UNNAMED.fullmatch(name) for name in top):
         return 1
-    speakers = {name for name in top if not is_background(name) and not _NOT_IT.fullmatch(name)}
-    folders = [key.split("/")[:-1] for key in keys if level(key, 1) in speakers]
-    return min((n for own in folders for n, name in enumerate(own, 1) if plain_words(name) == wanted), default=1)
+    folders = [key.split("/")[:-1] for key in keys if not _is_of_all_else(level(key, 1))]
+    return min((n for own in folders for n, name in enumerate(own, 1) if plain_words(name) == wanted), default=default)
+
+
+def _label_folder(key: str, depth: int) -> str:
+    """The folder that says what a recording is: beside those of speakers, background has one of its own."""
+    top = level(key, 1)
+    return top if _is_of_all_else(top) else level(key, depth)
+
+
+def _is_of_all_else(name: str) -> bool:
+    """Whether a folder is named like what is not meant."""
+    return is_background(name) or _NOT_IT.fullmatch(name) is not None
 
 
 def _can_be_said(spelling: str) -> bool:
@@ -183,8 +199,7 @@ def _can_be_said(spelling: str) -> bool:
 
 def _keyword_folders(names: Collection[str], wanted: str = "") -> list[str]:
     """Those of some folders that may hold a keyword: none that is named like all else, unless the word is just so."""
-    words = [name for name in sorted(names) if name and (not is_background(name) or plain_words(name) == wanted)]
-    return [name for name in words if not _NOT_IT.fullmatch(name) or plain_words(name) == wanted] or words
+    return [name for name in sorted(names) if name and (not _is_of_all_else(name) or plain_words(name) == wanted)]
 
 
 def _named_after(names: Collection[str], recipe: str) -> str:
@@ -195,8 +210,7 @@ def _named_after(names: Collection[str], recipe: str) -> str:
         recipe: the new recipe's name.
     """
     candidates = _keyword_folders(names)
-    others = [name for name in candidates if not _NOT_IT.fullmatch(name)]
-    same = [name for name in others or names if name and plain_words(name) == plain_words(recipe)]
+    same = [name for name in candidates or names if name and plain_words(name) == plain_words(recipe)]
     if same:
         says_it = candidates == same and "" not in names
         return "" if says_it else plain_words(recipe)
@@ -230,7 +244,8 @@ def _labels(names: set[str], folder: Path, word: str, speaker: str) -> dict[str,
     if not chosen:
         raise CorpusError(
             f"{folder}: no recordings of the word: all of its folders ({', '.join(sorted(names))}) are named like what "
-            "is not meant; put the word's recordings into a folder named after it, or `positive`"
+            "is not meant; put the word's recordings into a folder named after it, or `positive`; or if one of these "
+            "holds them, name it with --word"
         )
     return {name: chosen.get(name, "") for name in names}
 
