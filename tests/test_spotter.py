@@ -1,5 +1,6 @@
 """A folder for a spotter: which recordings are the word, how they are split, what synthetic voices add."""
 
+import json
 from zlib import crc32
 
 import numpy as np
@@ -449,6 +450,22 @@ def test_what_is_silent_or_broken_takes_no_place_in_dev_and_test(tmp_path):
         assert words
         assert not any(u.audio.name.startswith(("silent", "broken")) for u in words)
     assert sum("broken" in u.audio.name for u in found["train"]) == 6  # prep names them there
+
+
+def test_label_files_that_are_not_read_are_told(tmp_path):
+    folder = folder_with(tmp_path / "all", computer=12, background=9)
+    (folder / "background" / "00.txt").write_text("what is said in it, computer\n")
+    (folder / "background" / "notes.txt").write_text("1.0\t1.5\tcomputer\n")
+    assert read_folder(folder).label_files == (), "a transcript, and a file of no recording's name"
+    (folder / "background" / "01.txt").write_text("0.1\t0.3\tcomputer\n")
+    line = {"audio_filepath": "background/02.wav", "text": "", "segments": [[0.1, 0.3, "computer"]]}
+    (folder / "manifest.jsonl").write_text(json.dumps(line) + "\n")
+    (folder / "others.jsonl").write_text('{"n": 1}\n')
+    assert set(read_folder(folder).label_files) == {"background/01.txt", "manifest.jsonl"}
+    (said,) = [line for line in read_spotter(folder, name="computer").warnings if "label files" in line]
+    assert said.startswith("label files beside the recordings are not read (manifest.jsonl, background/01.txt): ")
+    with pytest.warns(CorpusWarning, match="label files beside the recordings are not read"):
+        prepare_spotter(folder, synthetic=False)
 
 
 def test_a_lower_rate_for_all_is_said(tmp_path):

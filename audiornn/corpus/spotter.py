@@ -13,6 +13,7 @@ named (`word`): then it is one of the words that are not meant.
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 import unicodedata
@@ -25,9 +26,10 @@ from pathlib import Path
 from audiornn.audio import audio_info
 from audiornn.corpus.collection import Collection as Recordings
 from audiornn.corpus.copies import find_copies
+from audiornn.corpus.label_files import ENDINGS, holds_times, recording_stem
 from audiornn.corpus.layouts.folders import that_cannot_be_read
-from audiornn.corpus.layouts.survey import Survey, level
-from audiornn.corpus.manifest import SPLITS, Utterance
+from audiornn.corpus.layouts.survey import Survey, level, named
+from audiornn.corpus.manifest import SPLITS, Utterance, read_manifest
 from audiornn.corpus.speakers import find_speakers
 from audiornn.corpus.splitting import FEW_RECORDINGS, by_time, divide
 from audiornn.corpus.stretches import LONGEST, STRETCH, equal_parts
@@ -78,6 +80,7 @@ class SpotterFolder:
         beside: how many recordings lie at the top beside the word's own folder, and count as background.
         unusable: files that are recordings and cannot be read as they are, and why.
         speakers: lines that say who speaks.
+        label_files: that say when something is heard, and are not read.
     """
 
     folder: Path
@@ -88,6 +91,18 @@ class SpotterFolder:
     beside: int = 0
     unusable: tuple[tuple[str, str], ...] = ()
     speakers: tuple[str, ...] = ()
+    label_files: tuple[str, ...] = ()
+
+    @property
+    def unread(self) -> str:
+        """What is to be said of the label files; empty where there are none."""
+        if not self.label_files:
+            return ""
+        return (
+            f"label files beside the recordings are not read ({named(self.label_files, 3)}): where they say the word "
+            "in a recording of what is not meant, it passes for that; cut it out of there. A recipe with --task label "
+            "learns from such files"
+        )
 
     @property
     def labels(self) -> Counter[str]:
@@ -137,7 +152,24 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: 
         0 if labels.get("") else sum(not level(key, 1) for key in keys),
         tuple(survey.unusable),
         said,
+        _label_files(survey),
     )
+
+
+def _label_files(survey: Survey) -> tuple[str, ...]:
+    """Files of recordings' names beside them that say what is heard when, and manifests that do."""
+    names = {*survey.audio, *(posixpath.splitext(key)[0] for key in survey.audio)}
+    found = []
+    for key, path in survey.lists(*ENDINGS, ".jsonl").items():
+        folder, name = posixpath.split(key)
+        with contextlib.suppress(CorpusError):  # something else
+            if name.lower().endswith(".jsonl"):
+                holds_labels = any(utterance.segments for utterance in read_manifest(path))
+            else:
+                holds_labels = posixpath.join(folder, recording_stem(name)) in names and holds_times(path)
+            if holds_labels:
+                found.append(key)
+    return tuple(found)
 
 
 def _speakers(texts: Mapping[str, str], rule: str) -> tuple[dict[str, str | None], tuple[str, ...]]:
@@ -372,6 +404,9 @@ def prepare_spotter(
         made_dir: where synthetic speech is written.
         jobs: processes.
 
+    Warns:
+        CorpusWarning: label files that are not read.
+
     Raises:
         CorpusError: as of `read_folder` and `split_folder`; or there is no background at all.
     """
@@ -388,7 +423,10 @@ def prepare_spotter(
             for (key, path), name in zip(survey.audio.items(), names, strict=True)
             if path.resolve() not in known
         ]
-        found = replace(found, background=(*found.background, *more))
+        label_files = (*found.label_files, *(f"{other / key}" for key in _label_files(survey)))
+        found = replace(found, background=(*found.background, *more), label_files=label_files)
+    if found.unread:
+        warnings.warn(found.unread, CorpusWarning, stacklevel=2)
     n_words = {label: _n_words(found.spellings.get(label, label)) for label in found.labels}
     bounded = with_word_bounds(found.keywords, jobs=jobs, skip_bad=skip_bad, n_words=n_words)
     placed = {u.id: u for u in bounded}

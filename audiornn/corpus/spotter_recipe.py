@@ -178,6 +178,8 @@ def read_spotter(
             "spotter fires at real speech, the numbers of `evaluate` do not say. Better are hours of speech and noise "
             "as they will be heard: a folder `background` beside the word's, or --other DIR"
         )
+    if found.unread:
+        warnings.append(found.unread)
     if found.unusable:
         file, reason = found.unusable[0]
         warnings.append(f"{len(found.unusable)} files are left out: {file}: {reason}")
