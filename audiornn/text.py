@@ -10,7 +10,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["CHANGES", "apply_rules", "lower", "plain_words", "removed_marks", "text_changes"]
+__all__ = ["CHANGES", "apply_rules", "lower", "plain_words", "removed_marks", "text_changes", "word_places"]
 
 #: What normalisation may have changed in a text, in the order in which it is applied.
 CHANGES = ("unicode", "invisible characters", "case", "punctuation", "spaces")
@@ -51,6 +51,17 @@ def plain_words(text: str) -> str:
     "hey computer don't"
     """
     return " ".join(re.sub(r"[^\w']|_", " ", text.lower()).split())
+
+
+def word_places(phrase: str, part: str) -> list[int]:
+    """At which of a phrase's words the words of another one begin in it, however both are written.
+
+    >>> word_places("happy-up happy", "Happy")
+    [0, 2]
+    """
+    words, wanted = plain_words(phrase).split(), plain_words(part).split()
+    last = len(words) - len(wanted)
+    return [i for i in range(last + 1) if wanted and words[i : i + len(wanted)] == wanted]
 
 
 def text_changes(text: str, *, lower_case: bool = False, punctuation: str = "keep", language: str = "") -> set[str]:

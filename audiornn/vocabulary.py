@@ -175,8 +175,11 @@ class Vocabulary:
             return self.encode(phrase)
         except CorpusError:
             phones = phrase.split()
-            if self.unit != "phone" or not set(phones) <= self._ids.keys():
+            unknown = [phone for phone in phones if phone not in self._ids]
+            if self.unit != "phone" or 2 * len(unknown) >= len(phones):
                 raise
+            if unknown:  # a wrong phone among right ones: its neighbours are no words
+                raise CorpusError(self._unknown(unknown[0])) from None
             return [self._ids[phone] for phone in phones]
 
     def label_id(self, label: str) -> int:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from audiornn.corpus.manifest import Segment, Utterance
 from audiornn.errors import CorpusError, SettingsError
+from audiornn.evaluate import explain
 from audiornn.evaluate.detection import (
     DetectionCount,
     DetPoint,
@@ -194,6 +195,28 @@ def test_hours_of_synthetic_voices_are_told_apart():
         )
     assert "nobody else" in evaluate_spotting(CARD, made, ["x"], SpotSettings(), "test").to_text()
     assert not evaluate_spotting(CARD, [loud], ["x"], SpotSettings(), "test").notes
+
+
+@pytest.mark.parametrize("peaks", [{100: 0.9, 200: 0.2, 300: 0.6}, dict.fromkeys(range(0, 390, 14), 0.12)])
+def test_a_drawn_curve_promises_nothing_that_no_threshold_does(tmp_path, monkeypatch, peaks):
+    step = pytest.importorskip("matplotlib.cbook").STEP_LOOKUP_MAP
+    figures = []
+    monkeypatch.setattr(explain, "_save", lambda figure, path: figures.append(figure))
+    one = heard([(0, frame, score) for frame, score in peaks.items()], {"x": [20, 98, 198]}, column=1)
+    report = evaluate_spotting(CARD, [one], ["x"], SpotSettings(), "made")
+    explain.draw_det(tmp_path / "det.png", report)
+    (axis,) = figures[0].axes
+    curve, dot = axis.get_lines()
+    places = list(zip(*step[curve.get_drawstyle()](*curve.get_data()), strict=True))
+    det = report.keywords[0].det
+    none = min(x for x, _ in places)
+    for x, y in places:
+        within = [p.miss_rate for p in det if p.false_alarms_per_hour <= (0 if x == none else x)]
+        assert y >= explain._miss_place(min(within)), "fewer misses than any threshold has with so few false alarms"
+    for p in det:
+        assert min(y for x, y in places if x <= max(none, p.false_alarms_per_hour)) <= explain._miss_place(p.miss_rate)
+    low, high = axis.get_ylim()
+    assert low + 0.1 < min(y for _, y in places) < dot.get_ydata()[0] < high - 0.1, "none and all are off the frame"
 
 
 # --- on recordings ---

@@ -389,8 +389,12 @@ def test_phones_come_from_the_lexicon():
     card = ModelCard("transcribe", SETTINGS, vocabulary)
     (hit,) = hits(card, ["cat"], ["-", "K", "-", "AE", "T", "-"])
     assert hit.keyword == "cat"
-    with pytest.raises(SettingsError, match="did you mean 'cat'"):
+    with pytest.raises(SettingsError, match=r"'cats' is not in the lexicon; did you mean 'cat'.; a keyword may be"):
         scorer_of(card, ["cats"])
+    with pytest.raises(SettingsError, match="cannot say 'K AE Q': phone 'Q' is not among the 3 the model knows"):
+        scorer_of(card, ["K AE Q"])
+    with pytest.raises(SettingsError, match="phone 't' is not among the 3 the model knows; it writes 'T'"):
+        scorer_of(card, ["K AE t"])
 
 
 def test_who_says_nothing():

@@ -280,6 +280,36 @@ def test_synthetic_voices_get_their_share(placed, monkeypatch):
     np.testing.assert_allclose(cumulated, [0.3, 0.3 + 0.7 / 3, 0.3 + 1.4 / 3, 1.0])
 
 
+def test_a_part_that_is_another_keyword_is_no_background(placed, monkeypatch):
+    labels = ("_none_", "happy", "happy up", "Hey-happy", "oh happy day", "go")
+    parted = placing._parted(labels)
+    assert {labels[i] for i in parted.early} == {"happy up", "oh happy day"}
+    assert {labels[i] for i in parted.late} == {"Hey-happy", "oh happy day"}
+    sound = marked()
+    n = sound.last - sound.first
+    for seed in range(20):
+        no_begin, no_end, neither = (
+            _fragment(sound, np.random.default_rng(seed), begins=begins, ends=ends)
+            for begins, ends in ((False, True), (True, False), (False, False))
+        )
+        assert no_begin.first == 0 or no_begin.last - no_begin.first == n, "its end, or all of it backwards"
+        assert no_end.first == sound.first or no_end.last - no_end.first == n
+        assert neither.last - neither.first == n
+    dataset = placed(keywords=1.0, fragments=0.0, others=0.0)
+    targets = []
+    for early in (frozenset(), {word.label for word in dataset.words}):
+        dataset._parted = placing._Parted(frozenset(early), frozenset())
+        targets.append(dataset.example(np.random.default_rng(1), PLAIN)[1])
+    assert ((targets[1] == IGNORED) & (targets[0] == 0)).any(), "the part is said in its first half"
+    assert ((targets[1] == targets[0]) | (targets[0] == 0)).all()
+    asked = []
+    monkeypatch.setattr(placing, "_fragment", lambda sound, rng, **sorts: asked.append(sorts) or sound)
+    fragments = placed(keywords=0.001, fragments=0.998, others=0.0)
+    fragments._parted = dataset._parted
+    fragments.example(np.random.default_rng(1), PLAIN)
+    assert asked == [{"begins": False, "ends": True}]
+
+
 def test_a_fragment_knows_where_it_is():
     for seed in range(20):
         found = _fragment(marked(), np.random.default_rng(seed))

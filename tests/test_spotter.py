@@ -1,5 +1,6 @@
 """A folder for a spotter: which recordings are the word, how they are split, what synthetic voices add."""
 
+import json
 from zlib import crc32
 
 import numpy as np
@@ -220,6 +221,8 @@ def _words_of_talk(folder, word):
     [
         ({}, "", "holds no recordings"),
         ({"background": 2, "not_it": 1}, "", "no recordings of the word"),
+        ({"Hintergrund": 6}, "", r"\(Hintergrund\) are named like what is not meant.* --word"),
+        ({"music": 12, "negatives": 5}, "", "no recordings of the word"),
         ({"yes": 3, "no": 3}, "yse", "no folder of the word 'yse'"),
     ],
 )
@@ -348,7 +351,7 @@ def test_speech_is_the_same_each_time_and_leaves_the_word_out(tmp_path):
         ("computer", {"computer": 12, "zero": 5}, {"computer": 12}, "after the recipe's name"),
         ("computer", {"computer": 12, "speech": 5, "music": 3, "hard_negatives": 2}, {"computer": 12}, ""),
         ("commands", {"left": 12, "right": 12}, {"left": 12, "right": 12}, "2 keywords, one a folder"),
-        ("jam", {"music": 12}, {"music": 12}, ""),
+        ("music", {"music": 12}, {"music": 12}, "after the recipe's name"),
     ],
 )
 def test_the_word_is_the_one_that_was_meant(tmp_path, name, folders, keywords, said):
@@ -359,6 +362,12 @@ def test_the_word_is_the_one_that_was_meant(tmp_path, name, folders, keywords, s
     again = read_folder(tmp_path / "from", word=settings.get(("corpus", "word"), ""))
     assert again.labels == keywords  # prep reads what new understood
     assert settings.get(("corpus", "synthetic_words")) == (0 if name == "ww1" else None)
+
+
+def test_a_keyword_that_is_a_part_of_another_is_told(tmp_path):
+    folder = folder_with(tmp_path, happy=12, happy_up=12, uphappy=12)
+    (said,) = [line for line in read_spotter(folder, name="x").warnings if "is a part of" in line]
+    assert said.startswith("'happy' is a part of 'happy_up': ")
 
 
 def test_folders_of_splits_and_of_speakers(tmp_path):
@@ -380,6 +389,36 @@ def test_a_word_below_its_speakers_is_found_and_their_other_words_are_not_it(tmp
     assert found.labels == {"left": 12}
     assert {u.id.split("/")[1] for u in found.background} == {"right"}
     assert {u.speaker for u in found.keywords} == {"anna", "bob", "carl"}
+
+
+@pytest.mark.parametrize(
+    ("name", "below", "keywords"),
+    [
+        ("zero", {"zero": 4, "background": 2}, {"zero": 12}),
+        ("wake", {"zero": 4, "background": 2}, {"zero": 12}),
+        ("zero", {"zero": 4, "one": 4}, {"zero": 12}),
+        ("wake", {"zero": 4, "one": 4}, {"zero": 12, "one": 12}),
+        ("hey", {"positive": 4, "background": 2}, {"hey": 12}),
+        ("hey", {"top": 4}, {"hey": 12}),
+    ],
+)
+def test_folders_of_speakers_are_never_keywords(tmp_path, name, below, keywords):
+    for who in ("anna", "bob", "carl"):
+        folder_with(tmp_path / who, **below)
+    folder_with(tmp_path / "background", zero=3)  # what is in it is no word, whatever it is called
+    found = read_spotter(tmp_path, name=name, speaker="folder:1")
+    assert found.found.labels == keywords
+    assert {u.speaker for u in found.found.keywords} == {"anna", "bob", "carl"}
+    word = next((s.value for s in found.settings if s.key == "word"), "")
+    assert read_folder(tmp_path, word=word, speaker="folder:1").labels == keywords  # prep reads what new understood
+
+
+def test_the_recipes_name_is_found_below_folders_of_speakers(tmp_path):
+    for who in ("anna", "bob"):
+        folder_with(tmp_path / who, zero=6, one=2)
+    found = read_spotter(tmp_path, name="zero")
+    assert found.found.labels == {"zero": 12}
+    assert read_folder(tmp_path, word=found.found.word).labels == {"zero": 12}
 
 
 def test_a_folder_of_background_called_as_the_word_is_not_it(tmp_path):
@@ -411,6 +450,22 @@ def test_what_is_silent_or_broken_takes_no_place_in_dev_and_test(tmp_path):
         assert words
         assert not any(u.audio.name.startswith(("silent", "broken")) for u in words)
     assert sum("broken" in u.audio.name for u in found["train"]) == 6  # prep names them there
+
+
+def test_label_files_that_are_not_read_are_told(tmp_path):
+    folder = folder_with(tmp_path / "all", computer=12, background=9)
+    (folder / "background" / "00.txt").write_text("what is said in it, computer\n")
+    (folder / "background" / "notes.txt").write_text("1.0\t1.5\tcomputer\n")
+    assert read_folder(folder).label_files == (), "a transcript, and a file of no recording's name"
+    (folder / "background" / "01.txt").write_text("0.1\t0.3\tcomputer\n")
+    line = {"audio_filepath": "background/02.wav", "text": "", "segments": [[0.1, 0.3, "computer"]]}
+    (folder / "manifest.jsonl").write_text(json.dumps(line) + "\n")
+    (folder / "others.jsonl").write_text('{"n": 1}\n')
+    assert set(read_folder(folder).label_files) == {"background/01.txt", "manifest.jsonl"}
+    (said,) = [line for line in read_spotter(folder, name="computer").warnings if "label files" in line]
+    assert said.startswith("label files beside the recordings are not read (manifest.jsonl, background/01.txt): ")
+    with pytest.warns(CorpusWarning, match="label files beside the recordings are not read"):
+        prepare_spotter(folder, synthetic=False)
 
 
 def test_a_lower_rate_for_all_is_said(tmp_path):

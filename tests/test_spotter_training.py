@@ -21,6 +21,7 @@ from audiornn.listen.recognizer import load_model  # noqa: E402
 from audiornn.train import loop, mining  # noqa: E402
 from audiornn.train.checkpoint import load_checkpoint  # noqa: E402
 from audiornn.train.dataset import Dataset  # noqa: E402
+from audiornn.train.dev_score import DevScore  # noqa: E402
 from audiornn.train.loop import Interrupted, train  # noqa: E402
 from audiornn.train.mining import Mined, list_doubtful, mine  # noqa: E402
 from audiornn.train.parallel import Workers  # noqa: E402
@@ -150,6 +151,13 @@ class _AsBackground:
 
     def utterances(self, split):
         return self._train if split == "train" else self._prepared.utterances(split)
+
+
+def test_an_epochs_misses_are_no_miss_rate(spotter_world):
+    metrics = {"epoch": 1, "step": 10, "train_loss": 3.0, "frames_per_second": 1}
+    line = loop.epoch_line(metrics, DevScore(9, 410, 0.1, 0.0), spotter_world.recipe, 1000, dev="dev")
+    assert "dev misses at 0–8 false alarms   2.20 % (9/410)" in line
+    assert "error rate" not in line
 
 
 def test_background_that_holds_the_word_is_found_and_listed(spotter_world, tmp_path):

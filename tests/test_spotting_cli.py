@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import io
+import itertools
 import json
 import subprocess
 import sys
@@ -16,10 +17,11 @@ import pytest
 import soundfile
 
 from audiornn.errors import AudioError, SettingsError
+from audiornn.evaluate import explain
 from audiornn.evaluate.chosen import write_card
 from audiornn.listen import microphone
 from audiornn.listen.hit_command import HitCommand
-from audiornn.listen.keywords import settings_of
+from audiornn.listen.keywords import Scores, SpotSettings, settings_of
 from audiornn.listen.microphone import microphone_blocks
 from audiornn.listen.recognizer import load_model
 from audiornn.listen.results import KeywordSpot
@@ -180,6 +182,33 @@ def test_explained(run, recording, heard_by, fails):
     code, out, err = run("spot", recording, *heard_by(), "--keyword", "mi", "--explain", "no/where.png")
     assert (code, out) == (2, "")  # said before an hour is heard
     assert "there is no folder no" in err
+
+
+@pytest.mark.parametrize(("seconds", "n_spots"), [(2, 3), (90, 30), (3600, 200)])
+@pytest.mark.parametrize("keywords", [["computer"], ["computer", "happy"]])
+def test_a_picture_of_many_hits_can_be_read(tmp_path, monkeypatch, seconds, n_spots, keywords):
+    pytest.importorskip("matplotlib")
+    figures = []
+    monkeypatch.setattr(explain, "_save", lambda figure, path: figures.append(figure))
+    values = np.full((100, len(keywords)), 0.97, np.float32)
+    times = np.linspace(0, seconds - 0.1, n_spots)
+    spots = [KeywordSpot(keywords[i % len(keywords)], t, t + 0.1, 0.97) for i, t in enumerate(times)]
+    scores, waveform = Scores(values, values, values), np.ones(seconds * 50, np.float32)
+    explain.draw_spots(tmp_path / "a.png", waveform, 50, scores, keywords, SpotSettings(), spots, seconds / 100)
+    (figure,) = figures
+    figure.draw_without_rendering()
+    top, first = figure.axes[:2]
+    peaks = {top: 1.0, first: values.max()}
+    assert bool(top.texts) == (len(keywords) > 1), "one keyword is named by its axis"
+    for axis, peak in peaks.items():
+        own = [text for text in axis.texts if text.get_text() in ("0.97", *keywords)]
+        assert own or axis is top
+        frame, boxes = axis.get_window_extent(), [text.get_window_extent() for text in own]
+        assert all(frame.x0 - 1 <= box.x0 and box.x1 <= frame.x1 + 1 for box in boxes), "within its axis"
+        assert all(a.x1 < b.x0 for a, b in itertools.pairwise(sorted(boxes, key=lambda box: box.x0))), (
+            "none over another"
+        )
+        assert all(box.y0 > axis.transData.transform((0, peak))[1] for box in boxes), "above what is drawn"
 
 
 def test_a_picture_without_matplotlib_is_refused_before_listening(run, recording, heard_by, monkeypatch):
@@ -370,6 +399,14 @@ def test_a_curve_is_drawn(works, places, model_file):
     words = ["evaluate", model_file("transcribe"), *places, "--keyword", "mi", "--keyword", "do"]
     works(*words, "--tolerance", "0.1", "--look-ahead", "0.3", "--det", "det.png")
     assert Path("det.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_latencies_that_no_stream_has_are_told(works, places, model_file):
+    asked = ["evaluate", model_file("label"), *places, "--keyword", "mi"]
+    assert "latencies are of a network that heard the whole recording; a stream adds its look-ahead, 3 s" in works(
+        *asked
+    )
+    assert "whole recording" not in works(*asked, "--look-ahead", "0.3")
 
 
 def test_a_labeller_is_evaluated_on_all_its_labels(works, places, model_file):

@@ -46,6 +46,23 @@ def test_a_click_is_no_word_and_a_short_pause_no_end():
     assert end == pytest.approx(2.78, abs=0.06)
 
 
+def noise_that_decays(seconds, level, fades):
+    time = np.arange(round(seconds * RATE)) / RATE
+    return (level * np.random.default_rng(1).choice([-1, 1], len(time)) * np.exp(-time / fades)).astype(np.float32)
+
+
+@pytest.mark.parametrize("gap", [0.08, 0.15, 0.2])
+def test_a_click_beside_a_word_is_none_of_it_and_the_burst_of_a_stop_is(gap):
+    word, click = tone(0.4), noise_that_decays(0.005, 0.5, 0.0012)
+    start, end = bounds(silence(1), click, silence(gap), word, silence(gap), click, silence(1))
+    assert (start, end) == pytest.approx((1.005 + gap, 1.405 + gap), abs=0.06)
+    with_breath, soft = noise_that_decays(0.06, 0.1, 0.03), noise_that_decays(0.02, 0.08, 0.006)
+    for burst in (with_breath, soft, tone(0.02, 0.3, 2500.0)):
+        _, end = bounds(silence(1), word, silence(gap), burst, silence(1))
+        assert end == pytest.approx(1.4 + gap + len(burst) / RATE, abs=0.05)
+    assert bounds(silence(1), click, silence(1))[1] == pytest.approx(2.0, abs=0.02), "nothing but a click is no word"
+
+
 @pytest.mark.parametrize("pause", [0.3, 0.5, 0.65])
 def test_a_keyword_of_two_words_keeps_both_and_nothing_else(pause):
     hey, you, cough = tone(0.3, 0.1), tone(0.4, 0.3, 500.0), tone(0.2, 0.05, 300.0)

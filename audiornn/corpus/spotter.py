@@ -6,12 +6,14 @@
       background/          long recordings, in which it is not said: background…, noise…, speech, music, or a name that
                            begins with _
 
-The label's folder lies at the top; below it lies what may. A folder of any other name is a keyword of its own, unless
-the word is named (`word`): then it is one of the words that are not meant.
+The label's folder lies at the top, or below those of speakers: with `speaker = "folder:1"`, or where one of the word's
+name lies only there. Below it lies what may. A folder of any other name is a keyword of its own, unless the word is
+named (`word`): then it is one of the words that are not meant.
 """
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 import unicodedata
@@ -24,9 +26,10 @@ from pathlib import Path
 from audiornn.audio import audio_info
 from audiornn.corpus.collection import Collection as Recordings
 from audiornn.corpus.copies import find_copies
+from audiornn.corpus.label_files import ENDINGS, holds_times, recording_stem
 from audiornn.corpus.layouts.folders import that_cannot_be_read
-from audiornn.corpus.layouts.survey import Survey, level
-from audiornn.corpus.manifest import SPLITS, Utterance
+from audiornn.corpus.layouts.survey import Survey, level, named
+from audiornn.corpus.manifest import SPLITS, Utterance, read_manifest
 from audiornn.corpus.speakers import find_speakers
 from audiornn.corpus.splitting import FEW_RECORDINGS, by_time, divide
 from audiornn.corpus.stretches import LONGEST, STRETCH, equal_parts
@@ -77,6 +80,7 @@ class SpotterFolder:
         beside: how many recordings lie at the top beside the word's own folder, and count as background.
         unusable: files that are recordings and cannot be read as they are, and why.
         speakers: lines that say who speaks.
+        label_files: that say when something is heard, and are not read.
     """
 
     folder: Path
@@ -87,6 +91,18 @@ class SpotterFolder:
     beside: int = 0
     unusable: tuple[tuple[str, str], ...] = ()
     speakers: tuple[str, ...] = ()
+    label_files: tuple[str, ...] = ()
+
+    @property
+    def unread(self) -> str:
+        """What is to be said of the label files; empty where there are none."""
+        if not self.label_files:
+            return ""
+        return (
+            f"label files beside the recordings are not read ({named(self.label_files, 3)}): where they say the word "
+            "in a recording of what is not meant, it passes for that; cut it out of there. A recipe with --task label "
+            "learns from such files"
+        )
 
     @property
     def labels(self) -> Counter[str]:
@@ -112,11 +128,13 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: 
     keys = list(survey.audio)
     if not keys:
         raise CorpusError(f"{folder}: holds no recordings{that_cannot_be_read(survey)}")
-    depth = _depth_of(word, keys) if word else 1
-    top = {level(key, depth) for key in keys}
-    word = word or (_named_after(top, recipe) if recipe else "")
-    labels = _labels(top, folder, word, speaker)
-    texts = [labels[level(key, depth)] for key in keys]
+    depth = _depth_of(word, keys, speaker)
+    if recipe and not word and (deeper := _depth_of(recipe, keys, speaker)) > depth:
+        word, depth = plain_words(recipe), deeper
+    folders = [_label_folder(key, depth) for key in keys]
+    word = word or (_named_after(set(folders), recipe) if recipe else "")
+    labels = _labels(set(folders), folder, word, speaker)
+    texts = [labels[name] for name in folders]
     names, said = _speakers(dict(zip(keys, texts, strict=True)), speaker)
     everything = [
         Utterance(posixpath.splitext(key)[0], survey.audio[key], text, names[key])
@@ -134,7 +152,24 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: 
         0 if labels.get("") else sum(not level(key, 1) for key in keys),
         tuple(survey.unusable),
         said,
+        _label_files(survey),
     )
+
+
+def _label_files(survey: Survey) -> tuple[str, ...]:
+    """Files of recordings' names beside them that say what is heard when, and manifests that do."""
+    names = {*survey.audio, *(posixpath.splitext(key)[0] for key in survey.audio)}
+    found = []
+    for key, path in survey.lists(*ENDINGS, ".jsonl").items():
+        folder, name = posixpath.split(key)
+        with contextlib.suppress(CorpusError):  # something else
+            if name.lower().endswith(".jsonl"):
+                holds_labels = any(utterance.segments for utterance in read_manifest(path))
+            else:
+                holds_labels = posixpath.join(folder, recording_stem(name)) in names and holds_times(path)
+            if holds_labels:
+                found.append(key)
+    return tuple(found)
 
 
 def _speakers(texts: Mapping[str, str], rule: str) -> tuple[dict[str, str | None], tuple[str, ...]]:
@@ -165,14 +200,27 @@ def _speakers(texts: Mapping[str, str], rule: str) -> tuple[dict[str, str | None
     return names, tuple(lines)
 
 
-def _depth_of(word: str, keys: Sequence[str]) -> int:
+def _depth_of(word: str, keys: Sequence[str], speaker: str) -> int:
     """At which level of the paths folders are named after the word: 1, or deeper where speakers come first."""
+    default = 2 if speaker == "folder:1" else 1
+    if not word:
+        return default
     wanted, top = plain_words(word), {level(key, 1) for key in keys}
     if "" in top or any(plain_words(name) == wanted or _UNNAMED.fullmatch(name) for name in top):
         return 1
-    speakers = {name for name in top if not is_background(name) and not _NOT_IT.fullmatch(name)}
-    folders = [key.split("/")[:-1] for key in keys if level(key, 1) in speakers]
-    return min((n for own in folders for n, name in enumerate(own, 1) if plain_words(name) == wanted), default=1)
+    folders = [key.split("/")[:-1] for key in keys if not _is_of_all_else(level(key, 1))]
+    return min((n for own in folders for n, name in enumerate(own, 1) if plain_words(name) == wanted), default=default)
+
+
+def _label_folder(key: str, depth: int) -> str:
+    """The folder that says what a recording is: beside those of speakers, background has one of its own."""
+    top = level(key, 1)
+    return top if _is_of_all_else(top) else level(key, depth)
+
+
+def _is_of_all_else(name: str) -> bool:
+    """Whether a folder is named like what is not meant."""
+    return is_background(name) or _NOT_IT.fullmatch(name) is not None
 
 
 def _can_be_said(spelling: str) -> bool:
@@ -183,8 +231,7 @@ def _can_be_said(spelling: str) -> bool:
 
 def _keyword_folders(names: Collection[str], wanted: str = "") -> list[str]:
     """Those of some folders that may hold a keyword: none that is named like all else, unless the word is just so."""
-    words = [name for name in sorted(names) if name and (not is_background(name) or plain_words(name) == wanted)]
-    return [name for name in words if not _NOT_IT.fullmatch(name) or plain_words(name) == wanted] or words
+    return [name for name in sorted(names) if name and (not _is_of_all_else(name) or plain_words(name) == wanted)]
 
 
 def _named_after(names: Collection[str], recipe: str) -> str:
@@ -195,8 +242,7 @@ def _named_after(names: Collection[str], recipe: str) -> str:
         recipe: the new recipe's name.
     """
     candidates = _keyword_folders(names)
-    others = [name for name in candidates if not _NOT_IT.fullmatch(name)]
-    same = [name for name in others or names if name and plain_words(name) == plain_words(recipe)]
+    same = [name for name in candidates or names if name and plain_words(name) == plain_words(recipe)]
     if same:
         says_it = candidates == same and "" not in names
         return "" if says_it else plain_words(recipe)
@@ -230,7 +276,8 @@ def _labels(names: set[str], folder: Path, word: str, speaker: str) -> dict[str,
     if not chosen:
         raise CorpusError(
             f"{folder}: no recordings of the word: all of its folders ({', '.join(sorted(names))}) are named like what "
-            "is not meant; put the word's recordings into a folder named after it, or `positive`"
+            "is not meant; put the word's recordings into a folder named after it, or `positive`; or if one of these "
+            "holds them, name it with --word"
         )
     return {name: chosen.get(name, "") for name in names}
 
@@ -357,6 +404,9 @@ def prepare_spotter(
         made_dir: where synthetic speech is written.
         jobs: processes.
 
+    Warns:
+        CorpusWarning: label files that are not read.
+
     Raises:
         CorpusError: as of `read_folder` and `split_folder`; or there is no background at all.
     """
@@ -373,7 +423,10 @@ def prepare_spotter(
             for (key, path), name in zip(survey.audio.items(), names, strict=True)
             if path.resolve() not in known
         ]
-        found = replace(found, background=(*found.background, *more))
+        label_files = (*found.label_files, *(f"{other / key}" for key in _label_files(survey)))
+        found = replace(found, background=(*found.background, *more), label_files=label_files)
+    if found.unread:
+        warnings.warn(found.unread, CorpusWarning, stacklevel=2)
     n_words = {label: _n_words(found.spellings.get(label, label)) for label in found.labels}
     bounded = with_word_bounds(found.keywords, jobs=jobs, skip_bad=skip_bad, n_words=n_words)
     placed = {u.id: u for u in bounded}

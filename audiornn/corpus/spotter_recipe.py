@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from audiornn.corpus.recipe_settings import Setting, feature_settings
 from audiornn.corpus.spotter import FEWEST, Splits, SpotterFolder, read_folder, split_folder
 from audiornn.errors import AudioError, CorpusError
 from audiornn.features import FeatureSettings
+from audiornn.text import word_places
 
 __all__ = ["NewSpotter", "read_spotter", "spotter_prepare", "spotter_readme"]
 
@@ -159,6 +161,12 @@ def read_spotter(
             f"{len(found.labels)} keywords, one a folder: {labels}; if only one of them is meant, --word names it and "
             "the others are what it is told from"
         )
+    warnings += [
+        f"{part!r} is a part of {whole!r}: who says the whole says the part, too, which cannot be told before the rest "
+        "comes, and counts as a false alarm; keywords without common words are told apart better"
+        for whole, part in itertools.permutations(found.labels, 2)
+        if word_places(whole, part) and not word_places(part, whole)
+    ]
     if not (found.spellings and is_spelled):
         warnings.append(
             "no synthetic voice says the word, for its spelling is not known: --word 'hey computer'; where people have "
@@ -170,6 +178,8 @@ def read_spotter(
             "spotter fires at real speech, the numbers of `evaluate` do not say. Better are hours of speech and noise "
             "as they will be heard: a folder `background` beside the word's, or --other DIR"
         )
+    if found.unread:
+        warnings.append(found.unread)
     if found.unusable:
         file, reason = found.unusable[0]
         warnings.append(f"{len(found.unusable)} files are left out: {file}: {reason}")

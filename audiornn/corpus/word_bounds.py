@@ -31,6 +31,11 @@ _BETWEEN_WORDS = 0.7  # seconds; a pause of somebody who says a keyword of sever
 _A_WORD = 0.4  # seconds; with less for each word some of a keyword's words are still to be found
 _HEARD = 20.0  # dB below the loudest part; a softer one is none of a keyword's words
 _SHORTEST = 0.1  # seconds; a click is no word
+_CLICK = 0.03  # seconds that one lasts at most, of which a frame is most, until it has fallen …
+_CLICK_FALLS = 15.0  # … by so many dB
+_CLICK_AS_LOUD = 15.0  # dB below the word's loudest frames; a softer one may be the burst of a stop
+_CLICK_UNEVEN = 7.0  # dB, standard deviation over its bands: a click is heard in all of them, and a burst in some
+_CLICK_APART = 0.03  # seconds from other sound; what is nearer is a part of it, and moves no bound by much
 _EDGE = 0.02  # seconds that a word begins before it is heard to
 _AS_LOUD, _AS_LONG = 12.0, 0.5  # dB below the word's louder frames, and share of its length: may be the word again
 _LISTED = 5
@@ -53,6 +58,9 @@ def word_bounds(log_mel: Features, frame_seconds: float, n_words: int = 1) -> tu
     if loudest - noise < _LEAST_RANGE:
         return whole
     loud = np.flatnonzero(level > max(loudest - _BELOW_PEAK, noise + min(_ABOVE_NOISE, (loudest - noise) / 2)))
+    loud = _without_clicks(loud, log_mel, loudest, frame_seconds)
+    if not len(loud):
+        return whole
     parts = np.split(loud, np.flatnonzero(np.diff(loud) > round(_PAUSE / frame_seconds)) + 1)
     parts = [part for part in parts if part[-1] - part[0] + 1 >= round(_SHORTEST / frame_seconds)]
     if not parts:
@@ -75,6 +83,38 @@ def word_bounds(log_mel: Features, frame_seconds: float, n_words: int = 1) -> tu
         first, last = min(first, nearest), max(last, nearest)
     start = max(0.0, float(parts[first][0]) * frame_seconds - _EDGE)
     return round(start, 3), round(min(whole[1], float(parts[last][-1] + 1) * frame_seconds + _EDGE), 3)
+
+
+def _without_clicks(
+    loud: NDArray[np.int64], log_mel: Features, loudest: float, frame_seconds: float
+) -> NDArray[np.int64]:
+    """The loud frames but for those of clicks beside the word, which would be joined to it.
+
+    The burst of a stop, p, t or k, stands alone after its closure, too. But its breath goes on for longer than a click,
+    it is far softer than its vowel, or it has a pitch of its own, where a click is alike at all frequencies.
+
+    Args:
+        loud: numbers of the frames.
+        log_mel: (frames, n_mels) in decibels.
+        loudest: level of the word's loudest frames, in decibels.
+        frame_seconds: from a frame to the next.
+    """
+    level = 10 * np.log10(np.maximum(np.power(10.0, log_mel.astype(np.float64) / 10).mean(axis=1), 1e-10))
+    runs = np.split(loud, np.flatnonzero(np.diff(loud) > 1) + 1)
+    far = round(_CLICK_APART / frame_seconds)
+    kept = []
+    for i, run in enumerate(runs):
+        peak = level[run].max()
+        is_click = (
+            peak > loudest - _CLICK_AS_LOUD
+            and np.count_nonzero(level[run] > peak - _CLICK_FALLS) <= round(_CLICK / frame_seconds)
+            and log_mel[run[level[run].argmax()]].std() < _CLICK_UNEVEN
+            and (i == 0 or _gap(runs[i - 1], run) > far)
+            and (run is runs[-1] or _gap(run, runs[i + 1]) > far)
+        )
+        if not is_click:
+            kept.append(run)
+    return np.concatenate([*kept, loud[:0]])
 
 
 def _levels(log_mel: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 from audiornn.audio import Waveform
 from audiornn.errors import SettingsError
+from audiornn.evaluate.detection import DetPoint
 from audiornn.evaluate.spotting import SpotReport
 from audiornn.listen.keywords import Scores, SpotSettings, moving_mean
 from audiornn.listen.results import KeywordSpot
@@ -24,6 +27,8 @@ _INK, _GRID = "#333333", "#dddddd"
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _COLUMNS = 2000  # of a drawn waveform; more cannot be seen
 _MOST_KEYWORDS = 12
+_APART = 3  # pixels from a text to the next
+_BESIDE_TICK = 0.14  # normal deviates that "none" has on either side
 
 
 def draw_spots(
@@ -65,11 +70,12 @@ def draw_spots(
     time = np.linspace(0, duration, len(low))
     top.fill_between(time, low, high, color="#888888", linewidth=0)
     peak = max(1e-3, float(np.abs(waveform).max()))
-    top.set_ylim(-1.1 * peak, 1.1 * peak)
+    top.set_ylim(-1.1 * peak, (1.8 if len(keywords) > 1 else 1.1) * peak)  # with room for the hits' keywords
     top.set_yticks([])
     top.set_title(title, loc="left", fontsize=10, color=_INK)
     frames = np.arange(len(scores.values)) * output_seconds  # the middle of each
     values = moving_mean(scores.values, settings.smoothing, output_seconds)
+    labels: dict[Any, list[Any]] = {axis: [] for axis in axes}  # the texts of the hits
     for k, (keyword, axis) in enumerate(zip(keywords, axes[1:], strict=True)):
         colour = _COLOURS[k % len(_COLOURS)]
         onset, offset = settings.threshold(keyword)
@@ -79,7 +85,7 @@ def draw_spots(
         axis.axhline(offset, color=_INK, linewidth=0.9, linestyle=":")
         axis.text(1.004, onset, f"onset {onset:.2g}", transform=axis.get_yaxis_transform(), va="bottom", fontsize=7)
         axis.text(1.004, offset, f"offset {offset:.2g}", transform=axis.get_yaxis_transform(), va="top", fontsize=7)
-        axis.set_ylim(0, 1.05)
+        axis.set_ylim(0, 1.35)  # with room for the hits' scores
         axis.set_yticks([0, 0.5, 1])
         axis.set_ylabel(keyword, rotation=0, ha="right", va="center", fontsize=9, color=colour, fontweight="bold")
         for spot in spots:
@@ -89,30 +95,24 @@ def draw_spots(
                 both.axvspan(
                     spot.start, max(spot.end, spot.start + duration / 500), color=colour, alpha=0.18, linewidth=0
                 )
-            axis.text(
-                (spot.start + spot.end) / 2, 0.97, f"{spot.score:.2f}", ha="center", va="top", fontsize=7, color=_INK
-            )
-            top.text(
-                (spot.start + spot.end) / 2,
-                1.02 * peak,
-                keyword,
-                ha="center",
-                va="top",
-                fontsize=8,
-                color=colour,
-                fontweight="bold",
-            )
+            middle = (spot.start + spot.end) / 2
+            labels[axis].append(axis.text(middle, 1.3, f"{spot.score:.2f}", ha="center", va="top", fontsize=7))
+            if len(keywords) > 1:  # else the axis names it
+                bold = {"fontsize": 8, "fontweight": "bold", "color": colour}
+                labels[top].append(top.text(middle, 1.7 * peak, keyword, ha="center", va="top", **bold))
     axes[-1].set_xlim(
         0, max(duration, float(frames[-1]) if len(frames) else 0.0)
     )  # the silence that settles the end, too
     axes[-1].set_xlabel("seconds", fontsize=9)
+    _make_readable(figure, labels)
     _save(figure, path)
 
 
 def draw_det(path: Path, report: SpotReport) -> None:
     """Draw the detection error trade-off of each keyword (Martin et al. 1997) as a PNG: misses against false alarms.
 
-    Misses stand on a normal deviate's axis, false alarms an hour on a logarithmic one whose left end is none at all;
+    A curve gives the fewest misses that some threshold has with no more than so many false alarms. Misses stand on a
+    normal deviate's axis whose ends are none and all, false alarms an hour on a logarithmic one whose left end is none;
     the dot is the threshold that was evaluated. The thick curve is all keywords together, at one threshold for all.
     """
     import matplotlib
@@ -122,9 +122,7 @@ def draw_det(path: Path, report: SpotReport) -> None:
 
     figure, axis = pyplot.subplots(figsize=(6.4, 5), layout="constrained")
     one = 1 / report.hours
-    ticks = [0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95]
-    lowest, highest = 0.0005, 0.97
-    deviate = NormalDist().inv_cdf
+    none = one / 3  # false alarms, where a logarithm has no place for them
     rows = [*report.keywords, report.total] if len(report.keywords) > 1 else report.keywords
     for k, row in enumerate(rows):
         if not row.det or not row.said:
@@ -133,25 +131,28 @@ def draw_det(path: Path, report: SpotReport) -> None:
         width = 1.4
         if row is report.total:
             colour, style, width = _INK, "-", 3.0
-        x = [max(point.false_alarms_per_hour, one / 3) for point in row.det]
-        y = [deviate(min(max(point.miss_rate, lowest), highest)) for point in row.det]
+        fewest = _fewest_misses(row.det)
+        x = [max(point.false_alarms_per_hour, none) for point in fewest]
+        y = [_miss_place(point.miss_rate) for point in fewest]
         axis.plot(x, y, style, color=colour, linewidth=width, label=row.keyword, drawstyle="steps-post")
         axis.plot(
-            max(row.false_alarms_per_hour, one / 3),
-            deviate(min(max(row.miss_rate or 0.0, lowest), highest)),
-            "o",
-            color=colour,
-            markersize=6,
+            max(row.false_alarms_per_hour, none), _miss_place(row.miss_rate or 0.0), "o", color=colour, markersize=6
         )
     axis.set_xscale("log")
-    axis.axvspan(one / 3.5, one / 2, color="#f2f2f2", zorder=0)
     most = max([one, *(point.false_alarms_per_hour for row in report.keywords for point in row.det)])
     rates = [10.0**power for power in range(-4, 6) if one / 1.5 < 10.0**power <= most]
-    axis.set_xticks([one / 3, *rates], ["none", *(f"{rate:g}" for rate in rates)])
+    axis.set_xticks([none, *rates], ["none", *(f"{rate:g}" for rate in rates)])
     axis.set_xticks([], minor=True)
-    axis.set_xlim(one / 3.5, 1.3 * most)
-    axis.set_yticks([deviate(tick) for tick in ticks], [f"{100 * tick:g} %" for tick in ticks])
-    axis.set_ylim(deviate(lowest), deviate(highest))
+    axis.set_xlim(one / 4, 1.3 * most)
+    axis.axvspan(one / 4, one / 2, color="#f2f2f2", zorder=0)
+    ticks = [0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95]
+    axis.set_yticks(
+        [_miss_place(rate) for rate in (0.0, *ticks, 1.0)], ["none", *(f"{100 * tick:g} %" for tick in ticks), "all"]
+    )
+    bottom, top = _miss_place(0.0) - _BESIDE_TICK, _miss_place(1.0) + _BESIDE_TICK
+    axis.set_ylim(bottom, top)
+    for place, frame in ((_miss_place(0.0), bottom), (_miss_place(1.0), top)):
+        axis.axhspan(frame, 2 * place - frame, color="#f2f2f2", zorder=0)
     axis.set_xlabel(f"false alarms an hour (one in {report.hours:.3g} h is {one:.3g})")
     axis.set_ylabel("missed")
     axis.grid(color=_GRID, linewidth=0.6)
@@ -159,6 +160,24 @@ def draw_det(path: Path, report: SpotReport) -> None:
     if len(axis.get_lines()) > 1:
         axis.legend(fontsize=8, frameon=False)
     _save(figure, path)
+
+
+def _fewest_misses(curve: Sequence[DetPoint]) -> list[DetPoint]:
+    """Of a curve's points, by rising false alarms, those that miss fewer than all with no more false alarms do."""
+    fewest: list[DetPoint] = []
+    for point in sorted(curve, key=lambda point: (point.false_alarms, point.missed)):
+        if not fewest or point.missed < fewest[-1].missed:
+            fewest.append(point)
+    # To the right of the last point nothing is gained by more false alarms, as far as any threshold has them.
+    return [*fewest, replace(fewest[-1], false_alarms_per_hour=max(point.false_alarms_per_hour for point in curve))]
+
+
+def _miss_place(rate: float) -> float:
+    """Where a share of misses stands on its axis: at its normal deviate; none and all beyond the last ticks."""
+    least, most = (NormalDist().inv_cdf(end) for end in (0.001, 0.985))
+    if rate <= 0:
+        return least - 2 * _BESIDE_TICK
+    return most + 2 * _BESIDE_TICK if rate >= 1 else min(max(NormalDist().inv_cdf(rate), least), most)
 
 
 def _figure(n_rows: int, *, heights: Sequence[float], duration: float) -> tuple[Any, NDArray[Any]]:
@@ -182,6 +201,23 @@ def _figure(n_rows: int, *, heights: Sequence[float], duration: float) -> tuple[
         for side in ("top", "right", "left"):
             axis.spines[side].set_visible(False)
     return figure, axes
+
+
+def _make_readable(figure: Any, labels: Mapping[Any, Sequence[Any]]) -> None:
+    """Move texts of each axis into it, and leave out those that would be written over the one before."""
+    figure.draw_without_rendering()  # lays the axes out, which says how wide a text is
+    for axis, texts in labels.items():
+        frame, end = axis.get_window_extent(), -math.inf
+        for text in sorted(texts, key=lambda text: float(text.get_position()[0])):
+            box = text.get_window_extent()
+            inside = max(0.0, frame.x0 - box.x0) - max(0.0, box.x1 - frame.x1)
+            if box.x0 + inside < end + _APART:
+                text.remove()
+                continue
+            if inside:
+                x, y = axis.transData.transform(text.get_position())
+                text.set_position(axis.transData.inverted().transform((x + inside, y)))
+            end = box.x1 + inside
 
 
 def _envelope(waveform: Waveform) -> tuple[NDArray[Any], NDArray[Any]]:

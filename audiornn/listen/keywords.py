@@ -595,7 +595,7 @@ def _check_spelling(card: ModelCard, keyword: str) -> None:
             f"the model cannot spell {keyword!r}: it has no {_listed([repr(c) for c in missing])}, only {known}{can}"
         ) from None
     if vocabulary.unit == "phone":
-        why = str(unknown).rpartition("; ")[0] or str(unknown)
+        why = str(unknown).removesuffix("; add a line with its phones")  # which no listener can
         phones = f"a keyword may be phones itself: {' '.join(vocabulary.symbols[1:4])!r}"
         raise SettingsError(f"the model cannot say {keyword!r}: {why}; {phones}") from None
     words = [word for word in keyword.split() if word not in vocabulary.symbols]

@@ -11,6 +11,7 @@ and of what was mined, and nothing else.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from audiornn.errors import CorpusError
 from audiornn.features import LOG_MEL_FLOOR, Features
 from audiornn.recipe import Recipe
 from audiornn.settings import AugmentSettings
+from audiornn.text import plain_words, word_places
 from audiornn.train.augment import augment, overlay
 from audiornn.train.dataset import IGNORED, Batch, Dataset
 from audiornn.vocabulary import Vocabulary
@@ -84,6 +86,19 @@ class _Sound:
     last: int
 
 
+@dataclass(frozen=True)
+class _Parted:
+    """Labels of which a part is another keyword, so that it is no example of background.
+
+    Attributes:
+        early: those in which its words stand before the end: of "happy up" is "happy" the beginning.
+        late: those in which they stand after the beginning.
+    """
+
+    early: frozenset[int]
+    late: frozenset[int]
+
+
 class PlacedWords(Dataset):
     """Examples of one split, made of its words and its background.
 
@@ -120,6 +135,7 @@ class PlacedWords(Dataset):
         ]
         self._by_length = self._chances(self.background, self.lengths[self.background], synthetic)
         self._by_recording = self._chances(self.background, np.ones(len(self.background)), synthetic)
+        self._parted = _parted(vocabulary.symbols)
         self.mined: Sequence[MinedPeak] = ()
         self.doubtful: Sequence[MinedPeak] = ()
         if split == "train" and not self.words:
@@ -185,6 +201,8 @@ class PlacedWords(Dataset):
         if kind < 0:
             word = self._draw_word(rng)
             log_mel, first, last, in_doubt = self._placed(self._spoken(word, rng, own), rng, own)
+            if word.label in self._parted.early:
+                in_doubt[max(0, first) : last] = True
             delay = self._frames(shares.delay)
             targets = frame_targets(
                 first, last, word.label, n_outputs, self._seconds_a_frame, self.recipe.model.stride, delay
@@ -192,7 +210,14 @@ class PlacedWords(Dataset):
             name = self.utterances[word.index].id
         elif kind < shares.fragments:
             word = self._draw_word(rng)
-            log_mel, _, _, in_doubt = self._placed(_fragment(self._spoken(word, rng, own), rng), rng, own)
+            parted = self._parted
+            part = _fragment(
+                self._spoken(word, rng, own),
+                rng,
+                begins=word.label not in parted.early,
+                ends=word.label not in parted.late,
+            )
+            log_mel, _, _, in_doubt = self._placed(part, rng, own)
             name = f"a part of {self.utterances[word.index].id}"
         elif kind < shares.fragments + shares.others:
             word = self._draw_word(rng)
@@ -370,14 +395,34 @@ def _drawn(chances: Floats, rng: np.random.Generator) -> int:
     return min(len(chances) - 1, int(np.searchsorted(chances, rng.uniform(0, chances[-1]), side="right")))
 
 
-def _fragment(sound: _Sound, rng: np.random.Generator) -> _Sound:
-    """The beginning of a word without its end, its end without its beginning, or all of it backwards."""
+def _parted(symbols: Sequence[str]) -> _Parted:
+    """Which of a vocabulary's labels hold others' words, and where; its first symbol stands for none."""
+    early, late = set(), set()
+    for (label, phrase), (_, part) in itertools.permutations(list(enumerate(symbols))[1:], 2):
+        n_words, n_part = (len(plain_words(text).split()) for text in (phrase, part))
+        for place in word_places(phrase, part):
+            if place + n_part < n_words:
+                early.add(label)
+            if place > 0:
+                late.add(label)
+    return _Parted(frozenset(early), frozenset(late))
+
+
+def _fragment(sound: _Sound, rng: np.random.Generator, *, begins: bool = True, ends: bool = True) -> _Sound:
+    """The beginning of a word without its end, its end without its beginning, or all of it backwards.
+
+    Args:
+        sound: the word.
+        rng: the source of chance.
+        begins: whether its beginning may be taken.
+        ends: whether its end may be.
+    """
     first, last, n = sound.first, sound.last, sound.last - sound.first
     part = rng.random()
-    if part < 0.45:
+    if part < 0.45 and begins:
         last = first + max(2, round(n * rng.uniform(0.3, 0.65)))
         return _Sound(sound.log_mel[:last], first, last)
-    if part < 0.85:
+    if part < 0.85 and ends:
         first = last - max(2, round(n * rng.uniform(0.3, 0.55)))
         return _Sound(sound.log_mel[first:], 0, last - first)
     n_after = len(sound.log_mel) - last

@@ -158,10 +158,13 @@ def _evaluate_keywords(
     asked: Evaluating,
 ) -> int:
     """`audiornn evaluate --keyword`: misses and false alarms, at thresholds chosen on dev or at the model's own."""
+    from dataclasses import replace
+
     from audiornn.corpus.manifest import read_manifest
     from audiornn.evaluate.detection import TOLERANCE
     from audiornn.evaluate.spotting import check_target, evaluate_spotting, hear, tune_spotting, write_spotting
     from audiornn.listen.keywords import check_keywords, default_keywords, settings_of
+    from audiornn.listen.streaming import LOOK_AHEAD, streams
 
     target = recognizer.card.training.get("false_alarms_per_hour")  # that a spotter was trained for
     to_tune = asked.tune or wanted.tune_manifest is not None or wanted.false_alarms_per_hour is not None
@@ -213,6 +216,12 @@ def _evaluate_keywords(
         notes=notes,
         unreadable=unreadable,
     )
+    if report.total.latency and look_ahead is None and streams(card) and not recognizer.delay(None):
+        note = (
+            "latencies are of a network that heard the whole recording; a stream adds its look-ahead, "
+            f"{LOOK_AHEAD:g} s if nobody says: evaluate with --look-ahead 0.3"
+        )
+        report = replace(report, notes=(*report.notes, note))
     for line in unreadable:
         say(f"audiornn: {line}")
     if asked.tune:
