@@ -222,8 +222,10 @@ class AugmentSettings:
             "trim",
             "time_shift",
             "time_mask_seconds",
+            "band_mask_share",
+            "mixup",
         )
-        return replace(self, **{name: strength * getattr(self, name) for name in (*grown, "band_mask_share", "mixup")})
+        return replace(self, **{name: strength * getattr(self, name) for name in grown})
 
 
 @dataclass(frozen=True)
