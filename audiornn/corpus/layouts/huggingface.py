@@ -13,7 +13,7 @@ from typing import Any
 
 from audiornn.audio import EXTENSIONS, AudioInfo, audio_info
 from audiornn.corpus.layouts.splits import split_in_name
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named
 from audiornn.corpus.layouts.table import AUDIO_COLUMNS, LABEL_COLUMNS, SPEAKER_COLUMNS, TEXT_COLUMNS
 from audiornn.corpus.layouts.table import read as read_table
 from audiornn.errors import AudioError, AudiornnError, CorpusError, nearest
@@ -60,11 +60,9 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     reading = Reading(understood=[f"Hugging Face's data set: {named(survey.key(s.path) for s in shards)}"])
     splits = {shard.split for shard in shards}
     has_splits = None not in splits and "train" in splits and len(splits) > 1
-    missing: list[tuple[str, str]] = []
-    n_rows = 0
     for shard, number, row in _rows(shards, choices, reading, with_bytes=False):
         where = f"{survey.key(shard.path)}, row {number}"
-        n_rows += 1
+        reading.n_lines += 1
         audio, text = row["audio"], row["text"]
         if not text:
             reading.left_out.append((where, "its text is empty"))
@@ -74,11 +72,11 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
             reading.embedded = True
             path = survey.folder / _name(shard, number, audio)
         elif path is None:
-            missing.append((where, audio or "no path"))
+            reading.missing.append((where, audio or "no path"))
             continue
         split = shard.split if has_splits else None
         reading.entries.append(Entry(path, text, row["speaker"] or None, split=split, where=where))
-    missing_audio(missing, n_rows, choices, reading)
+    reading.refuse_missing(choices)
     if not reading.entries:
         raise CorpusError(f"{shards[0].path}: no row has audio and a text")
     return reading

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audiornn.audio import audio_info
 from audiornn.corpus.layouts.splits import splits_in_names
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, read_text
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named, read_text
 from audiornn.errors import AudioError, CorpusError
 
 __all__ = ["audio_of_command", "read"]
@@ -57,22 +57,21 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         folders = _without_repeats([folder for folder in folders if splits[folder]], splits, survey, choices, reading)
     else:
         splits = dict.fromkeys(folders)
-    missing: list[tuple[str, str]] = []
-    n_lines, n_commands = 0, 0
+    n_commands = 0
     for folder in folders:
         texts, speakers, segments = _data_folder(folder, choices)
         recordings: dict[str, Path] = {}
         absent: set[str] = set()
-        n_lines += len(texts)
+        reading.n_lines += len(texts)
         sources = _pairs(folder / "wav.scp", choices)
         resolved = survey.resolve_all((source for _, (_, source) in sources if not source.endswith("|")), folder)
         for number, (name, source) in sources:
             where = f"{survey.key(folder / 'wav.scp')}, line {number}"
-            n_lines += 1
+            reading.n_lines += 1
             audio, is_command = _audio_of(source, survey, folder, f"{folder / 'wav.scp'}, line {number}", resolved)
             n_commands += is_command
             if audio is None:
-                missing.append((where, source))
+                reading.missing.append((where, source))
                 absent.add(name)
             else:
                 recordings[name] = audio
@@ -82,7 +81,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
             recording, start, duration = utterances.get(name, (name, 0.0, None))
             if recording not in recordings:
                 if recording not in absent:  # which is said already
-                    missing.append((where, recording))
+                    reading.missing.append((where, recording))
             elif not text:
                 reading.left_out.append((name, "its text is empty"))
             else:
@@ -101,7 +100,7 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
                     )
                 )
         reading.left_out += [(name, "text has no line for it") for name in utterances if name not in texts]
-    missing_audio(missing, n_lines, choices, reading)
+    reading.refuse_missing(choices)
     names = named((survey.key(folder) for folder in folders), 20)
     reading.understood.append(f"Kaldi data folder{'s' * (len(folders) > 1)}: {names}")
     if n_commands:

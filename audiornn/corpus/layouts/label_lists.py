@@ -20,7 +20,7 @@ from audiornn.corpus.layouts.label_entries import (
 )
 from audiornn.corpus.layouts.label_times import unit_of
 from audiornn.corpus.layouts.splits import are_alike, refuse_broken, splits_of_lists
-from audiornn.corpus.layouts.survey import Choices, Reading, Survey, missing_audio, named
+from audiornn.corpus.layouts.survey import Choices, Reading, Survey, named
 from audiornn.errors import CorpusError
 
 __all__ = ["find_lists", "name_most", "read_lists"]
@@ -66,7 +66,6 @@ def read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], reading
         Label files that name none, and why they are not used.
     """
     known = {entry.audio for entry in reading.entries}
-    missing: list[tuple[str, str]] = []
     broken: dict[str, CorpusError] = {}
     nameless: list[tuple[str, str]] = []
     hint = Hints(survey, (audio.stem for audio in known))
@@ -83,15 +82,15 @@ def read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], reading
         else:
             nameless.append((key, f"is no recording's by its name, and no column names one (--audio){hint(key)}"))
     splits = splits_of_lists(read)
-    n_named = n_unlabelled = 0
+    n_unlabelled = 0
     for key, labels in read.items():
         names = [name for name in labels.recordings if name]
         resolved = _told_apart(survey.resolve_all(names, labels.path.parent))
         if labels.are_whole:
             unit = unit_of((labels.last(name), audio) for name, audio in resolved.items() if audio is not None)
             labels = labels.divided(1000, unit) if unit == "milliseconds" else labels  # rates may differ
-        n_named += len(resolved)
-        missing += [(key, name) for name, audio in resolved.items() if audio is None]
+        reading.n_lines += len(resolved)
+        reading.missing += [(key, name) for name, audio in resolved.items() if audio is None]
         reading.entries += [
             labelled_entry(audio, labels, name, choices, splits.get(key), where=key)
             for name, audio in resolved.items()
@@ -100,7 +99,7 @@ def read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], reading
         n_unlabelled += count_unlabelled(labels)
         tell_guess(labels, choices, reading)
         reading.understood.append(f"a list of segments with times: {key}")
-    if splits and n_named:
+    if splits and reading.n_lines:
         reading.understood.append(f"splits: the lists {named(read)}")
     if broken and not reading.entries:
         raise next(iter(broken.values()))
@@ -108,7 +107,7 @@ def read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], reading
     told = dict(reading.left_out)
     reading.left_out += [(key, f"is no list of segments: {e}") for key, e in broken.items() if key not in told]
     tell_unlabelled(n_unlabelled, reading)
-    missing_audio(missing, n_named, choices, reading)
+    reading.refuse_missing(choices)
     return nameless
 
 

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from audiornn.corpus.layouts.kaldi import audio_of_command
 from audiornn.corpus.layouts.splits import split_in_name
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey
 from audiornn.errors import CorpusError
 
 __all__ = ["read"]
@@ -47,26 +47,24 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
             )
         return None
     reading = Reading(understood=[f"lhotse's manifests: {', '.join(cuts or pairs)}"])
-    missing: list[tuple[str, str]] = []
-    n_lines = 0
     splits = {key: split_in_name(re.sub(r"\W|_", " ", key)) for key in (*cuts, *pairs)}
     if "train" not in splits.values() or len(set(splits.values())) < 2:
         splits = {}
     for key, path in cuts.items():
         for number, entry in _lines(path):
-            n_lines += 1
-            _read_cut(entry, f"{key}, line {number}", path, splits.get(key), survey, reading, missing)
+            reading.n_lines += 1
+            _read_cut(entry, f"{key}, line {number}", path, splits.get(key), survey, reading)
     for key, (path, recordings_path) in pairs.items():
         recordings = {str(entry.get("id")): entry for _, entry in _lines(recordings_path)}
         for number, entry in _lines(path):
-            n_lines += 1
+            reading.n_lines += 1
             where = f"{key}, line {number}"
             recording = recordings.get(str(entry.get("recording_id")))
             if recording is None:
-                missing.append((where, str(entry.get("recording_id"))))
+                reading.missing.append((where, str(entry.get("recording_id"))))
             else:
-                _add(entry, recording, 0.0, where, path, splits.get(key), survey, reading, missing)
-    missing_audio(missing, n_lines, choices, reading)
+                _add(entry, recording, 0.0, where, path, splits.get(key), survey, reading)
+    reading.refuse_missing(choices)
     reading.left_out += survey.unlabelled((e.audio for e in reading.entries), "no supervision names it")
     if not reading.entries:
         raise CorpusError(f"{next(iter(cuts or pairs))}: no line has a text")
@@ -102,7 +100,6 @@ def _read_cut(
     split: str | None,
     survey: Survey,
     reading: Reading,
-    missing: list[tuple[str, str]],
 ) -> None:
     kind = cut.get("type", "MonoCut")
     if kind not in ("MonoCut", "MultiCut") or not isinstance(cut.get("recording"), dict):
@@ -111,7 +108,7 @@ def _read_cut(
     if not cut.get("supervisions"):
         reading.left_out.append((where, "a cut without a supervision"))
     for supervision in cut.get("supervisions") or ():
-        _add(supervision, cut["recording"], _number(cut, "start", where), where, path, split, survey, reading, missing)
+        _add(supervision, cut["recording"], _number(cut, "start", where), where, path, split, survey, reading)
 
 
 def _add(
@@ -123,7 +120,6 @@ def _add(
     split: str | None,
     survey: Survey,
     reading: Reading,
-    missing: list[tuple[str, str]],
 ) -> None:
     text = str(supervision.get("text") or "").strip()
     if not text:
@@ -135,7 +131,7 @@ def _add(
         return
     audio = _audio(recording, survey, path, where)
     if audio is None:
-        missing.append((where, str(_source(recording).get("source", "no source"))[:80]))
+        reading.missing.append((where, str(_source(recording).get("source", "no source"))[:80]))
         return
     start, duration = offset + _number(supervision, "start", where), _number(supervision, "duration", where)
     whole = float(recording.get("duration") or 0.0)

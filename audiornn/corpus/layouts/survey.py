@@ -26,7 +26,6 @@ __all__ = [
     "Reading",
     "Survey",
     "level",
-    "missing_audio",
     "named",
     "nfc",
     "read_text",
@@ -115,6 +114,8 @@ class Reading:
         several: each text is any number of labels, parted by commas; otherwise that is found out.
         bands: the lowest and the highest Hz of the labels of each label file that says so.
         nameable: label files by path, each with whether it has tiers or columns with names, for `Choices.text` to name.
+        n_lines: of those that name a recording, how many there are.
+        missing: of these the recordings that are not there: the place that names one, and its name.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -129,6 +130,33 @@ class Reading:
     several: bool = False
     bands: list[tuple[float, float]] = field(default_factory=list)
     nameable: dict[Path, bool] = field(default_factory=dict)
+    n_lines: int = 0
+    missing: list[tuple[str, str]] = field(default_factory=list)
+
+    def refuse_missing(self, choices: Choices) -> None:
+        """Leave out the lines whose audio is not there, if that was asked for.
+
+        Raises:
+            CorpusError: nobody asked; or all are missing.
+        """
+        n_missing = len(self.missing)
+        if not n_missing:
+            return
+        if choices.skip_bad and n_missing < self.n_lines:
+            self.left_out += [(where, f"its audio is missing: {name}") for where, name in self.missing]
+            return
+        listed = "; ".join(f"{where}: {name}" for where, name in self.missing[:3])
+        more = f"; and {n_missing - 3} more" if n_missing > 3 else ""
+        remedy = (
+            "is the folder complete, and the right one?"
+            if n_missing == self.n_lines
+            else "add them, or leave these lines out with --skip-bad"
+        )
+        if variable := _VARIABLE.match(self.missing[0][1]):
+            remedy = (
+                f"{variable[1]} stands for a folder that is not below this one: write its path instead, or {remedy}"
+            )
+        raise CorpusError(f"the audio of {n_missing:,} of {self.n_lines:,} lines is missing ({listed}{more}); {remedy}")
 
 
 #: What `prep` writes beside its prepared.json, which tells nothing of recordings that lie there, too.
@@ -343,35 +371,6 @@ def _forms(name: str) -> tuple[str, ...]:
 def _stem(key: str) -> str:
     stem, suffix = posixpath.splitext(key)
     return stem if suffix.lower() in EXTENSIONS or suffix.lower() in FOREIGN else key
-
-
-def missing_audio(missing: list[tuple[str, str]], n_all: int, choices: Choices, reading: Reading) -> None:
-    """Name the lines whose audio is not there.
-
-    Args:
-        missing: the place that names the recording, and the recording.
-        n_all: lines in all.
-        choices: whether they are left out.
-        reading: gets what is left out.
-
-    Raises:
-        CorpusError: there are some, and nobody asked to leave them out; or all are missing.
-    """
-    if not missing:
-        return
-    if choices.skip_bad and len(missing) < n_all:
-        reading.left_out += [(where, f"its audio is missing: {name}") for where, name in missing]
-        return
-    listed = "; ".join(f"{where}: {name}" for where, name in missing[:3])
-    more = f"; and {len(missing) - 3} more" if len(missing) > 3 else ""
-    remedy = (
-        "is the folder complete, and the right one?"
-        if len(missing) == n_all
-        else "add them, or leave these lines out with --skip-bad"
-    )
-    if variable := _VARIABLE.match(missing[0][1]):
-        remedy = f"{variable[1]} stands for a folder that is not below this one: write its path instead, or {remedy}"
-    raise CorpusError(f"the audio of {len(missing):,} of {n_all:,} lines is missing ({listed}{more}); {remedy}")
 
 
 def named(names: Iterable[str], n: int = 6) -> str:

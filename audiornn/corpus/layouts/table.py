@@ -19,7 +19,7 @@ from audiornn.audio import EXTENSIONS, audio_info
 from audiornn.corpus.label_files.tables import time_columns
 from audiornn.corpus.label_files.timed import seconds
 from audiornn.corpus.layouts.splits import MANY, refuse_broken, split_in_name, splits_in_paths
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named, read_text
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named, read_text
 from audiornn.errors import AudioError, CorpusError, nearest
 
 __all__ = [
@@ -452,14 +452,13 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     splits = splits_in_paths(map(survey.key, found))
     taken = _with_splits(found, splits, survey, reading)
     reading.several = any(_are_joined(choices, table.columns[:-1]) for table, _ in taken.values())
-    missing: list[tuple[str, str]] = []
     for path, (table, roles) in taken.items():
-        _read_rows(table, roles, splits.get(survey.key(path)), survey, choices, reading, missing)
-    n_rows = sum(len(table.rows) for table, _ in taken.values())
+        _read_rows(table, roles, splits.get(survey.key(path)), survey, choices, reading)
+    reading.n_lines = sum(len(table.rows) for table, _ in taken.values())
     covered = {survey.key(entry.audio) for entry in (*reading.entries, *reading.without_text)}
     if not forced and survey.only is None and 2 * len(covered) < len(survey.audio):
         columns = {_plain(table.columns[roles.text]) for table, roles in taken.values()}
-        if covered or missing:
+        if covered or reading.missing:
             survey.passed_over["table"] = (
                 f"{named(survey.key(path) for path in taken)}: tables that name {len(covered):,} of "
                 f"{len(survey.audio):,} recordings, too few to be what is learnt: --layout table learns from them"
@@ -469,9 +468,9 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
             if are_texts or are_named or choices.text or choices.audio:
                 survey.last_resort["table"] = len(covered)
         return None
-    if not reading.entries and not missing:
+    if not reading.entries and not reading.missing:
         raise CorpusError(f"{next(iter(taken))}: no line has both a recording and a text")
-    missing_audio(missing, n_rows, choices, reading)
+    reading.refuse_missing(choices)
     reading.left_out += survey.unlabelled(
         (e.audio for e in (*reading.entries, *reading.without_text)), "no line of a table that is read names it"
     )
@@ -595,7 +594,6 @@ def _read_rows(
     survey: Survey,
     choices: Choices,
     reading: Reading,
-    missing: list[tuple[str, str]],
 ) -> None:
     splits = _split_column(table, roles)
     # A duration is a stretch only where a start says so, or in a NeMo manifest; else it may be in any unit.
@@ -612,7 +610,7 @@ def _read_rows(
             reading.left_out.append((where, "its text is empty"))
             continue
         if audio is None:
-            missing.append((where, cells[roles.audio]))
+            reading.missing.append((where, cells[roles.audio]))
             continue
         start, duration = _times(cells, roles, timed, where)
         speaker = cells[roles.speaker] if roles.speaker is not None else ""

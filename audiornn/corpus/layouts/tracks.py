@@ -11,7 +11,7 @@ from pathlib import Path
 from audiornn.audio import audio_info
 from audiornn.corpus.layouts.own_files import own_files
 from audiornn.corpus.layouts.splits import splits_of_lists
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, named
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named
 from audiornn.corpus.manifest import read_manifest
 from audiornn.corpus.tracks import ENDINGS, SLACK, Tracks, read_tracks
 from audiornn.errors import AudioError, CorpusError, SettingsError
@@ -70,13 +70,12 @@ def _read_manifests(survey: Survey, choices: Choices, reading: Reading) -> None:
         elif survey.only is not None:
             raise CorpusError(f"{path}: none of its lines has a track_filepath, values over time beside the recording")
     splits = splits_of_lists(manifests)
-    missing, n_all = [], 0
     for key, utterances in manifests.items():
         reading.understood.append(f"a manifest of values over time: {key}")
-        n_all += len(utterances)
+        reading.n_lines += len(utterances)
         for u in utterances:
             if not u.audio.is_file():
-                missing.append((key, u.audio.name))
+                reading.missing.append((key, u.audio.name))
                 continue
             reading.entries.append(
                 Entry(
@@ -84,7 +83,7 @@ def _read_manifests(survey: Survey, choices: Choices, reading: Reading) -> None:
                     *(u.track, u.track_hop, u.track_start),
                 )
             )
-    missing_audio(missing, n_all, choices, reading)
+    reading.refuse_missing(choices)
     if reading.entries and (first := reading.entries[0].track) is not None:
         reading.tracks = read_tracks(first).names  # prep reads them all
 

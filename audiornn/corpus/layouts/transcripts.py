@@ -12,7 +12,7 @@ from pathlib import Path
 
 from audiornn.corpus.label_files import TIMIT, holds_times
 from audiornn.corpus.layouts.splits import MANY, refuse_broken, split_in_name, splits_in_paths
-from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, missing_audio, read_text
+from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, read_text
 from audiornn.errors import CorpusError
 
 __all__ = ["read", "read_cmu", "read_id_lists", "unread"]
@@ -239,12 +239,10 @@ def read_id_lists(survey: Survey, choices: Choices, lists: dict[str, Path]) -> R
     survey.how.clear()
     n = len(lists)
     reading = Reading(understood=[f"transcripts: {n:,} list{'s' * (n > 1)} of `id text` lines ({next(iter(lists))} …)"])
-    missing: list[tuple[str, str]] = []
-    n_lines = 0
     splits = splits_in_paths(lists)
     for key, path in lists.items():
         lines = list(_named_texts(read_text(path, choices.encoding)))
-        n_lines += len(lines)
+        reading.n_lines += len(lines)
         names = [name for _, name, _ in lines]
         resolved = (
             {name: _recording(survey, name, path) for name in names}
@@ -255,12 +253,12 @@ def read_id_lists(survey: Survey, choices: Choices, lists: dict[str, Path]) -> R
             where = f"{key}, line {number}"
             audio = resolved[name]
             if audio is None:
-                missing.append((where, name))
+                reading.missing.append((where, name))
             elif not text:
                 reading.left_out.append((where, "its text is empty"))
             else:
                 reading.entries.append(Entry(audio, text, split=splits.get(key), where=where))
-    missing_audio(missing, n_lines, choices, reading)
+    reading.refuse_missing(choices)
     if not reading.entries:
         raise CorpusError(f"{next(iter(lists.values()))}: no line has a text behind the name of a recording")
     found = {entry.split for entry in reading.entries}
@@ -321,12 +319,10 @@ def read_cmu(survey: Survey, choices: Choices, *, forced: bool = True) -> Readin
             raise CorpusError(f"{survey.folder}: holds no etc/*.fileids")
         return None
     reading = Reading(understood=[f"CMU Sphinx's lists: {', '.join(lists)}"], task="transcribe")
-    missing: list[tuple[str, str]] = []
-    n_lines = 0
     for key, path in lists.items():
         texts = _cmu_texts(path.with_suffix(".transcription"), choices)
         ids = [line.strip() for line in read_text(path, choices.encoding).split("\n") if line.strip()]
-        n_lines += len(ids)
+        reading.n_lines += len(ids)
         for number, name in enumerate(ids, start=1):
             where = f"{key}, line {number}"
             text = texts.get(name, texts.get(posixpath.basename(name)))
@@ -334,12 +330,12 @@ def read_cmu(survey: Survey, choices: Choices, *, forced: bool = True) -> Readin
             if text is None:
                 raise CorpusError(f"{path}, line {number}: {name} has no line in {path.stem}.transcription")
             if audio is None:
-                missing.append((where, name))
+                reading.missing.append((where, name))
             elif text:
                 reading.entries.append(Entry(audio, text, split=split_in_name(path.stem), id=name, where=where))
             else:
                 reading.left_out.append((where, "its text is empty"))
-    missing_audio(missing, n_lines, choices, reading)
+    reading.refuse_missing(choices)
     reading.left_out += survey.unlabelled((e.audio for e in reading.entries), "no .fileids names it")
     return reading
 
