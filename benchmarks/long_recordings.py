@@ -24,7 +24,7 @@ from audiornn.errors import AudioError
 from audiornn.features import FeatureExtractor, Features, FeatureSettings
 from audiornn.listen.recognizer import Recognizer, load_model
 from audiornn.listen.results import TimedLabel
-from audiornn.listen.streaming import LookAheadStream, swept
+from audiornn.listen.streaming import swept
 from audiornn.listen.words import reader_of
 
 START_UP_MEBIBYTES, LEAST_SPEED, MOST_GROWTH = 250, 100, 1.10
@@ -90,7 +90,7 @@ def compare(report: Report, recognizer: Recognizer, audio: Path | None, minutes:
     whole, log_probs, seconds = read(recognizer.log_probs(f) for f in [features])
     heading = f"{minutes:g} minutes against a single pass ({len(whole):,} words, {seconds:.1f} s)"
     print(f"\n{heading}\n  {'':34}  {'frames differ':>14}  {'words differ':>12}  {'seconds':>8}")
-    ways: dict[str, Iterable[Features]] = {"swept, one thread": swept(recognizer._network, [features], 1)}
+    ways: dict[str, Iterable[Features]] = {"swept, one thread": swept(recognizer._hearing.network, [features], 1)}
     for context in (0, 1, 2, 5, 10):
         ways[f"windows of 20 s, context {context} s"] = windows(recognizer, features, context)
     for look_ahead in (0.1, 0.3, 1, 3, 5):
@@ -120,7 +120,7 @@ def windows(recognizer: Recognizer, features: Features, context: float) -> Itera
 
 
 def streamed(recognizer: Recognizer, features: Features, look_ahead: float) -> Iterator[Features]:
-    stream = LookAheadStream(recognizer._network, look_ahead=look_ahead, step=max(0.1, look_ahead / 5))
+    stream = recognizer._hearing.stream(look_ahead)
     for begin in range(0, len(features), 100):
         yield stream.push(features[begin : begin + 100])
     yield stream.finish()

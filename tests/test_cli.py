@@ -673,6 +673,8 @@ def test_a_run_is_gone_on_with_by_its_own_preparation_alone(world, works, fails,
     fails("train", "--resume", *places, said=["another preparation"], n_lines=2)
     run = ["--resume", "--run", runs / "tones_classify", *places]
     fails("train", "another", *run, said=["trains tones_classify, not another"])
+    (tmp_path / "linked").symlink_to(world.recipe("classify"), target_is_directory=True)
+    fails("train", tmp_path / "linked", *run, said=["another preparation"], n_lines=1)
 
 
 def test_runs_that_begin_at_once_have_folders_of_their_own(tmp_path):

@@ -215,6 +215,8 @@ def test_a_drawn_curve_promises_nothing_that_no_threshold_does(tmp_path, monkeyp
         assert y >= explain._miss_place(min(within)), "fewer misses than any threshold has with so few false alarms"
     for p in det:
         assert min(y for x, y in places if x <= max(none, p.false_alarms_per_hour)) <= explain._miss_place(p.miss_rate)
+    most = max(p.false_alarms_per_hour for p in det)
+    assert max(x for x, _ in places) == pytest.approx(max(none, most)), "it goes on to where thresholds do"
     low, high = axis.get_ylim()
     assert low + 0.1 < min(y for _, y in places) < dot.get_ydata()[0] < high - 0.1, "none and all are off the frame"
 

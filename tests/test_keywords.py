@@ -393,6 +393,8 @@ def test_phones_come_from_the_lexicon():
         scorer_of(card, ["cats"])
     with pytest.raises(SettingsError, match="cannot say 'K AE Q': phone 'Q' is not among the 3 the model knows"):
         scorer_of(card, ["K AE Q"])
+    with pytest.raises(SettingsError, match="'K' is not in the lexicon"):  # one of two is no sign that phones are meant
+        scorer_of(card, ["K Q"])
     with pytest.raises(SettingsError, match="phone 't' is not among the 3 the model knows; it writes 'T'"):
         scorer_of(card, ["K AE t"])
 

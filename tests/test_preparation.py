@@ -209,21 +209,47 @@ def test_a_change_is_noticed(corpus, change):
     assert not prepare_corpus(recipe, corpus.folder, corpus.data, skip_bad=skip_bad).unchanged
 
 
-@pytest.mark.parametrize("named", ["absolute", "beside the corpus"])
-def test_a_change_in_a_folder_that_a_setting_names_is_noticed(corpus, named):
-    other = corpus.root / "other"
-    other.mkdir()
+@pytest.mark.parametrize("named", ["absolute", "beside the corpus", "from here", "a list"])
+def test_a_change_in_a_folder_that_a_setting_names_is_noticed(corpus, named, monkeypatch):
+    other = corpus.root / "others" / "other"
+    other.mkdir(parents=True)
+    monkeypatch.chdir(corpus.root)
     corpus.record("a1", "do sol")
-    (corpus.recipe_folder / "prepare.py").write_text(PREPARE.replace("(corpus_dir)", '(corpus_dir, more: str = "")'))
-    override = f"corpus.more={other if named == 'absolute' else '../other'}"
+    (corpus.recipe_folder / "prepare.py").write_text(PREPARE.replace("(corpus_dir)", "(corpus_dir, more=None)"))
+    texts = {"absolute": other, "beside the corpus": "../others/other", "from here": "others/other"}
+    override = f'corpus.more=["{other}"]' if named == "a list" else f"corpus.more={texts[named]}"
     assert not corpus.prepare(override).unchanged
     assert corpus.prepare(override).unchanged
     (other / "new.wav").write_bytes((corpus.folder / "a1.wav").read_bytes())
     assert not corpus.prepare(override).unchanged
 
 
-@pytest.mark.parametrize("text", ["~nobody-of-this-name", "x" * 300, "a\0b", ".", ""])
-def test_a_setting_that_is_no_folder_hinders_nobody(corpus, text):
+def test_a_change_of_a_file_that_a_setting_names_is_noticed(corpus):
+    table = corpus.root / "table.txt"
+    table.write_text("ja")
+    (corpus.recipe_folder / "prepare.py").write_text(PREPARE.replace("(corpus_dir)", '(corpus_dir, table: str = "")'))
+    corpus.prepare(f"corpus.table={table}")
+    table.write_text("no no")
+    assert not corpus.prepare(f"corpus.table={table}").unchanged
+    assert corpus.prepare(f"corpus.table={table}").unchanged
+    table.unlink()
+    assert not corpus.prepare().unchanged
+    assert not (corpus.data / "mine" / "elsewhere.json").exists(), "what is not read any more does not matter"
+
+
+def test_a_change_of_a_lexicon_elsewhere_is_noticed(corpus):
+    lexicon = corpus.root / "lex.dic"
+    lexicon.write_text("do D O\nmi M I\nsol S O L\n")
+    how = ["vocabulary.unit=phone", "vocabulary.lexicon=../lex.dic"]
+    corpus.prepare(*how)
+    assert corpus.prepare(*how).unchanged
+    lexicon.write_text("do D U\nmi M I\nsol S O L\n")
+    assert "U" in corpus.prepare(*how).vocabulary.symbols
+
+
+@pytest.mark.parametrize("text", ["~nobody-of-this-name", "x" * 300, "a\0b", ".", "", "~", "corpus"])
+def test_a_setting_that_is_no_folder_hinders_nobody(corpus, text, monkeypatch):
+    monkeypatch.chdir(corpus.root)  # where a folder is called corpus
     recipe = load_recipe(corpus.recipe_folder)
     assert folders_read(dataclasses.replace(recipe, corpus={"speaker": text}), corpus.folder) == [corpus.folder]
 

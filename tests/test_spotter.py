@@ -202,7 +202,8 @@ def test_a_recipe_called_like_background_does_not_make_it_the_word(tmp_path, nam
 def test_synthetic_speech_that_is_not_the_word_does_not_sound_like_any(tmp_path):
     assert not set(near_misses("go", apart_from=["no", "go"])) & {"no", "know", "knoe"}
     assert "no" in near_misses("go")
-    assert "computer" not in near_misses("hey computer", apart_from=["computer"])
+    assert near_misses("hey computer", apart_from=["computer"])
+    assert not [one for one in near_misses("hey computer", apart_from=["computer"]) if "computer" in one.split()]
     said = " ".join(_words_of_talk(tmp_path, "right"))
     assert not {"right", "write"} & set(said.split())
     assert "light" in said or "night" in said

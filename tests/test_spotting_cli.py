@@ -407,6 +407,8 @@ def test_latencies_that_no_stream_has_are_told(works, places, model_file):
         *asked
     )
     assert "whole recording" not in works(*asked, "--look-ahead", "0.3")
+    asked[1] = model_file("classify")
+    assert "whole recording" not in works(*asked), "a classifier hears windows, in a stream, too"
 
 
 def test_a_labeller_is_evaluated_on_all_its_labels(works, places, model_file):

@@ -1,4 +1,4 @@
-"""Whether `prep` would make anything else than it made: the state of all that it reads."""
+"""Whether `prep` would make anything else than it made: the state of what it reads."""
 
 from __future__ import annotations
 
@@ -14,25 +14,35 @@ from audiornn.corpus.feature_store import file_state
 from audiornn.files import encode_json, write_atomically
 from audiornn.recipe import Recipe, recipe_fingerprint
 
-__all__ = ["fingerprint", "folders_read", "is_as_noted", "note_files_elsewhere"]
+__all__ = ["fingerprint", "folders_read", "is_as_noted", "note_files_elsewhere", "places_named"]
 
 #: What may lie in a recipe's folder and is nothing that its `prepare` reads.
 _NOT_READ_BY_PREPARE = (".md", ".png", ".jpg", ".svg", ".onnx", ".safetensors", ".toml", ".pyc")
 _ELSEWHERE = "elsewhere.json"
 
 
-def folders_read(recipe: Recipe, corpus_dir: Path) -> list[Path]:
-    """The corpus' folder, and those that settings of `[corpus]` name, absolute or relative to it or to where we are."""
-    found = [corpus_dir]
+def places_named(recipe: Recipe, corpus_dir: Path) -> list[Path]:
+    """Folders and files that settings of `[corpus]` name: in the corpus, or by a path from the root or from here."""
+    found: list[Path] = []
     for value in recipe.corpus.values():
-        if isinstance(value, str) and value.strip("./\\"):
+        for text in value if isinstance(value, (list, tuple)) else [value]:
+            if not isinstance(text, str) or not text.strip("./\\"):
+                continue
             with contextlib.suppress(OSError, RuntimeError, ValueError):  # a text that can be no path
-                found += [place for place in (corpus_dir / value, Path(value).expanduser()) if place.is_dir()]
+                here = (
+                    [Path(text).expanduser()] if len(Path(text).parts) > 1 else []
+                )  # a mere word is a name of no place
+                found += [place for place in (corpus_dir / text, *here) if place.exists()]
     return list(dict.fromkeys(found))
 
 
+def folders_read(recipe: Recipe, corpus_dir: Path) -> list[Path]:
+    """The corpus' folder, and those that settings of `[corpus]` name."""
+    return [corpus_dir, *(place for place in places_named(recipe, corpus_dir) if place.is_dir())]
+
+
 def fingerprint(recipe: Recipe, corpus_dir: Path, data_dir: Path, skip_bad: bool) -> str:
-    """Changes whenever `prep` would make something else: a setting, the recipe's code, or any file of its folders."""
+    """Changes with a setting, the recipe's code, and any file of the folders that are read."""
     state = hashlib.sha256(f"{__version__} {skip_bad} {recipe_fingerprint(recipe)} {corpus_dir.resolve()}".encode())
     if recipe.folder is not None:
         for file in sorted(recipe.folder.iterdir()):  # the code, and tables and lexicons that it reads
@@ -54,7 +64,7 @@ def fingerprint(recipe: Recipe, corpus_dir: Path, data_dir: Path, skip_bad: bool
 
 
 def note_files_elsewhere(folder: Path, files: Iterable[Path], roots: Sequence[Path]) -> None:
-    """Keep in a prepared folder the state of those files that lie in none of the roots: where a list names them."""
+    """Keep in a prepared folder the state of files that lie in none of the roots, as lists and settings may name."""
     inside = tuple(f"{os.path.normpath(root.absolute())}{os.sep}" for root in (*roots, folder))
     elsewhere = {str(file) for file in set(files) if not os.path.normpath(file.absolute()).startswith(inside)}
     if not elsewhere:

@@ -36,7 +36,7 @@ from audiornn.corpus.feature_store import (
     remove_others,
 )
 from audiornn.corpus.findings import Corpus
-from audiornn.corpus.fingerprint import fingerprint, folders_read, is_as_noted, note_files_elsewhere
+from audiornn.corpus.fingerprint import fingerprint, folders_read, is_as_noted, note_files_elsewhere, places_named
 from audiornn.corpus.manifest import SPLITS, Manifest, Segment, Utterance, digest, write_manifest
 from audiornn.corpus.measure import Measured
 from audiornn.corpus.segment_checks import segment_problem
@@ -179,8 +179,10 @@ def prepare_corpus(
         summary.append(dataclasses.replace(row, left_out=len(splits[split]) - len(utterances)))
         for utterance in utterances:
             changes.update(vocabulary.changes(utterance.text))
-    files = (file for own in splits.values() for u in own for file in (u.audio, u.track) if file is not None)
-    note_files_elsewhere(folder, files, folders_read(recipe, corpus_dir))
+    files = [file for own in splits.values() for u in own for file in (u.audio, u.track) if file is not None]
+    named = [place for place in places_named(recipe, corpus_dir) if place.is_file()]
+    lexicon = [_lexicon_file(recipe, corpus_dir)] if recipe.vocabulary.lexicon else []
+    note_files_elsewhere(folder, [*files, *named, *lexicon], folders_read(recipe, corpus_dir))
     entry = {
         "audiornn": __version__,
         "fingerprint": state,
@@ -436,12 +438,7 @@ def _lexicon(recipe: Recipe, corpus_dir: Path) -> dict[str, str]:
     """The recipe's lexicon, in its own folder or in the corpus, by the rules that its texts are written by."""
     if not recipe.vocabulary.lexicon:
         return {}
-    places = [folder / recipe.vocabulary.lexicon for folder in (recipe.folder, corpus_dir) if folder is not None]
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
-        raise CorpusError(
-            f"vocabulary.lexicon = {recipe.vocabulary.lexicon!r} is no file of the recipe's folder, nor of {corpus_dir}"
-        )
+    path = _lexicon_file(recipe, corpus_dir)
     settings = recipe.vocabulary
     rules = Vocabulary((), "word", settings.lower_case, settings.punctuation, settings.language)
     words = read_lexicon(path)
@@ -451,6 +448,16 @@ def _lexicon(recipe: Recipe, corpus_dir: Path) -> dict[str, str]:
         if plain := rules.normalise(word):
             found.setdefault(plain, words[word])
     return found
+
+
+def _lexicon_file(recipe: Recipe, corpus_dir: Path) -> Path:
+    places = [folder / recipe.vocabulary.lexicon for folder in (recipe.folder, corpus_dir) if folder is not None]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise CorpusError(
+            f"vocabulary.lexicon = {recipe.vocabulary.lexicon!r} is no file of the recipe's folder, nor of {corpus_dir}"
+        )
+    return path
 
 
 def _tracks(

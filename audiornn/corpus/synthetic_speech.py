@@ -16,7 +16,7 @@ import numpy as np
 
 from audiornn.corpus.manifest import SPLITS, SYNTHETIC_SPEAKER, Utterance
 from audiornn.corpus.synthesis import SynthesisJob, Voice, list_voices, phonemes, synthesise_files, variants
-from audiornn.text import plain_words
+from audiornn.text import plain_words, word_places
 
 __all__ = ["near_misses", "speak_talk", "speak_words", "unlike"]
 
@@ -145,7 +145,7 @@ def unlike(words: Sequence[str], others: Sequence[str]) -> list[str]:
 def near_misses(spelling: str, *, apart_from: Sequence[str] = ()) -> list[str]:
     """Spellings that sound nearly like a word: without its beginning or end, or with another sound in its place.
 
-    None is said as the word is, nor as one of `apart_from`.
+    None is said as the word is, nor as one of `apart_from`, nor holds one of these.
 
     >>> near_misses("computer")[:6]
     ['comp', 'compu', 'comput', 'mputer', 'puter', 'tomputer']
@@ -165,6 +165,7 @@ def near_misses(spelling: str, *, apart_from: Sequence[str] = ()) -> list[str]:
             found += [letters[:i] + others[(i * 5 + k * 3) % len(others)] + letters[i + 1 :] for k in range(n)]
     kept = [one for one in dict.fromkeys(found) if len(one) >= 2 and one not in (letters, joined)]
     kept = [one for one in kept if any(c in _VOWELS for c in one)]
+    kept = [one for one in kept if not any(word_places(one, other) for other in apart_from)]
     return unlike(kept, [letters, *map(plain_words, apart_from)])
 
 

@@ -1,8 +1,8 @@
 """The best path: where each symbol of a text is, on the most probable of all paths that collapse to it (Viterbi).
 
-Twice, for two purposes. `force_align` lays a text along a recording of any length, in bounded memory, and is exact
-because it may drop what has lost too much. `align_symbols` asks it of a few frames, where a search has met a space or
-the symbol before; both change what a frame is worth and where a path begins, which the dropping relies on not to be.
+Twice, for two purposes. `force_align` lays a text along a recording of any length, in bounded memory, because it may
+drop what has lost too much. `align_symbols` asks it of a few frames, where a search has met a space or the symbol
+before: both change what a frame is worth and where a path begins, and the dropping is exact only where neither does.
 
 Scores of the first count what a path loses against the best symbol of each frame: 0 is greedy's path, every other is
 below, and no path ever gains. So a state that has lost more than the whole alignment will may be dropped.

@@ -205,7 +205,7 @@ class Dataset:
         """After an epoch: what its network gets wrong of these, for the next to learn from; plain types."""
         return {}
 
-    def tell(self, run_dir: Path, report: Callable[[str], None]) -> None:
+    def tell(self, studied: Mapping[str, Any], run_dir: Path, report: Callable[[str], None]) -> None:
         """At the end: what there is to know of the recordings, by what was studied."""
 
     def frames_to_spare(self) -> float:

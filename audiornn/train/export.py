@@ -110,7 +110,7 @@ class _Graph(GraphBuilder):
     def normalised(self) -> str:
         mask = self.real_frames("features", "lengths", time_axis=1)  # (B, T)
         mask = self.add("Unsqueeze", mask, self.ints([2]))
-        zero = self.floats(0.0)
+        zero = self.float(0.0)
         x = self.add("Where", mask, "features", zero)
         if self.network.normalisation == "utterance":
             n_real = self.add("Cast", "lengths", to=TensorProto.FLOAT)
@@ -119,7 +119,7 @@ class _Graph(GraphBuilder):
             mean = self.add("Div", self.add("ReduceSum", x, time, keepdims=1), n_real)
             centred = self.add("Where", mask, self.add("Sub", x, mean), zero)
             squares = self.add("ReduceSum", self.add("Mul", centred, centred), time, keepdims=1)
-            variance = self.add("Add", self.add("Div", squares, n_real), self.floats(VARIANCE_FLOOR))
+            variance = self.add("Add", self.add("Div", squares, n_real), self.float(VARIANCE_FLOOR))
             normalised = self.add("Div", centred, self.add("Sqrt", variance))
             return self.by_recording(normalised, x, mask) if self.in_stretches else normalised
         x = self.add("Sub", x, self.constant(_array(self.network.mean), "mean"))
@@ -132,7 +132,7 @@ class _Graph(GraphBuilder):
             self.constant(np.full(len(self.network.mean), np.nan, np.float32), name)
         mean, scale = _RECORDING
         scaled = self.add("Mul", self.add("Sub", x, mean), scale)
-        scaled = self.add("Where", mask, scaled, self.floats(0.0))
+        scaled = self.add("Where", mask, scaled, self.float(0.0))
         return self.add("Where", self.add("IsNaN", mean), normalised, scaled)
 
     def front(self, x: str) -> str:
@@ -169,7 +169,7 @@ class _Graph(GraphBuilder):
             if i == 1:
                 lengths = self.add("Div", self.add("Add", lengths, self.ints([stride - 1])), self.ints([stride]))
             mask = self.add("Unsqueeze", self.real_frames(x, lengths, time_axis=2), self.ints([1, 3]))
-            x = self.add("Where", mask, x, self.floats(0.0))
+            x = self.add("Where", mask, x, self.float(0.0))
         x = self.add("Transpose", x, perm=[0, 2, 3, 1])
         x = self.add("Reshape", x, self.ints([0, 0, front.projection.in_features]))
         weights = (self.constant(_array(getattr(front.norm, what)), f"norm.{what}") for what in ("weight", "bias"))
@@ -250,18 +250,18 @@ class _Graph(GraphBuilder):
         mask = self.add("Unsqueeze", self.add("Transpose", mask, perm=[1, 0]), self.ints([2]))  # (T', B, 1)
         time = self.ints([0])
         if self.settings.pooling == "max":
-            x = self.add("Where", mask, x, self.floats(-np.inf))
+            x = self.add("Where", mask, x, self.float(-np.inf))
             return self.add("ReduceMax", x, axes=[0], keepdims=0)
-        real = self.add("Where", mask, x, self.floats(0.0))
+        real = self.add("Where", mask, x, self.float(0.0))
         if self.settings.pooling == "multihead":
             n_heads, width = self.settings.pooling_heads, self.network.queries.in_features
             middle = self.frame(x, self.add("Div", lengths, self.ints([2])))
             queries = self.linear(middle, self.network.queries, "queries")
             queries = self.add("Reshape", queries, self.ints([0, n_heads, width]))  # (B, heads, width)
             keys = self.add("Transpose", real, perm=[1, 2, 0])  # (B, width, T')
-            scores = self.add("Div", self.add("MatMul", queries, keys), self.floats(math.sqrt(width)))
+            scores = self.add("Div", self.add("MatMul", queries, keys), self.float(math.sqrt(width)))
             mask = self.add("Transpose", mask, perm=[1, 2, 0])
-            weights = self.add("Softmax", self.add("Where", mask, scores, self.floats(-np.inf)), axis=-1)
+            weights = self.add("Softmax", self.add("Where", mask, scores, self.float(-np.inf)), axis=-1)
             values = self.add("Transpose", real, perm=[1, 0, 2])
             return self.add("Reshape", self.add("MatMul", weights, values), self.ints([0, n_heads * width]))
         if self.settings.pooling == "mean":
@@ -269,7 +269,7 @@ class _Graph(GraphBuilder):
             return self.add("Div", self.add("ReduceSum", real, time, keepdims=0), n_real)
         inner, _, outer = self.network.attention
         scores = self.linear(self.add("Tanh", self.linear(x, inner, "attention.inner")), outer, "attention.outer")
-        weights = self.add("Softmax", self.add("Where", mask, scores, self.floats(-np.inf)), axis=0)
+        weights = self.add("Softmax", self.add("Where", mask, scores, self.float(-np.inf)), axis=0)
         return self.add("ReduceSum", self.add("Mul", weights, real), time, keepdims=0)
 
     def activated(self, x: str, out: str = "") -> str:
@@ -301,7 +301,7 @@ class _Graph(GraphBuilder):
         numbers = self.constant(np.arange(n_bins, dtype=np.int64), "bin_numbers")
         away = self.add("Abs", self.add("Sub", numbers, self.add("ArgMax", logits, axis=-1, keepdims=1)))
         is_near = self.add("Less", away, self.ints([NEAR_BINS + 1]))
-        near = self.add("Where", is_near, self.add("Softmax", logits, axis=-1), self.floats(0.0))
+        near = self.add("Where", is_near, self.add("Softmax", logits, axis=-1), self.float(0.0))
         weighed = self.add("Mul", near, self.constant(_array(self.network.track_bins), "track_bins"))
         last = self.ints([3])
         sums = (self.add("ReduceSum", part, last, keepdims=0) for part in (weighed, near))

@@ -184,8 +184,7 @@ def train(
 
     best = run.take_best()
     card = finished_card(network, prepared, recipe, state, best, train_set, dev_set, report)
-    train_set.recall(state["studied"])
-    train_set.tell(run_dir, report)
+    train_set.tell(state["studied"], run_dir, report)
     write_model_file(run_dir / "model.onnx", network.cpu(), card)
     return run_dir / "model.onnx"
 

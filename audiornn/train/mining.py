@@ -66,9 +66,9 @@ class MinedWords(PlacedWords):
         draw = np.random.default_rng([self.recipe.training.seed, 4, epoch])
         return mine(network, self, self._mined, draw, workers, device).to_json()
 
-    def tell(self, run_dir: Path, report: Callable[[str], None]) -> None:
+    def tell(self, studied: Mapping[str, Any], run_dir: Path, report: Callable[[str], None]) -> None:
         """What may hold the word."""
-        list_doubtful(self, self._mined, run_dir, report)
+        list_doubtful(self, Mined.from_json(studied), run_dir, report)
 
 
 def mine(

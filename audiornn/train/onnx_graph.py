@@ -20,7 +20,7 @@ class GraphBuilder:
     """Nodes and constants of one graph; each method gives the name of its result.
 
     Args:
-        prefix: of all names, where the nodes are to stand beside those of another graph.
+        prefix: of names that nobody else gives, where the nodes are to stand beside those of another graph.
     """
 
     def __init__(self, prefix: str = "") -> None:
@@ -49,7 +49,7 @@ class GraphBuilder:
         """A whole number, without a shape."""
         return self.constant(np.array(value, np.int64), f"{self.prefix}int_{value}")
 
-    def floats(self, value: float) -> str:
+    def float(self, value: float) -> str:
         """A number, without a shape."""
         return self.constant(np.array(value, np.float32), f"{self.prefix}float_{value}")
 

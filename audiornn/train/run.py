@@ -74,22 +74,17 @@ class Run:
             raise TrainingError(
                 f"{self.folder}: was trained on another preparation of {recipe.name}; prepare it as before"
             )
+        found.setdefault("studied", found.pop("mined", {}))  # as it was called once
         self.state |= found
         self.network.load_state_dict(_under("network.", tensors))
         self.averaged.load_state_dict(_under("averaged.", tensors))
         restore_optimiser(self.optimiser, self._names, tensors)
 
     def write_recipe(self, recipe: Recipe) -> None:
-        """Make the folder, with the settings in it; epochs that a killed run logged but did not save come again."""
+        """Make the folder, with the settings in it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with write_atomically(self.folder / "recipe.json") as out:
             out.write(json.dumps(recipe.to_json(), indent=1, ensure_ascii=False).encode())
-        log = self.folder / "metrics.jsonl"
-        if log.exists():
-            whole = [line for line in log.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-            lines = [line for line in whole if json.loads(line)["step"] <= self.state["step"]]
-            with write_atomically(log) as out:
-                out.write("".join(line + "\n" for line in lines).encode())
 
     @torch.no_grad()
     def average(self, share: float) -> None:
@@ -128,9 +123,15 @@ class Run:
         """Writes an epoch's numbers to metrics.jsonl and for TensorBoard; what a killed run wrote beyond goes."""
         from torch.utils.tensorboard import SummaryWriter
 
+        path = self.folder / "metrics.jsonl"
+        if path.exists():
+            whole = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+            lines = [line for line in whole if json.loads(line)["step"] <= self.state["step"]]
+            with write_atomically(path) as kept:
+                kept.write("".join(line + "\n" for line in lines).encode())
         with (
             SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.state["step"] + 1) as board,
-            open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as out,
+            open(path, "a", encoding="utf-8") as out,
         ):
 
             def write(metrics: Mapping[str, Any]) -> None:

@@ -107,18 +107,18 @@ class _Graph(GraphBuilder):
         parts = [self.add("MatMul", frames, self.constant(wave * f(angles))) for f in (np.cos, np.sin)]
         power = self.add("Add", *(self.add("Mul", part, part) for part in parts))
         mel = self.add("MatMul", self.add("Cast", power, to=TensorProto.FLOAT), self.constant(mel_filters(s)))
-        floored = self.add("Max", mel, self.floats(POWER_FLOOR))
-        decibels = self.add("Mul", self.add("Log", floored), self.floats(10 / math.log(10)))
+        floored = self.add("Max", mel, self.float(POWER_FLOOR))
+        decibels = self.add("Mul", self.add("Log", floored), self.float(10 / math.log(10)))
         if s.kind == "mfcc":
             return self.add("MatMul", decibels, self.constant(dct_matrix(s.n_mels, s.n_mfcc))), n_frames
         if s.kind == "autocorrelation":
             loudest = self.add("ReduceMax", decibels, axes=[1], keepdims=1)
-            bels = self.add("Div", self.add("Sub", decibels, loudest), self.floats(10))
-            power = self.add("Pow", self.floats(10), bels)
+            bels = self.add("Div", self.add("Sub", decibels, loudest), self.float(10))
+            power = self.add("Pow", self.float(10), bels)
             at_lags, whole = (
                 self.add("MatMul", power, self.constant(matrix)) for matrix in (lag_matrix(s), mel_widths(s)[:, None])
             )
-            level = self.add("Mul", self.add("Log", whole), self.floats(10 / math.log(10)))
+            level = self.add("Mul", self.add("Log", whole), self.float(10 / math.log(10)))
             level = self.add("Add", loudest, level)
             return self.add("Concat", level, self.add("Div", at_lags, whole), axis=1), n_frames
         return decibels, n_frames

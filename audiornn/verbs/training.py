@@ -40,10 +40,11 @@ def train(
     if resume:
         from audiornn.recipe import recipe_fingerprint
 
-        run = run or _unfinished_run(runs, recipe)
+        name = None if recipe is None else Path(recipe).resolve().name
+        run = run or _unfinished_run(runs, name)
         trained = _resumed_recipe(run, overrides)
-        if recipe is not None and Path(recipe).name != trained.name:
-            raise TrainingError(f"{run}: trains {trained.name}, not {Path(recipe).name}")
+        if name not in (None, trained.name):
+            raise TrainingError(f"{run}: trains {trained.name}, not {name}")
         prepared = open_prepared(data / trained.name)
         if recipe_fingerprint(trained) != recipe_fingerprint(prepared.recipe):
             raise TrainingError(f"{run}: was trained on another preparation of {trained.name}; prepare it as before")
@@ -154,9 +155,10 @@ def _empty_run(run: Path) -> Path:
 
 
 def _unfinished_run(runs: Path, recipe: str | None) -> Path:
+    """The run that was stopped last, of a recipe by its name where one is asked for."""
     stopped = [path for path in runs.glob("*/last.safetensors") if not (path.parent / "model.onnx").exists()]
     if recipe is not None:
-        of_recipe = re.compile(rf"{re.escape(Path(recipe).name)}(-\d+)?")
+        of_recipe = re.compile(rf"{re.escape(recipe)}(-\d+)?")
         stopped = [path for path in stopped if of_recipe.fullmatch(path.parent.name)]
     if not stopped:
         raise TrainingError(f"{runs}: no run was stopped before its end; name one with --run to go on with it")
