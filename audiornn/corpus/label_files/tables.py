@@ -6,8 +6,8 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from audiornn.corpus.label_files.timed import ALL_TIERS, Timed, refuse_nameless, seconds
 from audiornn.errors import CorpusError, nearest
 
-__all__ = ["read_table", "time_columns"]
+__all__ = ["WHETHER", "read_table", "says_whether", "time_columns"]
 
 #: Names of columns, without case, spaces and signs, the likeliest first; units are read off what stands behind them.
 _NAMES = {
@@ -48,7 +48,7 @@ _BREAK = re.compile(r"\s*\n\s*")
 #: Names that only a column of labels has: an empty one says that nothing holds.
 _SURE = ("label", "labels", "eventlabel")
 #: What a column holds that says of its name whether it holds.
-_WHETHER = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
+WHETHER = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 _LOOKED_AT = 100  # rows, for other columns of words
 
 _Row = tuple[int, list[str]]
@@ -72,8 +72,8 @@ class _Layout:
 
 def read_table(
     text: str, path: Path, label: str = "", audio: str = ""
-) -> tuple[list[Timed], tuple[str, ...], str, tuple[float, float] | None]:
-    """A table's labels, its columns' names, what was guessed of them, with how to change it, and the labels' Hz.
+) -> tuple[list[Timed], str, str, tuple[float, float] | None]:
+    """A table's labels, their column's name, what was guessed and how to change it, and the Hz that the labels span.
 
     Without a header its columns are start, end, label, or recording, start, end, label, or Sonic Visualiser's time,
     value, duration, label, or ELAN's tier, participant, start, end and duration, each in one unit or several, label. Of
@@ -91,7 +91,7 @@ def read_table(
     """
     rows = list(_rows(text, path))
     if not rows:
-        return [], (), "", None
+        return [], "", "", None
     header = rows[0][1]
     has_header = not any(map(_is_time, header))
     if not has_header:
@@ -107,7 +107,6 @@ def read_table(
         )
     if has_header:
         _refuse_unquoted(rows, header, layout, path, _delimiter(text))
-        rows, layout = _as_labels(rows, header, layout, label)
     labels = list(_labels(rows, layout, path))
     _refuse_running_times(header, labels, layout, path)
     refuse_nameless([label for label in labels if label.end or label.label], path)
@@ -115,7 +114,7 @@ def read_table(
     late = "ELAN's line about the medium names an offset; the times are taken as they are" if offset else ""
     return (
         labels,
-        tuple(header) if has_header else (),
+        header[layout.at["label"]] if has_header and "label" in layout.at else "",
         "; ".join(filter(None, (layout.note, late))),
         _band(header, [row for _, row in rows]) if has_header else None,
     )
@@ -376,6 +375,12 @@ def _with_header(header: Sequence[str], rows: Sequence[Sequence[str]], path: Pat
     return _Layout(at, {name: plain[i][1] for name, i in at.items()}, note)
 
 
+def says_whether(column: str, cells: Iterable[str]) -> bool:
+    """Whether a column, unless it is called as those of labels are, says of its own name whether that holds."""
+    said = {cell.lower() for cell in cells} - {""}
+    return bool(said) and said <= WHETHER.keys() and _plain(column)[0] not in _NAMES["label"].split()
+
+
 def _holds_no_words(cells: Sequence[str], name: str) -> bool:
     """Whether a column that may be that of labels is empty, or one of events that are numbered."""
     return not any(cells) or (name == "event" and all(map(_is_time, filter(None, cells))))
@@ -423,24 +428,6 @@ def _choose(label: str, at: dict[str, int], header: Sequence[str], rows: Sequenc
     at["label"] = list(header).index(label)
     if len(tiers) == 1 or at.get("tier") == at["label"]:
         at.pop("tier", None)  # nothing is left to choose
-
-
-def _as_labels(rows: list[_Row], header: Sequence[str], layout: _Layout, label: str) -> tuple[list[_Row], _Layout]:
-    """Of a list whose column named `label` says only whether it holds, the rows as if they named it where it does.
-
-    A recording's own table may hold no digits but 0 and 1 by chance.
-    """
-    place = layout.at.get("label", -1)
-    cells = {row[place].lower() for _, row in rows if place < len(row)} - {""}
-    is_own = label in header and list(header).index(label) == place and _plain(label)[0] not in _NAMES["label"].split()
-    if not is_own or "recording" not in layout.at or not cells or not cells <= _WHETHER.keys():
-        return rows, layout
-    named = []
-    for number, row in rows:
-        holds = place < len(row) and _WHETHER.get(row[place].lower(), False)
-        named.append((number, [*row[:place], label if holds else "", *row[place + 1 :]]))
-    note = f"the column {label!r} says whether {label} holds; called label, it would be of two labels"
-    return named, replace(layout, note=note)
 
 
 def _plain(name: str) -> tuple[str, float]:
