@@ -93,13 +93,15 @@ def read_table(
     if not rows:
         return [], "", "", None
     header = rows[0][1]
+    if is_behind_mark := _is_remark(header[0]):
+        header[0] = header[0].lstrip("# ") or "#"
     has_header = not any(map(_is_time, header))
     if not has_header:
         layout = _without_header([row for _, row in rows], path)
         _refuse_labels_behind(rows, layout, path)
     else:
         rows = rows[1:]
-        layout = _with_header(header, [row for _, row in rows], path, label, audio)
+        layout = _with_header(header, [row for _, row in rows], path, label, audio, takes_any=is_behind_mark)
     if rows and "label" not in layout.at:
         raise CorpusError(
             f"{path}: no column of labels among {_listed(header)}; call it label (tag, class, species, "
@@ -137,9 +139,8 @@ def _rows(text: str, path: Path) -> Iterator[_Row]:
     row_below = next((row for _, row in rows if not _is_remark(row[0])), [])
     for number, row in rows:
         cells = [_clean(cell, is_quoted) for cell in row]
-        if is_first and _is_remark(row[0]) and _names_columns(cells, row_below):
-            cells[0] = cells[0].lstrip("# ") or "#"
-        elif _is_remark(row[0]) and (may_remark or not any(map(_is_time, row[1:]))):
+        is_header = is_first and _names_columns(cells, row_below)
+        if not is_header and _is_remark(row[0]) and (may_remark or not any(map(_is_time, row[1:]))):
             continue
         yield number, cells
         if is_first:  # where the header's first column is that of labels, one may begin with #
@@ -231,12 +232,12 @@ def _is_remark(line: str) -> bool:
 
 
 def _names_columns(remark: Sequence[str], row_below: Sequence[str]) -> bool:
-    """Whether what begins with # is a header, as numpy's `savetxt` writes one, or has a column # that counts rows."""
-    if len(remark) != len(row_below) or not any(map(_is_time, row_below)):
+    """Whether what begins with # is a header, as numpy's `savetxt` writes one, and Reaper, whose column # counts."""
+    if any(row_below[len(remark) :]) or not any(map(_is_time, row_below)):
         return False
     words = {_plain(cell)[0] for cell in remark}
     starts, ends, durations = (words & {*_NAMES[name].split()} for name in ("start", "end", "duration"))
-    return bool(starts and (ends or durations)) or (remark[0] == "#" and len(remark) > 1)
+    return bool(starts and (ends or durations))
 
 
 def _clean(cell: str, is_quoted: bool) -> str:
@@ -341,7 +342,14 @@ def time_columns(header: Sequence[str]) -> dict[str, tuple[int, float]]:
     return found if "start" in found and len(found) > 1 else {}
 
 
-def _with_header(header: Sequence[str], rows: Sequence[Sequence[str]], path: Path, label: str, audio: str) -> _Layout:
+def _with_header(
+    header: Sequence[str], rows: Sequence[Sequence[str]], path: Path, label: str, audio: str, *, takes_any: bool
+) -> _Layout:
+    """The columns, told by their names; `takes_any` that is left over for that of labels, one of words before others.
+
+    Raises:
+        CorpusError: there is none of those that were asked for, or of start and end.
+    """
     at: dict[str, int] = {}
     plain = [_plain(cell) for cell in header]
     words = [word for word, _ in plain]
@@ -371,6 +379,10 @@ def _with_header(header: Sequence[str], rows: Sequence[Sequence[str]], path: Pat
             f"{path}: no columns of start and end among {_listed(header)}; call them start and end, or start and "
             "duration"
         )
+    if takes_any and "label" not in at:
+        left = [i for i in range(len(header)) if i not in at.values()]
+        left.sort(key=lambda i: all(_is_time(row[i]) for row in rows if i < len(row)))
+        at |= {"label": left[0]} if left else {}
     note = "" if label or words == _ALIGNER else _other_labels(at, header, rows)
     return _Layout(at, {name: plain[i][1] for name, i in at.items()}, note)
 
