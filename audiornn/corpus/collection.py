@@ -357,7 +357,7 @@ def _task_line(task: str, entries: Sequence[Entry], reading: Reading, asked: str
             ((label, n),) = counts.items()
             return (
                 f"classify, yes or no: {label!r} holds in {n:,} recordings, and not in the {n_none:,} whose text is "
-                "empty; delete their lines if nobody has listened to them"
+                "empty; if nobody has listened to them, delete their lines before `new`"
             )
         return (
             f"classify, several labels: {n_joined:,} recordings have more than one, parted by commas, {n_none:,} none, "
