@@ -714,6 +714,10 @@ def test_times_of_the_recordings_that_these_were_cut_from(tmp_path):
     assert collection.labels == {"/m/1": 2, "/m/2": 3}
     write(table, "file,start,end,class\n" + "".join(f"{i}.wav,{i / 10},{i / 10 + 0.5},a\n" for i in range(4)))
     assert {u.start for u in read_collection(tmp_path).utterances} == {0.0}  # the ends alone lie outside
+    write(table, table.read_text().replace("0.1,0.6", "0.1,0.68"))  # one was cut short
+    assert {u.start for u in read_collection(tmp_path).utterances} == {0.0}
+    write(table, "file,start,end,class\n" + "".join(f"{i}.wav,{0.08 * (i == 0)},0.5,a\n" for i in range(4)))
+    assert {u.start for u in read_collection(tmp_path).utterances} == {0.0, 0.08}  # what is cut off is meant
 
 
 def test_dcase_s_weak_labels_are_several(tmp_path):

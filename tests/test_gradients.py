@@ -18,6 +18,7 @@ from audiornn.train import memory_task
 from audiornn.train.gradients import cells_compared, followed_back, gradient_curve, layer_curves, run_curves
 from audiornn.train.memory_task import N_ASKED, N_TONES, TONE_FRAMES, Sounds, memory_rows, recalls
 from audiornn.train.network import recurrent_cell
+from audiornn.verbs.terminal import check_drawable
 from tests.conftest import OUTPUTS, TASKS
 from tests.test_network import CELLS
 from tests.test_parallel import batch_of
@@ -210,6 +211,8 @@ def test_a_spotters_run_and_recipe_are_measured(spotter_world):
 
 
 def test_a_picture_is_a_png_by_its_name(fails, tmp_path):
+    for name in ("run_0.5", "det.v2", "plain", "a.png"):
+        check_drawable(tmp_path / name)
     fails("gradients", "--output", tmp_path / "g.jpg", said=["g.jpg: pictures are written as PNG; call it g.png"])
 
 

@@ -445,6 +445,11 @@ def test_ctm_with_remarks_alternatives_and_nothing(file):
         "# onset\tduration\tlabel\n0.5\t0.75\tdog\n2\t1\tcat\n",
         "#start_ms,end_ms,label\n500,1250,dog\n2000,3000,cat\n",
         "#label,start,end\ndog,0.5,1.25\ncat,2,3\n",
+        "# start,duration,label\n0.5,0.75,dog,\n2,1,cat,\n",
+        "# start,end,bird\n0.5,1.25,dog\n2,3,cat\n",
+        "# n,start,duration,bird\n1,0.5,0.75,dog\n2,2,1,cat\n",
+        "#,by ann,\n0.5,1.25,dog\n2,3,cat\n",
+        "#\trecorded by ann\t2020\n0.5\t1.25\tdog\n2\t3\tcat\n",
         "#,Name,Start,End,Length\nR1,dog,0:00.5,0:01.25,0:00.75\nR2,cat,0:02,0:03,0:01\n",
         "# start,duration,label\nstart,end,label\n0.5,1.25,dog\n2,3,cat\n",  # the line above is an old remark
     ],

@@ -311,6 +311,30 @@ def test_a_column_of_a_list_may_say_whether_its_label_holds(tmp_path):
     assert read_collection(tmp_path, task="label", text="label").labels == {"0": 1, "1": 1, "False": 1}
 
 
+def test_whether_a_column_says_that_its_label_holds_is_of_all_lists(tmp_path):
+    for name in ("a", "b"):
+        recording(tmp_path / f"{name}.wav")
+    (tmp_path / "train.csv").write_text("file,start,end,n\na.wav,0,1,1\na.wav,1,2,0\n")
+    (tmp_path / "test.csv").write_text("file,start,end,n\nb.wav,0,1,0\nb.wav,1,2,0\n")  # it never holds
+    collection, found = segments_of(tmp_path, text="n")
+    assert found == {"a.wav": [(0.0, 1.0, "n")], "b.wav": []}
+    assert sum("'n' says whether n holds" in line for line in collection.guessed) == 1
+    (tmp_path / "train.csv").write_text("file,start,end,n\na.wav,0,1,1\na.wav,1,2,2\n")
+    assert read_collection(tmp_path, task="label", text="n").labels == {"0": 2, "1": 1, "2": 1}
+
+
+def test_tiers_that_begin_so_beside_files_without_any(tmp_path):
+    for name in ("a", "b"):
+        recording(tmp_path / f"{name}.wav")
+    labelled(tmp_path / "a.txt", (0.5, 1.0, "bird"))
+    with pytest.raises(CorpusError, match=r"a\.txt: has no tiers.*leave --label out"):
+        read_collection(tmp_path, task="label", text="tx@*")
+    (tmp_path / "b.csv").write_text("start,end,label,tier\n0.5,1,bird,tx@ann\n")
+    collection = read_collection(tmp_path, task="label", text="tx@*")
+    assert collection.labels == {"bird": 2}
+    assert any("no tiers in a.txt" in line for line in collection.guessed)
+
+
 def test_a_manifest_of_segments_is_a_source(works, fails, here):
     lines = []
     for i in range(12):

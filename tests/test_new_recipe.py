@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from audiornn.cli import main
+from audiornn.corpus.collection import read_collection
 from audiornn.corpus.contrast import N_CONTRASTS, OTHER, contrast, cut_background, make_contrast, other_recordings
 from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.new_recipe import write_recipe
@@ -79,6 +80,37 @@ def test_a_forgotten_text_makes_no_yes_or_no(tmp_path):
     made, _, _ = new(tmp_path, source, task="classify")
     assert [why for _, why in made.collection.left_out] == ["its text is empty"]
     assert any("one label only" in line for line in made.warnings)
+
+
+def yes_or_no(folder, n_yes, n_no, label="three"):
+    """Recordings with one label, and others with an empty text, in a table."""
+    names = {f"yes{i:02d}.wav": label for i in range(n_yes)} | {f"no{i:02d}.wav": "" for i in range(n_no)}
+    record(folder, *(name for name in names if not (folder / name).exists()))
+    write(folder / "all.csv", "file,label\n" + "".join(f'{name},"{label}"\n' for name, label in names.items()))
+    return folder
+
+
+def test_a_yes_or_no_stands_still_whatever_lines_are_added(tmp_path):
+    source = yes_or_no(tmp_path / "set", 18, 2)
+    _, recipe, _ = new(tmp_path, source, task="classify")
+    assert recipe.corpus["yes_or_no"]
+    splits = recipe.prepare(yes_or_no(source, 44, 2))  # one could only say yes without them
+    assert Counter(u.text for own in splits.values() for u in own) == {"three": 44, "": 2}
+
+
+def test_a_contrast_stands_still_whatever_texts_are_forgotten(tmp_path):
+    source = yes_or_no(tmp_path / "set", 20, 1)
+    _, recipe, before = new(tmp_path, source, task="classify")
+    assert "yes_or_no" not in recipe.corpus
+    assert ids(recipe.prepare(yes_or_no(source, 20, 4), made_dir=tmp_path / "made")) == ids(before)
+    assert not read_collection(source, task="classify").several  # as recipes have it that know no such key
+
+
+def test_the_one_label_of_a_yes_or_no_may_hold_a_comma(tmp_path):
+    made, _, splits = new(tmp_path, yes_or_no(tmp_path / "set", 10, 10, "Rain, heavy"), task="classify")
+    assert Counter(u.text for own in splits.values() for u in own) == {"Rain heavy": 10, "": 10}
+    assert made.collection.labels == {"Rain heavy": 10}
+    assert any("'Rain heavy' holds in 10 recordings" in line for line in made.guessed)
 
 
 def test_what_is_written_stands_still_when_recordings_are_added(tmp_path):

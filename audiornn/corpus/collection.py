@@ -140,6 +140,7 @@ def read_collection(
     encoding: str = "",
     skip_bad: bool = False,
     track_hop: float = 0.0,
+    yes_or_no: bool | None = False,
 ) -> Collection:
     """Understand a folder of recordings, or a list of them.
 
@@ -153,6 +154,8 @@ def read_collection(
         encoding: of tables and transcripts; empty is UTF-8, or what a byte-order mark says.
         skip_bad: leave out lines whose audio is missing, and lists that cannot be read beside others that are.
         track_hop: seconds from row to row of arrays of values over time; 0 finds out.
+        yes_or_no: whether each text is one label, and recordings with an empty one are those in which it does not hold;
+            None finds out, which a recipe must not, or a line more would change what it learns.
 
     Raises:
         CorpusError: nothing is there, nothing is labelled, a line is wrong, or its audio is missing.
@@ -178,7 +181,7 @@ def read_collection(
     choices = Choices(text, audio, speaker, encoding, skip_bad, track_hop, task)
     found, reading = read_layout(survey, layout, choices)
     reading.entries = [_composed(entry) for entry in reading.entries]
-    separator = "," if reading.several else _separator([entry.text for entry in reading.entries])
+    separator = "," if reading.several else "" if yes_or_no else _separator([entry.text for entry in reading.entries])
     several = bool(separator)
     chosen = _task(reading.entries, reading, several) if task == "auto" else task
     several = several and chosen == "classify"
@@ -187,7 +190,10 @@ def read_collection(
         reading.guessed.append(
             f"{separator!r} parts the labels of a recording; the manifests write a comma, and none within"
         )
-    several = several or (chosen == "classify" and _is_yes_or_no(reading))
+    if chosen == "classify" and not several and (_is_yes_or_no(reading) if yes_or_no is None else yes_or_no):
+        several = True
+        reading.settings["yes_or_no"] = True
+        reading.entries = [replace(entry, text=joined_labels([entry.text])) for entry in reading.entries]
     if several:
         reading.entries += reading.without_text
     else:
@@ -351,7 +357,7 @@ def _task_line(task: str, entries: Sequence[Entry], reading: Reading, asked: str
             ((label, n),) = counts.items()
             return (
                 f"classify, yes or no: {label!r} holds in {n:,} recordings, and not in the {n_none:,} whose text is "
-                "empty; delete their lines if nobody has listened to them"
+                "empty; if nobody has listened to them, delete their lines before `new`"
             )
         return (
             f"classify, several labels: {n_joined:,} recordings have more than one, parted by commas, {n_none:,} none, "

@@ -160,7 +160,7 @@ def write_recipe(
     if sample_rate is not None and not _RATES[0] <= sample_rate <= _RATES[1]:
         low, high = _RATES
         raise SettingsError(f"--sample-rate {sample_rate}: recordings are heard at {low:,} to {high:,} Hz")
-    collection = read_collection(source, task=task, skip_bad=skip_bad, **asked)
+    collection = read_collection(source, task=task, skip_bad=skip_bad, yes_or_no=None, **asked)
     stretches = cut_few(collection)
     are_all_needed = _are_all_needed(collection)
     share = 0.0 if are_all_needed else _SHARE
@@ -268,6 +268,7 @@ def _corpus_settings(collection: Collection, source: Path, asked: Mapping[str, A
         "text": "where the label stands",
         "speaker": "none, folder:N, column:NAME or a regular expression",
         "track_hop": "seconds from row to row of .npy files",
+        "yes_or_no": "an empty text says that the one label does not hold",
     }
     for key, value in collection.settings.items():
         found.setdefault(key, (value, f"guessed: {reasons[key]}"))
@@ -433,6 +434,7 @@ _ARGUMENTS = {
     "encoding": ('str = ""', "of tables and transcripts, where they are not UTF-8."),
     "skip_bad": ("bool = False", "leave out lines whose recording is missing, and lists that cannot be read."),
     "track_hop": ("float = 0.0", "seconds from row to row of .npy files; 0 finds out."),
+    "yes_or_no": ("bool = False", "whether an empty text says that the one label does not hold; else it is left out."),
     "other": ("str", "a folder of recordings in which no label is said."),
     "stretch": (
         "float = 0.0",
@@ -453,6 +455,8 @@ def _prepare(made: NewRecipe, others: str) -> str:
     names = set(_ALWAYS)
     if made.collection.task == "regress":
         names = names - {"text", "audio", "encoding"} | {"track_hop"}
+    if "yes_or_no" in made.collection.settings:
+        names.add("yes_or_no")
     steps = ["splits = split(collection, dev=dev, test=test, seed=seed)"]
     imports = ["from audiornn.corpus.manifest import Utterance", "from audiornn.corpus.splitting import split"]
     reader = "read_collection"

@@ -29,6 +29,7 @@ __all__ = [
 PARTIAL_FAILURE = 1
 FAILURE = 2
 INTERRUPTED = 130
+_NO_PNG = (".bmp", ".eps", ".gif", ".jpeg", ".jpg", ".pdf", ".ps", ".svg", ".tif", ".tiff", ".webp")
 
 
 def exit_code(n_bad: int, n_all: int) -> int:
@@ -40,14 +41,14 @@ def check_drawable(picture: Path) -> None:
     """That a picture can be drawn there, asked before an hour is heard.
 
     Raises:
-        SettingsError: there is no such folder, or the name says that it is no PNG.
+        SettingsError: there is no such folder, or the name is that of a picture of another kind.
         ModuleNotFoundError: matplotlib is not installed.
     """
     from importlib.util import find_spec
 
     if not picture.parent.is_dir():
         raise SettingsError(f"{picture}: there is no folder {picture.parent} to draw it in")
-    if picture.suffix.lower() not in ("", ".png"):
+    if picture.suffix.lower() in _NO_PNG:
         raise SettingsError(f"{picture}: pictures are written as PNG; call it {picture.with_suffix('.png').name}")
     if find_spec("matplotlib") is None:
         raise ModuleNotFoundError("no module to draw with", name="matplotlib")

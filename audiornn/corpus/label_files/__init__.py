@@ -23,7 +23,7 @@ from pathlib import Path, PurePath
 from audiornn.corpus.label_files.elan import read_elan
 from audiornn.corpus.label_files.lines import read_audacity, read_ctm, read_rttm
 from audiornn.corpus.label_files.subtitles import TIMES, read_subtitles
-from audiornn.corpus.label_files.tables import read_table
+from audiornn.corpus.label_files.tables import WHETHER, read_table
 from audiornn.corpus.label_files.textgrid import BINARY, STARTS, read_textgrid
 from audiornn.corpus.label_files.timed import ALL_TIERS, Timed
 from audiornn.corpus.label_files.timit import TIMIT, read_timit
@@ -88,7 +88,7 @@ class LabelFile:
         span: the seconds from and to which it says that it goes; of a TextGrid.
         notes: on what was guessed of it, with how to change it; of a table.
         band: the lowest and the highest Hz of its labels; of Raven's tables.
-        columns: the names of a table's columns; empty where they have none.
+        column: the name of a table's column of labels; empty where it has none.
     """
 
     path: Path
@@ -96,7 +96,7 @@ class LabelFile:
     span: tuple[float, float] | None = None
     notes: str = ""
     band: tuple[float, float] | None = None
-    columns: tuple[str, ...] = ()
+    column: str = ""
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -167,6 +167,14 @@ class LabelFile:
         own = self.labels if recording is None else self._of_recording.get(recording, [])
         return max((label.end for label in own), default=0.0)
 
+    def named_by_column(self) -> LabelFile:
+        """The same, whose labels say whether its column's name holds."""
+        named = (
+            replace(label, label=self.column if WHETHER.get(label.label.lower(), False) else "")
+            for label in self.labels
+        )
+        return replace(self, labels=tuple(named))
+
     def divided(self, rate: float, unit: str) -> LabelFile:
         """The same, whose times were so many of a unit a second."""
         moved = tuple(
@@ -217,8 +225,7 @@ def read_label_file(
     """
     _refuse_others(path)
     text = read_text(path, encoding) if path.suffix.lower() != ".eaf" else ""
-    ending, span, notes, band = path.suffix.lower(), None, "", None
-    columns: tuple[str, ...] = ()
+    ending, span, column, notes, band = path.suffix.lower(), None, "", "", None
     if ending == ".eaf":
         labels = read_elan(path)
     elif ending == ".textgrid" or text.startswith(STARTS):
@@ -234,8 +241,8 @@ def read_label_file(
     elif ending not in (".csv", ".tsv") and _is_audacity(text):
         labels = read_audacity(text, path)
     else:
-        labels, columns, notes, band = read_table(text, path, label, audio)
-    return LabelFile(path, tuple(labels), span, notes, band, columns)
+        labels, column, notes, band = read_table(text, path, label, audio)
+    return LabelFile(path, tuple(labels), span, notes, band, column)
 
 
 def holds_times(path: Path, encoding: str = "") -> bool:

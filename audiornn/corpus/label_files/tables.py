@@ -6,8 +6,8 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from audiornn.corpus.label_files.timed import ALL_TIERS, Timed, refuse_nameless, seconds
 from audiornn.errors import CorpusError, nearest
 
-__all__ = ["read_table", "time_columns"]
+__all__ = ["WHETHER", "read_table", "says_whether", "time_columns"]
 
 #: Names of columns, without case, spaces and signs, the likeliest first; units are read off what stands behind them.
 _NAMES = {
@@ -48,7 +48,7 @@ _BREAK = re.compile(r"\s*\n\s*")
 #: Names that only a column of labels has: an empty one says that nothing holds.
 _SURE = ("label", "labels", "eventlabel")
 #: What a column holds that says of its name whether it holds.
-_WHETHER = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
+WHETHER = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 _LOOKED_AT = 100  # rows, for other columns of words
 
 _Row = tuple[int, list[str]]
@@ -72,8 +72,8 @@ class _Layout:
 
 def read_table(
     text: str, path: Path, label: str = "", audio: str = ""
-) -> tuple[list[Timed], tuple[str, ...], str, tuple[float, float] | None]:
-    """A table's labels, its columns' names, what was guessed of them, with how to change it, and the labels' Hz.
+) -> tuple[list[Timed], str, str, tuple[float, float] | None]:
+    """A table's labels, their column's name, what was guessed and how to change it, and the Hz that the labels span.
 
     Without a header its columns are start, end, label, or recording, start, end, label, or Sonic Visualiser's time,
     value, duration, label, or ELAN's tier, participant, start, end and duration, each in one unit or several, label. Of
@@ -91,15 +91,17 @@ def read_table(
     """
     rows = list(_rows(text, path))
     if not rows:
-        return [], (), "", None
+        return [], "", "", None
     header = rows[0][1]
+    if is_behind_mark := _is_remark(header[0]):
+        header[0] = header[0].lstrip("# ") or "#"
     has_header = not any(map(_is_time, header))
     if not has_header:
         layout = _without_header([row for _, row in rows], path)
         _refuse_labels_behind(rows, layout, path)
     else:
         rows = rows[1:]
-        layout = _with_header(header, [row for _, row in rows], path, label, audio)
+        layout = _with_header(header, [row for _, row in rows], path, label, audio, takes_any=is_behind_mark)
     if rows and "label" not in layout.at:
         raise CorpusError(
             f"{path}: no column of labels among {_listed(header)}; call it label (tag, class, species, "
@@ -107,7 +109,6 @@ def read_table(
         )
     if has_header:
         _refuse_unquoted(rows, header, layout, path, _delimiter(text))
-        rows, layout = _as_labels(rows, header, layout, label)
     labels = list(_labels(rows, layout, path))
     _refuse_running_times(header, labels, layout, path)
     refuse_nameless([label for label in labels if label.end or label.label], path)
@@ -115,7 +116,7 @@ def read_table(
     late = "ELAN's line about the medium names an offset; the times are taken as they are" if offset else ""
     return (
         labels,
-        tuple(header) if has_header else (),
+        header[layout.at["label"]] if has_header and "label" in layout.at else "",
         "; ".join(filter(None, (layout.note, late))),
         _band(header, [row for _, row in rows]) if has_header else None,
     )
@@ -138,9 +139,8 @@ def _rows(text: str, path: Path) -> Iterator[_Row]:
     row_below = next((row for _, row in rows if not _is_remark(row[0])), [])
     for number, row in rows:
         cells = [_clean(cell, is_quoted) for cell in row]
-        if is_first and _is_remark(row[0]) and _names_columns(cells, row_below):
-            cells[0] = cells[0].lstrip("# ") or "#"
-        elif _is_remark(row[0]) and (may_remark or not any(map(_is_time, row[1:]))):
+        is_header = is_first and _names_columns(cells, row_below)
+        if not is_header and _is_remark(row[0]) and (may_remark or not any(map(_is_time, row[1:]))):
             continue
         yield number, cells
         if is_first:  # where the header's first column is that of labels, one may begin with #
@@ -232,12 +232,12 @@ def _is_remark(line: str) -> bool:
 
 
 def _names_columns(remark: Sequence[str], row_below: Sequence[str]) -> bool:
-    """Whether what begins with # is a header, as numpy's `savetxt` writes one, or has a column # that counts rows."""
-    if len(remark) != len(row_below) or not any(map(_is_time, row_below)):
+    """Whether what begins with # is a header, as numpy's `savetxt` writes one, and Reaper, whose column # counts."""
+    if any(row_below[len(remark) :]) or not any(map(_is_time, row_below)):
         return False
     words = {_plain(cell)[0] for cell in remark}
     starts, ends, durations = (words & {*_NAMES[name].split()} for name in ("start", "end", "duration"))
-    return bool(starts and (ends or durations)) or (remark[0] == "#" and len(remark) > 1)
+    return bool(starts and (ends or durations))
 
 
 def _clean(cell: str, is_quoted: bool) -> str:
@@ -342,7 +342,14 @@ def time_columns(header: Sequence[str]) -> dict[str, tuple[int, float]]:
     return found if "start" in found and len(found) > 1 else {}
 
 
-def _with_header(header: Sequence[str], rows: Sequence[Sequence[str]], path: Path, label: str, audio: str) -> _Layout:
+def _with_header(
+    header: Sequence[str], rows: Sequence[Sequence[str]], path: Path, label: str, audio: str, *, takes_any: bool
+) -> _Layout:
+    """The columns, told by their names; `takes_any` that is left over for that of labels, one of words before others.
+
+    Raises:
+        CorpusError: there is none of those that were asked for, or of start and end.
+    """
     at: dict[str, int] = {}
     plain = [_plain(cell) for cell in header]
     words = [word for word, _ in plain]
@@ -372,8 +379,18 @@ def _with_header(header: Sequence[str], rows: Sequence[Sequence[str]], path: Pat
             f"{path}: no columns of start and end among {_listed(header)}; call them start and end, or start and "
             "duration"
         )
+    if takes_any and "label" not in at:
+        left = [i for i in range(len(header)) if i not in at.values()]
+        left.sort(key=lambda i: all(_is_time(row[i]) for row in rows if i < len(row)))
+        at |= {"label": left[0]} if left else {}
     note = "" if label or words == _ALIGNER else _other_labels(at, header, rows)
     return _Layout(at, {name: plain[i][1] for name, i in at.items()}, note)
+
+
+def says_whether(column: str, cells: Iterable[str]) -> bool:
+    """Whether a column, unless it is called as those of labels are, says of its own name whether that holds."""
+    said = {cell.lower() for cell in cells} - {""}
+    return bool(said) and said <= WHETHER.keys() and _plain(column)[0] not in _NAMES["label"].split()
 
 
 def _holds_no_words(cells: Sequence[str], name: str) -> bool:
@@ -423,24 +440,6 @@ def _choose(label: str, at: dict[str, int], header: Sequence[str], rows: Sequenc
     at["label"] = list(header).index(label)
     if len(tiers) == 1 or at.get("tier") == at["label"]:
         at.pop("tier", None)  # nothing is left to choose
-
-
-def _as_labels(rows: list[_Row], header: Sequence[str], layout: _Layout, label: str) -> tuple[list[_Row], _Layout]:
-    """Of a list whose column named `label` says only whether it holds, the rows as if they named it where it does.
-
-    A recording's own table may hold no digits but 0 and 1 by chance.
-    """
-    place = layout.at.get("label", -1)
-    cells = {row[place].lower() for _, row in rows if place < len(row)} - {""}
-    is_own = label in header and list(header).index(label) == place and _plain(label)[0] not in _NAMES["label"].split()
-    if not is_own or "recording" not in layout.at or not cells or not cells <= _WHETHER.keys():
-        return rows, layout
-    named = []
-    for number, row in rows:
-        holds = place < len(row) and _WHETHER.get(row[place].lower(), False)
-        named.append((number, [*row[:place], label if holds else "", *row[place + 1 :]]))
-    note = f"the column {label!r} says whether {label} holds; called label, it would be of two labels"
-    return named, replace(layout, note=note)
 
 
 def _plain(name: str) -> tuple[str, float]:

@@ -58,16 +58,16 @@ def tell_unlabelled(n: int, reading: Reading) -> None:
 
 
 def tell_guess(labels: LabelFile, choices: Choices, reading: Reading) -> None:
-    """Say what had to be guessed of a label file, each thing once; and keep what the band and `--label` ask for."""
+    """Say once what had to be guessed of a label file; note its band, and whether `--label` can name anything in it."""
     if labels.labels:
-        reading.nameable[labels.path] = any(labels.tiers) or bool(labels.columns)
+        reading.nameable[labels.path] = any(labels.tiers) or bool(labels.column)
     if labels.band:
         reading.bands.append(labels.band)
     if labels.notes and labels.notes not in reading.guessed:
         reading.guessed.append(labels.notes)
     if any(_SHARED in line for line in reading.guessed):
         return
-    if shared := labels.shared_by_tiers(choices.text):
+    if any(labels.tiers) and (shared := labels.shared_by_tiers(choices.text)):
         label, tiers = next(iter(shared.items()))
         reading.guessed.append(
             f"{label!r} of {' and '.join(map(repr, tiers))} {_SHARED} (first in {labels.path.name}); --label names one"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from audiornn.corpus.label_files import LabelFile
+from audiornn.corpus.label_files.tables import says_whether
 from audiornn.corpus.layouts.label_entries import (
     Hints,
     count_unlabelled,
@@ -81,6 +82,7 @@ def read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], reading
             read[key] = labels
         else:
             nameless.append((key, f"is no recording's by its name, and no column names one (--audio){hint(key)}"))
+    read |= _named_by_columns(read, choices, reading)
     splits = splits_of_lists(read)
     n_unlabelled = 0
     for key, labels in read.items():
@@ -109,6 +111,20 @@ def read_lists(survey: Survey, choices: Choices, lists: dict[str, Path], reading
     tell_unlabelled(n_unlabelled, reading)
     reading.refuse_missing(choices)
     return nameless
+
+
+def _named_by_columns(read: Mapping[str, LabelFile], choices: Choices, reading: Reading) -> dict[str, LabelFile]:
+    """The tables whose column that was asked for says of its own name whether it holds, as if they named it.
+
+    All of them together, as one may hold no digits but 0 and 1 by chance.
+    """
+    tables = {key: labels for key, labels in read.items() if labels.column == choices.text != ""}
+    if not tables or not says_whether(choices.text, (label.label for own in tables.values() for label in own.labels)):
+        return {}
+    reading.guessed.append(
+        f"the column {choices.text!r} says whether {choices.text} holds; called label, it would be of two labels"
+    )
+    return {key: labels.named_by_column() for key, labels in tables.items()}
 
 
 def _told_apart(resolved: Mapping[str, Path | None]) -> dict[str, Path | None]:

@@ -337,12 +337,12 @@ def _time_roles(
 def _are_of_others(table: Table, columns: Mapping[str, tuple[int, float]], audio: int, survey: Survey) -> bool:
     """Whether each row is a recording of its own, as long as from start to end, and yet some go beyond them.
 
-    Where lengths are much the same, some begin after their ends; where they are the same, some begin later than at 0.
+    Where lengths are much the same, some begin after their ends; where most are the same, one of these later than at 0.
     """
     if not {"start", "end"} <= columns.keys() or len({cells[audio] for _, cells in table.rows}) < len(table.rows):
         return False
     rows = [cells for _, cells in table.rows[:: max(1, len(table.rows) // _LOOKED_AT)][:_LOOKED_AT]]
-    lasting, are_exact = [], True
+    is_after, exact = [], []
     for cells in rows:
         recording = survey.resolve(cells[audio], table.path.parent)
         try:
@@ -354,9 +354,10 @@ def _are_of_others(table: Table, columns: Mapping[str, tuple[int, float]], audio
             return False
         if abs(end - start - duration) > _MUCH_THE_SAME * duration:
             return False
-        are_exact = are_exact and abs(end - start - duration) <= _THE_SAME
-        lasting.append((start, duration))
-    return any(start > _THE_SAME if are_exact else start >= duration for start, duration in lasting)
+        is_after.append(start >= duration)
+        if abs(end - start - duration) <= _THE_SAME:
+            exact.append(start)
+    return any(is_after) or (2 * len(exact) > len(is_after) and max(exact) > _THE_SAME)
 
 
 def _fits(cells: Sequence[str], columns: Mapping[str, tuple[int, float]], audio: Path | None) -> bool:
