@@ -418,7 +418,69 @@ def test_the_recipes_name_is_found_below_folders_of_speakers(tmp_path):
         folder_with(tmp_path / who, zero=6, one=2)
     found = read_spotter(tmp_path, name="zero")
     assert found.found.labels == {"zero": 12}
+    assert any(
+        line.startswith("each folder at the top holds one of 'zero', as the recipe is") for line in found.guessed
+    )
     assert read_folder(tmp_path, word=found.found.word).labels == {"zero": 12}
+
+
+def touched(root, folders, n=6):
+    """Recordings that nobody listens to: `anna/jam` for six in that folder, an empty name for six at the top."""
+    for folder in folders.split():
+        (root / folder.strip("-")).mkdir(parents=True, exist_ok=True)
+        for i in range(n):
+            (root / folder.strip("-") / f"{i}.wav").touch()
+    return root
+
+
+@pytest.mark.parametrize(
+    ("folders", "asked", "keywords"),
+    [
+        # Strays, which are nobody's, beside the folders of speakers.
+        ("- anna/jam bob/jam carl/jam background", {"recipe": "jam", "speaker": "folder:1"}, {"jam": 18}),
+        # Rooms, and people of whom nothing is known.
+        ("clean/jam with_noise/jam music/jam", {"word": "jam"}, {"jam": 18}),
+        ("anna/jam bob/jam unknown/jam", {"word": "jam", "speaker": "folder:1"}, {"jam": 18}),
+        ("anna/jam bob/Jam unknown/jam unknown/jar", {"speaker": "folder:1"}, {"jam": 12, "Jam": 6}),
+        ("anna/jam background/jam not_jam/jam negative/jam", {"word": "jam"}, {"jam": 6}),
+        # Speakers' folders that hold no folder of the word's name.
+        ("anna bob/1 bob/2", {"word": "jam", "speaker": "folder:1"}, {"jam": 18}),
+        ("anna bob bob/more carl/positive", {"word": "jam", "speaker": "folder:1"}, {"jam": 24}),
+        ("anna/train bob/test", {"word": "jam", "speaker": "folder:1"}, {"jam": 12}),
+        ("anna anna/background bob", {"word": "jam", "speaker": "folder:1"}, {"jam": 12}),
+        ("anna/positive bob/positive carl/babble", {"word": "jam", "speaker": "folder:1"}, {"jam": 12}),
+        # The top says the word, whatever is asked for.
+        ("jam/anna jam/bob background", {"recipe": "jam", "speaker": "folder:1"}, {"jam": 12}),
+        ("positive/anna positive/bob negative/anna", {"recipe": "jam", "speaker": "folder:1"}, {"jam": 12}),
+        ("jam/train jam/test jar/train jar/test", {"recipe": "test"}, {"jam": 12, "jar": 12}),
+        ("jam/anna jam/bob background", {"recipe": "anna"}, {"jam": 12}),
+        ("jam/anna jam/bob jar/bob", {"recipe": "anna"}, {"jam": 12, "jar": 6}),
+        ("jam/anna jar/anna", {"recipe": "anna"}, {"anna": 12}),
+    ],
+)
+def test_the_folder_of_the_word_is_the_one_that_was_meant(tmp_path, folders, asked, keywords):
+    found = read_folder(touched(tmp_path, folders), **asked)
+    assert found.labels == keywords
+    again = read_folder(tmp_path, word=found.word, speaker=asked.get("speaker", "auto"))
+    assert again.labels == found.labels  # prep reads what new understood
+
+
+def test_prep_finds_the_word_that_new_found_in_whatever_folders(tmp_path):
+    rng = np.random.default_rng(5)
+    names = ["anna", "bob", "jam", "Jam", "jar", "positive", "background", "unknown", "not_jam", "noise", "test"]
+    n_read = 0
+    for i in range(100):
+        paths = ["-", *("/".join(rng.choice(names, size=rng.integers(1, 4))) for _ in range(5))]
+        root = touched(tmp_path / str(i), " ".join(paths[rng.integers(2) :]), n=1)
+        speaker = str(rng.choice(["folder:1", "none"]))
+        try:
+            found = read_folder(root, speaker=speaker, recipe=str(rng.choice(["jam", "anna", "wake", "test"])))
+        except CorpusError:
+            continue
+        again = read_folder(root, speaker=speaker, word=found.word)
+        n_read += 1
+        assert {u.id: u.text for u in again.keywords} == {u.id: u.text for u in found.keywords}, (paths, speaker)
+    assert n_read > 50
 
 
 def test_a_folder_of_background_called_as_the_word_is_not_it(tmp_path):

@@ -146,6 +146,11 @@ def read_spotter(
             f"spelled {named(map(repr, found.spellings.values()))}{' ' + why if word else ''}: synthetic voices say "
             f"it, in train only; {otherwise}, corpus.synthetic_words = 0 leaves them out"
         )
+    if word and why != "as asked for" and found.depth > 1 and speaker != "folder:1":
+        guessed.append(
+            f"each folder at the top holds one of {word!r}, as the recipe is called: that is the word, and they are "
+            "speakers' or the like; under another name of the recipe each of them is a word"
+        )
     if found.beside:
         guessed.append(
             f"{found.beside} recordings at the top, beside the folders, are taken for what is not the word; those that "
@@ -200,7 +205,7 @@ def read_spotter(
         Setting("", "task", "spot"),
         Setting("", "licence", "", "of the recordings; the model file carries it"),
         Setting("", "corpus_dir", str(source.resolve())),
-        *(Setting("corpus", key, value, why) for key, value, why in corpus if value not in ("", "auto")),
+        *(Setting("corpus", *row) for row in corpus if row[:2] not in (("word", ""), ("speaker", "auto"))),
         *spotter_settings(rate),
     )
     return NewSpotter(found, splits, settings, tuple(understood), tuple(guessed), tuple(warnings))
