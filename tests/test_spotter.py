@@ -8,14 +8,23 @@ import pytest
 import soundfile
 
 from audiornn.corpus import spotter, synthetic_speech
+from audiornn.corpus.layouts.survey import Survey
 from audiornn.corpus.manifest import SPLITS, Utterance, is_synthetic
-from audiornn.corpus.spotter import prepare_spotter, read_folder, split_folder
+from audiornn.corpus.spotter import label_files_of, prepare_spotter, read_folder, split_folder
 from audiornn.corpus.spotter_recipe import read_spotter
 from audiornn.corpus.synthesis import phonemes
 from audiornn.corpus.synthetic_speech import near_misses, speak_talk, speak_words
 from audiornn.errors import AudiornnError, CorpusError, CorpusWarning
 
 RATE = 16000
+ELAN = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT>
+  <HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR MEDIA_URL="0.wav" RELATIVE_MEDIA_URL="./0.wav"/></HEADER>
+  <TIME_ORDER><TIME_SLOT TIME_SLOT_ID="a" TIME_VALUE="100"/><TIME_SLOT TIME_SLOT_ID="b" TIME_VALUE="300"/></TIME_ORDER>
+  <TIER TIER_ID="words"><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="1" TIME_SLOT_REF1="a" TIME_SLOT_REF2="b">
+    <ANNOTATION_VALUE>computer</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>
+</ANNOTATION_DOCUMENT>
+"""
 
 
 def write(path, *, seconds=1.0, seed=None, rate=RATE):
@@ -528,6 +537,34 @@ def test_label_files_that_are_not_read_are_told(tmp_path):
     assert said.startswith("label files beside the recordings are not read (manifest.jsonl, background/01.txt): ")
     with pytest.warns(CorpusWarning, match="label files beside the recordings are not read"):
         prepare_spotter(folder, synthetic=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.csv", "file,start,end,label\nbackground/0.wav,0.1,0.3,computer\n"),
+        ("all.ctm", "0 1 0.1 0.2 computer\n"),
+        ("background/0.en.srt", "1\n00:00:00,100 --> 00:00:00,300\ncomputer\n"),
+        ("labels/0.txt", "0.1\t0.3\tcomputer\n"),
+        ("background/0.csv", "start,end,label\n0,1,computer\n"),
+        ("background/0.json", '{"segments": [{"start": 0, "end": 1, "text": "computer"}]}'),
+        ("background/x.eaf", ELAN),
+    ],
+)
+def test_label_files_of_any_place_and_kind_are_told_of_background_elsewhere_too(tmp_path, name, text):
+    for root in (touched(tmp_path / "all", "computer background"), touched(tmp_path / "other", "background", n=1)):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+        (root / "background" / "0.pdf").touch()
+        (root / "list.csv").write_text("file,text\nbackground/0.wav,what is said\n")
+        assert label_files_of(Survey(root)) == (name,)
+    words = folder_with(tmp_path / "words", computer=12)
+    (said,) = [
+        line
+        for line in read_spotter(words, name="computer", background=tmp_path / "other").warnings
+        if "label files" in line
+    ]
+    assert str(tmp_path / "other" / name) in said
 
 
 def test_a_lower_rate_for_all_is_said(tmp_path):

@@ -26,8 +26,10 @@ from pathlib import Path
 from audiornn.audio import audio_info
 from audiornn.corpus.collection import Collection as Recordings
 from audiornn.corpus.copies import find_copies
-from audiornn.corpus.label_files import ENDINGS, holds_times, recording_stem
+from audiornn.corpus.label_files import ENDINGS, holds_times, read_label_file
+from audiornn.corpus.label_files.elan import media_of
 from audiornn.corpus.layouts.folders import that_cannot_be_read
+from audiornn.corpus.layouts.label_files_beside import stem_of
 from audiornn.corpus.layouts.survey import Survey, level, named
 from audiornn.corpus.manifest import SPLITS, Utterance, read_manifest
 from audiornn.corpus.speakers import find_speakers
@@ -44,6 +46,7 @@ __all__ = [
     "Splits",
     "SpotterFolder",
     "as_background",
+    "label_files_of",
     "prepare_spotter",
     "read_folder",
     "split_folder",
@@ -155,22 +158,29 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: 
         0 if labels.get("") else sum(not level(key, 1) for key in keys),
         tuple(survey.unusable),
         said,
-        _label_files(survey),
+        label_files_of(survey),
         depth,
     )
 
 
-def _label_files(survey: Survey) -> tuple[str, ...]:
-    """Files of recordings' names beside them that say what is heard when, and manifests that do."""
-    names = {*survey.audio, *(posixpath.splitext(key)[0] for key in survey.audio)}
+def label_files_of(survey: Survey) -> tuple[str, ...]:
+    """Files that say what is heard when in a folder's recordings: of their names, linked to them, or lists of them."""
+    stem = stem_of(survey)
+    stems = {posixpath.splitext(posixpath.basename(key))[0].casefold() for key in survey.audio}
     found = []
     for key, path in survey.lists(*ENDINGS, ".jsonl").items():
-        folder, name = posixpath.split(key)
+        name = key.lower()
         with contextlib.suppress(CorpusError):  # something else
-            if name.lower().endswith(".jsonl"):
+            if name.endswith(".jsonl"):
                 holds_labels = any(utterance.segments for utterance in read_manifest(path))
+            elif name.endswith(".txt") and not holds_times(path):  # a transcript
+                holds_labels = False
             else:
-                holds_labels = posixpath.join(folder, recording_stem(name)) in names and holds_times(path)
+                labels = read_label_file(path)
+                linked = media_of(path) if name.endswith(".eaf") else ()
+                recordings = (posixpath.basename(one.replace("\\", "/")) for one in (*labels.recordings, *linked))
+                named_here = {stem(posixpath.basename(key)), *(part for one in recordings for part in (one, stem(one)))}
+                holds_labels = bool(labels.labels) and not stems.isdisjoint(map(str.casefold, named_here))
             if holds_labels:
                 found.append(key)
     return tuple(found)
@@ -453,7 +463,7 @@ def prepare_spotter(
             for (key, path), name in zip(survey.audio.items(), names, strict=True)
             if path.resolve() not in known
         ]
-        label_files = (*found.label_files, *(f"{other / key}" for key in _label_files(survey)))
+        label_files = (*found.label_files, *(f"{other / key}" for key in label_files_of(survey)))
         found = replace(found, background=(*found.background, *more), label_files=label_files)
     if found.unread:
         warnings.warn(found.unread, CorpusWarning, stacklevel=2)

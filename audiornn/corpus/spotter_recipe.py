@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from audiornn.audio import audio_info
 from audiornn.corpus.layouts.survey import Survey, named
 from audiornn.corpus.manifest import SPLITS
 from audiornn.corpus.recipe_settings import Setting, feature_settings
-from audiornn.corpus.spotter import FEWEST, Splits, SpotterFolder, read_folder, split_folder
+from audiornn.corpus.spotter import FEWEST, Splits, SpotterFolder, label_files_of, read_folder, split_folder
 from audiornn.errors import AudioError, CorpusError
 from audiornn.features import FeatureSettings
 from audiornn.text import word_places
@@ -127,15 +127,19 @@ def read_spotter(
     Raises:
         CorpusError: no positives, too few of them, or no such folder.
     """
-    if background is not None and not (background.is_dir() and Survey(background).audio):
+    beside = Survey(background) if background is not None and background.is_dir() else None
+    if background is not None and not (beside and beside.audio):
         raise CorpusError(f"{background}: holds no recordings; --other names a folder of background")
     found = read_folder(source, word=word, speaker=speaker, recipe=name)
+    if background is not None and beside:
+        more = (f"{background / key}" for key in label_files_of(beside))
+        found = replace(found, label_files=(*found.label_files, *more))
     why = "as asked for" if word else "after the recipe's name"
     word = found.word
     splits = split_folder(found, copies={})
     is_spelled = why == "as asked for" or not re.search(r"\d", word)
     labels = named(f"{label} ({n:,})" for label, n in found.labels.most_common())
-    elsewhere = 0 if background is None else len(Survey(background).audio)
+    elsewhere = len(beside.audio) if beside else 0
     also = f", and {elsewhere:,} of {background}, which prep adds and the table below leaves out" if elsewhere else ""
     understood = [f"the word: {labels}", f"not the word: {len(found.background):,} recordings{also}"]
     guessed = list(found.speakers)
