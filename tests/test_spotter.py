@@ -400,6 +400,12 @@ def test_a_word_below_its_speakers_is_found_and_their_other_words_are_not_it(tmp
     assert {u.speaker for u in found.keywords} == {"anna", "bob", "carl"}
 
 
+def test_a_folder_of_background_beside_those_of_speakers_is_no_speaker(tmp_path):
+    """Else it would be one of whom each split holds recordings, which prep refuses."""
+    found = read_folder(touched(tmp_path, "anna/jam anna/jar bob/jam background"), word="jam", speaker="folder:1")
+    assert {(u.id.split("/")[0], u.speaker) for u in found.background} == {("anna", "anna"), ("background", None)}
+
+
 @pytest.mark.parametrize(
     ("name", "below", "keywords"),
     [

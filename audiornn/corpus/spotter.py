@@ -194,7 +194,9 @@ def _speakers(texts: Mapping[str, str], rule: str) -> tuple[dict[str, str | None
     """
     names: dict[str, str | None] = dict.fromkeys(texts)
     lines, errors = [], []
-    sides = {"the word": [key for key in texts if texts[key]], "not the word": [key for key in texts if not texts[key]]}
+    # A folder of background is nobody's, though it lies where speakers' do.
+    others = [key for key in texts if not (texts[key] or (rule == "folder:1" and _is_of_all_else(level(key, 1))))]
+    sides = {"the word": [key for key in texts if texts[key]], "not the word": others}
     for side, own in sides.items():
         if not own:
             continue
