@@ -56,6 +56,8 @@ def test_a_folder_that_names_no_word_takes_the_word_asked_for(tmp_path):
     assert found.labels == {"hey computer": 3}
     assert found.spellings == {"hey computer": "hey computer"}
     assert read_folder(tmp_path).labels == {tmp_path.name: 3}
+    settings = read_spotter(tmp_path, name="x", word="auto").settings
+    assert [s.value for s in settings if s.section == "corpus"] == ["auto"], "a word, and no rule for speakers"
 
 
 def test_the_word_asked_for_makes_the_other_words_background(tmp_path):
