@@ -6,7 +6,6 @@ stand: "3,5" is not "three and a half" here, and not "35" either.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from functools import lru_cache
 
@@ -50,7 +49,7 @@ def plain_words(text: str) -> str:
     >>> plain_words("Hey_Computer, don't!")
     "hey computer don't"
     """
-    return " ".join(re.sub(r"[^\w']|_", " ", text.lower()).split())
+    return " ".join("".join(c if _is_of_a_word(c) else " " for c in lower(text)).split())
 
 
 def word_places(phrase: str, part: str) -> list[int]:
@@ -111,6 +110,11 @@ def _without_punctuation(text: str) -> str:
 @lru_cache(maxsize=4096)
 def _is_punctuation(mark: str) -> bool:
     return mark not in _SPOKEN and unicodedata.category(mark)[0] == "P"
+
+
+def _is_of_a_word(character: str) -> bool:
+    """Letters, digits, and what spells a word with them, as the vowels of नमस्ते do."""
+    return character.isalnum() or character == "'" or character in _JOINERS or _category(character) == "M"
 
 
 def _is_kept(text: str, i: int) -> bool:

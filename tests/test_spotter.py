@@ -8,14 +8,23 @@ import pytest
 import soundfile
 
 from audiornn.corpus import spotter, synthetic_speech
+from audiornn.corpus.layouts.survey import Survey
 from audiornn.corpus.manifest import SPLITS, Utterance, is_synthetic
-from audiornn.corpus.spotter import prepare_spotter, read_folder, split_folder
+from audiornn.corpus.spotter import label_files_of, prepare_spotter, read_folder, split_folder
 from audiornn.corpus.spotter_recipe import read_spotter
 from audiornn.corpus.synthesis import phonemes
 from audiornn.corpus.synthetic_speech import near_misses, speak_talk, speak_words
 from audiornn.errors import AudiornnError, CorpusError, CorpusWarning
 
 RATE = 16000
+ELAN = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT>
+  <HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR MEDIA_URL="0.wav" RELATIVE_MEDIA_URL="./0.wav"/></HEADER>
+  <TIME_ORDER><TIME_SLOT TIME_SLOT_ID="a" TIME_VALUE="100"/><TIME_SLOT TIME_SLOT_ID="b" TIME_VALUE="300"/></TIME_ORDER>
+  <TIER TIER_ID="words"><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="1" TIME_SLOT_REF1="a" TIME_SLOT_REF2="b">
+    <ANNOTATION_VALUE>computer</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>
+</ANNOTATION_DOCUMENT>
+"""
 
 
 def write(path, *, seconds=1.0, seed=None, rate=RATE):
@@ -47,6 +56,8 @@ def test_a_folder_that_names_no_word_takes_the_word_asked_for(tmp_path):
     assert found.labels == {"hey computer": 3}
     assert found.spellings == {"hey computer": "hey computer"}
     assert read_folder(tmp_path).labels == {tmp_path.name: 3}
+    settings = read_spotter(tmp_path, name="x", word="auto").settings
+    assert [s.value for s in settings if s.section == "corpus"] == ["auto"], "a word, and no rule for speakers"
 
 
 def test_the_word_asked_for_makes_the_other_words_background(tmp_path):
@@ -392,6 +403,12 @@ def test_a_word_below_its_speakers_is_found_and_their_other_words_are_not_it(tmp
     assert {u.speaker for u in found.keywords} == {"anna", "bob", "carl"}
 
 
+def test_a_folder_of_background_beside_those_of_speakers_is_no_speaker(tmp_path):
+    """Else it would be one of whom each split holds recordings, which prep refuses."""
+    found = read_folder(touched(tmp_path, "anna/jam anna/jar bob/jam background"), word="jam", speaker="folder:1")
+    assert {(u.id.split("/")[0], u.speaker) for u in found.background} == {("anna", "anna"), ("background", None)}
+
+
 @pytest.mark.parametrize(
     ("name", "below", "keywords"),
     [
@@ -419,7 +436,69 @@ def test_the_recipes_name_is_found_below_folders_of_speakers(tmp_path):
         folder_with(tmp_path / who, zero=6, one=2)
     found = read_spotter(tmp_path, name="zero")
     assert found.found.labels == {"zero": 12}
+    assert any(
+        line.startswith("each folder at the top holds one of 'zero', as the recipe is") for line in found.guessed
+    )
     assert read_folder(tmp_path, word=found.found.word).labels == {"zero": 12}
+
+
+def touched(root, folders, n=6):
+    """Recordings that nobody listens to: `anna/jam` for six in that folder, an empty name for six at the top."""
+    for folder in folders.split():
+        (root / folder.strip("-")).mkdir(parents=True, exist_ok=True)
+        for i in range(n):
+            (root / folder.strip("-") / f"{i}.wav").touch()
+    return root
+
+
+@pytest.mark.parametrize(
+    ("folders", "asked", "keywords"),
+    [
+        # Strays, which are nobody's, beside the folders of speakers.
+        ("- anna/jam bob/jam carl/jam background", {"recipe": "jam", "speaker": "folder:1"}, {"jam": 18}),
+        # Rooms, and people of whom nothing is known.
+        ("clean/jam with_noise/jam music/jam", {"word": "jam"}, {"jam": 18}),
+        ("anna/jam bob/jam unknown/jam", {"word": "jam", "speaker": "folder:1"}, {"jam": 18}),
+        ("anna/jam bob/Jam unknown/jam unknown/jar", {"speaker": "folder:1"}, {"jam": 12, "Jam": 6}),
+        ("anna/jam background/jam not_jam/jam negative/jam", {"word": "jam"}, {"jam": 6}),
+        # Speakers' folders that hold no folder of the word's name.
+        ("anna bob/1 bob/2", {"word": "jam", "speaker": "folder:1"}, {"jam": 18}),
+        ("anna bob bob/more carl/positive", {"word": "jam", "speaker": "folder:1"}, {"jam": 24}),
+        ("anna/train bob/test", {"word": "jam", "speaker": "folder:1"}, {"jam": 12}),
+        ("anna anna/background bob", {"word": "jam", "speaker": "folder:1"}, {"jam": 12}),
+        ("anna/positive bob/positive carl/babble", {"word": "jam", "speaker": "folder:1"}, {"jam": 12}),
+        # The top says the word, whatever is asked for.
+        ("jam/anna jam/bob background", {"recipe": "jam", "speaker": "folder:1"}, {"jam": 12}),
+        ("positive/anna positive/bob negative/anna", {"recipe": "jam", "speaker": "folder:1"}, {"jam": 12}),
+        ("jam/train jam/test jar/train jar/test", {"recipe": "test"}, {"jam": 12, "jar": 12}),
+        ("jam/anna jam/bob background", {"recipe": "anna"}, {"jam": 12}),
+        ("jam/anna jam/bob jar/bob", {"recipe": "anna"}, {"jam": 12, "jar": 6}),
+        ("jam/anna jar/anna", {"recipe": "anna"}, {"anna": 12}),
+    ],
+)
+def test_the_folder_of_the_word_is_the_one_that_was_meant(tmp_path, folders, asked, keywords):
+    found = read_folder(touched(tmp_path, folders), **asked)
+    assert found.labels == keywords
+    again = read_folder(tmp_path, word=found.word, speaker=asked.get("speaker", "auto"))
+    assert again.labels == found.labels  # prep reads what new understood
+
+
+def test_prep_finds_the_word_that_new_found_in_whatever_folders(tmp_path):
+    rng = np.random.default_rng(5)
+    names = ["anna", "bob", "jam", "Jam", "jar", "positive", "background", "unknown", "not_jam", "noise", "test"]
+    n_read = 0
+    for i in range(100):
+        paths = ["-", *("/".join(rng.choice(names, size=rng.integers(1, 4))) for _ in range(5))]
+        root = touched(tmp_path / str(i), " ".join(paths[rng.integers(2) :]), n=1)
+        speaker = str(rng.choice(["folder:1", "none"]))
+        try:
+            found = read_folder(root, speaker=speaker, recipe=str(rng.choice(["jam", "anna", "wake", "test"])))
+        except CorpusError:
+            continue
+        again = read_folder(root, speaker=speaker, word=found.word)
+        n_read += 1
+        assert {u.id: u.text for u in again.keywords} == {u.id: u.text for u in found.keywords}, (paths, speaker)
+    assert n_read > 50
 
 
 def test_a_folder_of_background_called_as_the_word_is_not_it(tmp_path):
@@ -467,6 +546,34 @@ def test_label_files_that_are_not_read_are_told(tmp_path):
     assert said.startswith("label files beside the recordings are not read (manifest.jsonl, background/01.txt): ")
     with pytest.warns(CorpusWarning, match="label files beside the recordings are not read"):
         prepare_spotter(folder, synthetic=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.csv", "file,start,end,label\nbackground/0.wav,0.1,0.3,computer\n"),
+        ("all.ctm", "0 1 0.1 0.2 computer\n"),
+        ("background/0.en.srt", "1\n00:00:00,100 --> 00:00:00,300\ncomputer\n"),
+        ("labels/0.txt", "0.1\t0.3\tcomputer\n"),
+        ("background/0.csv", "start,end,label\n0,1,computer\n"),
+        ("background/0.json", '{"segments": [{"start": 0, "end": 1, "text": "computer"}]}'),
+        ("background/x.eaf", ELAN),
+    ],
+)
+def test_label_files_of_any_place_and_kind_are_told_of_background_elsewhere_too(tmp_path, name, text):
+    for root in (touched(tmp_path / "all", "computer background"), touched(tmp_path / "other", "background", n=1)):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+        (root / "background" / "0.pdf").touch()
+        (root / "list.csv").write_text("file,text\nbackground/0.wav,what is said\n")
+        assert label_files_of(Survey(root)) == (name,)
+    words = folder_with(tmp_path / "words", computer=12)
+    (said,) = [
+        line
+        for line in read_spotter(words, name="computer", background=tmp_path / "other").warnings
+        if "label files" in line
+    ]
+    assert str(tmp_path / "other" / name) in said
 
 
 def test_a_lower_rate_for_all_is_said(tmp_path):

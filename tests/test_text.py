@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiornn.text import CHANGES, apply_rules, lower, removed_marks, text_changes
+from audiornn.text import CHANGES, apply_rules, lower, plain_words, removed_marks, text_changes, word_places
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 rules = st.fixed_dictionaries(
@@ -90,3 +90,10 @@ def test_removed_marks_are_named():
     assert removed_marks("it's, 3.5!") == [",", "!"]
     assert text_changes("Yes,  no", lower_case=True, punctuation="remove") == {"case", "punctuation", "spaces"}
     assert text_changes("cafe\u0301") == {"unicode"}
+
+
+def test_words_are_compared_with_their_marks_however_these_are_written():
+    assert word_places("नमस्ते", "नमस") == []
+    assert word_places("नमस्ते_दुनिया", "दुनिया") == [1]
+    assert word_places("café bar", unicodedata.normalize("NFD", "Café")) == [0]
+    assert plain_words("İzmir-می\u200cخواهم") == "i\u0307zmir می\u200cخواهم"

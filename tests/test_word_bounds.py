@@ -63,6 +63,28 @@ def test_a_click_beside_a_word_is_none_of_it_and_the_burst_of_a_stop_is(gap):
     assert bounds(silence(1), click, silence(1))[1] == pytest.approx(2.0, abs=0.02), "nothing but a click is no word"
 
 
+@pytest.mark.parametrize("rate", [8000, 11025, 16000])
+@pytest.mark.parametrize("apart", [None, 0.05])
+def test_clicks_are_told_at_lower_rates_and_where_two_follow_one_another(tmp_path, rate, apart):
+    click = np.random.default_rng(1).choice([-0.5, 0.5], rate // 200) * np.exp(
+        -np.arange(rate // 200) / (0.0012 * rate)
+    )
+    time = np.arange(round(0.4 * rate)) / rate
+    clicks = [click] if apart is None else [click, np.zeros(round(apart * rate)), click]
+    pieces = (np.zeros(rate), 0.3 * np.sin(2 * np.pi * 700 * time), np.zeros(round(0.15 * rate)), *clicks)
+    soundfile.write(tmp_path / "a.wav", np.concatenate([*pieces, np.zeros(rate)]), rate)
+    (found,) = with_word_bounds([Utterance("a", tmp_path / "a.wav", "word")])
+    assert found.segments[0].end == pytest.approx(1.4, abs=0.05)
+
+
+def test_a_stop_that_falls_to_its_breath_or_hardly_leaves_the_noise_is_no_click():
+    word, burst = tone(0.4), noise_that_decays(0.005, 0.5, 0.0012)
+    with_breath = (silence(1), word, silence(0.1), burst, silence(0.08, 0.005), silence(1))
+    assert bounds(*with_breath)[1] == pytest.approx(1.505, abs=0.05)
+    in_noise = np.concatenate([silence(1), word, silence(0.1), burst, silence(1)])
+    assert bounds(in_noise + silence(len(in_noise) / RATE, 0.025))[1] == pytest.approx(1.505, abs=0.05)
+
+
 @pytest.mark.parametrize("pause", [0.3, 0.5, 0.65])
 def test_a_keyword_of_two_words_keeps_both_and_nothing_else(pause):
     hey, you, cough = tone(0.3, 0.1), tone(0.4, 0.3, 500.0), tone(0.2, 0.05, 300.0)

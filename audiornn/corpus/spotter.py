@@ -6,9 +6,9 @@
       background/          long recordings, in which it is not said: background…, noise…, speech, music, or a name that
                            begins with _
 
-The label's folder lies at the top, or below those of speakers: with `speaker = "folder:1"`, or where one of the word's
-name lies only there. Below it lies what may. A folder of any other name is a keyword of its own, unless the word is
-named (`word`): then it is one of the words that are not meant.
+The label's folder lies at the top, or below those of speakers or rooms, where only there one is named after the word,
+or with `speaker = "folder:1"`. Below it lies what may. A folder of any other name is a keyword of its own, unless the
+word is named (`word`): then it is one of the words that are not meant.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from pathlib import Path
 from audiornn.audio import audio_info
 from audiornn.corpus.collection import Collection as Recordings
 from audiornn.corpus.copies import find_copies
-from audiornn.corpus.label_files import ENDINGS, holds_times, recording_stem
+from audiornn.corpus.label_files import ENDINGS, holds_times, read_label_file
+from audiornn.corpus.label_files.elan import media_of
 from audiornn.corpus.layouts.folders import that_cannot_be_read
+from audiornn.corpus.layouts.label_files_beside import stem_of
 from audiornn.corpus.layouts.survey import Survey, level, named
 from audiornn.corpus.manifest import SPLITS, Utterance, read_manifest
 from audiornn.corpus.speakers import find_speakers
@@ -44,6 +46,7 @@ __all__ = [
     "Splits",
     "SpotterFolder",
     "as_background",
+    "label_files_of",
     "prepare_spotter",
     "read_folder",
     "split_folder",
@@ -58,6 +61,8 @@ _NOT_IT = re.compile(
     r"(other|no[nt]?)[_\- ]?(words?|keywords?|targets?|speech)",
     re.I,
 )
+#: Of these, folders below which nothing is the word, whatever it is called.
+_NEVER_IT = re.compile(r"background|negatives?([_\- ].*)?|not[_\- ].*", re.I)
 #: Folders in which nobody speaks.
 _NOISE = re.compile(r"_?(background[_\- ]?)?(noises?|ambien(t|ce)|silence|rauschen)([_\- ]?(only|files?))?_?", re.I)
 _SPLIT_NAMES = re.compile(r"train(ing)?|dev|valid(ation)?|val|eval|test(ing)?", re.I)
@@ -81,6 +86,7 @@ class SpotterFolder:
         unusable: files that are recordings and cannot be read as they are, and why.
         speakers: lines that say who speaks.
         label_files: that say when something is heard, and are not read.
+        depth: at which level of the paths the folders lie that say what is said.
     """
 
     folder: Path
@@ -92,6 +98,7 @@ class SpotterFolder:
     unusable: tuple[tuple[str, str], ...] = ()
     speakers: tuple[str, ...] = ()
     label_files: tuple[str, ...] = ()
+    depth: int = 1
 
     @property
     def unread(self) -> str:
@@ -128,11 +135,10 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: 
     keys = list(survey.audio)
     if not keys:
         raise CorpusError(f"{folder}: holds no recordings{that_cannot_be_read(survey)}")
+    # All else follows from the word, so that `prep`, which reads it in recipe.toml, finds what `new` did.
+    word = word or (_named_after(recipe, keys, speaker) if recipe else "")
     depth = _depth_of(word, keys, speaker)
-    if recipe and not word and (deeper := _depth_of(recipe, keys, speaker)) > depth:
-        word, depth = plain_words(recipe), deeper
-    folders = [_label_folder(key, depth) for key in keys]
-    word = word or (_named_after(set(folders), recipe) if recipe else "")
+    folders = _label_folders(keys, depth)
     labels = _labels(set(folders), folder, word, speaker)
     texts = [labels[name] for name in folders]
     names, said = _speakers(dict(zip(keys, texts, strict=True)), speaker)
@@ -152,21 +158,29 @@ def read_folder(folder: Path, *, word: str = "", speaker: str = "auto", recipe: 
         0 if labels.get("") else sum(not level(key, 1) for key in keys),
         tuple(survey.unusable),
         said,
-        _label_files(survey),
+        label_files_of(survey),
+        depth,
     )
 
 
-def _label_files(survey: Survey) -> tuple[str, ...]:
-    """Files of recordings' names beside them that say what is heard when, and manifests that do."""
-    names = {*survey.audio, *(posixpath.splitext(key)[0] for key in survey.audio)}
+def label_files_of(survey: Survey) -> tuple[str, ...]:
+    """Files that say what is heard when in a folder's recordings: of their names, linked to them, or lists of them."""
+    stem = stem_of(survey)
+    stems = {posixpath.splitext(posixpath.basename(key))[0].casefold() for key in survey.audio}
     found = []
     for key, path in survey.lists(*ENDINGS, ".jsonl").items():
-        folder, name = posixpath.split(key)
+        name = key.lower()
         with contextlib.suppress(CorpusError):  # something else
-            if name.lower().endswith(".jsonl"):
+            if name.endswith(".jsonl"):
                 holds_labels = any(utterance.segments for utterance in read_manifest(path))
+            elif name.endswith(".txt") and not holds_times(path):  # a transcript
+                holds_labels = False
             else:
-                holds_labels = posixpath.join(folder, recording_stem(name)) in names and holds_times(path)
+                labels = read_label_file(path)
+                linked = media_of(path) if name.endswith(".eaf") else ()
+                recordings = (posixpath.basename(one.replace("\\", "/")) for one in (*labels.recordings, *linked))
+                named_here = {stem(posixpath.basename(key)), *(part for one in recordings for part in (one, stem(one)))}
+                holds_labels = bool(labels.labels) and not stems.isdisjoint(map(str.casefold, named_here))
             if holds_labels:
                 found.append(key)
     return tuple(found)
@@ -180,7 +194,9 @@ def _speakers(texts: Mapping[str, str], rule: str) -> tuple[dict[str, str | None
     """
     names: dict[str, str | None] = dict.fromkeys(texts)
     lines, errors = [], []
-    sides = {"the word": [key for key in texts if texts[key]], "not the word": [key for key in texts if not texts[key]]}
+    # A folder of background is nobody's, though it lies where speakers' do.
+    others = [key for key in texts if not (texts[key] or (rule == "folder:1" and _is_of_all_else(level(key, 1))))]
+    sides = {"the word": [key for key in texts if texts[key]], "not the word": others}
     for side, own in sides.items():
         if not own:
             continue
@@ -201,21 +217,38 @@ def _speakers(texts: Mapping[str, str], rule: str) -> tuple[dict[str, str | None
 
 
 def _depth_of(word: str, keys: Sequence[str], speaker: str) -> int:
-    """At which level of the paths folders are named after the word: 1, or deeper where speakers come first."""
-    default = 2 if speaker == "folder:1" else 1
-    if not word:
-        return default
+    """At which level of the paths the folders lie that say what is said: 1, or deeper, below those of speakers.
+
+    Deeper, it is the first level at which a folder is named after the word, and none is at the top. Where there is no
+    word, or no folder of its name, it is the second for `folder:1`, unless that would leave out a speaker's recordings.
+    """
     wanted, top = plain_words(word), {level(key, 1) for key in keys}
-    if "" in top or any(plain_words(name) == wanted or _UNNAMED.fullmatch(name) for name in top):
+    is_speakers = speaker == "folder:1"
+    if any(_UNNAMED.fullmatch(name) or (word and plain_words(name) == wanted) for name in top):
+        return 1
+    if not is_speakers and (not word or "" in top):
         return 1
     folders = [key.split("/")[:-1] for key in keys if not _is_of_all_else(level(key, 1))]
-    return min((n for own in folders for n, name in enumerate(own, 1) if plain_words(name) == wanted), default=default)
+    if found := [n for own in folders for n, name in enumerate(own, 1) if word and plain_words(name) == wanted]:
+        return min(found)
+    below = {"/".join(own[1:2]) for own in folders if own}
+    is_parted = any(map(_NEVER_IT.fullmatch, below)) or ("" not in below and any(map(_UNNAMED.fullmatch, below)))
+    return 2 if is_speakers and (not word or is_parted) else 1
 
 
-def _label_folder(key: str, depth: int) -> str:
-    """The folder that says what a recording is: beside those of speakers, background has one of its own."""
-    top = level(key, 1)
-    return top if _is_of_all_else(top) else level(key, depth)
+def _label_folders(keys: Sequence[str], depth: int) -> list[str]:
+    """Of each recording the folder that says what it is.
+
+    Where that would lie below one of background, it is the latter; unless its name is that of a folder beside it, too:
+    `with_noise/computer` is as good as `clean/computer`.
+    """
+    said = {plain_words(level(key, depth)) for key in keys if not _is_of_all_else(level(key, 1))} - {""}
+    folders = []
+    for key in keys:
+        top, own = level(key, 1), level(key, depth)
+        is_not_it = _NEVER_IT.fullmatch(top) or (_is_of_all_else(top) and plain_words(own) not in said)
+        folders.append(top if is_not_it else own)
+    return folders
 
 
 def _is_of_all_else(name: str) -> bool:
@@ -234,19 +267,28 @@ def _keyword_folders(names: Collection[str], wanted: str = "") -> list[str]:
     return [name for name in sorted(names) if name and (not _is_of_all_else(name) or plain_words(name) == wanted)]
 
 
-def _named_after(names: Collection[str], recipe: str) -> str:
+def _named_after(recipe: str, keys: Sequence[str], speaker: str) -> str:
     """The word that a folder's own folders do not say, or not which of them: of the recipe's name; else empty.
 
-    Args:
-        names: of the folders at the top; "" is the top itself.
-        recipe: the new recipe's name.
+    Below the top a folder of that name counts only where each of two or more at the top holds one, as speakers' do.
     """
+    wanted = plain_words(recipe)
+    at_top = _keyword_folders({level(key, 1) for key in keys})
+    depth = 1 if wanted in map(plain_words, at_top) else _depth_of("", keys, speaker)
+    names = set(_label_folders(keys, depth))
     candidates = _keyword_folders(names)
-    same = [name for name in candidates or names if name and plain_words(name) == plain_words(recipe)]
+    same = [name for name in candidates or names if name and plain_words(name) == wanted]
     if same:
-        says_it = candidates == same and "" not in names
-        return "" if says_it else plain_words(recipe)
-    return plain_words(recipe) if "" in names or any(map(_UNNAMED.fullmatch, candidates)) else ""
+        says_it = candidates == same and "" not in names and speaker != "folder:1"
+        return "" if says_it else wanted
+    if "" in names or any(map(_UNNAMED.fullmatch, candidates)):
+        return wanted
+    below: dict[str, set[str]] = {name: set() for name in at_top}
+    for key in keys:
+        if (top := level(key, 1)) in below:
+            below[top].update(map(plain_words, key.split("/")[1:-1]))
+    is_below = len(below) > 1 and all(wanted in own for own in below.values())
+    return wanted if is_below and not _SPLIT_NAMES.fullmatch(wanted) else ""
 
 
 def _labels(names: set[str], folder: Path, word: str, speaker: str) -> dict[str, str]:
@@ -423,7 +465,7 @@ def prepare_spotter(
             for (key, path), name in zip(survey.audio.items(), names, strict=True)
             if path.resolve() not in known
         ]
-        label_files = (*found.label_files, *(f"{other / key}" for key in _label_files(survey)))
+        label_files = (*found.label_files, *(f"{other / key}" for key in label_files_of(survey)))
         found = replace(found, background=(*found.background, *more), label_files=label_files)
     if found.unread:
         warnings.warn(found.unread, CorpusWarning, stacklevel=2)

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from audiornn.audio import audio_info
 from audiornn.corpus.layouts.survey import Survey, named
 from audiornn.corpus.manifest import SPLITS
 from audiornn.corpus.recipe_settings import Setting, feature_settings
-from audiornn.corpus.spotter import FEWEST, Splits, SpotterFolder, read_folder, split_folder
+from audiornn.corpus.spotter import FEWEST, Splits, SpotterFolder, label_files_of, read_folder, split_folder
 from audiornn.errors import AudioError, CorpusError
 from audiornn.features import FeatureSettings
 from audiornn.text import word_places
@@ -127,15 +127,19 @@ def read_spotter(
     Raises:
         CorpusError: no positives, too few of them, or no such folder.
     """
-    if background is not None and not (background.is_dir() and Survey(background).audio):
+    beside = Survey(background) if background is not None and background.is_dir() else None
+    if background is not None and not (beside and beside.audio):
         raise CorpusError(f"{background}: holds no recordings; --other names a folder of background")
     found = read_folder(source, word=word, speaker=speaker, recipe=name)
+    if background is not None and beside:
+        more = (f"{background / key}" for key in label_files_of(beside))
+        found = replace(found, label_files=(*found.label_files, *more))
     why = "as asked for" if word else "after the recipe's name"
     word = found.word
     splits = split_folder(found, copies={})
     is_spelled = why == "as asked for" or not re.search(r"\d", word)
     labels = named(f"{label} ({n:,})" for label, n in found.labels.most_common())
-    elsewhere = 0 if background is None else len(Survey(background).audio)
+    elsewhere = len(beside.audio) if beside else 0
     also = f", and {elsewhere:,} of {background}, which prep adds and the table below leaves out" if elsewhere else ""
     understood = [f"the word: {labels}", f"not the word: {len(found.background):,} recordings{also}"]
     guessed = list(found.speakers)
@@ -145,6 +149,11 @@ def read_spotter(
         guessed.append(
             f"spelled {named(map(repr, found.spellings.values()))}{' ' + why if word else ''}: synthetic voices say "
             f"it, in train only; {otherwise}, corpus.synthetic_words = 0 leaves them out"
+        )
+    if word and why != "as asked for" and found.depth > 1 and speaker != "folder:1":
+        guessed.append(
+            f"each folder at the top holds one of {word!r}, as the recipe is called: that is the word, and they are "
+            "speakers' or the like; under another name of the recipe each of them is a word"
         )
     if found.beside:
         guessed.append(
@@ -200,7 +209,7 @@ def read_spotter(
         Setting("", "task", "spot"),
         Setting("", "licence", "", "of the recordings; the model file carries it"),
         Setting("", "corpus_dir", str(source.resolve())),
-        *(Setting("corpus", key, value, why) for key, value, why in corpus if value not in ("", "auto")),
+        *(Setting("corpus", *row) for row in corpus if row[:2] not in (("word", ""), ("speaker", "auto"))),
         *spotter_settings(rate),
     )
     return NewSpotter(found, splits, settings, tuple(understood), tuple(guessed), tuple(warnings))

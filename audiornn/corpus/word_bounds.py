@@ -35,6 +35,7 @@ _CLICK = 0.03  # seconds that one lasts at most, of which a frame is most, until
 _CLICK_FALLS = 15.0  # … by so many dB
 _CLICK_AS_LOUD = 15.0  # dB below the word's loudest frames; a softer one may be the burst of a stop
 _CLICK_UNEVEN = 7.0  # dB, standard deviation over its bands: a click is heard in all of them, and a burst in some
+_CLICK_ENDS = 0.04, 0.08  # seconds after its loudest frame between which it is over, and the breath of a burst is not
 _CLICK_APART = 0.03  # seconds from other sound; what is nearer is a part of it, and moves no bound by much
 _EDGE = 0.02  # seconds that a word begins before it is heard to
 _AS_LOUD, _AS_LONG = 12.0, 0.5  # dB below the word's louder frames, and share of its length: may be the word again
@@ -58,7 +59,7 @@ def word_bounds(log_mel: Features, frame_seconds: float, n_words: int = 1) -> tu
     if loudest - noise < _LEAST_RANGE:
         return whole
     loud = np.flatnonzero(level > max(loudest - _BELOW_PEAK, noise + min(_ABOVE_NOISE, (loudest - noise) / 2)))
-    loud = _without_clicks(loud, log_mel, loudest, frame_seconds)
+    loud = _without_clicks(loud, log_mel, loudest, noise, frame_seconds)
     if not len(loud):
         return whole
     parts = np.split(loud, np.flatnonzero(np.diff(loud) > round(_PAUSE / frame_seconds)) + 1)
@@ -86,41 +87,51 @@ def word_bounds(log_mel: Features, frame_seconds: float, n_words: int = 1) -> tu
 
 
 def _without_clicks(
-    loud: NDArray[np.int64], log_mel: Features, loudest: float, frame_seconds: float
+    loud: NDArray[np.int64], log_mel: Features, loudest: float, noise: float, frame_seconds: float
 ) -> NDArray[np.int64]:
     """The loud frames but for those of clicks beside the word, which would be joined to it.
 
     The burst of a stop, p, t or k, stands alone after its closure, too. But its breath goes on for longer than a click,
-    it is far softer than its vowel, or it has a pitch of its own, where a click is alike at all frequencies.
+    it is far softer than its vowel, or it has a pitch of its own, where a click is alike at all frequencies. What does
+    not stand out of the noise enough to be heard to fall counts as a burst, and a burst without breath, as loud as a
+    click and as even, as a click.
 
     Args:
         loud: numbers of the frames.
         log_mel: (frames, n_mels) in decibels.
         loudest: level of the word's loudest frames, in decibels.
+        noise: level of the noise, likewise.
         frame_seconds: from a frame to the next.
     """
-    level = 10 * np.log10(np.maximum(np.power(10.0, log_mel.astype(np.float64) / 10).mean(axis=1), 1e-10))
-    runs = np.split(loud, np.flatnonzero(np.diff(loud) > 1) + 1)
-    far = round(_CLICK_APART / frame_seconds)
-    kept = []
-    for i, run in enumerate(runs):
-        peak = level[run].max()
-        is_click = (
-            peak > loudest - _CLICK_AS_LOUD
-            and np.count_nonzero(level[run] > peak - _CLICK_FALLS) <= round(_CLICK / frame_seconds)
-            and log_mel[run[level[run].argmax()]].std() < _CLICK_UNEVEN
-            and (i == 0 or _gap(runs[i - 1], run) > far)
-            and (run is runs[-1] or _gap(run, runs[i + 1]) > far)
+    _, level = _levels(log_mel, smoothed=False)
+    # Of a recording at a lower rate the upper bands are empty, and say nothing of how even a sound is.
+    heard = log_mel[:, log_mel.max(axis=0) > log_mel.max() - _RANGE]
+    near, far = (round(seconds / frame_seconds) for seconds in _CLICK_ENDS)
+
+    def are_clicks(sounds: Sequence[NDArray[np.int64]]) -> bool:
+        peaks = [int(sound[level[sound].argmax()]) for sound in sounds]
+        before = level[max(0, peaks[0] - far) : max(0, peaks[0] - near)]
+        after = level[peaks[-1] + near + 1 : peaks[-1] + far + 1]
+        quiet = max(noise, float(np.median(before))) if len(before) else noise
+        is_over = not len(after) or float(np.median(after)) < quiet + _ABOVE_NOISE
+        return is_over and all(
+            level[peak] > max(loudest - _CLICK_AS_LOUD, noise + _CLICK_FALLS)
+            and np.count_nonzero(level[sound] > level[peak] - _CLICK_FALLS) <= round(_CLICK / frame_seconds)
+            and heard[peak].std() < _CLICK_UNEVEN
+            for peak, sound in zip(peaks, sounds, strict=True)
         )
-        if not is_click:
-            kept.append(run)
+
+    # One click may follow another; what is near a sound of another kind is a part of that.
+    groups = np.split(loud, np.flatnonzero(np.diff(loud) > round(_CLICK_APART / frame_seconds)) + 1)
+    kept = [own for own in groups if not are_clicks(np.split(own, np.flatnonzero(np.diff(own) > 1) + 1))]
     return np.concatenate([*kept, loud[:0]])
 
 
-def _levels(log_mel: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Power of each frame, smoothed, and the same in decibels."""
+def _levels(log_mel: Features, *, smoothed: bool = True) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Power of each frame, smoothed or as it is, and the same in decibels."""
     power = np.power(10.0, log_mel.astype(np.float64) / 10).mean(axis=1)
-    power = np.convolve(np.pad(power, _SMOOTHING // 2, mode="edge"), np.full(_SMOOTHING, 1 / _SMOOTHING), "valid")
+    if smoothed:
+        power = np.convolve(np.pad(power, _SMOOTHING // 2, mode="edge"), np.full(_SMOOTHING, 1 / _SMOOTHING), "valid")
     return power, 10 * np.log10(np.maximum(power, 1e-10))
 
 
