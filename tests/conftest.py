@@ -287,6 +287,7 @@ licence = "made for a test"
 [corpus]
 word = "mi"
 synthetic = false
+other_voices = 0
 
 [features]
 kind = "log_mel"

@@ -42,7 +42,7 @@ ALLOWED = {
 BASE = {"numpy", "soundfile"}
 WORLD = {
     "ground": (BASE, {"soxr", "onnxruntime", "librosa", "tomli"}),
-    "corpus": (BASE, {"espeakng_loader", "librosa", "matplotlib", "pyarrow", "tqdm"}),
+    "corpus": (BASE, {"espeakng_loader", "librosa", "matplotlib", "parselmouth", "pyarrow", "tqdm"}),
     "listen": ({"numpy", "onnxruntime"}, {"sounddevice"}),
     "evaluate": ({"numpy", "scipy"}, {"jiwer", "matplotlib", "mir_eval", "onnx", "pyannote"}),
     "train": ({"numpy", "torch", "onnx", "safetensors"}, {"tqdm", "onnxruntime", "librosa", "soundfile"}),

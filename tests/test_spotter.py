@@ -1,6 +1,7 @@
 """A folder for a spotter: which recordings are the word, how they are split, what synthetic voices add."""
 
 import json
+from collections import Counter
 from zlib import crc32
 
 import numpy as np
@@ -316,6 +317,20 @@ def test_without_any_background_synthetic_voices_talk_in_every_split(tmp_path):
     assert len(words) == 9
     assert {s.label for u in words for s in u.segments} == {"hey computer"}
     assert not any(is_synthetic(u) and u.segments for name in ("dev", "test") for u in splits[name])
+
+
+def test_other_voices_are_of_trains_words_alone_and_no_synthetic_ones(tmp_path):
+    pytest.importorskip("parselmouth", reason="voices are altered by Praat")
+    folder_with(tmp_path / "mine", hey=6, you=6, background=3)
+    asked = {"synthetic": False, "other_voices": 5}
+    plain = prepare_spotter(tmp_path / "mine", synthetic=False)
+    splits = prepare_spotter(tmp_path / "mine", **asked, made_dir=tmp_path / "made")
+    assert {name: splits[name] for name in ("dev", "test")} == {name: plain[name] for name in ("dev", "test")}
+    made = splits["train"][len(plain["train"]) :]
+    assert Counter(u.segments[0].label for u in made) == {"hey": 5, "you": 5}
+    assert not any(map(is_synthetic, made))
+    with pytest.raises(CorpusError, match="made by `audiornn prep`"):
+        prepare_spotter(tmp_path / "mine", **asked)
 
 
 def test_near_misses_are_no_homophones():

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audiornn.audio import audio_info
+from audiornn.corpus.altered_voices import in_other_voices
 from audiornn.corpus.collection import Collection as Recordings
 from audiornn.corpus.copies import find_copies
 from audiornn.corpus.label_files import ENDINGS, holds_times, read_label_file
@@ -422,6 +423,7 @@ def prepare_spotter(
     synthetic: bool = True,
     synthetic_words: int = 200,
     talk_minutes: float = 120.0,
+    other_voices: int = 0,
     skip_bad: bool = False,
     dev: float = 0.15,
     test: float = 0.1,
@@ -439,11 +441,12 @@ def prepare_spotter(
         synthetic: whether synthetic voices say the word and words that are nearly it (in train), and talk.
         synthetic_words: recordings of the word by synthetic voices in train, where its spelling is known.
         talk_minutes: of synthetic talk in train; dev and test get a third of it each where they lack background.
+        other_voices: recordings of each word in train that are altered into other voices, besides.
         skip_bad: leave out recordings of the word that hold nothing but silence, and copies of them elsewhere.
         dev: share for dev.
         test: share for test.
         seed: another seed draws others.
-        made_dir: where synthetic speech is written.
+        made_dir: where altered and synthetic speech is written.
         jobs: processes.
 
     Warns:
@@ -478,12 +481,17 @@ def prepare_spotter(
     for name, own in splits.items():
         splits[name] = [*(placed[u.id] for u in own if u.text), *(u for u in own if not u.text)]
     splits["train"] += [placed[u.id] for u in found.keywords if u.id in placed and not _duration(u)]
+    if made_dir is None and (synthetic or other_voices):
+        raise CorpusError("recordings are made by `audiornn prep`, which gives the folder for them")
+    if made_dir is not None:
+        for label in found.labels:
+            said = [u for u in splits["train"] if u.segments and u.segments[0].label == label and _duration(u)]
+            splits["train"] += in_other_voices(said, other_voices, made_dir / "voices", seed=seed, jobs=jobs)
     if not synthetic:
         if not found.background:
             raise CorpusError(f"{corpus_dir}: holds no background, and corpus.synthetic = false makes none")
         return splits
-    if made_dir is None:
-        raise CorpusError("synthetic speech is made by `audiornn prep`, which gives the folder for it")
+    assert made_dir is not None, "asked for above"
     return with_synthetic_speech(
         splits, found.spellings, made_dir, n_words=synthetic_words, talk_minutes=talk_minutes, seed=seed, jobs=jobs
     )

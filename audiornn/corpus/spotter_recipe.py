@@ -42,6 +42,7 @@ def prepare(
     synthetic: bool = True,
     synthetic_words: int = 200,
     talk_minutes: float = 120.0,
+    other_voices: int = 200,
     skip_bad: bool = False,
     dev: float = 0.15,
     test: float = 0.1,
@@ -59,11 +60,12 @@ def prepare(
         synthetic: whether synthetic voices say the word, others nearly like it, and talk, to train on.
         synthetic_words: how often they say the word.
         talk_minutes: how long they talk in train; in dev and test a third of it, where there is no background of yours.
+        other_voices: recordings of the word in train that are altered into other voices, each in several.
         skip_bad: leave out recordings of the word that hold only silence.
         dev: share for dev, which the threshold is chosen on.
         test: share for test.
         seed: another seed draws others.
-        made_dir: where synthetic speech is written.
+        made_dir: where what is made is written.
         jobs: processes.
     """
     return prepare_spotter(
@@ -74,6 +76,7 @@ def prepare(
         synthetic=synthetic,
         synthetic_words=synthetic_words,
         talk_minutes=talk_minutes,
+        other_voices=other_voices,
         skip_bad=skip_bad,
         dev=dev,
         test=test,
