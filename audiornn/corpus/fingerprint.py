@@ -29,10 +29,10 @@ def places_named(recipe: Recipe, corpus_dir: Path) -> list[Path]:
             if not isinstance(text, str) or not text.strip("./\\"):
                 continue
             with contextlib.suppress(OSError, RuntimeError, ValueError):  # a text that can be no path
-                here = (
-                    [Path(text).expanduser()] if len(Path(text).parts) > 1 else []
-                )  # a mere word is a name of no place
-                found += [place for place in (corpus_dir / text, *here) if place.exists()]
+                places = [corpus_dir / text]
+                if len(Path(text).parts) > 1:  # a mere word may be a folder's name here by chance
+                    places.append(Path(text).expanduser())
+                found += [place for place in places if place.exists()]
     return list(dict.fromkeys(found))
 
 

@@ -483,7 +483,7 @@ def prepare_spotter(
     splits["train"] += [placed[u.id] for u in found.keywords if u.id in placed and not _duration(u)]
     if made_dir is None and (synthetic or other_voices):
         raise CorpusError("recordings are made by `audiornn prep`, which gives the folder for them")
-    if made_dir is not None:
+    if made_dir is not None and other_voices:
         for label in found.labels:
             said = [u for u in splits["train"] if u.segments and u.segments[0].label == label and _duration(u)]
             splits["train"] += in_other_voices(said, other_voices, made_dir / "voices", seed=seed, jobs=jobs)
