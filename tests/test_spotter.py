@@ -11,7 +11,8 @@ import soundfile
 from audiornn.corpus import spotter, synthetic_speech
 from audiornn.corpus.layouts.survey import Survey
 from audiornn.corpus.manifest import SPLITS, Utterance, is_synthetic
-from audiornn.corpus.spotter import label_files_of, prepare_spotter, read_folder, split_folder
+from audiornn.corpus.spotter import prepare_spotter, split_folder
+from audiornn.corpus.spotter_folder import label_files_of, read_folder
 from audiornn.corpus.spotter_recipe import read_spotter
 from audiornn.corpus.synthesis import phonemes
 from audiornn.corpus.synthetic_speech import near_misses, speak_talk, speak_words

@@ -6,30 +6,28 @@ What was guessed stands in its recipe.toml, each with the reason, so that all of
 from __future__ import annotations
 
 import itertools
-import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from audiornn.audio import EXTENSIONS, AudioInfo, audio_info
-from audiornn.corpus.collection import LAYOUTS, Collection, embedded_headers, read_collection
+from audiornn.corpus.collection import Collection, embedded_headers, read_collection
 from audiornn.corpus.contrast import N_CONTRASTS, OTHER, cut_background, other_recordings
 from audiornn.corpus.copies import MOST
 from audiornn.corpus.layouts.survey import named
 from audiornn.corpus.manifest import SPLITS, Utterance
+from audiornn.corpus.recipe_files import NewRecipe, recipe_prepare, recipe_readme, write_files
 from audiornn.corpus.recipe_settings import LEFT_OUT, Setting, heard_seconds, model_settings, unlearnable
 from audiornn.corpus.splitting import Division, divide
 from audiornn.corpus.spotter_recipe import NewSpotter, read_spotter, spotter_prepare, spotter_readme
 from audiornn.corpus.stretches import LONGEST, STRETCH, cut_few, cut_long
-from audiornn.errors import AudioError, CorpusError, SettingsError
-from audiornn.files import write_atomically
+from audiornn.errors import AudioError, SettingsError
 from audiornn.vocabulary import is_background
 
-__all__ = ["NewRecipe", "write_recipe"]
+__all__ = ["write_recipe"]
 
 _HELD_OUT_FROM, _TOLD_FROM = 8, 60  # recordings of a label, and of all; fewer are all learnt from
 _FEW = 10  # recordings of a label
@@ -40,66 +38,6 @@ _RATES = (100, 384_000)  # Hz
 _HEADERS = 200  # recordings whose header is read
 _SHARE = 0.1  # of dev and of test, as `divide` has them
 _LONG = 2.0  # background this many times as long as the words is cut
-
-
-@dataclass(frozen=True)
-class NewRecipe:
-    """What `new` wrote, and why.
-
-    Attributes:
-        folder: the recipe's.
-        collection: what was read.
-        splits: utterances by split, with those that the recipe makes of them.
-        understood: lines that say what was read.
-        guessed: lines that say what was guessed, each with how to change it.
-        warnings: lines that say what the model will not be good at, and the remedy.
-        by_recording: whether the splits are drawn by recording, so that `prep` looks for copies first.
-        commands: what to run next.
-    """
-
-    folder: Path
-    collection: Collection
-    splits: Mapping[str, Sequence[Utterance]]
-    understood: tuple[str, ...]
-    guessed: tuple[str, ...]
-    warnings: tuple[str, ...]
-    by_recording: bool
-    commands: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """What the command line prints, as plain types."""
-        return {
-            "recipe": str(self.folder),
-            "source": str(self.collection.folder),
-            "layout": self.collection.layout,
-            "task": self.collection.task,
-            "understood": list(self.understood),
-            "guessed": list(self.guessed),
-            "warnings": list(self.warnings),
-            "left_out": [{"file": file, "why": why} for file, why in self.collection.left_out],
-            "splits": self.counts(),
-            "next": list(self.commands),
-        }
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Utterances, speakers and labels (or different transcripts, or tracks) by split."""
-
-        def labels(utterances: Sequence[Utterance]) -> set[str]:
-            if self.collection.task == "regress":
-                return set(self.collection.tracks if utterances else ())
-            texts = {u.text for u in utterances}
-            if self.collection.several:
-                texts = {label.strip() for text in texts for label in text.split(",")}
-            return {s.label for u in utterances for s in u.segments} or texts - {""}
-
-        return {
-            name: {
-                "utterances": len(utterances),
-                "speakers": len({u.speaker for u in utterances} - {None}),
-                "labels": len(labels(utterances)),
-            }
-            for name, utterances in self.splits.items()
-        }
 
 
 def write_recipe(
@@ -141,26 +79,16 @@ def write_recipe(
     """
     folder = recipes / _checked_name(name, recipes)
     asked: dict[str, Any] = {"layout": layout, "text": text, "audio": audio, "speaker": speaker, "encoding": encoding}
+    _refuse_contradictions(task, asked, word, sample_rate)
     if task == "spot":
-        if sample_rate is not None:
-            raise SettingsError("--sample-rate is not for --task spot: words are heard at 16,000 Hz or less")
-        for option, value in asked.items():
-            if option != "speaker" and value not in ("", "auto"):
-                named_so = "label" if option == "text" else option
-                raise SettingsError(
-                    f"--{named_so} is not for --task spot, which reads a folder a label; see new --help"
-                )
-        return _write_spotter(
-            folder,
-            source,
-            read_spotter(source, name=folder.name, word=word, speaker=speaker, background=other, skip_bad=skip_bad),
+        spotter = read_spotter(
+            source, name=folder.name, word=word, speaker=speaker, background=other, skip_bad=skip_bad
         )
-    if word:
-        raise SettingsError("--word spells the word of a spotter: add --task spot")
-    if sample_rate is not None and not _RATES[0] <= sample_rate <= _RATES[1]:
-        low, high = _RATES
-        raise SettingsError(f"--sample-rate {sample_rate}: recordings are heard at {low:,} to {high:,} Hz")
+        return _write_spotter(folder, source, spotter)
     collection = read_collection(source, task=task, skip_bad=skip_bad, yes_or_no=None, **asked)
+    if other is not None and collection.task != "classify":
+        has = {"transcribe": "a transcript", "label": "stretches with labels", "regress": "values over time"}
+        raise SettingsError(f"--other is for recordings with labels; here each has {has[collection.task]}")
     stretches = cut_few(collection)
     are_all_needed = _are_all_needed(collection)
     share = 0.0 if are_all_needed else _SHARE
@@ -168,9 +96,6 @@ def write_recipe(
     by_recording = division.by_recording and len(collection.utterances) <= MOST
     lines = ["prep looks for copies and keeps them in one split, so its counts may differ"] if by_recording else []
     is_lonely = collection.task == "classify" and len(collection.labels) == 1 and not collection.several
-    if other is not None and collection.task != "classify":
-        has = {"transcribe": "a transcript", "label": "stretches with labels", "regress": "values over time"}
-        raise SettingsError(f"--other is for recordings with labels; here each has {has[collection.task]}")
     headers = _headers(stretches, source, text, audio)
     corpus = _corpus_settings(collection, source, asked, skip_bad)
     if are_all_needed:
@@ -180,14 +105,7 @@ def write_recipe(
         corpus += [Setting("corpus", "dev", 0.0, reason), Setting("corpus", "test", 0.0, "likewise")]
     splits, contrast_settings, warnings = _with_others(stretches, division, headers, other, is_lonely, source, share)
     task_settings, guessed = model_settings(collection, splits, headers, sample_rate=sample_rate)
-    top = [
-        Setting("", "task", collection.task),
-        Setting("", "licence", "", "of the recordings; the model file carries it"),
-        Setting("", "corpus_dir", str(collection.folder.resolve())),
-    ]
-    if division.shared_speakers:
-        top.append(Setting("", "shared_speakers", True, "the splits share speakers; strangers may fare worse"))
-    settings = [*top, *corpus, *contrast_settings, *task_settings]
+    settings = [*_top_settings(collection, division), *corpus, *contrast_settings, *task_settings]
     warnings += [
         *unlearnable(splits, settings),
         *_too_few(collection, splits),
@@ -206,7 +124,8 @@ def write_recipe(
         by_recording=by_recording,
         commands=(prep, "audiornn train", "audiornn evaluate"),
     )
-    _write(made, settings, source, "contrast" if is_lonely and not other else "other" if other else "")
+    others = "other" if other is not None else "contrast" if is_lonely else ""
+    write_files(folder, readme=recipe_readme(made, source), prepare=recipe_prepare(made, others), settings=settings)
     return made
 
 
@@ -223,9 +142,8 @@ def _write_spotter(folder: Path, source: Path, spotter: NewSpotter) -> NewRecipe
         by_recording=True,
         commands=commands,
     )
-    _write_files(
-        folder, spotter_readme(folder.name, spotter, commands), spotter_prepare(found), _toml(spotter.settings)
-    )
+    readme = spotter_readme(folder.name, spotter, commands)
+    write_files(folder, readme=readme, prepare=spotter_prepare(found), settings=spotter.settings)
     return made
 
 
@@ -239,6 +157,36 @@ def _checked_name(name: str, recipes: Path) -> str:
     if (recipes / name).exists():
         raise SettingsError(f"{recipes / name}: is there already; choose another name, or delete it first")
     return name
+
+
+def _refuse_contradictions(task: str, asked: Mapping[str, Any], word: str, sample_rate: int | None) -> None:
+    """Raise what is wrong with the arguments whatever the recordings are."""
+    if task == "spot":
+        if sample_rate is not None:
+            raise SettingsError("--sample-rate is not for --task spot: words are heard at 16,000 Hz or less")
+        for option, value in asked.items():
+            if option != "speaker" and value not in ("", "auto"):
+                named_so = "label" if option == "text" else option
+                raise SettingsError(
+                    f"--{named_so} is not for --task spot, which reads a folder a label; see new --help"
+                )
+        return
+    if word:
+        raise SettingsError("--word spells the word of a spotter: add --task spot")
+    if sample_rate is not None and not _RATES[0] <= sample_rate <= _RATES[1]:
+        low, high = _RATES
+        raise SettingsError(f"--sample-rate {sample_rate}: recordings are heard at {low:,} to {high:,} Hz")
+
+
+def _top_settings(collection: Collection, division: Division) -> list[Setting]:
+    top = [
+        Setting("", "task", collection.task),
+        Setting("", "licence", "", "of the recordings; the model file carries it"),
+        Setting("", "corpus_dir", str(collection.folder.resolve())),
+    ]
+    if division.shared_speakers:
+        top.append(Setting("", "shared_speakers", True, "the splits share speakers; strangers may fare worse"))
+    return top
 
 
 def _headers(collection: Collection, source: Path, text: str, audio: str) -> list[tuple[Utterance, AudioInfo]]:
@@ -383,192 +331,3 @@ def _holds_audio(folder: Path) -> bool:
     """A look at the first files only: the parent may be a whole disk."""
     files = itertools.islice(itertools.chain(folder.glob("*"), folder.glob("*/*")), 500)
     return not folder.name.startswith(".") and any(file.suffix.lower() in EXTENSIONS for file in files)
-
-
-def _write(made: NewRecipe, settings: Sequence[Setting], source: Path, others: str) -> None:
-    _write_files(made.folder, _readme(made, source), _prepare(made, others), _toml(settings))
-
-
-def _write_files(folder: Path, readme: str, prepare: str, toml: str) -> None:
-    """The three files; recipe.toml last, which makes the folder a recipe."""
-    files = {"README.md": readme, "prepare.py": prepare, "recipe.toml": toml}
-    try:
-        encoded = {name: content.encode() for name, content in files.items()}
-    except UnicodeEncodeError as error:
-        near = ascii(str(error.object)[max(0, error.start - 10) : error.end])
-        raise CorpusError(
-            f"a name in the source is not UTF-8, and a recipe cannot say it ({near}); rename it"
-        ) from None
-    for name, content in encoded.items():
-        with write_atomically(folder / name) as out:
-            out.write(content)
-
-
-def _toml(settings: Sequence[Setting]) -> str:
-    lines: list[str] = []
-    for section in dict.fromkeys(setting.section for setting in settings):
-        lines += ["", f"[{section}]"] if section else []
-        for setting in settings:
-            if setting.section == section:
-                reason = f"  # {' '.join(setting.reason.split())}" if setting.reason else ""
-                lines.append(f"{setting.key} = {_toml_value(setting.value)}{reason}")
-    return "\n".join(lines) + "\n"
-
-
-def _toml_value(value: object) -> str:
-    if isinstance(value, str) and "\\" in value and "'" not in value and value.isprintable():
-        return f"'{value}'"  # a regular expression reads better as it is
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-#: Keyword arguments of a written `prepare`: type and default, and what they are.
-_ARGUMENTS = {
-    "list_file": ('str = ""', "the one list below `corpus_dir` that is read; empty: the folder."),
-    "layout": (
-        'str = "auto"',
-        "how the recordings lie there: auto, or a name of `audiornn.corpus.collection.LAYOUTS`.",
-    ),
-    "text": ('str = ""', "the column of texts or labels, folder:N, or a regular expression with a group `text`."),
-    "audio": ('str = ""', "the column of paths."),
-    "speaker": ('str = "auto"', "auto, none, folder:N, column:NAME, or a regular expression with a group `speaker`."),
-    "encoding": ('str = ""', "of tables and transcripts, where they are not UTF-8."),
-    "skip_bad": ("bool = False", "leave out lines whose recording is missing, and lists that cannot be read."),
-    "track_hop": ("float = 0.0", "seconds from row to row of .npy files; 0 finds out."),
-    "yes_or_no": ("bool = False", "whether an empty text says that the one label does not hold; else it is left out."),
-    "other": ("str", "a folder of recordings in which no label is said."),
-    "stretch": (
-        "float = 0.0",
-        "seconds to which recordings are cut that are longer than is good; 0 leaves them whole.",
-    ),
-    "dev": ("float = 0.1", "share for dev, where the source has none."),
-    "test": ("float = 0.1", "share for test, likewise."),
-    "seed": ("int = 1", "another seed draws other splits."),
-    "made_dir": ("Path | None = None", "where the recordings that are made are written."),
-    "jobs": ("int = 1", "recordings read or made at a time."),
-}
-_ALWAYS = ("list_file", "layout", "text", "audio", "speaker", "encoding", "skip_bad", "dev", "test", "seed")
-
-
-def _prepare(made: NewRecipe, others: str) -> str:
-    """prepare.py: a call of the package with what recipe.toml may set."""
-    is_embedded, is_classified = made.collection.embedded, made.collection.task == "classify"
-    names = set(_ALWAYS)
-    if made.collection.task == "regress":
-        names = names - {"text", "audio", "encoding"} | {"track_hop"}
-    if "yes_or_no" in made.collection.settings:
-        names.add("yes_or_no")
-    steps = ["splits = split(collection, dev=dev, test=test, seed=seed)"]
-    imports = ["from audiornn.corpus.manifest import Utterance", "from audiornn.corpus.splitting import split"]
-    reader = "read_collection"
-    if made.by_recording:
-        imports.append("from audiornn.corpus.copies import find_copies")
-        steps = [
-            "copies = find_copies(collection, jobs=jobs)  # they stay in one split",
-            "splits = split(collection, dev=dev, test=test, seed=seed, together=copies)",
-        ]
-        names.add("jobs")
-    if is_embedded:
-        reader += ", written_out"
-        names.add("made_dir")
-        steps.insert(
-            0, "collection = written_out(collection, corpus_dir / list_file, made_dir, text=text, audio=audio)"
-        )
-    if others == "contrast":
-        imports.append("from audiornn.corpus.contrast import contrast")
-        steps.append("return contrast(splits, made_dir, jobs=jobs)")
-        names |= {"made_dir", "jobs"}
-    elif others == "other":
-        imports.append("from audiornn.corpus.contrast import other_recordings")
-        steps.append("return other_recordings(splits, Path(other), stretch, dev=dev, test=test, seed=seed)")
-        names |= {"other", "stretch"}
-    elif made.collection.task in ("label", "regress"):
-        imports.append("from audiornn.corpus.stretches import cut_few, cut_long")
-        steps = ["collection = cut_few(collection)", *steps, "return cut_long(splits, stretch)"]
-        names.add("stretch")
-    elif is_classified:
-        imports.append("from audiornn.corpus.contrast import cut_background")
-        shares = "" if made.collection.splits else ", dev=dev, test=test"
-        steps.append(f"return cut_background(splits, stretch{shares})")
-        names.add("stretch")
-    else:
-        steps[-1] = steps[-1].replace("splits =", "return")
-    imports.append(f"from audiornn.corpus.collection import {reader}")
-    arguments = [name for name in _ARGUMENTS if name in names]
-    read = ["list_file", "dev", "test", "seed", "other", "stretch", "made_dir", "jobs"]
-    lines = [
-        f'"""{_title(made)}: written by `audiornn new`, and yours to change."""',
-        "",
-        "from pathlib import Path",
-        "",
-        *sorted(imports),
-        "",
-        "",
-        "def prepare(",
-        "    corpus_dir: Path,",
-        "    *,",
-        *(f"    {name}: {_ARGUMENTS[name][0]}," for name in arguments),
-        ") -> dict[str, list[Utterance]]:",
-        '    """Read the recordings and split them.',
-        "",
-        "    Args:",
-        "        corpus_dir: where they lie.",
-        *(f"        {name}: {_ARGUMENTS[name][1]}" for name in arguments),
-        '    """',
-        "    collection = read_collection(",
-        "        corpus_dir / list_file,",
-        f'        task="{made.collection.task}",',
-        *(f"        {name}={name}," for name in arguments if name not in read),
-        "    )",
-        *(f"    {step}" for step in steps),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _title(made: NewRecipe) -> str:
-    collection = made.collection
-    if collection.task == "regress":
-        return f"{len(collection.utterances):,} recordings with values over time"
-    if collection.task == "label":
-        return f"{len(collection.utterances):,} recordings with segments of {len(collection.labels):,} labels"
-    if collection.task == "classify":
-        n = len(collection.labels)
-        return f"{len(collection.utterances):,} recordings of {f'{n:,} labels' if n > 1 else 'one label'}"
-    return f"{len(collection.utterances):,} recordings and their transcripts"
-
-
-def _readme(made: NewRecipe, source: Path) -> str:
-    def listed(lines: Iterable[str]) -> list[str]:
-        return [f"- {line}" for line in lines]
-
-    collection = made.collection
-    options = "`layout`, `text` (--label), `audio`, `speaker`, `encoding`"
-    if collection.task == "regress":
-        options = "`layout`, `speaker`, `track_hop`"
-    left_out = Counter(why.partition(":")[0] for _, why in collection.left_out)
-    parts = [
-        f"# {made.folder.name}",
-        "",
-        f"{_title(made)}, from `{source.resolve()}`.",
-        "",
-        *(f"    {command}" for command in made.commands),
-        "",
-        "## Understood",
-        "",
-        *listed([f"layout `{collection.layout}`", *made.understood]),
-        "",
-        "## Guessed",
-        "",
-        f"The options are those of `audiornn new`. In `[corpus]` of recipe.toml they are {options};",
-        "`--set corpus.speaker=none` changes one for a single `prep`. The layouts are",
-        f"{', '.join(LAYOUTS)}; `auto` finds out.",
-        "",
-        *listed(made.guessed),
-    ]
-    if made.warnings:
-        parts += ["", "## Know", "", *listed(made.warnings)]
-    if left_out:
-        parts += ["", "## Left out", ""]
-        for why, n in left_out.most_common():
-            files = [file for file, reason in collection.left_out if reason.partition(":")[0] == why]
-            parts.append(f"- {n:,} × {why}: {named(files)}")
-    return "\n".join(parts) + "\n"

@@ -15,7 +15,8 @@ from audiornn.audio import audio_info
 from audiornn.corpus.layouts.survey import Survey, named
 from audiornn.corpus.manifest import SPLITS
 from audiornn.corpus.recipe_settings import Setting, feature_settings
-from audiornn.corpus.spotter import FEWEST, Splits, SpotterFolder, label_files_of, read_folder, split_folder
+from audiornn.corpus.spotter import FEWEST, Splits, split_folder
+from audiornn.corpus.spotter_folder import SpotterFolder, label_files_of, read_folder
 from audiornn.errors import AudioError, CorpusError
 from audiornn.features import FeatureSettings
 from audiornn.text import word_places

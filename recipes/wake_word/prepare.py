@@ -16,7 +16,8 @@ from audiornn.corpus.collection import Collection
 from audiornn.corpus.copies import find_copies
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.splitting import divide
-from audiornn.corpus.spotter import as_background, read_folder, with_synthetic_speech
+from audiornn.corpus.spotter import as_background, with_synthetic_speech
+from audiornn.corpus.spotter_folder import read_folder
 from audiornn.corpus.word_bounds import with_word_bounds
 from audiornn.errors import CorpusError
 
