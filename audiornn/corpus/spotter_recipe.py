@@ -24,6 +24,7 @@ from audiornn.text import word_places
 __all__ = ["NewSpotter", "read_spotter", "spotter_prepare", "spotter_readme"]
 
 _HEADERS = 50  # of recordings that are read
+_OTHER_VOICES = 200  # as the written `prepare` has it
 
 _PREPARE = '''\
 """A spotter for {what}: written by `audiornn new`, and yours to change."""
@@ -43,7 +44,7 @@ def prepare(
     synthetic: bool = True,
     synthetic_words: int = 200,
     talk_minutes: float = 120.0,
-    other_voices: int = 200,
+    other_voices: int = {other_voices},
     skip_bad: bool = False,
     dev: float = 0.15,
     test: float = 0.1,
@@ -138,71 +139,19 @@ def read_spotter(
     if background is not None and beside:
         more = (f"{background / key}" for key in label_files_of(beside))
         found = replace(found, label_files=(*found.label_files, *more))
-    why = "as asked for" if word else "after the recipe's name"
-    word = found.word
+    reason = "as asked for" if word else "after the recipe's name"
     splits = split_folder(found, copies={})
-    is_spelled = why == "as asked for" or not re.search(r"\d", word)
-    labels = named(f"{label} ({n:,})" for label, n in found.labels.most_common())
-    elsewhere = len(beside.audio) if beside else 0
-    also = f", and {elsewhere:,} of {background}, which prep adds and the table below leaves out" if elsewhere else ""
-    understood = [f"the word: {labels}", f"not the word: {len(found.background):,} recordings{also}"]
-    guessed = list(found.speakers)
-    if found.spellings and is_spelled:
-        by_name = "each is its folder's name"
-        otherwise = by_name if len(found.labels) > 1 else "--word 'hey computer' spells it otherwise"
-        guessed.append(
-            f"spelled {named(map(repr, found.spellings.values()))}{' ' + why if word else ''}: synthetic voices say "
-            f"it, in train only; {otherwise}, corpus.synthetic_words = 0 leaves them out"
-        )
-    if word and why != "as asked for" and found.depth > 1 and speaker != "folder:1":
-        guessed.append(
-            f"each folder at the top holds one of {word!r}, as the recipe is called: that is the word, and they are "
-            "speakers' or the like; under another name of the recipe each of them is a word"
-        )
-    if found.beside:
-        guessed.append(
-            f"{found.beside} recordings at the top, beside the folders, are taken for what is not the word; those that "
-            "say it belong into its folder"
-        )
-    warnings = [
-        f"{n} recordings of {label!r} are few: expect strangers to be missed; 50 by ten people are a good start"
-        for label, n in found.labels.items()
-        if n < 3 * FEWEST
-    ]
-    if len(found.labels) > 1:
-        warnings.append(
-            f"{len(found.labels)} keywords, one a folder: {labels}; if only one of them is meant, --word names it and "
-            "the others are what it is told from"
-        )
-    warnings += [
-        f"{part!r} is a part of {whole!r}: who says the whole says the part, too, which cannot be told before the rest "
-        "comes, and counts as a false alarm; keywords without common words are told apart better"
-        for whole, part in itertools.permutations(found.labels, 2)
-        if word_places(whole, part) and not word_places(part, whole)
-    ]
-    if not (found.spellings and is_spelled):
-        warnings.append(
-            "no synthetic voice says the word, for its spelling is not known: --word 'hey computer'; where people have "
-            "said it a few dozen times only, that is worth most"
-        )
-    if not found.background and background is None:
-        warnings.append(
-            "no background: synthetic voices talk instead, in train, dev and test. They are no people: how often the "
-            "spotter fires at real speech, the numbers of `evaluate` do not say. Better are hours of speech and noise "
-            "as they will be heard: a folder `background` beside the word's, or --other DIR"
-        )
-    if found.unread:
-        warnings.append(found.unread)
-    if found.unusable:
-        file, reason = found.unusable[0]
-        warnings.append(f"{len(found.unusable)} files are left out: {file}: {reason}")
+    n_elsewhere = len(beside.audio) if beside else 0
+    also = f", and {n_elsewhere:,} of {background}, which prep adds and the table below leaves out"
+    understood = (
+        f"the word: {_labels(found)}",
+        f"not the word: {len(found.background):,} recordings{also if n_elsewhere else ''}",
+    )
+    is_spelled = bool(word) or not re.search(r"\d", found.word)
+    is_said = bool(found.spellings) and is_spelled
     rate = _lowest_rate(found)
-    if rate < FeatureSettings().sample_rate:
-        guessed.append(
-            f"all is heard at {rate:,} Hz, the lowest rate of recordings looked at, so that bandwidth does not tell "
-            "the word; features.sample_rate changes it"
-        )
-    corpus: list[tuple[str, Any, str]] = [("word", word, why), ("speaker", speaker, "as asked for")]
+    warnings = _warnings(found, is_said=is_said, has_background=bool(found.background or beside))
+    corpus: list[tuple[str, Any, str]] = [("word", found.word, reason), ("speaker", speaker, "as asked for")]
     if not is_spelled:
         corpus.append(("synthetic_words", 0, "who knows how it is said"))
     if skip_bad:
@@ -216,7 +165,91 @@ def read_spotter(
         *(Setting("corpus", *row) for row in corpus if row[:2] not in (("word", ""), ("speaker", "auto"))),
         *spotter_settings(rate),
     )
-    return NewSpotter(found, splits, settings, tuple(understood), tuple(guessed), tuple(warnings))
+    guessed = _guessed(found, rate, reason=reason, is_said=is_said, is_asked=bool(word), speaker=speaker)
+    return NewSpotter(found, splits, settings, understood, guessed, warnings)
+
+
+def _labels(found: SpotterFolder) -> str:
+    return named(f"{label} ({n:,})" for label, n in found.labels.most_common())
+
+
+def _guessed(
+    found: SpotterFolder, rate: int, *, reason: str, is_said: bool, is_asked: bool, speaker: str
+) -> tuple[str, ...]:
+    """Lines that say what was guessed, each with how to change it.
+
+    Args:
+        found: the recordings.
+        rate: Hz at which they are heard.
+        reason: for the word.
+        is_said: whether synthetic voices can say it.
+        is_asked: whether it was asked for by its spelling.
+        speaker: as it was asked for.
+    """
+    lines = list(found.speakers)
+    if is_said:
+        by_name = "each is its folder's name"
+        otherwise = by_name if len(found.labels) > 1 else "--word 'hey computer' spells it otherwise"
+        lines.append(
+            f"spelled {named(map(repr, found.spellings.values()))}{' ' + reason if found.word else ''}: synthetic "
+            f"voices say it, in train only; {otherwise}, corpus.synthetic_words = 0 leaves them out"
+        )
+    lines.append(
+        f"{_OTHER_VOICES} copies of the word's recordings in train have other voices; corpus.other_voices changes it"
+    )
+    if found.word and not is_asked and found.depth > 1 and speaker != "folder:1":
+        lines.append(
+            f"each folder at the top holds one of {found.word!r}, as the recipe is called: that is the word, and they "
+            "are speakers' or the like; under another name of the recipe each of them is a word"
+        )
+    if found.beside:
+        lines.append(
+            f"{found.beside} recordings at the top, beside the folders, are taken for what is not the word; those that "
+            "say it belong into its folder"
+        )
+    if rate < FeatureSettings().sample_rate:
+        lines.append(
+            f"all is heard at {rate:,} Hz, the lowest rate of recordings looked at, so that bandwidth does not tell "
+            "the word; features.sample_rate changes it"
+        )
+    return tuple(lines)
+
+
+def _warnings(found: SpotterFolder, *, is_said: bool, has_background: bool) -> tuple[str, ...]:
+    """Lines that say what the spotter will not be good at, and the remedy."""
+    lines = [
+        f"{n} recordings of {label!r} are few: expect strangers to be missed; 50 by ten people are a good start"
+        for label, n in found.labels.items()
+        if n < 3 * FEWEST
+    ]
+    if len(found.labels) > 1:
+        lines.append(
+            f"{len(found.labels)} keywords, one a folder: {_labels(found)}; if only one of them is meant, --word names "
+            "it and the others are what it is told from"
+        )
+    lines += [
+        f"{part!r} is a part of {whole!r}: who says the whole says the part, too, which cannot be told before the rest "
+        "comes, and counts as a false alarm; keywords without common words are told apart better"
+        for whole, part in itertools.permutations(found.labels, 2)
+        if word_places(whole, part) and not word_places(part, whole)
+    ]
+    if not is_said:
+        lines.append(
+            "no synthetic voice says the word, for its spelling is not known: --word 'hey computer'; where people have "
+            "said it a few dozen times only, that is worth most"
+        )
+    if not has_background:
+        lines.append(
+            "no background: synthetic voices talk instead, in train, dev and test. They are no people: how often the "
+            "spotter fires at real speech, the numbers of `evaluate` do not say. Better are hours of speech and noise "
+            "as they will be heard: a folder `background` beside the word's, or --other DIR"
+        )
+    if found.unread:
+        lines.append(found.unread)
+    if found.unusable:
+        file, reason = found.unusable[0]
+        lines.append(f"{len(found.unusable)} files are left out: {file}: {reason}")
+    return tuple(lines)
 
 
 def _lowest_rate(found: SpotterFolder) -> int:
@@ -252,7 +285,9 @@ def spotter_settings(rate: int) -> tuple[Setting, ...]:
 
 def spotter_prepare(found: SpotterFolder) -> str:
     """prepare.py."""
-    return _PREPARE.format(what=" and ".join(json.dumps(label, ensure_ascii=False) for label in found.labels))
+    return _PREPARE.format(
+        other_voices=_OTHER_VOICES, what=" and ".join(json.dumps(label, ensure_ascii=False) for label in found.labels)
+    )
 
 
 def spotter_readme(name: str, made: NewSpotter, commands: Sequence[str]) -> str:
