@@ -5,6 +5,7 @@ import pytest
 import scipy.signal
 import soundfile
 
+from audiornn.corpus import altered_voices
 from audiornn.corpus.altered_voices import alter_voice, in_other_voices
 from audiornn.corpus.manifest import Segment, Utterance
 
@@ -66,3 +67,12 @@ def test_each_recording_gets_as_many_voices_and_what_is_there_stays(tmp_path):
     assert in_other_voices(people, 5, tmp_path / "voices") == made
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "voices").iterdir()} == before
     assert in_other_voices([], 5, tmp_path / "voices") == []
+
+
+def test_voices_that_are_all_the_same_are_recordings_of_their_own(tmp_path, monkeypatch):
+    """As the farthest ones are, where many are asked for."""
+    monkeypatch.setattr(altered_voices, "_PITCH", (0.0, 0.0, 0.5))
+    monkeypatch.setattr(altered_voices, "_TRACT", (0.0, 0.0, 0.2))
+    soundfile.write(tmp_path / "a.wav", vowel(0.2), RATE)
+    made = in_other_voices([Utterance("a", tmp_path / "a.wav")], 3, tmp_path / "voices")
+    assert len({u.id for u in made}) == 3

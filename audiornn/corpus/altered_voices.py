@@ -90,13 +90,15 @@ def in_other_voices(
     rng = np.random.default_rng([seed, 5])
     planned = []
     for i in range(n if utterances else 0):
-        utterance = utterances[i % len(utterances)]
+        turn, place = divmod(i, len(utterances))
+        utterance = utterances[place]
         size, *own = rng.normal(size=3)  # a large person has a deep voice and a long tract
         pitch, tract = (
             float(np.exp(np.clip(shared * size + alone * z, -most, most)))
             for z, (shared, alone, most) in zip(own, (_PITCH, _TRACT), strict=True)
         )
-        state = f"{utterance.id} {utterance.audio} {utterance.start} {utterance.duration} {pitch:.4f} {tract:.4f}"
+        voice = f"{turn} {pitch:.4f} {tract:.4f}"  # the farthest voices are all the same, and yet copies of their own
+        state = f"{utterance.id} {utterance.audio} {utterance.start} {utterance.duration} {voice}"
         name = hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
         planned.append(_Job(utterance, folder / f"{name}.wav", pitch, tract))
     missing = [job for job in planned if not job.file.exists()]
