@@ -263,7 +263,7 @@ def _lowest_rate(found: SpotterFolder) -> int:
 
 
 def spotter_settings(rate: int) -> tuple[Setting, ...]:
-    """What did best with the words tried (docs/spotting.md); `rate` in Hz."""
+    """What did best with the words tried (docs/ablation.md); `rate` in Hz."""
     return (
         *feature_settings(rate, log_mel=True),
         Setting("model", "bidirectional", False, "it answers as the word ends, and streams"),

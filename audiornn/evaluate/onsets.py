@@ -76,7 +76,7 @@ def choose_onset(
     others bring, the threshold lies half-way, in log-odds, from there to what every other of the keyword's own answers
     reaches, those apart that lie below the loudest peak: it is above that in any case. Where only synthetic voices were
     heard it lies three quarters of the way, and where they were heard for a part of the time, in between
-    (docs/spotting.md).
+    (docs/ablation.md).
 
     Args:
         answers: the highest score each time that the keyword was said.
