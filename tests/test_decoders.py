@@ -222,14 +222,14 @@ def test_phones_that_are_searched_for_words_become_words(decoding, text):
     ],
 )
 @settings(max_examples=10)
-@given(seed=st.integers(0, 999), cuts=st.lists(st.integers(0, 400), max_size=5))
+@given(seed=st.integers(0, 999), cuts=st.lists(st.integers(0, 200), max_size=5))
 def test_a_decoder_in_pieces(vocabulary, decoding, seed, cuts):
     make = decoder_maker(card_of(vocabulary=vocabulary), decoding)
-    log_probs = random_log_probs(400, 4, seed)
+    log_probs = random_log_probs(200, 4, seed)
     whole, pieces = make(), make()
     expected = whole.push(log_probs) + whole.finish()
     found, settled = [], [0]
-    for a, b in itertools.pairwise([0, *sorted(cuts), 400]):
+    for a, b in itertools.pairwise([0, *sorted(cuts), 200]):
         symbols = pieces.push(log_probs[a:b])
         assert all(symbol.first >= settled[-1] for symbol in symbols)
         found += symbols
