@@ -209,6 +209,15 @@ def one_thread():
         sys.modules["torch"].set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def audits_without_plots(monkeypatch):
+    """Most tests prepare a corpus for what comes after; the plots of its audit take longer than all the rest of it.
+
+    Modules that read the page, or go the whole road, replace this fixture by one that does nothing.
+    """
+    monkeypatch.setattr("audiornn.corpus.audit_page._plots", lambda corpus: "")
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
     """The corpus and a recipe a task; nothing is prepared yet. Shared: do not write to it."""

@@ -5,6 +5,7 @@ espeak-ng makes. A `Way` spoils some takes and says what the audit must find; `j
 """
 
 import dataclasses
+import functools
 import io
 import json
 import re
@@ -20,6 +21,7 @@ import pytest
 import soundfile
 import soxr
 
+from audiornn.corpus import duplicates
 from audiornn.corpus.audit import audit, audit_source
 from audiornn.corpus.findings import Corpus, Inspected
 from audiornn.corpus.manifest import SPLITS, Utterance
@@ -57,6 +59,14 @@ class Take:
     @property
     def seconds(self):
         return len(self.samples) / self.rate
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compared_once():
+    """No two recordings are compared twice: the files of a `Shelf` never change."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates, "_compare", functools.cache(duplicates._compare))
+        yield
 
 
 class Shelf:

@@ -22,7 +22,9 @@ from audiornn.corpus.audit_page import audit_page
 from audiornn.corpus.findings import Case, Corpus, Finding
 from audiornn.corpus.manifest import SPLITS, Segment, Utterance
 from audiornn.corpus.measure import Measured, Meter
+from audiornn.corpus.preparation import prepare_corpus
 from audiornn.errors import AudioError
+from audiornn.recipe import load_recipe
 
 RATE = 16000
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -116,10 +118,16 @@ def three(tmp_path):
     return {s: [Utterance(s, noise(tmp_path / f"{s}.wav", seed=i), "yes", s)] for i, s in enumerate(SPLITS)}
 
 
-def test_prep_keeps_it(world, prepared):
-    folder = prepared("classify").folder
+@pytest.fixture(autouse=True)
+def audits_without_plots():
+    """Here they are drawn."""
+
+
+def test_prep_keeps_it(world, tmp_path):
+    folder = prepare_corpus(load_recipe(world.recipe("classify")), world.corpus, tmp_path).folder
     text = (folder / "audit.html").read_text(encoding="utf-8")
     page = Page(text)
+    assert page.tags["svg"] == page.tags["figure"] == 5, "lengths, levels, signal to noise, labels, speakers"
     assert f"Audit of corpus/{world.recording('single').parent.name}" in page.text
     assert "utterances" in page.text
     assert "by 6 speakers" in page.text

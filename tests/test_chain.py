@@ -8,6 +8,11 @@ from audiornn.cli import main
 from tests.conftest import TASKS
 
 
+@pytest.fixture(autouse=True)
+def audits_without_plots():
+    """Here they are drawn, as users have them."""
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_prep_train_evaluate_transcribe(task, world, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

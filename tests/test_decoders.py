@@ -28,6 +28,7 @@ from audiornn.listen.recognizer import Recognizer
 from audiornn.listen.search_graph import DecodingSettings
 from audiornn.model_file import ModelCard
 from audiornn.vocabulary import BLANK, Vocabulary
+from tests.conftest import RATE, spoken
 from tests.test_decoding import log_probs_of, random_log_probs
 
 LETTERS = Vocabulary((BLANK, " ", "a", "b"), "character")
@@ -222,14 +223,14 @@ def test_phones_that_are_searched_for_words_become_words(decoding, text):
     ],
 )
 @settings(max_examples=10)
-@given(seed=st.integers(0, 999), cuts=st.lists(st.integers(0, 400), max_size=5))
+@given(seed=st.integers(0, 999), cuts=st.lists(st.integers(0, 200), max_size=5))
 def test_a_decoder_in_pieces(vocabulary, decoding, seed, cuts):
     make = decoder_maker(card_of(vocabulary=vocabulary), decoding)
-    log_probs = random_log_probs(400, 4, seed)
+    log_probs = random_log_probs(200, 4, seed)
     whole, pieces = make(), make()
     expected = whole.push(log_probs) + whole.finish()
     found, settled = [], [0]
-    for a, b in itertools.pairwise([0, *sorted(cuts), 400]):
+    for a, b in itertools.pairwise([0, *sorted(cuts), 200]):
         symbols = pieces.push(log_probs[a:b])
         assert all(symbol.first >= settled[-1] for symbol in symbols)
         found += symbols
@@ -259,11 +260,14 @@ def test_a_stream_reads_as_the_whole(recognizer):
     """A trained network, whose words are symbols."""
     model = recognizer("transcribe")
     arpa = build_language_model(["do mi sol", "mi mi", "sol do mi do"])
-    decoding = Decoding(DecodingSettings("beam", lm_weight=0.3), arpa)
-    assert model.decode_with(decoding).card is model.card
-    features = np.random.default_rng(0).standard_normal((60, model.card.features.n_features)).astype(np.float32)
-    words = [word.label for word in model.decode_with(decoding).transcribe_features(features).words]
-    assert set(words) <= {"do", "mi", "sol"}
+    decoded = model.decode_with(Decoding(DecodingSettings("beam", lm_weight=0.3), arpa))
+    assert decoded.card is model.card
+    samples = spoken(["do", "mi", "sol", "do", "mi", "do"], speaker="fay")
+    whole = decoded.transcribe(samples, RATE, look_ahead=0.3).words
+    assert [word.label for word in whole] == ["do", "mi", "sol", "do", "mi", "do"]
+    stream = decoded.stream(RATE, look_ahead=0.3)
+    words = [word for piece in np.array_split(samples, 7) for word in stream.push(piece)]
+    assert (*words, *stream.finish()) == whole
 
 
 def test_a_language_model_in_another_case_is_refused_and_the_case_named(tmp_path):

@@ -39,7 +39,7 @@ def root(tmp_path_factory):
     write_recipe(root / "recipe", prepare=PREPARE, toml=RECIPE)
     (root / "corpus").mkdir()
     rng = np.random.default_rng(3)
-    for i in range(700):  # enough for worker processes
+    for i in range(450):  # enough for worker processes and two shards
         soundfile.write(root / "corpus" / f"{i % 5}{i % 9}{i:03d}.wav", 0.1 * rng.standard_normal(3200), 8000)
     begin = time.perf_counter()
     straight = prep(root, "straight")

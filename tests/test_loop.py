@@ -140,7 +140,7 @@ def test_all_that_varies_a_step_is_resumed_bit_for_bit(short, tmp_path, monkeypa
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_killed_and_resumed_ends_bit_for_bit_the_same(threads, short, tmp_path, monkeypatch):
-    ready, recipe = short(checkpoint_steps=5, threads=threads)
+    ready, recipe = short(checkpoint_steps=3, batch_size=8, threads=threads)
     quiet(ready, recipe, tmp_path / "whole")
     copies = []
     save_checkpoint = run.save_checkpoint

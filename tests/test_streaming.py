@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from audiornn.audio import load_audio
@@ -25,6 +26,10 @@ from tests.test_network import N_FEATURES, SHAPES, network_of
 SETTINGS = FeatureSettings(sample_rate=8000, n_fft=256, win_length=200, hop_length=80, n_mels=20, n_mfcc=N_FEATURES)
 ONE_DIRECTION = [shape for shape in SHAPES if not shape.values[0].bidirectional]
 BOTH_DIRECTIONS = [shape for shape in SHAPES if shape.values[0].bidirectional]
+
+
+#: Of a property that every shape of a network must have: the shapes are many, and their examples together, too.
+few_each = hypothesis_settings(max_examples=8)
 
 
 def listener(folder, settings, task="transcribe", normalisation="global", threads=1, hears=None):
@@ -72,6 +77,7 @@ def test_one_direction_carries_its_state(settings, tmp_path):
     features = np.random.default_rng(0).standard_normal((61, N_FEATURES)).astype(np.float32)
     whole = model.log_probs(features)
 
+    @few_each
     @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.integers(1, 61))
     def equal(sizes, n):
         found = streamed(model._hearing.stream(None, 0.1), features[:n], sizes)
@@ -87,6 +93,7 @@ def test_sweeps_are_one_pass(settings, normalisation, tmp_path, monkeypatch):
     model = listener(tmp_path, settings, normalisation=normalisation)
     features = np.random.default_rng(0).standard_normal((97, N_FEATURES)).astype(np.float32)
 
+    @few_each
     @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.floats(0.01, 0.5), st.integers(1, 97))
     def equal(sizes, stretch, n):
         monkeypatch.setattr(streaming, "STRETCH", stretch)
@@ -111,6 +118,7 @@ def test_steps_depend_on_their_sizes_and_never_on_the_blocks(settings, tmp_path)
     model = listener(tmp_path, settings)
     features = np.random.default_rng(1).standard_normal((90, N_FEATURES)).astype(np.float32)
 
+    @few_each
     @given(st.lists(st.integers(1, 40), min_size=1, max_size=6))
     def equal(sizes):
         found = streamed(model._hearing.stream(0.05, 0.1), features, sizes)
@@ -154,6 +162,7 @@ def test_words_are_the_same_however_samples_come(tmp_path, task, cell, bidirecti
     expected = whole.words if task == "transcribe" else whole.segments
     assert len(expected) > 2
 
+    @few_each
     @given(st.lists(st.integers(1, 6000), min_size=1, max_size=5))
     def equal(sizes):
         stream = model.stream(RATE, look_ahead=look_ahead)
