@@ -29,7 +29,7 @@ from audiornn.verbs.training import demo, train
 __all__ = ["main"]
 
 
-_OF_EVALUATING = ("jiwer", "mir_eval", "pyannote", "matplotlib")
+_OF_EVALUATING = ("jiwer", "scipy", "mir_eval", "pyannote", "matplotlib")
 _FORMATS = ("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm", "audacity", "elan", "raven", "csv")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import audiornn
+from audiornn import cli
 
 ROOT = Path(audiornn.__file__).parent
 GROUND = {
@@ -199,7 +200,11 @@ def test_the_package_loads_a_recipe_by_its_path_only():
 
 def test_what_the_layers_need_is_what_the_package_asks_for():
     """The base install lists what listening imports, and nothing that it does not."""
-    text = (ROOT.parent / "pyproject.toml").read_text() if (ROOT.parent / "pyproject.toml").exists() else ""
+    text = (
+        (ROOT.parent / "pyproject.toml").read_text(encoding="utf-8")
+        if (ROOT.parent / "pyproject.toml").exists()
+        else ""
+    )
     if not text:
         pytest.skip("installed without its repository")
     base = text.partition("dependencies = [")[2].partition("]")[0]
@@ -209,6 +214,13 @@ def test_what_the_layers_need_is_what_the_package_asks_for():
         if layer_of(name) in ("ground", "listen"):
             used |= foreign(tree, at_top=True) | foreign(tree, at_top=False)
     assert used - {"librosa", "sounddevice"} == listed  # each in an extra
+    evaluating = text.partition("evaluate = [")[2].partition("\n]")[0]
+    extra = {line.strip().strip('"').partition(">")[0].partition(".")[0] for line in evaluating.splitlines()[1:]}
+    used = set()
+    for name, tree in MODULES.items():
+        if layer_of(name) == "evaluate":
+            used |= foreign(tree, at_top=True) | foreign(tree, at_top=False)
+    assert used - listed - {"onnx"} == extra == set(cli._OF_EVALUATING)  # --tune changes a model file
 
 
 def exported(tree):

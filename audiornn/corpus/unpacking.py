@@ -17,7 +17,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -128,14 +128,15 @@ class _Unpacker:
 
     def run(self) -> int:
         members = _zip_members(self.file) if _is_zip(self.file) else _tar_members(self.file)
-        for number, member in enumerate(members, start=1):
-            if number > self.max_members:
-                raise self.refusal(member, f"is one more than the {self.max_members:,} members allowed")
-            parts = self.parts(member, member.name)
-            if parts[: len(self.root)] == self.root:
-                self.write(member, self.folder.joinpath(*parts[len(self.root) :]))
-            else:
-                self.count(member, member.size)
+        with contextlib.closing(members):  # an error would keep the archive open, and Windows removes no open file
+            for number, member in enumerate(members, start=1):
+                if number > self.max_members:
+                    raise self.refusal(member, f"is one more than the {self.max_members:,} members allowed")
+                parts = self.parts(member, member.name)
+                if parts[: len(self.root)] == self.root:
+                    self.write(member, self.folder.joinpath(*parts[len(self.root) :]))
+                else:
+                    self.count(member, member.size)
         for link in self.links:  # only now: a chain of links goes where the last of them goes
             if not self.is_inside(os.path.realpath(link)):
                 raise BadArchiveError(f"{self.file}: the link {link.relative_to(self.folder)} leads out of the folder")
@@ -259,7 +260,7 @@ class _StrictInfo(tarfile.TarInfo):
             raise tarfile.ReadError(str(error)) from error
 
 
-def _tar_members(file: Path) -> Iterator[_Member]:
+def _tar_members(file: Path) -> Generator[_Member, None, None]:
     with (
         _decompressed(file) as stream,
         tarfile.open(
@@ -298,7 +299,7 @@ def _decompressed(file: Path) -> Any:
     return open(file, "rb")
 
 
-def _zip_members(file: Path) -> Iterator[_Member]:
+def _zip_members(file: Path) -> Generator[_Member, None, None]:
     with zipfile.ZipFile(file) as opened:
         for entry in opened.infolist():
             mode = entry.external_attr >> 16

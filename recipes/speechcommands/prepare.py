@@ -172,7 +172,7 @@ def _silence(corpus_dir: Path, split: str, n: int, rng: random.Random) -> list[U
 
 def _listed(file: Path) -> set[str]:
     try:
-        return set(file.read_text().split())
+        return set(file.read_text(encoding="utf-8").split())
     except OSError:
         raise CorpusError(f"{file}: missing; is this the folder of Speech Commands?") from None
 
