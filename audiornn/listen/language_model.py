@@ -131,7 +131,7 @@ class LanguageModel:
                 known = word in self
                 score, state = self.score(state, word)
                 n_words += word != END
-                n_unknown += not known
+                n_unknown += word != END and not known
                 if known:
                     total += score
                     n_scored += 1
@@ -238,6 +238,8 @@ def _parse(text: str, where: str) -> list[dict[State, Entry]]:
             ngram, entry = _entry(line, len(ngrams), place)
             if ngram in ngrams[-1]:
                 raise CorpusError(f"{place}: the n-gram {' '.join(ngram)!r} stands there twice; keep one of them")
+            if len(ngram) > 1:
+                _check_parts(ngram, ngrams, place)
             ngrams[-1][ngram] = entry
     if not section:
         raise CorpusError(f"{where}: not a language model in the ARPA format: it has no line \\data\\")
@@ -251,6 +253,16 @@ def _parse(text: str, where: str) -> list[dict[State, Entry]]:
     return ngrams
 
 
+def _check_parts(ngram: State, ngrams: Sequence[Mapping[State, Entry]], place: str) -> None:
+    """Raise a CorpusError where an n-gram's context or last word stands nowhere: it would never be found by them."""
+    for part, entries in ((ngram[:-1], ngrams[len(ngram) - 2]), (ngram[-1:], ngrams[0])):
+        if part not in entries:
+            raise CorpusError(
+                f"{place}: the n-gram {' '.join(ngram)!r} stands there, but {' '.join(part)!r} does not; was the file "
+                "pruned by hand? keep what longer n-grams are made of, as SRILM and KenLM do"
+            )
+
+
 def _entry(line: str, n: int, place: str) -> tuple[State, Entry]:
     fields = _GAP.split(line)
     if not n + 1 <= len(fields) <= n + 2:
@@ -262,10 +274,12 @@ def _entry(line: str, n: int, place: str) -> tuple[State, Entry]:
         score, back_off = float(fields[0]), float(fields[n + 1]) if len(fields) > n + 1 else 0.0
     except ValueError:
         raise CorpusError(f"{place}: {fields[0]!r} or {fields[-1]!r} is not a number; write the file again") from None
-    if not score <= 1e-4 or not math.isfinite(back_off):  # rounding may lift a probability of one a hair above
+    if not score <= 1e-4:  # rounding may lift a probability of one a hair above
         raise CorpusError(f"{place}: log10 of a probability is at most 0, this is {fields[0]}; write the file again")
+    if not back_off < math.inf:
+        raise CorpusError(f"{place}: the back-off weight {fields[-1]!r} is not finite; write the file again")
     ngram = tuple(UNKNOWN if word == "<UNK>" else word for word in fields[1 : n + 1])  # as SRILM may write it
-    return ngram, (max(score, -100.0) * _LN10, back_off * _LN10)
+    return ngram, (max(score, -100.0) * _LN10, max(back_off, -100.0) * _LN10)
 
 
 def build_language_model(texts: Iterable[str], order: int = 3) -> LanguageModel:
