@@ -207,11 +207,14 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "lm.bin").write_bytes(b"mmap lm\xff\xfe\x00")
     (tmp_path / "cut.gz").write_bytes(gzip.compress(GOOD.encode() * 99)[:-40])
     (tmp_path / "bad.gz").write_bytes(b"\x1f\x8bnothing of the kind")
-    for name in ("lm.bin", "cut.gz", "bad.gz", "missing.arpa", "."):
+    spoilt = bytearray(gzip.compress(os.urandom(99)))
+    spoilt[12:40] = b"\xff" * 28
+    (tmp_path / "spoilt.gz").write_bytes(spoilt)
+    for name in ("lm.bin", "cut.gz", "bad.gz", "spoilt.gz", "missing.arpa", "."):
         with pytest.raises(CorpusError) as caught:
             read_arpa(tmp_path / name)
         assert str(tmp_path) in str(caught.value)
-    for name in ("lm.bin", "missing.txt"):
+    for name in ("lm.bin", "cut.gz", "bad.gz", "spoilt.gz", "missing.txt"):
         with pytest.raises(CorpusError, match=name):
             read_texts(tmp_path / name)
 

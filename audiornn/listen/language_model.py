@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import math
 import re
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -174,32 +175,34 @@ def read_arpa(path: Path) -> LanguageModel:
         CorpusError: missing, not UTF-8, or not in the ARPA format; the line is named.
     """
     try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-        return LanguageModel.from_arpa(content.decode("utf-8-sig"), str(path))
+        return LanguageModel.from_arpa(_unpacked(path).decode("utf-8-sig"), str(path))
     except UnicodeDecodeError:
         raise CorpusError(
             f"{path}: not a language model in the ARPA format: it is not UTF-8 text (a binary of KenLM? "
             "take the .arpa it was made of)"
         ) from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise CorpusError(f"{path}: the language model cannot be read ({reason})") from None
 
 
 def read_texts(path: Path) -> list[str]:
-    """The lines of a text file that are not empty.
+    """The lines of a text file that are not empty, also packed with gzip.
 
     Raises:
-        CorpusError: missing, or not UTF-8.
+        CorpusError: missing, cut off, or not UTF-8.
     """
     try:
-        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except OSError as error:
-        raise CorpusError(f"{path}: the text cannot be read ({error.strerror or error})") from None
+        return [line for line in _unpacked(path).decode("utf-8-sig").splitlines() if line.strip()]
+    except (OSError, EOFError, zlib.error) as error:
+        raise CorpusError(f"{path}: the text cannot be read ({getattr(error, 'strerror', None) or error})") from None
     except UnicodeDecodeError:
         raise CorpusError(f"{path}: the text is not UTF-8; convert it, e.g. iconv -f latin1 -t utf-8") from None
+
+
+def _unpacked(path: Path) -> bytes:
+    content = path.read_bytes()
+    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
 
 
 def _parse(text: str, where: str) -> list[dict[State, Entry]]:

@@ -357,7 +357,9 @@ def lm(sources: list[str], recipe: str | None, order: int, output: Path | None, 
     if recipes and prepared:
         texts += [normalise(utterance.text) for utterance in prepared.utterances("train")]
     model = build_language_model(texts, order)
-    output = output or (Path(f"{name}.arpa") if recipes else files[0].with_suffix(".arpa"))
+    output = output or (
+        Path(f"{name}.arpa") if recipes else Path(str(files[0]).removesuffix(".gz")).with_suffix(".arpa")
+    )
     if output in files:
         raise SettingsError(f"{output}: would write over the text it is built from; name another file with --output")
     model.write(output)
