@@ -161,6 +161,12 @@ def _evaluating(verb: _Verb) -> None:
         "--against", type=Path, metavar="RUN|MODEL", help="compare with another model, recording by recording"
     )
     p.add_argument(
+        "--rows",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="write a line a recording: what was said, what was heard, and the edits between them",
+    )
+    p.add_argument(
         "--folds",
         choices=("speaker",),
         help="train and score a model for each speaker of dev and test, of a recipe in RUN's place",

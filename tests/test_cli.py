@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -392,6 +393,11 @@ def test_a_file_name_that_is_no_unicode(here, run, world, heard_by):
 @pytest.mark.parametrize("task", TASKS)
 def test_info_tells_what_the_file_says(works, model_file, task):
     text = works("info", model_file(task))
+    network = re.search(r"^network +(.*)$", text, re.MULTILINE)[1]
+    assert re.search(r"\b1 × 16 bidirectional lstm( → attention)?, .*, 0\.\d+ M multiply-adds a second", network), (
+        network
+    )
+    assert ("attention" in network) == (task == "classify")
     for said in (task, f"tones_{task}", "made for a test", "8,000 Hz", "1 × 16", "bidirectional lstm", "'do'", "'sol'"):
         assert said in text
     entry = json.loads(works("info", model_file(task), "--format", "json"))

@@ -273,6 +273,9 @@ def test_a_stream_reads_as_the_whole(recognizer):
 def test_a_language_model_in_another_case_is_refused_and_the_case_named(tmp_path):
     upper = Vocabulary((BLANK, " ", "A", "B"), "character")
     MODEL.write(tmp_path / "lm.arpa")
+    build_language_model(["'m a b"]).write(tmp_path / "marks.arpa")  # the first word, too, must not tell of all
+    with pytest.raises(SettingsError, match=r"none of its 3 words \(\"'m\" …\); the model writes 'A'"):
+        choose_decoding(card_of(vocabulary=upper), lm=tmp_path / "marks.arpa")
     with pytest.raises(SettingsError, match=r"can spell none of its 2 words \('a' …\); the model writes 'A'"):
         choose_decoding(card_of(vocabulary=upper), lm=tmp_path / "lm.arpa")
     assert choose_decoding(card_of(), lm=tmp_path / "lm.arpa").language_model is not None

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from audiornn.evaluate.error_rates import (
     costliest,
     count_edits,
     error_rate,
+    interval_of_mean,
     wilson_interval,
 )
 from tests.reference import edit_distance
@@ -175,6 +177,17 @@ def test_bootstrap_of_insertions_into_silence_is_finite():
 
 
 # --- confusions ---
+
+
+def test_the_interval_of_a_few_speakers_holds_the_mean_of_all_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    crowd = rng.beta(2.4, 17.6, (400, 4))  # four at a time, of many whose mean is 0.12
+    intervals = [interval_of_mean(drawn.tolist()) for drawn in crowd]
+    assert 0.9 <= np.mean([low <= 0.12 <= high for low, high in intervals]) <= 0.98
+    expected = scipy.stats.ttest_1samp([0.1, 0.2, 0.4], 0).confidence_interval()
+    assert interval_of_mean([0.1, 0.2, 0.4]) == pytest.approx((max(0, expected.low), expected.high))
+    assert interval_of_mean([0.3, 0.9], most=1.0) == (0.0, 1.0)
+    assert interval_of_mean([0.0, 0.0]) == wilson_interval(0, 2)
 
 
 def test_costliest_first_then_alphabetical():

@@ -54,7 +54,7 @@ def test_the_table_has_a_row_a_speaker_and_a_column_a_seed():
     rows = text.splitlines()
     assert rows[1].split() == ["ann", "10.00", "%", "30.00", "%"]
     assert rows[3].split() == ["mean", "of", "speakers", "5.00", "%", "15.00", "%"]
-    assert "error rate 10.00 % (95 %, speakers drawn anew: 0.00–20.00)" in rows[4]
+    assert "error rate 10.00 % (95 %, Student's t over speakers: 0.00–137.06)" in rows[4], "two tell next to nothing"
     assert "14.14 between speakers, 7.07 between seeds" in rows[4]
 
 
@@ -141,6 +141,7 @@ def test_several_labels_and_values_over_time_have_folds_too(kind, measure, world
         (["--seeds", "1,2"], "--seeds"),
         (["--set", "training.epochs=1"], "--set"),
         (["--tune", "--manifest", "nofile"], "--manifest"),
+        (["--tune", "--rows", "rows.jsonl"], "--rows"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(options, named, capsys):
@@ -171,6 +172,18 @@ def test_two_models_are_compared_on_the_same_recordings(kind, same, model_file, 
     assert same in capsys.readouterr().out
     assert cli.main([*arguments, "--format", "json"]) == 0
     assert {one["p_value"] for one in json.loads(capsys.readouterr().out)["against"]["measures"]} == {1.0}
+
+
+def test_rows_are_written_for_other_programs(model_file, world, tmp_path, capsys):
+    rows, arguments = tmp_path / "rows.jsonl", ["--data", str(world.data), "--format", "json"]
+    assert cli.main(["evaluate", str(model_file("classify")), "--rows", str(rows), *arguments]) == 0
+    report = json.loads(capsys.readouterr().out)
+    told = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
+    assert len(told) == report["utterances"]
+    assert sum(row["reference"] != row["heard"] for row in told) == report["errors"]
+    for model, where, message in (("regress", rows, "no error rate"), ("classify", rows / "no" / "x", "no folder")):
+        assert cli.main(["evaluate", str(model_file(model)), "--rows", str(where), *arguments]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_a_model_that_may_know_the_recordings_is_not_compared(model_file, world, tmp_path, capsys):

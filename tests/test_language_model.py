@@ -14,6 +14,7 @@ from audiornn.listen.language_model import (
     END,
     UNKNOWN,
     LanguageModel,
+    Perplexity,
     build_language_model,
     read_arpa,
     read_texts,
@@ -107,6 +108,8 @@ def test_perplexity():
     assert found.perplexity == pytest.approx(math.exp(-sum(scores) / 5))
     assert (found.words, found.unknown) == (4, 1)
     assert model.perplexity([]).perplexity == math.inf
+    without_ends = LanguageModel([{("a",): (-1.0, 0.0)}])
+    assert without_ends.perplexity(["a", "a zoo"]) == Perplexity(pytest.approx(math.e), 3, 1)
 
 
 def test_a_model_foresees_its_own_texts_better():
@@ -152,9 +155,11 @@ def test_as_other_programs_write_it():
     assert model.score((), "zoo")[0] == pytest.approx(-0.7 * ln10), "as the rarest, b"
     assert model.score(("a",), "zoo")[0] == pytest.approx((-0.25 - 0.7) * ln10)
     assert model.words == ("a", "b")
-    upper = LanguageModel.from_arpa(text.replace("\n-0.7 b", "\n-0.7 <UNK>"), "x.arpa")
+    upper = LanguageModel.from_arpa(text.replace("\n-0.7 b", "\n-0.7 <UNK>").replace("a b\n", "a <UNK>\n"), "x.arpa")
     assert upper.score((), "zoo")[0] == pytest.approx(-0.7 * ln10)
     assert upper.words == ("a",)
+    never = LanguageModel.from_arpa(text.replace("\ta\t-0.25", "\ta\t-inf"), "x.arpa")
+    assert never.score(("a",), "a")[0] == pytest.approx((-100 - 0.5) * ln10), "one weight cannot end a search"
 
 
 def test_only_blanks_and_tabs_part_words_in_a_file():
@@ -178,6 +183,9 @@ GOOD = "\\data\\\nngram 1=2\nngram 2=1\n\n\\1-grams:\n-1\ta\t-0.5\n-1\tb\n\n\\2-
         ("-1\tb\n", "1\tb\n", "line 7: log10 of a probability is at most 0"),
         ("-1\tb\n", "nan\tb\n", "line 7"),
         ("-1\tb\n", "-1\ta\n", "line 7: the n-gram 'a' stands there twice"),
+        ("-1\ta\t-0.5\n", "-1\ta\tinf\n", "line 6: the back-off weight 'inf' is not finite"),
+        ("-1\ta\t-0.5\n", "-1\tc\t-0.5\n", "line 10: the n-gram 'a b' stands there, but 'a' does not"),
+        ("-1\tb\n", "-1\tc\n", "line 10: the n-gram 'a b' stands there, but 'b' does not"),
         ("-0.3\ta b\n", "-0.3\ta\n", "line 10: has 2 columns"),
         ("-0.3\ta b\n", "-0.3\ta b c d\n", "line 10: has 5 columns"),
         ("\\2-grams:", "\\3-grams:", r"line 9: '\\\\3-grams:' where \\2-grams: was expected"),
@@ -199,11 +207,14 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "lm.bin").write_bytes(b"mmap lm\xff\xfe\x00")
     (tmp_path / "cut.gz").write_bytes(gzip.compress(GOOD.encode() * 99)[:-40])
     (tmp_path / "bad.gz").write_bytes(b"\x1f\x8bnothing of the kind")
-    for name in ("lm.bin", "cut.gz", "bad.gz", "missing.arpa", "."):
+    spoilt = bytearray(gzip.compress(os.urandom(99)))
+    spoilt[12:40] = b"\xff" * 28
+    (tmp_path / "spoilt.gz").write_bytes(spoilt)
+    for name in ("lm.bin", "cut.gz", "bad.gz", "spoilt.gz", "missing.arpa", "."):
         with pytest.raises(CorpusError) as caught:
             read_arpa(tmp_path / name)
         assert str(tmp_path) in str(caught.value)
-    for name in ("lm.bin", "missing.txt"):
+    for name in ("lm.bin", "cut.gz", "bad.gz", "spoilt.gz", "missing.txt"):
         with pytest.raises(CorpusError, match=name):
             read_texts(tmp_path / name)
 

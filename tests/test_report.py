@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 
 import numpy as np
@@ -127,8 +128,29 @@ def test_references_are_normalised_as_in_training(said):
 
 
 def test_words_unknown_to_a_transcriber_cost_what_they_cost(said):
-    report = evaluate(words("one"), said("seventeen"), "test")
-    assert report.errors == 1
+    report = evaluate(words("one", "one one"), said("seventeen", "Two seventeen"), "test")
+    assert report.errors == 3
+    assert report.unwritable == (("seventeen", 2), ("Two", 1))
+    assert (
+        "3 of the 3 words are errors whatever is heard: the model cannot write 'seventeen', 'Two'" in report.to_text()
+    )
+    letters = Ear("transcribe", [BLANK, " ", "o", "n"], {10: [2, 3]}, unit="character")
+    assert evaluate(letters, said("no one on"), "test").unwritable == (("one", 1),)
+    assert "whatever" not in evaluate(words("one"), said("two"), "test").to_text()
+
+
+def test_each_recording_has_a_row_from_which_the_rate_can_be_counted_again(said):
+    report = evaluate(words("one two", "three"), said("one", "one two", speakers=["ada", None]), "test")
+    first, second = report.recordings
+    assert (first.id, first.speaker, first.reference, first.heard) == ("0", "ada", "one", "one two")
+    assert (second.substitutions, second.deletions, second.insertions, second.reference_length) == (1, 1, 0, 2)
+    assert sum(r.substitutions + r.deletions + r.insertions for r in report.recordings) == report.errors
+    assert "recordings" not in report.to_json()
+    (row,) = evaluate(labels("no"), said("yes"), "test").recordings
+    assert (row.reference, row.heard, row.substitutions, row.reference_length) == ("yes", "no", 1, 1)
+    ear = Ear("label", ["_none_", "do"], {10: [0, 0, 0, 1, 1, 1, 0, 0, 0, 0]}, unit="label")
+    (row,) = evaluate(ear, said("", segments=[(Segment(0.035, 0.055, "do"),)]), "test").recordings
+    assert (row.reference, row.heard, row.substitutions, row.reference_length) == (None, None, 1, 10)
 
 
 def test_silence_heard_as_words_costs(said):
@@ -141,6 +163,8 @@ def test_silence_heard_as_words_costs(said):
 def test_no_reference_at_all_is_still_valid_json(said, heard):
     report = evaluate(words(heard, "one", heard), said("", "one", "", speakers=["ada", "steinfeld", "ada"]), "test")
     assert "steinfeld" in report.to_text()
+    assert {row.speaker: row.error_rate for row in report.speakers}["ada"] == (math.inf if heard else 0.0)
+    assert re.search(r"^ada +2 +4 of 0 +–$" if heard else r"^ada +2 +0 of 0 +0.00 %$", report.to_text(), re.MULTILINE)
     report_of_nothing = evaluate(words(heard), said(""), "test")
 
     def none_of_that(name):

@@ -1,6 +1,7 @@
 """Tuning finds what dev wants, keeps it in the model file, and the model file then listens so."""
 
 import dataclasses
+import gzip
 import json
 import os
 import shutil
@@ -147,6 +148,10 @@ def test_lm_of_texts(tmp_path, capsys, world, prepared):
     assert (entry["sentences"], entry["words"], len(entry["ngrams"])) == (2, 4, 2)
     assert "dev" not in entry
     assert read_arpa(tmp_path / "more.arpa").words == ("do", "mi", "sol")
+    (tmp_path / "packed.txt.gz").write_bytes(gzip.compress((tmp_path / "more.txt").read_bytes()))
+    assert main(["lm", str(tmp_path / "packed.txt.gz"), "--order", "2"]) == 0
+    capsys.readouterr()
+    assert (tmp_path / "packed.arpa").read_text() == (tmp_path / "more.arpa").read_text()
     both = ["lm", "tones_transcribe", str(tmp_path / "more.txt"), "--output", str(tmp_path / "both.arpa.gz"), *data]
     assert main([*both, "--format", "json"]) == 0
     entry = json.loads(capsys.readouterr().out)

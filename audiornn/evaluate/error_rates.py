@@ -7,6 +7,7 @@ Conventions: the reference is what was said, the hypothesis what the model heard
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ __all__ = [
     "costliest",
     "count_edits",
     "error_rate",
+    "interval_of_mean",
     "right_words",
     "wilson_interval",
 ]
@@ -150,6 +152,25 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     # at the ends the bound is exact; floating point would leave it a hair off
     return (0.0 if successes == 0 else centre - half), (1.0 if successes == n else centre + half)
+
+
+def interval_of_mean(figures: Sequence[float], *, most: float = math.inf) -> tuple[float, float]:
+    """95 % interval of the mean of figures that are at least 0, by Student's t: of all speakers there might be.
+
+    Speakers are few, and a bootstrap takes their spread for less than it is: of two it holds the mean every other time,
+    of six 85 times of 100. Where all figures are 0 they tell no spread, and Wilson's bound of 0 of so many is given.
+
+    Args:
+        figures: two at least.
+        most: that a figure may be.
+    """
+    from scipy.special import stdtrit
+
+    n = len(figures)
+    if not any(figures):
+        return wilson_interval(0, n)
+    mean, half = statistics.fmean(figures), stdtrit(n - 1, 0.975) * statistics.stdev(figures) / math.sqrt(n)
+    return max(0.0, float(mean - half)), min(most, float(mean + half))
 
 
 def costliest(confusions: Sequence[Confusion], n: int = 10) -> list[tuple[str, str, int]]:

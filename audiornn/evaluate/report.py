@@ -32,7 +32,7 @@ from audiornn.listen.segments import labels_of
 from audiornn.model_file import ModelCard
 from audiornn.vocabulary import NO_LABEL
 
-__all__ = ["ClassRow", "ConfidenceRow", "Report", "SpeakerRow", "evaluate"]
+__all__ = ["ClassRow", "ConfidenceRow", "RecordingRow", "Report", "SpeakerRow", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,33 @@ class ClassRow:
     heard: int
     recall: float | None
     precision: float | None
+
+
+@dataclass(frozen=True)
+class RecordingRow:
+    """One utterance: what any other program needs to count for itself.
+
+    Attributes:
+        id: its name in the manifest.
+        audio: the recording.
+        speaker: None where unknown.
+        reference: what was said, by the vocabulary's rules; None of labelled frames.
+        heard: what the model gave; likewise.
+        substitutions: edits from the one to the other; of a label or frames, wrong ones.
+        deletions: likewise.
+        insertions: likewise.
+        reference_length: units in the reference.
+    """
+
+    id: str
+    audio: str
+    speaker: str | None
+    reference: str | None
+    heard: str | None
+    substitutions: int
+    deletions: int
+    insertions: int
+    reference_length: int
 
 
 @dataclass(frozen=True)
@@ -109,7 +136,10 @@ class Report:
         confidences: of a transcript's words, against how many were right.
         unreadable: recordings that could not be listened to, with the reason.
         segments: of labelled frames, how well they fit by frames, events and seconds.
+        unwritable: words or phones of a transcript's references that the model has no symbols for, each with how often
+            it is said, the commonest first: errors, whatever is heard.
         tallies: one, the same of each utterance that was listened to, in their order.
+        recordings: a row each, likewise.
     """
 
     task: str
@@ -128,11 +158,14 @@ class Report:
     confidences: tuple[ConfidenceRow, ...] = ()
     unreadable: tuple[str, ...] = ()
     segments: SegmentReport | None = None
+    unwritable: tuple[tuple[str, int], ...] = ()
     tallies: tuple[Tally, ...] = ()
+    recordings: tuple[RecordingRow, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain types; `accuracy` only where it has a meaning, and no row an utterance."""
-        entry = {key: value for key, value in asdict(self).items() if value is not None and key != "tallies"}
+        whole = asdict(replace(self, tallies=(), recordings=()))
+        entry = {k: value for k, value in whole.items() if value is not None and k not in ("tallies", "recordings")}
         for rates in (entry, entry.get("characters") or {}, *entry["speakers"]):
             for key in ("error_rate", "rate"):
                 if math.isinf(rates.get(key, 0.0)):
@@ -168,6 +201,10 @@ class Report:
                 f"character error rate {100 * self.characters.rate:.2f} %  ({self.characters.errors:,} of "
                 f"{self.characters.reference_length:,}; 95 % interval {low:.2f}–{high:.2f})"
             )
+        if self.unwritable:
+            shown = ", ".join(repr(word) for word, _ in self.unwritable[:5]) + ", …" * (len(self.unwritable) > 5)
+            n = sum(count for _, count in self.unwritable)
+            lines.append(f"{n:,} of the {counted} are errors whatever is heard: the model cannot write {shown}")
         if self.segments is not None:
             lines.append(self.segments.to_text())
         if self.confusions:
@@ -259,6 +296,11 @@ def evaluate(
         confidences=_confidences(recognizer, heard),
         unreadable=unreadable,
         segments=_score_segments(recognizer.card, heard),
+        unwritable=_unwritable(recognizer, [utterance for utterance, _ in heard]),
+        recordings=tuple(
+            _recording(recognizer, utterance, result, count)
+            for (utterance, result), count in zip(heard, words, strict=True)
+        ),
         tallies=(
             Tally(
                 "error rate",
@@ -270,6 +312,39 @@ def evaluate(
             ),
         ),
     )
+
+
+def _recording(recognizer: Recognizer, utterance: Utterance, result: Recognition, count: EditCounts) -> RecordingRow:
+    reference = heard = None
+    if isinstance(result, Transcript):
+        reference, heard = recognizer.written.reference(utterance.text), result.text
+    elif isinstance(result, Classification):
+        reference, heard = recognizer.card.vocabulary.normalise(utterance.text), result.label
+    return RecordingRow(
+        utterance.id,
+        str(utterance.audio),
+        utterance.speaker,
+        reference,
+        heard,
+        count.substitutions,
+        count.deletions,
+        count.insertions,
+        count.reference_length,
+    )
+
+
+def _unwritable(recognizer: Recognizer, utterances: Sequence[Utterance]) -> tuple[tuple[str, int], ...]:
+    """What the references of transcripts hold that the model's symbols cannot spell, the commonest first."""
+    if recognizer.card.task != "transcribe":
+        return ()
+    written = recognizer.written
+    symbols = frozenset(written.symbols)
+    said = Counter(word for utterance in utterances for word in written.reference(utterance.text).split())
+    by_letters = written.unit == "character"
+    unknown = [
+        (word, n) for word, n in said.items() if not (symbols.issuperset(word) if by_letters else word in symbols)
+    ]
+    return tuple(sorted(unknown, key=lambda item: (-item[1], item[0])))
 
 
 def _class_table(rows: Sequence[ClassRow]) -> list[str]:
@@ -415,5 +490,6 @@ def _speakers(scored: Sequence[tuple[Utterance, EditCounts]]) -> tuple[SpeakerRo
     rows = []
     for speaker, counts in groups.items():
         errors, length = sum(c.errors for c in counts), sum(c.reference_length for c in counts)
-        rows.append(SpeakerRow(speaker, len(counts), errors, length, errors / max(1, length)))
+        rate = errors / length if length else math.inf if errors else 0.0
+        rows.append(SpeakerRow(speaker, len(counts), errors, length, rate))
     return tuple(sorted(rows, key=lambda row: (-row.error_rate, row.speaker)))

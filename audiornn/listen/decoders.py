@@ -219,8 +219,8 @@ def _check_spelling(vocabulary: Vocabulary, model: LanguageModel | None, path: P
     words = () if model is None else model.words
     if not words or any(spell_words([word], vocabulary)[0] for word in words):
         return
-    other = next((f for f in (str.upper, str.lower) if spell_words([f(words[0])], vocabulary)[0]), None)
-    like = f"; the model writes {other(words[0])!r}: change the case of all words" if other else ""
+    spelled = (other for word in words for other in (word.upper(), word.lower()) if spell_words([other], vocabulary)[0])
+    like = next((f"; the model writes {other!r}: change the case of all words" for other in spelled), "")
     raise SettingsError(f"{path}: the model can spell none of its {len(words):,} words ({words[0]!r} …){like}")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import math
 import re
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -131,7 +132,7 @@ class LanguageModel:
                 known = word in self
                 score, state = self.score(state, word)
                 n_words += word != END
-                n_unknown += not known
+                n_unknown += word != END and not known
                 if known:
                     total += score
                     n_scored += 1
@@ -174,32 +175,34 @@ def read_arpa(path: Path) -> LanguageModel:
         CorpusError: missing, not UTF-8, or not in the ARPA format; the line is named.
     """
     try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-        return LanguageModel.from_arpa(content.decode("utf-8-sig"), str(path))
+        return LanguageModel.from_arpa(_unpacked(path).decode("utf-8-sig"), str(path))
     except UnicodeDecodeError:
         raise CorpusError(
             f"{path}: not a language model in the ARPA format: it is not UTF-8 text (a binary of KenLM? "
             "take the .arpa it was made of)"
         ) from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise CorpusError(f"{path}: the language model cannot be read ({reason})") from None
 
 
 def read_texts(path: Path) -> list[str]:
-    """The lines of a text file that are not empty.
+    """The lines of a text file that are not empty, also packed with gzip.
 
     Raises:
-        CorpusError: missing, or not UTF-8.
+        CorpusError: missing, cut off, or not UTF-8.
     """
     try:
-        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except OSError as error:
-        raise CorpusError(f"{path}: the text cannot be read ({error.strerror or error})") from None
+        return [line for line in _unpacked(path).decode("utf-8-sig").splitlines() if line.strip()]
+    except (OSError, EOFError, zlib.error) as error:
+        raise CorpusError(f"{path}: the text cannot be read ({getattr(error, 'strerror', None) or error})") from None
     except UnicodeDecodeError:
         raise CorpusError(f"{path}: the text is not UTF-8; convert it, e.g. iconv -f latin1 -t utf-8") from None
+
+
+def _unpacked(path: Path) -> bytes:
+    content = path.read_bytes()
+    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
 
 
 def _parse(text: str, where: str) -> list[dict[State, Entry]]:
@@ -238,6 +241,8 @@ def _parse(text: str, where: str) -> list[dict[State, Entry]]:
             ngram, entry = _entry(line, len(ngrams), place)
             if ngram in ngrams[-1]:
                 raise CorpusError(f"{place}: the n-gram {' '.join(ngram)!r} stands there twice; keep one of them")
+            if len(ngram) > 1:
+                _check_parts(ngram, ngrams, place)
             ngrams[-1][ngram] = entry
     if not section:
         raise CorpusError(f"{where}: not a language model in the ARPA format: it has no line \\data\\")
@@ -251,6 +256,16 @@ def _parse(text: str, where: str) -> list[dict[State, Entry]]:
     return ngrams
 
 
+def _check_parts(ngram: State, ngrams: Sequence[Mapping[State, Entry]], place: str) -> None:
+    """Raise a CorpusError where an n-gram's context or last word stands nowhere: it would never be found by them."""
+    for part, entries in ((ngram[:-1], ngrams[len(ngram) - 2]), (ngram[-1:], ngrams[0])):
+        if part not in entries:
+            raise CorpusError(
+                f"{place}: the n-gram {' '.join(ngram)!r} stands there, but {' '.join(part)!r} does not; was the file "
+                "pruned by hand? keep what longer n-grams are made of, as SRILM and KenLM do"
+            )
+
+
 def _entry(line: str, n: int, place: str) -> tuple[State, Entry]:
     fields = _GAP.split(line)
     if not n + 1 <= len(fields) <= n + 2:
@@ -262,10 +277,12 @@ def _entry(line: str, n: int, place: str) -> tuple[State, Entry]:
         score, back_off = float(fields[0]), float(fields[n + 1]) if len(fields) > n + 1 else 0.0
     except ValueError:
         raise CorpusError(f"{place}: {fields[0]!r} or {fields[-1]!r} is not a number; write the file again") from None
-    if not score <= 1e-4 or not math.isfinite(back_off):  # rounding may lift a probability of one a hair above
+    if not score <= 1e-4:  # rounding may lift a probability of one a hair above
         raise CorpusError(f"{place}: log10 of a probability is at most 0, this is {fields[0]}; write the file again")
+    if not back_off < math.inf:
+        raise CorpusError(f"{place}: the back-off weight {fields[-1]!r} is not finite; write the file again")
     ngram = tuple(UNKNOWN if word == "<UNK>" else word for word in fields[1 : n + 1])  # as SRILM may write it
-    return ngram, (max(score, -100.0) * _LN10, back_off * _LN10)
+    return ngram, (max(score, -100.0) * _LN10, max(back_off, -100.0) * _LN10)
 
 
 def build_language_model(texts: Iterable[str], order: int = 3) -> LanguageModel:

@@ -22,7 +22,7 @@ from audiornn.corpus.feature_store import FeatureStore
 from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.preparation import Prepared
 from audiornn.errors import CorpusError, TrainingError
-from audiornn.evaluate.error_rates import bootstrap_interval
+from audiornn.evaluate.error_rates import interval_of_mean
 from audiornn.evaluate.tally import Tally
 from audiornn.model_file import open_model_file
 from audiornn.recipe import Recipe
@@ -202,7 +202,7 @@ def fold_summary(scores: Sequence[FoldScore]) -> dict[str, Any]:
         "speakers": len(measured),
         "means": means,
         "mean": statistics.fmean(means),
-        "interval": bootstrap_interval(by_speaker, [1] * len(measured)),
+        "interval": interval_of_mean(by_speaker, most=1.0 if scores[0].tallies[0].is_exact else math.inf),
         "deviation_between_speakers": statistics.stdev(by_speaker),
         "deviation_between_seeds": statistics.stdev(means) if len(means) > 1 else None,
     }
@@ -226,7 +226,7 @@ def fold_table(scores: Sequence[FoldScore], seeds: Sequence[int]) -> str:
     )
     between_seeds = summary["deviation_between_seeds"]
     lines.append(
-        f"{tally.measure} {tally.shown(summary['mean'])} (95 %, speakers drawn anew: {low}–{high}); "
+        f"{tally.measure} {tally.shown(summary['mean'])} (95 %, Student's t over speakers: {low}–{high}); "
         f"standard deviation {between_speakers} between speakers"
         + (f", {tally.shown(between_seeds).removesuffix(' %')} between seeds" if between_seeds is not None else "")
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiornn.errors import SettingsError
-from audiornn.files import json_line
+from audiornn.files import json_line, write_atomically
 from audiornn.verbs.models import decoding_with, load, split_of_model
 from audiornn.verbs.options import Evaluating, Keywords
 from audiornn.verbs.preparing import prepared_of, recipe_to_train
@@ -41,6 +41,7 @@ def evaluate(asked: Evaluating) -> int:
         utterances, name = split_of_model(recognizer, split, asked.data), split
     if keywords is not None:
         _check_alone("keywords are counted for one model", {"--against": asked.against})
+        _check_alone("a spotter hears no transcript", {"--rows": asked.rows})
         _check_alone("keywords need no transcript", {f"--{key.replace('_', '-')}": True for key in asked.decoding})
         return _evaluate_keywords(recognizer, path, utterances, name, keywords, asked)
     return _evaluate_errors(recognizer, path, utterances, name, asked)
@@ -53,7 +54,7 @@ def _check_asked(asked: Evaluating) -> None:
         SettingsError: some of them would do nothing.
     """
     what: dict[str, Any] = {"--split": asked.split, "--manifest": asked.manifest, "--against": asked.against}
-    what["--look-ahead"] = asked.look_aheads
+    what |= {"--look-ahead": asked.look_aheads, "--rows": asked.rows}
     if asked.folds is not None:
         others = {
             "--tune": asked.tune,
@@ -73,12 +74,21 @@ def _evaluate_errors(
     recognizer: Recognizer, path: Path, utterances: Sequence[Utterance], name: str, asked: Evaluating
 ) -> int:
     """What a model gets wrong; also as a stream, and beside another model."""
+    from dataclasses import asdict
+
     from audiornn.evaluate.comparison import compare
+    from audiornn.evaluate.report import Report
     from audiornn.evaluate.scoring import look_ahead_table, report_on
 
     card = recognizer.card
-    if asked.look_aheads and (card.task == "regress" or (card.task == "classify" and card.vocabulary.several)):
+    has_error_rate = not (card.task == "regress" or (card.task == "classify" and card.vocabulary.several))
+    if asked.look_aheads and not has_error_rate:
         raise SettingsError("--look-ahead compares error rates, which this model's task has not")
+    if asked.rows is not None:
+        if not has_error_rate:
+            raise SettingsError("--rows tells the errors of each recording, and this model's task has no error rate")
+        if not asked.rows.parent.is_dir():
+            raise SettingsError(f"{asked.rows}: there is no folder {asked.rows.parent} to write it in")
     other_path, other = None, None
     if asked.against is not None:
         other, other_path = load(asked.against, asked.runs)
@@ -90,6 +100,10 @@ def _evaluate_errors(
             return report_on(one, utterances, name, skip_bad=asked.skip_bad, progress=progress, **options)
 
     report = listen(recognizer)
+    if asked.rows is not None and isinstance(report, Report):
+        lines = [json_line(asdict(row)) for row in report.recordings]
+        with write_atomically(asked.rows) as out:
+            out.write("".join(f"{line}\n" for line in lines).encode())
     with_look_ahead = [(seconds, listen(recognizer, look_ahead=seconds)) for seconds in asked.look_aheads or ()]
     for line in report.unreadable:
         say(f"audiornn: {line}")
@@ -357,7 +371,9 @@ def lm(sources: list[str], recipe: str | None, order: int, output: Path | None, 
     if recipes and prepared:
         texts += [normalise(utterance.text) for utterance in prepared.utterances("train")]
     model = build_language_model(texts, order)
-    output = output or (Path(f"{name}.arpa") if recipes else files[0].with_suffix(".arpa"))
+    output = output or (
+        Path(f"{name}.arpa") if recipes else Path(str(files[0]).removesuffix(".gz")).with_suffix(".arpa")
+    )
     if output in files:
         raise SettingsError(f"{output}: would write over the text it is built from; name another file with --output")
     model.write(output)

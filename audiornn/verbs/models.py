@@ -161,7 +161,6 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
     shown = ", ".join(map(repr, symbols[:40])) + (f", … ({len(symbols)} in all)" if len(symbols) > 40 else "")
     unit = f"{card.vocabulary.unit}s" + ", any number at once" * card.vocabulary.several
     features = card.features
-    network = {**card.network}
     rows = {
         "model file": f"{path} ({path.stat().st_size:,} bytes)",
         "task": card.task,
@@ -169,11 +168,7 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
         "features": f"{features.n_features} ({features.kind}, {features.deltas} deltas), {features.sample_rate:,} Hz, "
         f"{1000 * features.win_length / features.sample_rate:g} ms every {1000 * features.frame_seconds:g} ms, "
         f"normalisation {features.normalisation}",
-        "network": f"{network.get('n_layers')} × {network.get('n_units')} "
-        f"{'bidirectional ' if network.get('bidirectional') else ''}{network.get('cell')}, "
-        f"{network.get('n_parameters', 0):,} parameters, "
-        f"{network.get('multiply_adds_a_second', 0) / 1e6:.0f} M multiply-adds a second, "
-        f"an output every {1000 * card.output_seconds:g} ms",
+        "network": _network(card),
         "vocabulary": f"{len(symbols)} {unit}: {shown}",
         **({"decoding": _decoding(card.decoding)} if card.task == "transcribe" else {}),
         **({"segments": _segments(card.segments)} if card.task == "label" else {}),
@@ -187,6 +182,24 @@ def info(model: Path | None, runs: Path, output_format: str) -> int:
     for key, value in rows.items():
         print(f"{key:{width}}  {value}")
     return 0
+
+
+def _network(card: ModelCard) -> str:
+    """Its shape from the features on, and what it takes; of the model's own keys those that its shape has."""
+    network = card.network
+    front, millions = network.get("front", "none"), network.get("multiply_adds_a_second", 0) / 1e6
+    layers = f"{network.get('front_layers')} × {network.get('front_channels')} " if front == "conv2d" else ""
+    parts = [
+        *([f"{layers}{front}"] if front != "none" else []),
+        f"{network.get('n_layers')} × {network.get('n_units')} {'bidirectional ' * bool(network.get('bidirectional'))}"
+        f"{network.get('cell')}",
+        *([str(network.get("pooling"))] if card.task == "classify" else []),
+    ]
+    return (
+        f"{' → '.join(parts)}, {network.get('n_parameters', 0):,} parameters, "
+        f"{millions:{',.0f' if millions >= 10 else '.2g'}} M multiply-adds a second, "
+        f"an output every {1000 * card.output_seconds:g} ms"
+    )
 
 
 def _result(card: ModelCard, result: Mapping[str, Any]) -> str:

@@ -106,6 +106,7 @@ class Evaluating:
         skip_bad: count recordings that cannot be read, and go on.
         output_format: of what is printed.
         against: another model, compared recording by recording.
+        rows: a file for a line of JSON a recording.
         folds: "speaker" trains and scores a model for each.
         seeds: of those trainings.
         overrides: of their recipe's settings.
@@ -123,6 +124,7 @@ class Evaluating:
     skip_bad: bool = False
     output_format: str = "text"
     against: Path | None = None
+    rows: Path | None = None
     folds: str | None = None
     seeds: Sequence[int] | None = None
     overrides: Sequence[str] = ()
