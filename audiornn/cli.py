@@ -504,8 +504,8 @@ def _counts(text: str) -> list[int]:
 
 
 def _seeds(text: str) -> list[int]:
-    if not all(part.isdecimal() for part in text.split(",")):
-        raise argparse.ArgumentTypeError(f"{text} must be whole numbers with commas between")
+    if not all(part.isdecimal() and int(part) < 1 << 32 for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text} must be whole numbers in 0…4,294,967,295 with commas between")
     return _once_each(text, [int(part) for part in text.split(",")])
 
 

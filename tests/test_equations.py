@@ -147,6 +147,21 @@ def slopes_of(loss, values, step=1e-5):
     return slopes
 
 
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_the_first_weights_are_drawn_as_the_page_says(cell):
+    torch.manual_seed(0)
+    settings = NetworkSettings(cell=cell, n_units=48, front="conv", stride=2)
+    network = Network(settings, n_features=20, n_outputs=40, task="classify")
+    layers = [part for part in network.modules() if list(part.parameters(recurse=False))]
+    assert len(layers) == 1 + 4 + 2 + 1  # the convolution, two layers of two directions, attention, the output
+    for layer in layers:
+        n = layer.hidden_size if isinstance(layer, nn.RNNBase) else layer.weight[0].numel()
+        drawn_here = torch.cat([parameter.flatten() for parameter in layer.parameters()]).detach()
+        assert drawn_here.abs().max() <= n**-0.5
+        if len(drawn_here) > 500:
+            assert drawn_here.std().item() == pytest.approx((3 * n) ** -0.5, rel=0.05)
+
+
 @pytest.mark.parametrize("kind", CELLS)
 @given(st.lists(st.integers(1, 8), min_size=1, max_size=4))
 def test_both_directions_equal_the_packages_layer_on_padded_batches(kind, lengths):
@@ -588,3 +603,13 @@ def test_the_page_names_what_there_is():
     for paragraph in page.split("\n\n"):
         if "- Computed by:" in paragraph:
             assert "- Proved by:" in paragraph, paragraph
+
+
+def test_every_source_has_its_title():
+    docs = ROOT / "docs"
+    files = [docs / "equations.md", docs / "gradients.md", *(docs / "equations").glob("*.py")]
+    text = " ".join(" ".join(file.read_text(encoding="utf-8").split()) for file in files)
+    cited = set(re.findall(r"[A-Z]\w+(?:, [A-Z]\w+)*(?: & [A-Z]\w+| et al\.)? (?:19|20)\d\d", text))
+    listed = re.findall(r"^- (.+? \d{4}): \S", (docs / "equations" / "sources.md").read_text(encoding="utf-8"), re.M)
+    assert len(set(listed)) == len(listed)
+    assert cited == set(listed)

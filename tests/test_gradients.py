@@ -1,6 +1,7 @@
 """A gradient followed back is the gradient; the reach of a cell before training tells what it can learn to remember."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,9 +16,9 @@ from audiornn.features import FeatureSettings
 from audiornn.recipe import Recipe
 from audiornn.settings import NetworkSettings
 from audiornn.train import memory_task
-from audiornn.train.gradients import cells_compared, followed_back, gradient_curve, layer_curves, run_curves
+from audiornn.train.gradients import _curve, cells_compared, followed_back, gradient_curve, layer_curves, run_curves
 from audiornn.train.memory_task import N_ASKED, N_TONES, TONE_FRAMES, Sounds, memory_rows, recalls
-from audiornn.train.network import recurrent_cell
+from audiornn.train.network import Network, recurrent_cell
 from audiornn.verbs.terminal import check_drawable
 from tests.conftest import OUTPUTS, TASKS
 from tests.test_network import CELLS
@@ -93,6 +94,27 @@ def test_every_layer_and_direction_has_a_curve(task):
         assert 0 < curve.factor < 1
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_networks_that_learn_the_same_are_followed_back_over_the_same_frames(task):
+    recipe, batch = Recipe("any", task=task), batch_of(task)
+    for cell in CELLS.values():
+        torch.manual_seed(3)
+        settings = NetworkSettings(**cell, n_units=6, dropout=0.0)
+        network = Network(settings, n_features=5, n_outputs=4, task=task)
+        curves = layer_curves(network, batch, recipe)
+        assert {len(curve.norms) for curve in curves} == {int(batch.feature_lengths.min())}, "T is the last frame"
+
+
+def test_the_loss_is_followed_back_from_where_it_last_asks_something():
+    layer, x, lengths = layer_of("gru"), torch.randn(12, 2, 3), torch.tensor([12, 10])
+    asked = torch.zeros(12, 2, 5)
+    asked[[3, 8], 0] = torch.randn(2, 5)
+    asked[11, 0] = 1e-7  # rounding
+    asked[2, 1] = 1.0  # in the first half; the second utterance is not felt from its middle on
+    curve = _curve("any", layer, x, asked, lengths).norms
+    assert curve == pytest.approx(gradient_curve(layer, x[:, :1], asked[8, :1], torch.tensor([8]))[:6])
+
+
 @given(st.lists(st.floats(0, 2), max_size=20), st.floats(1e-3, 1))
 def test_reach_is_the_last_lag_before_the_first_that_is_below(norms, level):
     norms = [2.0, *norms]
@@ -145,7 +167,13 @@ def test_what_the_gradient_before_training_predicts(monkeypatch):
     assert 0.8 < factors["rnn tanh"] / (1 / 3) ** 0.5 < 1
     assert 0.8 < factors["rnn logistic"] / (1 / 48) ** 0.5 < 1
     with pytest.raises(SettingsError, match="--lags 100000"):
-        next(memory_rows(SETTINGS, [100_000], 3, [1], lines.append))
+        memory_rows(SETTINGS, [100_000], 3, [1], lines.append)
+
+
+def test_the_lags_are_enough_noise_away_whatever_a_frame_is():
+    coarse = FeatureSettings(sample_rate=1000, n_fft=64, win_length=40, hop_length=40, n_mels=8, n_mfcc=4)  # of 40 ms
+    features, _ = Sounds(coarse).batch(1500, 2, np.random.default_rng(0))
+    assert features.shape == (2, TONE_FRAMES + 1500, 4)
 
 
 # --- the report and the verb ---
@@ -203,7 +231,7 @@ def test_a_recipe_is_measured_with_every_cell(prepared, works, world, tmp_path, 
 def test_a_spotters_run_and_recipe_are_measured(spotter_world):
     world = spotter_world
     curves = run_curves(world.model.parent, world.prepared, world.recipe)
-    assert {curve.training for curve in curves} == {"trained"}
+    assert {curve.training for curve in curves} == {"before", "trained"}
     assert all(curve.norms[0] == 1.0 for curve in curves)
     compared = list(cells_compared(world.prepared, world.recipe, 1, lambda line: None))
     assert len(compared) == 9
@@ -220,12 +248,32 @@ def test_a_run_is_measured_as_it_is(model_file, run, world, works, fails, tmp_pa
     run_dir = model_file("label").parent
     picture = tmp_path / "picture.png"
     out = works("gradients", run_dir, "--data", world.data, "--output", picture)
-    assert "lstm 1 forwards" in out
-    assert "lstm 1 backwards" in out
+    for curve in ("1 forwards   before", "1 forwards   trained", "1 backwards  before", "1 backwards  trained"):
+        assert f"lstm {curve}" in out
     assert picture.read_bytes()[:4] == PNG
     fails("gradients", run_dir, "--data", world.data, "--set", "model.n_units=3", said=["--set", run_dir])
     fails("gradients", run_dir, "--data", world.data, "--lags", "7", "--steps", "3", said=["--lags, --steps is for"])
     code, _, err = run("gradients", run_dir, "--lags", "5,5")
     assert code == 2
     assert "names a number twice" in err
+    code, _, err = run("gradients", "--seeds", f"{1 << 32}")
+    assert code == 2
+    assert "0…4,294,967,295" in err
     fails("gradients", "nothing", "--data", world.data, said=["nothing", "prep"])
+
+
+def test_what_cannot_be_measured_is_told_before_anything_is(prepared, fails, world, tmp_path):
+    ready = prepared("label")
+    name = ready.folder.name
+    fails("gradients", name, "--data", world.data, "--lags", "5,100000", said=["--lags 100000"])
+    mistyped = tmp_path / "runs" / name  # no run, and not the recipe of its name either
+    fails("gradients", mistyped, "--data", world.data, said=["neither a run", "nor a recipe", f"name alone: {name}"])
+    mistyped.mkdir(parents=True)
+    (mistyped / "recipe.json").write_text(json.dumps(ready.recipe.to_json()))
+    fails("gradients", mistyped, "--data", world.data, said=[mistyped, "no epoch of its training is over"])
+
+
+def test_a_run_that_started_from_another_has_no_weights_of_its_own_before(model_file, world, prepared):
+    ready, run_dir = prepared("label"), model_file("label").parent
+    started = replace(ready.recipe, training=replace(ready.recipe.training, start="another"))
+    assert {curve.training for curve in run_curves(run_dir, ready, started)} == {"trained"}

@@ -32,6 +32,7 @@ from audiornn.train.parallel import Workers, n_workers
 __all__ = ["cells_compared", "followed_back", "gradient_curve", "layer_curves", "longest_utterances", "run_curves"]
 
 N_UTTERANCES = 16
+_FELT = 0.01  # of what the loss asks of a frame at most: less may be rounding, once it asks for hardly anything
 
 
 def cells_compared(
@@ -65,21 +66,29 @@ def cells_compared(
 
 
 def run_curves(run: Path, prepared: Prepared, recipe: Recipe) -> list[GradientCurve]:
-    """Curves of every layer and direction of a run's trained network.
+    """Curves of every layer and direction of a run's network, before training and trained.
+
+    A run that started from another has none before: its weights of then are not kept.
 
     Raises:
         TrainingError: the run holds no weights, or those of another preparation.
     """
+    weights = run / "best.safetensors"
+    if not weights.exists():
+        raise TrainingError(f"{run}: no epoch of its training is over, so there is no network to measure; let it go on")
     train_set, dev_set = train_and_dev(prepared, recipe)
-    tensors, state = load_checkpoint(run / "best.safetensors")
+    tensors, state = load_checkpoint(weights)
     if state["digests"] != dict(prepared.digests):
         raise TrainingError(f"{run}: was trained on another preparation of {recipe.name}; prepare it as before")
     network = untrained_network(recipe, train_set, len(prepared.vocabulary))
-    network.load_state_dict(tensors)
     batch = longest_utterances(dev_set, train_set)
+    found = {} if recipe.training.start else {"before": layer_curves(network, batch, recipe)}
+    network.load_state_dict(tensors)
+    found["trained"] = layer_curves(network, batch, recipe)
     return [
-        replace(curve, layer=f"{recipe.model.cell} {curve.layer}", training="trained")
-        for curve in layer_curves(network, batch, recipe)
+        replace(curve, layer=f"{recipe.model.cell} {curve.layer}", training=training)
+        for curves in zip(*found.values(), strict=True)
+        for training, curve in zip(found, curves, strict=True)
     ]
 
 
@@ -163,10 +172,15 @@ def followed_back(layer: nn.RNNBase, x: Tensor, asked: Tensor, frames: Tensor) -
 
 
 def _curve(name: str, layer: nn.RNNBase, x: Tensor, asked: Tensor, lengths: Tensor) -> GradientCurve:
-    """The curve from that frame T of each utterance's second half at which most is asked of the layer."""
+    """The curve from the last frame T of each utterance at which the loss asks something of the layer.
+
+    It lies in the second half, read in the layer's direction. Until a network is sure of some frames the targets alone
+    decide it, so that cells are compared over the same ones.
+    """
+    each = asked.norm(dim=2)  # (T, B)
+    felt = each > _FELT * each.amax(dim=0)
     time = torch.arange(len(x)).unsqueeze(1)
-    in_second_half = (time >= lengths // 2) & (time < lengths)  # (T, B)
-    frames = asked.norm(dim=2).masked_fill(~in_second_half, -1.0).argmax(dim=0)
+    frames = time.masked_fill(~felt, 0).amax(dim=0).maximum(lengths // 2)
     return GradientCurve(name, "", gradient_curve(layer, x, asked[frames, torch.arange(len(frames))], frames))
 
 

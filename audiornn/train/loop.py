@@ -61,7 +61,7 @@ def learning_rate(step: int, n_steps: int, settings: TrainingSettings) -> float:
 
 def newest_share(step: int, n_batches: int, settings: TrainingSettings) -> float:
     """What a step's weights count in the moving average: at first more, so that it soon forgets the initial ones."""
-    return max(1 / max(1.0, settings.average * n_batches), min(1.0, 10 / (step + 11)))
+    return max(1 / max(1.0, settings.average * n_batches), 10 / (step + 11))
 
 
 def train(

@@ -170,7 +170,8 @@ def _spotting_losses(log_probs: Tensor, targets: Tensor, pooling: str) -> Tensor
     """The loss of each window, (B,): of the frames where nothing is said, and of those where a keyword ends.
 
     Of the former the mean counts, and again the mean of the worst; of the latter the mean, or with "max" pooling the
-    best alone (Sun et al. 2016, "Max-pooling loss training of LSTM networks for small-footprint keyword spotting").
+    best alone (Sun et al. 2016, "Max-pooling loss training of long short-term memory networks for small-footprint
+    keyword spotting").
     """
     losses = F.nll_loss(log_probs.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")  # (B, T')
     quiet, keyword = targets == 0, targets > 0

@@ -30,11 +30,13 @@ BATCH_SIZE = 32
 LEARNING_RATE = 3e-3
 CLIP_NORM = 1.0
 N_ASKED = 256  # tones, afresh, once training is over
+_N_FRAMES = 3000  # of each sound
+_LONGEST_LAG = _N_FRAMES // 2  # so that another stretch of noise can be cut each time
 _SOLVED = 10  # batches in a row without an error
 
 
 class Sounds:
-    """Frames of tones and of noise, cut afresh from half a minute of each.
+    """Frames of tones and of noise, cut afresh from 3,000 of each: half a minute, where a frame is 10 ms.
 
     Args:
         settings: of the features; every coefficient is brought to mean 0 and deviation 1.
@@ -43,7 +45,7 @@ class Sounds:
 
     def __init__(self, settings: FeatureSettings, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
-        time = np.arange(30 * settings.sample_rate) / settings.sample_rate
+        time = np.arange(_N_FRAMES * settings.hop_length) / settings.sample_rate
         pitches = settings.sample_rate / 2 * np.geomspace(0.05, 0.4, N_TONES)
         extract = FeatureExtractor(settings)
 
@@ -70,11 +72,6 @@ class Sounds:
         )
         return torch.from_numpy(features), torch.from_numpy(tones)
 
-    @property
-    def longest_lag(self) -> int:
-        """Frames of noise that there are to cut from, less some to cut elsewhere."""
-        return len(self.noise) // 2
-
 
 def memory_rows(
     settings: FeatureSettings,
@@ -83,7 +80,7 @@ def memory_rows(
     seeds: Sequence[int],
     report: Callable[[str], None],
 ) -> Iterator[MemoryRow]:
-    """Train every kind of cell at every lag, from the beginning each time.
+    """Train every kind of cell at every lag, from the beginning each time, as rows are asked for.
 
     Args:
         settings: of the features.
@@ -93,11 +90,21 @@ def memory_rows(
         report: takes a line of text for each training.
 
     Raises:
-        SettingsError: a lag longer than there is noise.
+        SettingsError: at once, for a lag longer than there is noise.
     """
+    if max(lags) > _LONGEST_LAG:
+        raise SettingsError(f"--lags {max(lags)}: at most {_LONGEST_LAG:,} frames of noise are made; ask for fewer")
+    return _rows(settings, lags, n_steps, seeds, report)
+
+
+def _rows(
+    settings: FeatureSettings,
+    lags: Sequence[int],
+    n_steps: int,
+    seeds: Sequence[int],
+    report: Callable[[str], None],
+) -> Iterator[MemoryRow]:
     sounds, longest = Sounds(settings), max(lags)
-    if longest > sounds.longest_lag:
-        raise SettingsError(f"--lags {longest}: at most {sounds.longest_lag:,} frames of noise are made; ask for fewer")
     kinds: list[tuple[str, dict[str, object]]] = [
         (f"rnn {activation}", {"cell": "rnn", "activation": activation}) for activation in ("tanh", "relu", "logistic")
     ]

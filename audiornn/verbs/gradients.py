@@ -31,7 +31,12 @@ def gradients(
     output_format: str,
     overrides: list[str],
 ) -> int:
-    """`audiornn gradients`: of a run its network, of a recipe its network with each of the three cells."""
+    """`audiornn gradients`: of a run its network, of a recipe its network with each of the three cells.
+
+    Raises:
+        TrainingError: the source is neither, or options of a recipe are given with a run.
+        SettingsError: a lag is too long, or a setting wrong.
+    """
     if output is not None:
         check_drawable(output)
     if source is not None and (Path(source) / "recipe.json").exists():
@@ -41,6 +46,8 @@ def gradients(
         report = _of_run(Path(source), data)
         picture = output or Path(source) / "gradients.png"
     else:
+        if source is not None:
+            _check_recipe(Path(source))
         prepared = prepared_of(source, data)
         report = _of_recipe(prepared, lags or LAGS, steps or STEPS, seeds or [1], overrides)
         picture = output or prepared.folder / "gradients.png"
@@ -52,6 +59,19 @@ def gradients(
         print(report.text())
     say(f"{picture}: the picture")
     return 0
+
+
+def _check_recipe(path: Path) -> None:
+    """That a path which is no run's may be a recipe's: else a mistyped run would be taken for the recipe of its name.
+
+    Raises:
+        TrainingError: it is neither.
+    """
+    if len(path.parts) > 1 and path.parent.name != "recipes" and not (path / "recipe.toml").is_file():
+        raise TrainingError(
+            f"{path}: neither a run (recipe.json) nor a recipe (recipe.toml) is here; "
+            f"a prepared recipe is found by its name alone: {path.name}"
+        )
 
 
 def _of_run(run: Path, data: Path) -> GradientReport:
@@ -80,8 +100,8 @@ def _of_recipe(
     from audiornn.train.gradients import cells_compared
     from audiornn.train.memory_task import BATCH_SIZE, N_TONES, memory_rows
 
+    rows = memory_rows(recipe.features, lags, steps, seeds, say)  # checks the lags before minutes are spent on curves
     curves = tuple(cells_compared(prepared, recipe, steps, say))
-    rows = memory_rows(recipe.features, lags, steps, seeds, say)
     task = (
         f"which of {N_TONES} tones was heard, asked after so many frames of noise: tones told rightly, after {steps} "
         f"steps of {BATCH_SIZE} or fewer (chance {100 / N_TONES:.0f} %, seed {', '.join(map(str, seeds))})"

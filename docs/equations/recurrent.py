@@ -72,7 +72,8 @@ def vanilla_backward(x: Array, h: Array, W: Array, activation: str, dh: Array) -
     return dx, back, dW, db
 
 
-# --- LSTM (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000), W (4 n_units, n_units + n_inputs) ---
+# --- LSTM (Hochreiter & Schmidhuber 1997; forget gate: Gers, Schmidhuber & Cummins 2000),
+#     W (4 n_units, n_units + n_inputs) ---
 #
 #     i, f, o = σ(…)   g = tanh(…)     each from W · [h_{t−1}, x_t] + b, in the order i f g o
 #     c_t = f c_{t−1} + i g            h_t = o tanh(c_t)
