@@ -7,6 +7,7 @@ ignored. What a cell can learn here is as far back as its gradient stands out of
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -94,23 +95,14 @@ def memory_rows(
     """
     if max(lags) > _LONGEST_LAG:
         raise SettingsError(f"--lags {max(lags)}: at most {_LONGEST_LAG:,} frames of noise are made; ask for fewer")
-    return _rows(settings, lags, n_steps, seeds, report)
-
-
-def _rows(
-    settings: FeatureSettings,
-    lags: Sequence[int],
-    n_steps: int,
-    seeds: Sequence[int],
-    report: Callable[[str], None],
-) -> Iterator[MemoryRow]:
     sounds, longest = Sounds(settings), max(lags)
     kinds: list[tuple[str, dict[str, object]]] = [
         (f"rnn {activation}", {"cell": "rnn", "activation": activation}) for activation in ("tanh", "relu", "logistic")
     ]
     kinds += [(f"{cell}, gates half open", {"cell": cell}) for cell in ("lstm", "gru")]
     kinds += [(f"{cell}, gates open", {"cell": cell, "memory": max(3, longest)}) for cell in ("lstm", "gru")]
-    for name, kind in kinds:
+
+    def row(name: str, kind: dict[str, object]) -> MemoryRow:
         model = NetworkSettings(bidirectional=False, n_layers=1, n_units=N_UNITS, dropout=0.0, **kind)  # type: ignore[arg-type]
         norms = _before_training(model, sounds, longest, seeds[0])
         scores = []
@@ -118,7 +110,9 @@ def _rows(
             for seed in seeds:
                 scores.append(recalls(model, sounds, lag, n_steps, seed))
                 report(f"{name}, lag {lag:,}, seed {seed}: {scores[-1].right}/{N_ASKED} after {scores[-1].steps} steps")
-        yield MemoryRow(name, norms, reach(norms, (n_steps * BATCH_SIZE) ** -0.5), tuple(scores))
+        return MemoryRow(name, norms, reach(norms, (n_steps * BATCH_SIZE) ** -0.5), tuple(scores))
+
+    return itertools.starmap(row, kinds)
 
 
 def recalls(model: NetworkSettings, sounds: Sounds, lag: int, n_steps: int, seed: int) -> MemoryScore:
