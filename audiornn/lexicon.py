@@ -12,10 +12,10 @@ __all__ = ["read_lexicon"]
 _ALTERNATIVE = re.compile(r"(.+)\(\d+\)")  # WORD(2): another way to say it
 
 
-def read_lexicon(path: Path) -> dict[str, str]:
-    """Read a lexicon: each word with its phones, joined by single spaces.
+def read_lexicon(path: Path) -> dict[str, tuple[str, ...]]:
+    """Read a lexicon: each word with its pronunciations as they come, the phones of each joined by single spaces.
 
-    Where a word has several pronunciations the first is taken. Comments (`;;;`, `#`) and empty lines are skipped.
+    Comments (`;;;`, `#`) and empty lines are skipped.
 
     Raises:
         CorpusError: the file is missing, not UTF-8, or a line has a word but no phones.
@@ -26,7 +26,7 @@ def read_lexicon(path: Path) -> dict[str, str]:
         raise CorpusError(f"{path}: the lexicon cannot be read ({error.strerror or error})") from None
     except UnicodeDecodeError:
         raise CorpusError(f"{path}: the lexicon is not UTF-8; convert it, e.g. iconv -f latin1 -t utf-8") from None
-    lexicon: dict[str, str] = {}
+    lexicon: dict[str, dict[str, None]] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith((";;;", "#")):
             continue
@@ -36,7 +36,7 @@ def read_lexicon(path: Path) -> dict[str, str]:
         if not phones:
             raise CorpusError(f"{path}, line {number}: {word!r} has no phones; a line is a word and its phones")
         alternative = _ALTERNATIVE.fullmatch(word)
-        lexicon.setdefault(alternative.group(1) if alternative else word, " ".join(phones))
+        lexicon.setdefault(alternative.group(1) if alternative else word, {})[" ".join(phones)] = None
     if not lexicon:
         raise CorpusError(f"{path}: the lexicon holds no word")
-    return lexicon
+    return {word: tuple(pronunciations) for word, pronunciations in lexicon.items()}

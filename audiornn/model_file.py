@@ -136,12 +136,11 @@ class ModelCard:
                 raise ModelFileError(
                     f"{where}: is a model file of format {version}, this audiornn reads {FORMAT}; train it again"
                 )
-            vocabulary = entry.pop("vocabulary")
             for pair in ("front_context", "timing", "confidence"):
                 entry[pair] = tuple(entry[pair])
             card = cls(
                 features=FeatureSettings(**entry.pop("features")),
-                vocabulary=Vocabulary(tuple(vocabulary.pop("symbols")), **vocabulary),
+                vocabulary=Vocabulary.from_json(entry.pop("vocabulary")),
                 **entry,
             )
             card._check_types()

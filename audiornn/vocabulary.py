@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from audiornn.errors import CorpusError, SettingsError, check_choices, nearest
 from audiornn.text import apply_rules, text_changes
@@ -23,6 +23,8 @@ NO_LABEL = "_none_"
 _BACKGROUND = re.compile(
     r"^_|background|noise|silence|unknown|^others?$|^negatives?$|^not[_\- ]|^no[nt]?[_\- ]?wake", re.I
 )
+
+_MOST_WAYS = 64  # to say a phrase: of six words that each have two
 
 Unit = Literal["character", "word", "phone", "label", "track"]
 
@@ -74,7 +76,8 @@ class Vocabulary:
         lower_case: whether texts are lower-cased before they are encoded.
         punctuation: whether marks of punctuation are kept or removed.
         language: whose rules of case.
-        lexicon: phones of each word, for unit "phone".
+        lexicon: for unit "phone" each word's pronunciations, their phones joined by spaces; the first is what a network
+            learns to write, and any of them is the word.
         several: whether a text holds any number of labels, parted by commas.
     """
 
@@ -83,7 +86,7 @@ class Vocabulary:
     lower_case: bool = False
     punctuation: str = "keep"
     language: str = ""
-    lexicon: Mapping[str, str] = field(default_factory=dict)
+    lexicon: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     several: bool = False
 
     def __post_init__(self) -> None:
@@ -102,7 +105,7 @@ class Vocabulary:
         lower_case: bool = False,
         punctuation: str = "keep",
         language: str = "",
-        lexicon: Mapping[str, str] | None = None,
+        lexicon: Mapping[str, tuple[str, ...]] | None = None,
         several: bool = False,
     ) -> Vocabulary:
         """The vocabulary of a training set's texts.
@@ -121,6 +124,19 @@ class Vocabulary:
                 f"{BLANK} stands in a transcript, but CTC keeps that symbol for itself; spell it otherwise"
             )
         return replace(reader, symbols=tuple(symbols) if unit == "label" else (BLANK, *symbols))
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Vocabulary:
+        """What `dataclasses.asdict` wrote, read back from JSON.
+
+        Raises:
+            KeyError, TypeError: something else was written, as one pronunciation a word by an earlier version.
+        """
+        for word, pronunciations in entry.get("lexicon", {}).items():
+            if not isinstance(pronunciations, list) or not pronunciations:
+                raise TypeError(f"the lexicon has no list of pronunciations of {word!r}")
+        lexicon = {word: tuple(pronunciations) for word, pronunciations in entry.get("lexicon", {}).items()}
+        return cls(**{**entry, "symbols": tuple(entry["symbols"]), "lexicon": lexicon})
 
     def of_words(self, words: Sequence[str]) -> Vocabulary:
         """A vocabulary of these whole words, by the same rules: what a search writes that reads their phones."""
@@ -147,7 +163,7 @@ class Vocabulary:
             labels = [label.strip() for label in text.split(",")] if self.several else [text]
             return [label for label in dict.fromkeys(labels) if label]
         if self.unit == "phone":
-            return [phone for word in text.split() for phone in self._pronunciation(word).split()]
+            return [phone for word in text.split() for phone in self._pronunciations(word)[0].split()]
         return text.split() if self.unit == "word" else list(text)
 
     def reference(self, text: str) -> str:
@@ -165,14 +181,32 @@ class Vocabulary:
         except KeyError as error:
             raise CorpusError(f"{self._unknown(error.args[0])} (in the text {text!r})") from None
 
-    def spell(self, phrase: str) -> list[int]:
-        """Ids of a phrase's symbols; what is no word of a lexicon may be phones itself ("Y EH S").
+    def spellings(self, text: str) -> list[list[int]]:
+        """Ids of a text's symbols in each way to say it, as `encode` has them first: several only of a lexicon's words.
+
+        Pronunciations that need a phone which the vocabulary lacks are no way; of a long text 64 ways are enough.
+
+        Raises:
+            CorpusError: as of `encode`.
+        """
+        if self.unit != "phone":
+            return [self.encode(text)]
+        words = self.normalise(text).split()
+        of_words = [[said.split() for said in self._pronunciations(word)] for word in words]
+        known = [[said for said in ways if self._ids.keys() >= set(said)] for ways in of_words]
+        if not all(known):
+            return [self.encode(text)]  # which says what is missing
+        ways = itertools.islice(itertools.product(*known), _MOST_WAYS)
+        return [[self._ids[phone] for said in way for phone in said] for way in ways]
+
+    def spell(self, phrase: str) -> list[list[int]]:
+        """As `spellings`; and what is no word of a lexicon may be phones itself ("Y EH S").
 
         Raises:
             CorpusError: a symbol the vocabulary lacks, named with the nearest it has.
         """
         try:
-            return self.encode(phrase)
+            return self.spellings(phrase)
         except CorpusError:
             phones = phrase.split()
             unknown = [phone for phone in phones if phone not in self._ids]
@@ -180,7 +214,7 @@ class Vocabulary:
                 raise
             if unknown:  # a wrong phone among right ones: its neighbours are no words
                 raise CorpusError(self._unknown(unknown[0])) from None
-            return [self._ids[phone] for phone in phones]
+            return [[self._ids[phone] for phone in phones]]
 
     def label_id(self, label: str) -> int:
         """Id of one label, that of a segment, whose name may hold a comma.
@@ -204,7 +238,7 @@ class Vocabulary:
         hint = f"; it writes {other!r}" if other else nearest(symbol, known)
         return f"{self.unit} {symbol!r} is not among the {len(known)} the model knows{hint}"
 
-    def _pronunciation(self, word: str) -> str:
+    def _pronunciations(self, word: str) -> tuple[str, ...]:
         try:
             return self.lexicon[word]
         except KeyError:
@@ -219,4 +253,4 @@ class Vocabulary:
 
 def ctc_length(ids: Sequence[int]) -> int:
     """Frames that CTC needs for a target: one a symbol, and a blank between two that are the same."""
-    return len(ids) + sum(a == b for a, b in pairwise(ids))
+    return len(ids) + sum(a == b for a, b in itertools.pairwise(ids))

@@ -299,7 +299,7 @@ def test_a_long_pause_tires_no_word():
 
 @pytest.mark.parametrize("after", [False, True])
 def test_what_is_far_away_costs_no_word(after):
-    phones = Vocabulary((BLANK, "AH", "N", "T", "W"), "phone", lexicon={"one": "W AH N"})
+    phones = Vocabulary((BLANK, "AH", "N", "T", "W"), "phone", lexicon={"one": ("W AH N",)})
     pause, word, click = ["_"] * 40, ["W", "AH", "N"], ["T", *["_"] * 40]
     frames = pause + word + pause + click * 6 if after else click * 6 + pause + word + pause
     found = align(" ".join(frames), "one", vocabulary=phones)
@@ -324,7 +324,7 @@ def test_symbols_that_are_words():
 
 
 def test_symbols_that_are_phones():
-    lexicon = {"one": "W AH N", "two": "T UW", "too": "T UW"}
+    lexicon = {"one": ("W AH N",), "two": ("T UW",), "too": ("T UW",)}
     phones = Vocabulary((BLANK, "AH", "N", "T", "UW", "W"), "phone", lexicon=lexicon)
     found = align("_ W _ AH N _ _ T UW UW _", "one two", vocabulary=phones)
     assert [(w.label, w.fits, w.heard) for w in found.words] == [("one", True, "W AH N"), ("two", True, "T UW")]
@@ -334,6 +334,17 @@ def test_symbols_that_are_phones():
     assert align("_ W _ AH N _ _ T _", "one", vocabulary=phones).extra == ()  # one phone is not yet a word
     with pytest.raises(CorpusError, match="'tow' is not in the lexicon; did you mean 'two'"):
         align("_ W _", "tow", vocabulary=phones)
+
+
+def test_the_pronunciation_that_is_said_is_laid():
+    lexicon = {"a": ("AH", "EY"), "an": ("AE N", "AH N"), "net": ("N EH T",)}
+    phones = Vocabulary((BLANK, "AE", "AH", "EH", "EY", "N", "T"), "phone", lexicon=lexicon)
+    found = align("_ EY _ _ AH N _ N EH _ T _ AH _", "a an net a", vocabulary=phones)
+    assert [[s.label for s in w.symbols] for w in found.words] == [["EY"], ["AH", "N"], ["N", "EH", "T"], ["AH"]]
+    assert all(w.fits for w in found.words)
+    assert not found.extra
+    found = align("_ AE _ N EH _ T _", "a net", vocabulary=phones)  # neither is
+    assert [(w.label, w.fits) for w in found.words] == [("a", False), ("net", True)]
 
 
 def test_letters_without_a_space_among_them():

@@ -391,7 +391,7 @@ def test_of_words_that_are_spelled_alike_the_likelier_counts():
 
 
 def test_a_hot_word_of_a_phone_model_may_be_a_word_of_its_lexicon():
-    spelled_out = dataclasses.replace(PHONES, lexicon={"PQ": "p q"})
+    spelled_out = dataclasses.replace(PHONES, lexicon={"PQ": ("p q",)})
     assert SearchGraph(spelled_out, hot_words={"PQ": 2.0}).hot is not None
     log_probs = log_probs_of([1, 3], n_symbols=4, p=0.6)
     plain = beam_search(log_probs, SearchGraph(spelled_out))

@@ -167,7 +167,7 @@ def test_hot_words(text, expected):
 
 
 def test_words_with_the_phones_of_the_vocabularys_lexicon():
-    lexicon = {"pea": "p", "peck": "p q", "ark": "r q", "quip": "q p"}
+    lexicon = {"pea": ("p",), "peck": ("p q",), "ark": ("r q",), "quip": ("q p",)}
     vocabulary = Vocabulary((BLANK, "p", "q", "r"), "phone", lexicon=lexicon)
     model = build_language_model(["pea peck", "ark pea", "zoo ark"])
     graph = graph_of(vocabulary, Decoding(DecodingSettings("beam"), model, {"quip": 1.0}))
@@ -176,11 +176,18 @@ def test_words_with_the_phones_of_the_vocabularys_lexicon():
     assert set(graph_of(vocabulary, Decoding(DecodingSettings("beam", words="closed"))).words) == set(lexicon)
 
 
+def test_a_word_is_read_in_each_of_its_pronunciations():
+    lexicon = {"pea": ("p", "r p"), "ark": ("r q", "q")}
+    card = card_of(vocabulary=Vocabulary((BLANK, "p", "q", "r"), "phone", lexicon=lexicon))
+    log_probs = log_probs_of([1, 0, 3, 1, 0, 2, 0, 3, 2], p=0.95)
+    closed = Decoding(DecodingSettings("beam", words="closed"))
+    assert transcript(log_probs, card, closed).text == "pea pea ark ark"
+
+
 # --- decoders in a recogniser ---
 
-PHONES = Vocabulary(
-    (BLANK, "p", "q", "r"), "phone", lower_case=True, lexicon={"pea": "p", "peck": "p q", "ark": "r q", "quip": "q p"}
-)
+LEXICON = {"pea": ("p",), "peck": ("p q",), "ark": ("r q", "r r p"), "quip": ("q p",)}
+PHONES = Vocabulary((BLANK, "p", "q", "r"), "phone", lower_case=True, lexicon=LEXICON)
 SAID = build_language_model(["pea peck ark", "peck pea", "ark quip pea"])
 
 

@@ -384,8 +384,19 @@ def test_keywords_that_cannot_be_spotted(card, keyword, said):
     assert "\n" not in str(error.value)
 
 
+def test_of_several_pronunciations_the_likeliest_is_spotted():
+    lexicon = {"a": ("AH", "EY T"), "cat": ("K AE T",)}
+    vocabulary = Vocabulary((BLANK, "AE", "AH", "EY", "K", "T"), "phone", lexicon=lexicon)
+    card = ModelCard("transcribe", SETTINGS, vocabulary)
+    heard = ["-", "AH", "-", "-", "-", "K", "AE", "T", "-", "-", "-", "-", "-", "EY", "T", "-"]
+    found = [(hit.keyword, round(hit.start / card.output_seconds)) for hit in hits(card, ["cat", "a"], heard)]
+    assert [keyword for keyword, _ in found] == ["a", "cat", "a"]
+    only = [hit.keyword for hit in hits(card, ["AH", "cat", "EY T"], heard)]  # as keywords of their own
+    assert only == ["AH", "cat", "EY T"]
+
+
 def test_phones_come_from_the_lexicon():
-    vocabulary = Vocabulary((BLANK, "K", "AE", "T"), "phone", lexicon={"cat": "K AE T"})
+    vocabulary = Vocabulary((BLANK, "K", "AE", "T"), "phone", lexicon={"cat": ("K AE T",)})
     card = ModelCard("transcribe", SETTINGS, vocabulary)
     (hit,) = hits(card, ["cat"], ["-", "K", "-", "AE", "T", "-"])
     assert hit.keyword == "cat"

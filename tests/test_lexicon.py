@@ -1,5 +1,8 @@
 """Pronunciations: read from the files people have, and used as the units of a vocabulary."""
 
+import dataclasses
+import json
+
 import pytest
 
 from audiornn.corpus.preparation import _lexicon, open_prepared, prepare_corpus
@@ -8,13 +11,14 @@ from audiornn.lexicon import read_lexicon
 from audiornn.recipe import load_recipe
 from audiornn.vocabulary import BLANK, Vocabulary, VocabularySettings
 
-LEXICON = {"do": "D OW", "mi": "M IY", "sol": "S OW L"}
+LEXICON = {"do": ("D OW",), "mi": ("M IY",), "sol": ("S OW L",)}
 
 
 def test_sphinx_kaldi_and_cmudict(tmp_path):
     file = tmp_path / "a.dic"
-    file.write_text(";;; a comment\n# another\n\nA                    AH\nA(2)\tEY\nAND  AE1 N D\r\nSO 0.7 S OW\n")
-    assert read_lexicon(file) == {"A": "AH", "AND": "AE1 N D", "SO": "S OW"}
+    lines = "A                    AH\nA(2)\tEY\nAND  AE1 N D\r\nSO 0.7 S OW\nSO 0.2 S AO\nSO 0.1 S OW\n"
+    file.write_text(f";;; a comment\n# another\n\n{lines}")
+    assert read_lexicon(file) == {"A": ("AH", "EY"), "AND": ("AE1 N D",), "SO": ("S OW", "S AO")}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +41,21 @@ def test_phones_are_the_symbols():
         vocabulary.encode("soll")
 
 
+def test_several_pronunciations_are_one_word():
+    lexicon = {"a": ("AH", "EY"), "an": ("AE N", "AH N"), "sol": ("S OW L", "S AA L")}
+    vocabulary = Vocabulary.build(["a an sol", "ey"], unit="phone", lexicon={**lexicon, "ey": ("EY",)})
+    said = [vocabulary.join(ids) for ids in vocabulary.spellings("a an")]
+    assert said == ["AH AE N", "AH AH N", "EY AE N", "EY AH N"]
+    assert vocabulary.spellings("sol") == [vocabulary.encode("sol")]  # no text has AA, so no network hears it
+    assert len(vocabulary.spellings("a " * 20)) == 64
+    with pytest.raises(CorpusError, match="'soll' is not in the lexicon"):
+        vocabulary.spellings("a soll")
+    entry = json.loads(json.dumps(dataclasses.asdict(vocabulary)))
+    assert Vocabulary.from_json(entry) == vocabulary
+    with pytest.raises(TypeError, match="no list of pronunciations of 'a'"):
+        Vocabulary.from_json({**entry, "lexicon": {"a": "AH"}})
+
+
 def test_phones_and_a_lexicon_go_together():
     for settings in ({"unit": "phone"}, {"lexicon": "a.dic"}):
         with pytest.raises(SettingsError, match="go together"):
@@ -54,7 +73,7 @@ def test_a_corpus_in_phones_is_learnt_and_scored_in_phones(world, tmp_path, plac
 
     copy = world.copy_to(tmp_path / "world")
     folder = copy.corpus if place == "corpus" else copy.recipe("transcribe")
-    lines = [f"{word.upper()}. {phones}\n" for word, phones in LEXICON.items()]
+    lines = [f"{word.upper()}. {phones}\n" for word, (phones,) in LEXICON.items()]
     (folder / "tones.dic").write_text("".join(lines))
     changes = [
         "vocabulary.punctuation=remove",
@@ -67,7 +86,7 @@ def test_a_corpus_in_phones_is_learnt_and_scored_in_phones(world, tmp_path, plac
     assert open_prepared(prepared.folder).vocabulary.lexicon == LEXICON
     model = train(prepared, recipe, tmp_path / "run", report=lambda line: None, show_progress=False)
     report = evaluate(load_model(model), prepared.utterances("test"), "test")
-    said = sum(len(LEXICON[word].split()) for u in prepared.utterances("test") for word in u.text.split())
+    said = sum(len(LEXICON[word][0].split()) for u in prepared.utterances("test") for word in u.text.split())
     assert (report.unit, report.reference_length) == ("phones", said)
     assert "phone error rate" in report.to_text()
     in_words = load_model(model).decode_with(Decoding(DecodingSettings("beam", words="closed")))
@@ -89,4 +108,4 @@ def test_of_two_words_that_are_one_without_marks_the_one_that_loses_none_is_mean
     (copy.corpus / "cmu.dic").write_text("\n".join(lines))
     settings = ["unit=phone", "lexicon=cmu.dic", "lower_case=true", "punctuation=remove"]
     recipe = load_recipe(copy.recipe("transcribe"), [f"vocabulary.{setting}" for setting in settings])
-    assert _lexicon(recipe, copy.corpus) == {"cause": "K AO Z", "em": "EH M"}
+    assert _lexicon(recipe, copy.corpus) == {"cause": ("K AO Z",), "em": ("EH M",)}

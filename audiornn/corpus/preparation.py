@@ -349,6 +349,7 @@ def _recipe_entry(recipe: Recipe, overrides: Sequence[str]) -> dict[str, Any]:
 def _is_whole(folder: Path, task: str) -> bool:
     """Whether every file that `prepared.json` stands for is there, and what lies outside the corpus as it was."""
     try:
+        open_prepared(folder)
         return is_as_noted(folder) and all(
             (folder / f"{split}.jsonl").is_file()
             and FeatureStore.open(folder / f"{split}.npz", folder / "features").is_whole()
@@ -374,7 +375,7 @@ def open_prepared(folder: Path) -> Prepared:
             recipe=Recipe.from_json(entry["recipe"]),
             recipe_folder=Path(entry["recipe_folder"]),
             overrides=tuple(entry["overrides"]),
-            vocabulary=Vocabulary(tuple(entry["vocabulary"].pop("symbols")), **entry["vocabulary"]),
+            vocabulary=Vocabulary.from_json(entry["vocabulary"]),
             summary=tuple(SplitSummary(**row) for row in entry["summary"]),
             skipped=entry["skipped"],
             notes=tuple(entry.get("notes", ())),
@@ -434,7 +435,7 @@ def _checked_splits(splits: Any, recipe: Recipe) -> dict[str, list[Utterance]]:
     return splits
 
 
-def _lexicon(recipe: Recipe, corpus_dir: Path) -> dict[str, str]:
+def _lexicon(recipe: Recipe, corpus_dir: Path) -> dict[str, tuple[str, ...]]:
     """The recipe's lexicon, in its own folder or in the corpus, by the rules that its texts are written by."""
     if not recipe.vocabulary.lexicon:
         return {}
@@ -442,7 +443,7 @@ def _lexicon(recipe: Recipe, corpus_dir: Path) -> dict[str, str]:
     settings = recipe.vocabulary
     rules = Vocabulary((), "word", settings.lower_case, settings.punctuation, settings.language)
     words = read_lexicon(path)
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, ...]] = {}
     # CMU's 'CAUSE stands before CAUSE, and both are "cause" without marks: the word that loses none is meant.
     for word in sorted(words, key=lambda word: "punctuation" in rules.changes(word)):
         if plain := rules.normalise(word):
@@ -495,7 +496,7 @@ def _write_array(path: Path, tracks: Sequence[NDArray[np.float32]], n_tracks: in
 def _vocabulary(
     recipe: Recipe,
     utterances: Sequence[Utterance],
-    lexicon: Mapping[str, str],
+    lexicon: Mapping[str, tuple[str, ...]],
     track_names: tuple[str, ...],
 ) -> Vocabulary:
     settings = recipe.vocabulary

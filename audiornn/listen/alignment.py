@@ -18,7 +18,7 @@ from audiornn.listen.results import AlignedWord, Alignment, TimedLabel
 from audiornn.listen.viterbi import LOWEST, force_align
 from audiornn.listen.words import PAUSE, symbol_times, word_times
 from audiornn.model_file import ModelCard
-from audiornn.vocabulary import Vocabulary
+from audiornn.vocabulary import Vocabulary, ctc_length
 
 __all__ = ["align_text"]
 
@@ -45,6 +45,9 @@ def align_text(card: ModelCard, log_probs: NDArray[np.float32], text: str, durat
     does not fit. Where it is heard letter for letter in its stretch it is put there, and the rest is extra: the one
     departure from `force_align`'s path.
 
+    Of a word that a lexicon has several pronunciations for, the one is laid that is likeliest between its neighbours,
+    as they lie where each word has its first.
+
     Args:
         card: of the model that made the log-probabilities.
         log_probs: (frames, symbols), real frames only.
@@ -59,9 +62,12 @@ def align_text(card: ModelCard, log_probs: NDArray[np.float32], text: str, durat
     card.check_task("transcribe", "can align a text")
     text = card.vocabulary.normalise(text)
     names = text.split()
-    ids, spans = _encode(card.vocabulary, names)
-    symbols = force_align(log_probs, ids)
-    words = [symbols[a:b] for a, b in spans]
+    ways = {name: card.vocabulary.spellings(name) for name in dict.fromkeys(names)}  # one by one: errors quote a word
+    words = _laid(card.vocabulary, log_probs, [ways[name][0] for name in names])
+    if any(len(own) > 1 for own in ways.values()):
+        words = _laid(
+            card.vocabulary, log_probs, _likeliest(card.vocabulary, log_probs, [ways[n] for n in names], words)
+        )
     heard = greedy_ctc(log_probs)
     extra, stretches = _stretches(card, words, heard, len(log_probs))
     confidences = _confidences(_lost(card.vocabulary, log_probs, words), words, stretches)
@@ -85,17 +91,40 @@ def align_text(card: ModelCard, log_probs: NDArray[np.float32], text: str, durat
     return Alignment(text, tuple(aligned), tuple(_timed(card, run, duration) for run in extra), duration)
 
 
-def _encode(vocabulary: Vocabulary, names: Sequence[str]) -> tuple[list[int], list[tuple[int, int]]]:
-    """Ids of words, parted by the space where there is one, and the span of each word among them."""
+def _laid(
+    vocabulary: Vocabulary, log_probs: NDArray[np.float32], spelled: Sequence[Sequence[int]]
+) -> list[list[DecodedSymbol]]:
+    """The symbols of each word where they are, from the ids of each; spaces part them where the vocabulary has one."""
     space = [vocabulary.symbols.index(" ")] if _is_spelled(vocabulary) else []
-    known = {name: vocabulary.encode(name) for name in dict.fromkeys(names)}  # one by one: errors quote a word
     ids: list[int] = []
     spans = []
-    for name in names:
+    for own in spelled:
         ids += space if ids else []
-        spans.append((len(ids), len(ids) + len(known[name])))
-        ids += known[name]
-    return ids, spans
+        spans.append((len(ids), len(ids) + len(own)))
+        ids += own
+    symbols = force_align(log_probs, ids)
+    return [symbols[a:b] for a, b in spans]
+
+
+def _likeliest(
+    vocabulary: Vocabulary,
+    log_probs: NDArray[np.float32],
+    ways: Sequence[Sequence[list[int]]],
+    words: Sequence[Sequence[DecodedSymbol]],
+) -> list[list[int]]:
+    """Of each word's ways to say it the one that loses least between the words beside it."""
+    begins = [0, *(word[-1].last + 1 for word in words[:-1])]
+    ends = [*(word[0].first for word in words[1:]), len(log_probs)]
+
+    def lost(ids: list[int], part: NDArray[np.float32]) -> float:
+        if ctc_length(ids) > len(part):
+            return math.inf
+        return -float(_lost(vocabulary, part, [force_align(part, ids)])[-1])
+
+    return [
+        own[0] if len(own) == 1 else min(own, key=lambda ids: lost(ids, log_probs[begin:end]))
+        for own, begin, end in zip(ways, begins, ends, strict=True)
+    ]
 
 
 def _stretches(

@@ -81,7 +81,7 @@ def spell_words(words: Iterable[str], vocabulary: Vocabulary) -> tuple[dict[str,
     unspelled = []
     for word in words:
         try:
-            lexicon[word] = [tuple(vocabulary.encode(word))]
+            lexicon[word] = [tuple(way) for way in vocabulary.spellings(word)]
         except CorpusError:
             unspelled.append(word)
     return lexicon, unspelled
@@ -238,10 +238,10 @@ class SearchGraph:
                     )
                 patterns[tuple(phrase.split())] = boost
             else:
-                ids = self.vocabulary.spell(phrase)
                 ends = [self.space] if self.space >= 0 else []
-                pattern: tuple[Hashable, ...] = (*ends, *ids, *ends)
-                patterns[pattern] = boost
+                for ids in self.vocabulary.spell(phrase):
+                    pattern: tuple[Hashable, ...] = (*ends, *ids, *ends)
+                    patterns[pattern] = boost
         if not patterns:
             return None
         alphabet: Sequence[Hashable] = self.words if self.ends_in_arcs else range(len(self.vocabulary))
