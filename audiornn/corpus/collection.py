@@ -21,7 +21,7 @@ from audiornn.audio import AudioInfo
 from audiornn.corpus.layouts import LAYOUTS, Choices, Entry, Reading, Survey, read_layout
 from audiornn.corpus.layouts.huggingface import sample_headers, write_audio
 from audiornn.corpus.layouts.survey import named, nfc
-from audiornn.corpus.layouts.table import joined_labels
+from audiornn.corpus.layouts.table_rows import joined_labels
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.speakers import find_speakers
 from audiornn.errors import CorpusError, SettingsError, nearest

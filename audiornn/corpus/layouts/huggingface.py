@@ -14,8 +14,8 @@ from typing import Any
 from audiornn.audio import EXTENSIONS, AudioInfo, audio_info
 from audiornn.corpus.layouts.splits import split_in_name
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named
-from audiornn.corpus.layouts.table import AUDIO_COLUMNS, LABEL_COLUMNS, SPEAKER_COLUMNS, TEXT_COLUMNS
 from audiornn.corpus.layouts.table import read as read_table
+from audiornn.corpus.layouts.table_rows import AUDIO_COLUMNS, LABEL_COLUMNS, SPEAKER_COLUMNS, TEXT_COLUMNS
 from audiornn.errors import AudioError, AudiornnError, CorpusError, nearest
 from audiornn.files import write_atomically
 
