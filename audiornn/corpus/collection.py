@@ -161,19 +161,7 @@ def read_collection(
         CorpusError: nothing is there, nothing is labelled, a line is wrong, or its audio is missing.
         SettingsError: an argument that is none of those above.
     """
-    tasks = ("auto", "classify", "transcribe", *_LAYOUT_OF_TASK)
-    if task not in tasks:
-        raise SettingsError(f"task {task!r} must be one of {', '.join(tasks)}{nearest(task, tasks)}")
-    for own_task, (own_layout, what) in _LAYOUT_OF_TASK.items():
-        if (task == own_task) != (layout == own_layout):
-            if layout not in ("auto", own_layout):
-                raise SettingsError(
-                    f"task {own_task!r} reads {what}, and has the layout {own_layout!r}, not {layout!r}"
-                )
-            if task not in ("auto", own_task):
-                hint = "; layout 'stretches' takes each for a recording" if layout == "labels" else ""
-                raise SettingsError(f"layout {layout!r} has {what}, and nothing else to {task}{hint}")
-            task, layout = own_task, own_layout
+    task, layout = _agreed(task, layout)
     if not source.exists():
         raise CorpusError(f"{source}: no such folder or file")
     folder = source if source.is_dir() else source.parent
@@ -181,23 +169,7 @@ def read_collection(
     choices = Choices(text, audio, speaker, encoding, skip_bad, track_hop, task)
     found, reading = read_layout(survey, layout, choices)
     reading.entries = [_composed(entry) for entry in reading.entries]
-    separator = "," if reading.several else "" if yes_or_no else _separator([entry.text for entry in reading.entries])
-    several = bool(separator)
-    chosen = _task(reading.entries, reading, several) if task == "auto" else task
-    several = several and chosen == "classify"
-    if several and separator != ",":
-        reading.entries = [replace(e, text=joined_labels(_parts(e.text, separator))) for e in reading.entries]
-        reading.guessed.append(
-            f"{separator!r} parts the labels of a recording; the manifests write a comma, and none within"
-        )
-    if chosen == "classify" and not several and (_is_yes_or_no(reading) if yes_or_no is None else yes_or_no):
-        several = True
-        reading.settings["yes_or_no"] = True
-        reading.entries = [replace(entry, text=joined_labels([entry.text])) for entry in reading.entries]
-    if several:
-        reading.entries += reading.without_text
-    else:
-        reading.left_out += [(entry.where, "its text is empty") for entry in reading.without_text]
+    chosen, several = _read_as(reading, task, yes_or_no)
     entries = _without_repeats(reading)
     labels = [entry.text for entry in entries] if chosen == "classify" else []
     keys = [survey.key(entry.audio) for entry in entries]
@@ -238,6 +210,50 @@ def read_collection(
         tracks=reading.tracks,
         band=(min(low for low, _ in reading.bands), max(high for _, high in reading.bands)) if reading.bands else None,
     )
+
+
+def _agreed(task: str, layout: str) -> tuple[str, str]:
+    """Task and layout, where one of them says the other.
+
+    Raises:
+        SettingsError: there is no such task, or the two do not go together.
+    """
+    tasks = ("auto", "classify", "transcribe", *_LAYOUT_OF_TASK)
+    if task not in tasks:
+        raise SettingsError(f"task {task!r} must be one of {', '.join(tasks)}{nearest(task, tasks)}")
+    for own_task, (own_layout, what) in _LAYOUT_OF_TASK.items():
+        if (task == own_task) != (layout == own_layout):
+            if layout not in ("auto", own_layout):
+                raise SettingsError(
+                    f"task {own_task!r} reads {what}, and has the layout {own_layout!r}, not {layout!r}"
+                )
+            if task not in ("auto", own_task):
+                hint = "; layout 'stretches' takes each for a recording" if layout == "labels" else ""
+                raise SettingsError(f"layout {layout!r} has {what}, and nothing else to {task}{hint}")
+            task, layout = own_task, own_layout
+    return task, layout
+
+
+def _read_as(reading: Reading, task: str, yes_or_no: bool | None) -> tuple[str, bool]:
+    """What the texts are for: the task, and whether each is any number of labels; the entries are written so."""
+    separator = "," if reading.several else "" if yes_or_no else _separator([entry.text for entry in reading.entries])
+    several = bool(separator)
+    chosen = _task(reading.entries, reading, several) if task == "auto" else task
+    several = several and chosen == "classify"
+    if several and separator != ",":
+        reading.entries = [replace(e, text=joined_labels(_parts(e.text, separator))) for e in reading.entries]
+        reading.guessed.append(
+            f"{separator!r} parts the labels of a recording; the manifests write a comma, and none within"
+        )
+    if chosen == "classify" and not several and (_is_yes_or_no(reading) if yes_or_no is None else yes_or_no):
+        several = True
+        reading.settings["yes_or_no"] = True
+        reading.entries = [replace(entry, text=joined_labels([entry.text])) for entry in reading.entries]
+    if several:
+        reading.entries += reading.without_text
+    else:
+        reading.left_out += [(entry.where, "its text is empty") for entry in reading.without_text]
+    return chosen, several
 
 
 def _composed(entry: Entry) -> Entry:

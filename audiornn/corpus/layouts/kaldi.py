@@ -46,60 +46,9 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
         return None
     reading = Reading()
     reading.left_out += [(survey.key(f), "a data folder without `text`") for f in all_folders if f not in folders]
-    folders = _not_made_of_others(folders, survey, choices, reading)
-    by_name = splits_in_names(folder.name for folder in folders)
-    splits = {folder: by_name.get(folder.name) for folder in folders}
-    if {"train"} < set(by_name.values()):
-        others = [folder for folder in folders if not splits[folder]]
-        reading.left_out += [
-            (survey.key(f), "a data folder named after no split, beside some that are") for f in others
-        ]
-        folders = _without_repeats([folder for folder in folders if splits[folder]], splits, survey, choices, reading)
-    else:
-        splits = dict.fromkeys(folders)
-    n_commands = 0
-    for folder in folders:
-        texts, speakers, segments = _data_folder(folder, choices)
-        recordings: dict[str, Path] = {}
-        absent: set[str] = set()
-        reading.n_lines += len(texts)
-        sources = _pairs(folder / "wav.scp", choices)
-        resolved = survey.resolve_all((source for _, (_, source) in sources if not source.endswith("|")), folder)
-        for number, (name, source) in sources:
-            where = f"{survey.key(folder / 'wav.scp')}, line {number}"
-            reading.n_lines += 1
-            audio, is_command = _audio_of(source, survey, folder, f"{folder / 'wav.scp'}, line {number}", resolved)
-            n_commands += is_command
-            if audio is None:
-                reading.missing.append((where, source))
-                absent.add(name)
-            else:
-                recordings[name] = audio
-        utterances = segments or {name: (name, 0.0, None) for name in recordings}
-        for name, text in texts.items():
-            where = f"{survey.key(folder / 'text')}: {name}"
-            recording, start, duration = utterances.get(name, (name, 0.0, None))
-            if recording not in recordings:
-                if recording not in absent:  # which is said already
-                    reading.missing.append((where, recording))
-            elif not text:
-                reading.left_out.append((name, "its text is empty"))
-            else:
-                speaker = speakers.get(name)
-                # Without real speakers Kaldi's scripts write every utterance as its own.
-                reading.entries.append(
-                    Entry(
-                        recordings[recording],
-                        text,
-                        speaker if speaker != name else None,
-                        start,
-                        duration,
-                        splits[folder],
-                        name,
-                        where,
-                    )
-                )
-        reading.left_out += [(name, "text has no line for it") for name in utterances if name not in texts]
+    splits = _splits(folders, survey, choices, reading)
+    folders = list(splits)
+    n_commands = sum(_read_folder(folder, split, survey, choices, reading) for folder, split in splits.items())
     reading.refuse_missing(choices)
     names = named((survey.key(folder) for folder in folders), 20)
     reading.understood.append(f"Kaldi data folder{'s' * (len(folders) > 1)}: {names}")
@@ -111,6 +60,58 @@ def read(survey: Survey, choices: Choices, *, forced: bool = True) -> Reading | 
     if not reading.entries:
         raise CorpusError(f"{folders[0]}: no line of text belongs to a recording of wav.scp or to a segment")
     return reading
+
+
+def _splits(folders: list[Path], survey: Survey, choices: Choices, reading: Reading) -> dict[Path, str | None]:
+    """The data folders that are read, each with the split that it is named after; none of them where no train is."""
+    folders = _not_made_of_others(folders, survey, choices, reading)
+    by_name = splits_in_names(folder.name for folder in folders)
+    if not {"train"} < set(by_name.values()):
+        return dict.fromkeys(folders)
+    splits = {folder: by_name.get(folder.name) for folder in folders}
+    reading.left_out += [
+        (survey.key(folder), "a data folder named after no split, beside some that are")
+        for folder, split in splits.items()
+        if not split
+    ]
+    kept = _without_repeats([folder for folder in folders if splits[folder]], splits, survey, choices, reading)
+    return {folder: splits[folder] for folder in kept}
+
+
+def _read_folder(folder: Path, split: str | None, survey: Survey, choices: Choices, reading: Reading) -> int:
+    """Read a data folder's utterances; returns how many of its recordings are given as commands."""
+    texts, speakers, segments = _data_folder(folder, choices)
+    recordings: dict[str, Path] = {}
+    absent: set[str] = set()
+    n_commands = 0
+    reading.n_lines += len(texts)
+    sources = _pairs(folder / "wav.scp", choices)
+    resolved = survey.resolve_all((source for _, (_, source) in sources if not source.endswith("|")), folder)
+    for number, (name, source) in sources:
+        reading.n_lines += 1
+        audio, is_command = _audio_of(source, survey, folder, f"{folder / 'wav.scp'}, line {number}", resolved)
+        n_commands += is_command
+        if audio is None:
+            reading.missing.append((f"{survey.key(folder / 'wav.scp')}, line {number}", source))
+            absent.add(name)
+        else:
+            recordings[name] = audio
+    utterances = segments or {name: (name, 0.0, None) for name in recordings}
+    for name, text in texts.items():
+        where = f"{survey.key(folder / 'text')}: {name}"
+        recording, start, duration = utterances.get(name, (name, 0.0, None))
+        if recording not in recordings:
+            if recording not in absent:  # which is said already
+                reading.missing.append((where, recording))
+        elif not text:
+            reading.left_out.append((name, "its text is empty"))
+        else:
+            # Without real speakers Kaldi's scripts write every utterance as its own.
+            speaker = None if speakers.get(name) == name else speakers.get(name)
+            audio = recordings[recording]
+            reading.entries.append(Entry(audio, text, speaker, start, duration, split, name, where))
+    reading.left_out += [(name, "text has no line for it") for name in utterances if name not in texts]
+    return n_commands
 
 
 def _not_made_of_others(folders: list[Path], survey: Survey, choices: Choices, reading: Reading) -> list[Path]:
