@@ -17,7 +17,9 @@ from audiornn.verbs.terminal import INTERRUPTED, PARTIAL_FAILURE, check_drawable
 if TYPE_CHECKING:
     from audiornn.corpus.manifest import Utterance
     from audiornn.evaluate.scoring import ErrorReport
+    from audiornn.evaluate.spotting import SpotReport
     from audiornn.listen.recognizer import Recognizer
+    from audiornn.model_file import ModelCard
 
 __all__ = ["evaluate", "lm"]
 
@@ -172,27 +174,18 @@ def _evaluate_keywords(
     asked: Evaluating,
 ) -> int:
     """`audiornn evaluate --keyword`: misses and false alarms, at thresholds chosen on dev or at the model's own."""
-    from dataclasses import replace
-
     from audiornn.corpus.manifest import read_manifest
     from audiornn.evaluate.detection import TOLERANCE
-    from audiornn.evaluate.spotting import check_target, evaluate_spotting, hear, tune_spotting, write_spotting
+    from audiornn.evaluate.spotting import evaluate_spotting, hear, tune_spotting, write_spotting
     from audiornn.listen.keywords import check_keywords, default_keywords, settings_of
-    from audiornn.listen.streaming import LOOK_AHEAD, streams
 
-    target = recognizer.card.training.get("false_alarms_per_hour")  # that a spotter was trained for
-    to_tune = asked.tune or wanted.tune_manifest is not None or wanted.false_alarms_per_hour is not None
-    if wanted.false_alarms_per_hour is not None:
-        check_target(wanted.false_alarms_per_hour)
-        target = wanted.false_alarms_per_hour
-    if to_tune and target is None:
-        raise SettingsError("thresholds are chosen for a target: --false-alarms-per-hour 0.5")
+    card = recognizer.card
+    is_tuned, target = _target(card, wanted, asked)
     if asked.look_aheads and len(asked.look_aheads) > 1:
         raise SettingsError("keywords are evaluated with one --look-ahead at a time")
     look_ahead = asked.look_aheads[0] if asked.look_aheads else None
     if wanted.det is not None:
         check_drawable(wanted.det)
-    card = recognizer.card
     tolerance = TOLERANCE if wanted.tolerance is None else wanted.tolerance
     chosen = check_keywords(card, default_keywords(card) if wanted.keywords is None else wanted.keywords)
 
@@ -211,7 +204,7 @@ def _evaluate_keywords(
 
     settings = settings_of(card)
     notes: tuple[str, ...] = ()
-    if to_tune and target is not None:
+    if is_tuned and target is not None:
         manifest = wanted.tune_manifest
         dev = read_manifest(manifest) if manifest else split_of_model(recognizer, "dev", asked.data)
         heard, _ = listen(dev, str(manifest or "dev"))
@@ -230,19 +223,13 @@ def _evaluate_keywords(
         notes=notes,
         unreadable=unreadable,
     )
-    if report.total.latency and look_ahead is None and streams(card) and not recognizer.delay(None):
-        note = (
-            "latencies are of a network that heard the whole recording; a stream adds its look-ahead, "
-            f"{LOOK_AHEAD:g} s if nobody says: evaluate with --look-ahead 0.3"
-        )
-        report = replace(report, notes=(*report.notes, note))
+    report = _with_latencies_told(report, recognizer, look_ahead)
     for line in unreadable:
         say(f"audiornn: {line}")
     if asked.tune:
         write_spotting(path, card, settings)
     if asked.output_format == "json":
-        entry = {"model": str(path), **report.to_json(), "settings": settings.to_json()}
-        print(json_line(entry))
+        print(json_line({"model": str(path), **report.to_json(), "settings": settings.to_json()}))
     else:
         print(f"{path} on {name}: {report.utterances:,} recordings, {report.hours:.3g} h\n{report.to_text()}")
         if asked.tune:
@@ -252,6 +239,39 @@ def _evaluate_keywords(
 
         draw_det(wanted.det, report)
     return PARTIAL_FAILURE if unreadable else 0
+
+
+def _target(card: ModelCard, wanted: Keywords, asked: Evaluating) -> tuple[bool, float | None]:
+    """Whether thresholds are chosen, and the false alarms an hour that are aimed at; None where nobody says.
+
+    Raises:
+        SettingsError: they are to be chosen, and nobody says for how many; or for a number that is none.
+    """
+    from audiornn.evaluate.spotting import check_target
+
+    if wanted.false_alarms_per_hour is not None:
+        check_target(wanted.false_alarms_per_hour)
+        return True, wanted.false_alarms_per_hour
+    target = card.training.get("false_alarms_per_hour")  # that a spotter was trained for
+    is_tuned = asked.tune or wanted.tune_manifest is not None
+    if is_tuned and target is None:
+        raise SettingsError("thresholds are chosen for a target: --false-alarms-per-hour 0.5")
+    return is_tuned, target
+
+
+def _with_latencies_told(report: SpotReport, recognizer: Recognizer, look_ahead: float | None) -> SpotReport:
+    """The report with a note where no stream would tell the hits as early as it says."""
+    from dataclasses import replace
+
+    from audiornn.listen.streaming import LOOK_AHEAD, streams
+
+    if not report.total.latency or look_ahead is not None or not streams(recognizer.card) or recognizer.delay(None):
+        return report
+    note = (
+        "latencies are of a network that heard the whole recording; a stream adds its look-ahead, "
+        f"{LOOK_AHEAD:g} s if nobody says: evaluate with --look-ahead 0.3"
+    )
+    return replace(report, notes=(*report.notes, note))
 
 
 def _evaluate_folds(asked: Evaluating) -> int:
