@@ -194,6 +194,7 @@ def test_the_interval_of_a_few_speakers_holds_the_mean_of_all_as_often_as_it_say
     assert interval_of_mean([0.1, 0.2, 0.4]) == pytest.approx((max(0, expected.low), expected.high))
     assert interval_of_mean([0.3, 0.9], most=1.0) == (0.0, 1.0)
     assert interval_of_mean([0.0, 0.0]) == wilson_interval(0, 2)
+    assert interval_of_mean([0.25, 0.25]) == wilson_interval(0.5, 2)  # that two are alike does not say that all are
 
 
 def test_costliest_first_then_alphabetical():

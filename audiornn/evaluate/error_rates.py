@@ -166,7 +166,7 @@ def interval_of_mean(figures: Sequence[float], *, most: float = math.inf) -> tup
     """95 % interval of the mean of figures that are at least 0, by Student's t: of all speakers there might be.
 
     Speakers are few, and a bootstrap takes their spread for less than it is: of two it holds the mean every other time,
-    of six 85 times of 100. Where all figures are 0 they tell no spread, and Wilson's bound of 0 of so many is given.
+    of six 85 times of 100. Where all figures are alike they tell no spread, and Wilson's bounds of so many are given.
 
     Args:
         figures: two at least.
@@ -175,8 +175,8 @@ def interval_of_mean(figures: Sequence[float], *, most: float = math.inf) -> tup
     from scipy.special import stdtrit
 
     n = len(figures)
-    if not any(figures):
-        return wilson_interval(0, n)
+    if min(figures) == max(figures) <= 1:
+        return wilson_interval(figures[0] * n, n)
     mean, half = statistics.fmean(figures), stdtrit(n - 1, 0.975) * statistics.stdev(figures) / math.sqrt(n)
     return max(0.0, float(mean - half)), min(most, float(mean + half))
 
