@@ -74,6 +74,16 @@ def test_a_bootstraps_p_is_this():
     assert compare([1] * 30, [0] * 30, [4] * 30, exact=False).p_value == pytest.approx(2 / 10_001)
 
 
+def test_a_few_recordings_prove_no_more_than_as_many_coins():
+    """All of a few may point one way by luck, and then all draws of them do."""
+    for n in (1, 2, 5):
+        assert compare([1] * n, [2] * n, [10] * n).p_value == mcnemar(n, 0) == 2.0 ** (1 - n)
+        assert compare([1.0] * n, [2.0] * n, [10] * n, root=True).p_value == 2.0 ** (1 - n)
+    alone = compare([1], [2], [10])
+    assert np.isnan(alone.interval).all()
+    assert "p = 1" in alone.to_text()
+
+
 def test_roots_of_squared_errors_are_compared_in_the_tracks_unit():
     draw = np.random.default_rng(4)
     lengths = draw.integers(0, 50, 40)

@@ -162,8 +162,14 @@ def test_bootstrap_without_an_error_is_wilsons_bound():
 
 
 def test_a_draw_without_a_word_has_no_rate():
-    assert bootstrap_interval([3, 3, 0], [3, 3, 0]) == (1.0, 1.0)
+    assert bootstrap_interval([3, 3, 0], [3, 3, 0]) == wilson_interval(2, 2)
     assert bootstrap_interval([2, 0], [13, 0]) == (0.0, 1.0)  # one alone knows no spread
+
+
+def test_recordings_that_are_all_alike_show_no_spread_and_are_counted_as_witnesses():
+    assert bootstrap_interval([8] * 40, [8] * 40) == wilson_interval(40, 40)  # a network that never says a word
+    assert bootstrap_interval([4] * 40, [8] * 40) == wilson_interval(20, 40)
+    assert bootstrap_interval([9] * 40, [3] * 40) == (3.0, 3.0)  # no share
 
 
 def test_bootstrap_of_one_utterance_and_of_none():
@@ -188,6 +194,7 @@ def test_the_interval_of_a_few_speakers_holds_the_mean_of_all_as_often_as_it_say
     assert interval_of_mean([0.1, 0.2, 0.4]) == pytest.approx((max(0, expected.low), expected.high))
     assert interval_of_mean([0.3, 0.9], most=1.0) == (0.0, 1.0)
     assert interval_of_mean([0.0, 0.0]) == wilson_interval(0, 2)
+    assert interval_of_mean([0.25, 0.25]) == wilson_interval(0.5, 2)  # that two are alike does not say that all are
 
 
 def test_costliest_first_then_alphabetical():

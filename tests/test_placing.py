@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from audiornn.train import placing
 from audiornn.train.dataset import IGNORED
-from audiornn.train.placing import HOLD, MinedPeak, _fragment, _level, _Sound, frame_targets
+from audiornn.train.placing import HOLD, Mined, MinedPeak, _fragment, _level, _Sound, frame_targets
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
@@ -130,10 +130,11 @@ def test_a_batch_is_a_function_of_its_chance(placed):
 def test_mined_background_is_shown_and_what_may_hold_the_word_is_asked_nothing(placed):
     dataset = placed(keywords=0.01, fragments=0.0, others=0.0, mined=1.0)
     index = int(dataset.background[0])
-    dataset.mined = [MinedPeak(index, 60, 0.9)]
+    peaks = (MinedPeak(index, 60, 0.9),)
+    dataset.mined = Mined(peaks)
     names = [dataset.example(np.random.default_rng(seed), PLAIN)[2] for seed in range(20)]
     assert sum(dataset.utterances[index].id in name for name in names) >= 18
-    dataset.doubtful = dataset.mined
+    dataset.mined = Mined(peaks, doubtful=peaks)
     targets = [dataset.example(np.random.default_rng(seed), PLAIN)[1] for seed in range(20)]
     assert sum((t == IGNORED).any() for t in targets) >= 18
 
@@ -145,7 +146,8 @@ def test_what_may_hold_the_word_is_no_background_of_anything(placed, kind):
     dataset = placed(**shares)
     examples = [dataset.example(np.random.default_rng(seed), PLAIN)[1] for seed in range(60)]
     everywhere = range(0, int(dataset.lengths[dataset.background].max()), 20)
-    dataset.doubtful = [MinedPeak(int(index), frame, 0.9) for index in dataset.background for frame in everywhere]
+    doubtful = tuple(MinedPeak(int(index), frame, 0.9) for index in dataset.background for frame in everywhere)
+    dataset.mined = Mined(doubtful=doubtful)
     doubted = [dataset.example(np.random.default_rng(seed), PLAIN)[1] for seed in range(60)]
     n_silent = 0
     for before, now in zip(examples, doubted, strict=True):
@@ -237,7 +239,8 @@ def test_background_in_doubt_is_where_the_peak_is_and_mined_background_holds_it(
         {int(i): counted for i in range(len(dataset.utterances))},
         np.full(len(dataset.utterances), 2000),
     )
-    dataset.mined = dataset.doubtful = [MinedPeak(index, 1000, 0.9)]
+    peaks = (MinedPeak(index, 1000, 0.9),)
+    dataset.mined = Mined(peaks, doubtful=peaks)
     for seed in range(10):
         log_mel, doubt, _ = dataset._background(100, np.random.default_rng(seed), PLAIN, mined=True)
         frames = np.rint(1000 * log_mel[:, 0])

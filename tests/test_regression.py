@@ -13,6 +13,7 @@ from sklearn import metrics
 
 from audiornn.corpus.tracks import read_tracks, tracks_at_frames
 from audiornn.errors import AudioError, CorpusError, ModelFileError
+from audiornn.evaluate.error_rates import wilson_interval
 from audiornn.evaluate.regression import RegressionReport, _pitch_of, _scored_track, evaluate_tracks, pitch_score
 from audiornn.listen.recognizer import load_model
 from tests.conftest import RATE, write_recipe
@@ -121,6 +122,19 @@ def test_measures_are_scikit_learns():
     assert row.rmse == pytest.approx(metrics.root_mean_squared_error(y, z))
     assert row.mae == pytest.approx(metrics.mean_absolute_error(y, z))
     assert row.r2 == pytest.approx(metrics.r2_score(y, z))
+
+
+def test_what_hardly_varies_has_no_r2_and_one_recording_no_interval():
+    constant = np.full(500, 0.1, np.float32)  # whose sums of squares rounding keeps apart
+    row, _ = _scored_track("x", [(constant + np.float32(0.01), constant)] * 3)
+    assert row.r2 is None
+    wanted = np.random.default_rng(0).standard_normal(500)
+    row, tally = _scored_track("x", [(wanted + 0.01, wanted), (wanted, np.full(500, np.nan))])
+    assert row.r2 > 0.99
+    assert np.isnan([row.rmse_interval, row.mae_interval, row.r2_interval, tally.interval]).all()
+    report = RegressionReport("test", 2, (row,), None)
+    assert "nan" not in report.to_text()
+    assert pitch_score([wanted + 9], [wanted + 9]).raw_pitch_interval == (0.0, 1.0)
 
 
 def test_pitch_is_right_within_fifty_cents():
@@ -270,4 +284,8 @@ def test_whether_there_is_a_voice_is_what_its_track_says():
 def test_the_interval_of_pitch_is_that_of_raw_pitch():
     wanted = np.log2(np.full(4, 100.0))
     score = pitch_score([wanted] * 6, [wanted + np.array([0, 0, 1, 1])] * 6)
-    assert (score.raw_pitch_accuracy, score.raw_chroma_accuracy, score.raw_pitch_interval) == (0.5, 1.0, (0.5, 0.5))
+    assert (score.raw_pitch_accuracy, score.raw_chroma_accuracy, score.raw_pitch_interval) == (
+        0.5,
+        1.0,
+        wilson_interval(3, 6),
+    )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from audiornn.corpus.manifest import Segment
 from audiornn.errors import CorpusError
+from audiornn.evaluate.error_rates import wilson_interval
 from audiornn.evaluate.segment_tuning import HeardFrames, tune_segments
 from audiornn.evaluate.segments import activity, compare_segments, frame_centres, macro_f1, score
 from tests.test_segments import CARD
@@ -100,7 +101,11 @@ def test_a_report_holds_rates_with_intervals_and_a_row_a_label():
     assert "6" in report.to_text()
     assert report.to_json()["labels"][0]["right"] == 6
     perfect = score(CARD, [counts(reference, good)] * 3)
-    assert perfect.frame_f1.value == perfect.frame_f1.interval[0] == 0.5 + 0.5  # `b` occurs nowhere and does not count
+    assert perfect.frame_f1.value == 0.5 + 0.5  # `b` occurs nowhere and does not count
+    assert perfect.frame_f1.interval == perfect.event_f1_micro.interval == wilson_interval(3, 3)
+    assert perfect.detection_error_rate.interval == wilson_interval(0, 3)
+    silent = [counts([], [])] * 9
+    assert score(CARD, [counts(reference, good), *silent]).frame_f1.interval == (0.0, 1.0)  # one says no spread
 
 
 def test_labels_that_occur_nowhere_do_not_count():

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 from sklearn import metrics
 
 from audiornn.errors import CorpusError, SettingsError
+from audiornn.evaluate.error_rates import wilson_interval
 from audiornn.evaluate.report import evaluate
 from audiornn.evaluate.several import _report, average_precision, best_threshold, choose_thresholds, evaluate_several
 from audiornn.features import FeatureSettings
@@ -203,3 +204,12 @@ def test_a_label_that_no_recording_has_is_not_in_the_mean_and_each_mean_has_its_
     report = _report(card(labels=("a", "b", "c")), "test", scores, truths, ())
     assert report.macro_f1 == pytest.approx((1 + 2 * 5 / (10 + 5)) / 2)
     assert report.macro_interval[0] < report.micro_interval[0] - 0.05
+
+
+def test_a_few_recordings_that_are_all_right_do_not_prove_that_all_are():
+    truths = np.array([[1, 0, 0]] * 5 + [[0, 0, 0]] * 5, bool)
+    report = _report(card(labels=("a", "b", "c")), "test", truths * 0.8, truths, ())
+    assert report.micro_f1 == 1
+    assert report.micro_interval == report.macro_interval == wilson_interval(5, 5)
+    alone = _report(card(labels=("a", "b", "c")), "test", truths[:1] * 0.8, truths[:1], ())
+    assert alone.micro_interval == (0.0, 1.0)

@@ -46,6 +46,15 @@ def test_where_hours_are_many_the_allowed_false_alarms_are_counted():
     assert (alarms >= onset).sum() == 10
 
 
+def test_false_alarms_that_tie_are_all_kept_out_or_all_counted():
+    tied = choose_onset(np.array([1.0]), np.array([0.9, *[0.7] * 10, 0.2]), 10.0, 0.5)
+    assert tied.threshold > 0.7
+    assert tied.per_hour == 0.1
+    sure = choose_onset(np.array([1.0]), np.ones(10), 10.0, 0.5)  # float32 says no more, and no threshold keeps out
+    assert sure.per_hour == 1.0
+    assert "expect up to 1 " in sure.warning("yes", 0.5, np.array([1.0]), np.ones(10), 10.0)
+
+
 @given(
     seed=st.integers(0, 50),
     hours=st.sampled_from([0.1, 0.3, 1.0]),

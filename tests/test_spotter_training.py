@@ -23,9 +23,9 @@ from audiornn.train.checkpoint import load_checkpoint  # noqa: E402
 from audiornn.train.dataset import Dataset  # noqa: E402
 from audiornn.train.dev_score import DevScore  # noqa: E402
 from audiornn.train.loop import Interrupted, train  # noqa: E402
-from audiornn.train.mining import Mined, list_doubtful, mine  # noqa: E402
+from audiornn.train.mining import list_doubtful, mine  # noqa: E402
 from audiornn.train.parallel import Workers  # noqa: E402
-from audiornn.train.placing import PlacedWords  # noqa: E402
+from audiornn.train.placing import Mined, PlacedWords  # noqa: E402
 from audiornn.train.spot_score import answers_of  # noqa: E402
 from tests.conftest import RATE, spoken  # noqa: E402
 

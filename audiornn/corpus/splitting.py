@@ -9,7 +9,7 @@ import hashlib
 import math
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -305,6 +305,23 @@ def _by_recording(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, s
         strata[label].append((_position(name if rules.apart else name.partition("@")[0], rules.seed), audio))
     for members in strata.values():
         drawn |= _stratum(sorted(members), rules.wanted)
+    _keep_in_train(drawn, stretches, copied, rules)
+    if rules.timed:
+        _give_labels(drawn, {audio: own for audio, own in stretches.items() if audio not in copied}, rules)
+    return {u.id: drawn[audio] for audio, own in stretches.items() for u in own}
+
+
+def _keep_in_train(
+    drawn: dict[str, str], stretches: Mapping[str, Sequence[Utterance]], copied: Set[str], rules: _Rules
+) -> None:
+    """Move to train recordings with what it would lack, and to a split that this has emptied one that train can spare.
+
+    Args:
+        drawn: the split of each recording, which is changed.
+        stretches: of each recording.
+        copied: recordings that are for train in any case.
+        rules: what is drawn.
+    """
     left = Counter(
         s for audio, own in stretches.items() if drawn[audio] == "train" for u in own for s in rules.symbols[u.id]
     )
@@ -321,9 +338,6 @@ def _by_recording(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, s
                 drawn[audio] = name
                 left.subtract(held_here)
                 break
-    if rules.timed:
-        _give_labels(drawn, {audio: own for audio, own in stretches.items() if audio not in copied}, rules)
-    return {u.id: drawn[audio] for audio, own in stretches.items() for u in own}
 
 
 def _give_labels(drawn: dict[str, str], stretches: Mapping[str, Sequence[Utterance]], rules: _Rules) -> None:

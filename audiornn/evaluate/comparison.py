@@ -32,7 +32,7 @@ class Comparison:
         first_alone: recordings on which only the first makes fewer errors.
         second_alone: on which only the second does.
         difference: the first's figure less the second's; below 0 the first is better.
-        interval: 95 % of the difference, a bootstrap over recordings.
+        interval: 95 % of the difference, a bootstrap over recordings; NaN of a single one.
         p_value: how probable so large a difference is between two models that are equally good.
     """
 
@@ -88,15 +88,18 @@ def compare(first: Tally, second: Tally, *, seed: int = 0) -> Comparison:
     units = np.asarray(first.lengths, np.float64)
     drawn = resampled_totals(np.stack([*errors, units], axis=1), seed=seed, n_resamples=_RESAMPLES)
     differences = first.values_of(drawn[:, 0], drawn[:, 2]) - first.values_of(drawn[:, 1], drawn[:, 2])
-    interval = percentile_interval(differences) or (math.nan, math.nan)
+    several = (units > 0).sum() > 1  # one recording says nothing of how another fares
+    interval = (percentile_interval(differences) if several else None) or (math.nan, math.nan)
     first_alone, second_alone = int((errors[0] < errors[1]).sum()), int((errors[1] < errors[0]).sum())
     if first.is_exact:
         p_value = mcnemar(first_alone, second_alone)
     else:
-        # Both tails, and never 0 of so many resamples.
+        # Both tails, and never 0 of so many resamples; nor rarer than that so many coins fall alike, by which a few
+        # recordings that all point one way are told from many.
         known = differences[np.isfinite(differences)]
         tail = 1 + min(int((known <= 0).sum()), int((known >= 0).sum()))
-        p_value = min(1.0, 2 * tail / (len(known) + 1)) if len(known) else math.nan
+        p_value = max(2 * tail / (len(known) + 1), 2.0 ** (1 - first_alone - second_alone))
+        p_value = min(1.0, p_value) if len(known) else math.nan
     return Comparison(first, second, first_alone, second_alone, first.value - second.value, interval, p_value)
 
 

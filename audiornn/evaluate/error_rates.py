@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+import numpy as np
 
 from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
 
@@ -23,6 +25,7 @@ __all__ = [
     "costliest",
     "count_edits",
     "error_rate",
+    "interval_of_draws",
     "interval_of_mean",
     "right_words",
     "wilson_interval",
@@ -126,23 +129,28 @@ def error_rate(counts: Sequence[EditCounts], *, seed: int = 0) -> ErrorRate:
 def bootstrap_interval(errors: Sequence[float], lengths: Sequence[int], *, seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of Σ errors / Σ lengths when utterances are drawn anew (Bisani and Ney 2004).
 
-    Where no utterance has an error the bootstrap knows no spread, and Wilson's bound of 0 of so many utterances is
-    given: words and frames of one are no independent witnesses. Of one utterance it knows none either, nor does
-    anything else: 0 to 1, or to more errors than words. Utterances without words are no witnesses, but for errors in
-    them, and a draw of these alone has no rate.
+    Utterances without words are no witnesses, but for errors in them, and a draw of these alone has no rate.
     """
     n_worded = sum(length > 0 for length in lengths)
-    if n_worded <= 1:
-        return 0.0, max(1.0, sum(errors) / max(1, sum(lengths)))
-    if not sum(errors):
-        return wilson_interval(0, n_worded)
-    drawn = resampled_totals(list(zip(errors, lengths, strict=True)), seed=seed)
-    interval = percentile_interval(wrong / units for wrong, units in drawn.tolist() if units)
-    assert interval is not None, "some utterance has a word, and some draw has it"
-    return interval
+    drawn = resampled_totals(list(zip(errors, lengths, strict=True)), seed=seed) if n_worded > 1 else np.empty((0, 2))
+    rates = (wrong / units for wrong, units in drawn.tolist() if units)
+    return interval_of_draws(sum(errors) / max(1, sum(lengths)), rates, n_worded)
 
 
-def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+def interval_of_draws(value: float, draws: Iterable[float], n: int) -> tuple[float, float]:
+    """95 % percentile interval of a rate or a share of n recordings, by what it is when they are drawn anew.
+
+    Where all recordings are alike, as where none has an error or all are wholly wrong, the draws know no spread, and
+    Wilson's bounds of so many recordings are given: words and frames of one are no independent witnesses. Of one
+    recording they know none either, nor does anything else: 0 to 1, or to more errors than words.
+    """
+    if n <= 1:
+        return 0.0, max(1.0, value)
+    low, high = percentile_interval(draws) or (value, value)
+    return wilson_interval(value * n, n) if low == high and value <= 1 else (low, high)
+
+
+def wilson_interval(successes: float, n: int) -> tuple[float, float]:
     """95 % interval of a proportion (Wilson 1927)."""
     if n == 0:
         return 0.0, 1.0
@@ -158,7 +166,7 @@ def interval_of_mean(figures: Sequence[float], *, most: float = math.inf) -> tup
     """95 % interval of the mean of figures that are at least 0, by Student's t: of all speakers there might be.
 
     Speakers are few, and a bootstrap takes their spread for less than it is: of two it holds the mean every other time,
-    of six 85 times of 100. Where all figures are 0 they tell no spread, and Wilson's bound of 0 of so many is given.
+    of six 85 times of 100. Where all figures are alike they tell no spread, and Wilson's bounds of so many are given.
 
     Args:
         figures: two at least.
@@ -167,8 +175,8 @@ def interval_of_mean(figures: Sequence[float], *, most: float = math.inf) -> tup
     from scipy.special import stdtrit
 
     n = len(figures)
-    if not any(figures):
-        return wilson_interval(0, n)
+    if min(figures) == max(figures) <= 1:
+        return wilson_interval(figures[0] * n, n)
     mean, half = statistics.fmean(figures), stdtrit(n - 1, 0.975) * statistics.stdev(figures) / math.sqrt(n)
     return max(0.0, float(mean - half)), min(most, float(mean + half))
 

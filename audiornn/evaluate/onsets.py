@@ -88,7 +88,8 @@ def choose_onset(
     n_allowed = false_alarms_per_hour * hours
     if n_allowed >= FEW and len(alarms) > n_allowed:
         n = int(n_allowed)
-        return Onset(_rounded_up((alarms[n - 1] + alarms[n]) / 2), n / hours, True)
+        threshold = _rounded_up(max((alarms[n - 1] + alarms[n]) / 2, alarms[n] + _SURE))  # above the next, if they tie
+        return Onset(threshold, float((alarms >= threshold).sum()) / hours, True)
     loudest = _log_odds(float(alarms[0]) + _SURE if len(alarms) else 0.5)
     heard = _log_odds(answers)
     heard = heard[heard > loudest]  # the others are lost in any case

@@ -25,16 +25,22 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.tracks import PITCH, VOICING, tracks_at_frames
 from audiornn.errors import AudioError, CorpusError
 from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
+from audiornn.evaluate.error_rates import interval_of_draws
 from audiornn.evaluate.hearing import Progress, hear_all, unseen
 from audiornn.evaluate.tally import Tally
 from audiornn.listen.recognizer import Recognizer
 
 __all__ = ["PitchScore", "RegressionReport", "TrackRow", "evaluate_tracks", "pitch_score"]
 
+_LEAST_SPREAD = 1e-12  # of the references' squares; less is the rounding of their sums
+
 
 @dataclass(frozen=True)
 class TrackRow:
-    """One track: frames where it is defined, root mean square and mean absolute error, and R²; with intervals."""
+    """One track: frames where it is defined, root mean square and mean absolute error, and R².
+
+    Each has its interval; of one recording alone it is NaN. What does not vary has no R².
+    """
 
     track: str
     frames: int
@@ -108,12 +114,10 @@ class RegressionReport:
         lines = [f"{'track':{width}}  {'frames':>9}  {'RMSE (95 % interval)':28}  {'MAE (95 % interval)':28}  R²"]
         for row in self.tracks:
             errors = [
-                f"{value:.4g} ({low:.4g}–{high:.4g})" if row.frames else "–"
-                for value, (low, high) in ((row.rmse, row.rmse_interval), (row.mae, row.mae_interval))
+                _shown(value, interval, ".4g") if row.frames else "–"
+                for value, interval in ((row.rmse, row.rmse_interval), (row.mae, row.mae_interval))
             ]
-            r2 = "–"
-            if row.r2 is not None and row.r2_interval is not None:
-                r2 = f"{row.r2:.4f} ({row.r2_interval[0]:.4f}–{row.r2_interval[1]:.4f})"
+            r2 = "–" if row.r2 is None or row.r2_interval is None else _shown(row.r2, row.r2_interval, ".4f")
             lines.append(f"{row.track:{width}}  {row.frames:9,}  {errors[0]:28}  {errors[1]:28}  {r2}")
         if self.pitch is not None:
             low, high = (100 * bound for bound in self.pitch.raw_pitch_interval)
@@ -128,6 +132,12 @@ class RegressionReport:
                 told = "no frame is without a voice" if alarms is None else f"false alarm {100 * alarms:.2f} %"
                 lines.append(f"voicing recall {100 * self.pitch.voicing_recall:.2f} %, {told}")
         return "\n".join(lines)
+
+
+def _shown(value: float, interval: tuple[float, float], form: str) -> str:
+    """A figure with its interval, where there is one."""
+    low, high = interval
+    return f"{value:{form}}" if math.isnan(low) else f"{value:{form}} ({low:{form}}–{high:{form}})"
 
 
 def evaluate_tracks(
@@ -188,7 +198,8 @@ def _scored_track(name: str, pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]])
         y, error = wanted[defined].astype(np.float64), (found - wanted)[defined].astype(np.float64)
         sums.append([defined.sum(), np.square(error).sum(), np.abs(error).sum(), y.sum(), np.square(y).sum()])
     table = np.array(sums)
-    measures = [_measures(total) for total in resampled_totals(table)]
+    alone = (table[:, 0] > 0).sum() < 2  # one recording says nothing of how another fares
+    measures = [] if alone else [_measures(total) for total in resampled_totals(table)]
     intervals = [percentile_interval(m[k] for m in measures) or (math.nan, math.nan) for k in range(3)]
     rmse, mae, r2 = _measures(table.sum(axis=0))
     row = TrackRow(
@@ -211,7 +222,8 @@ def _measures(total: NDArray[np.float64]) -> tuple[float, float, float]:
     if not n:
         return math.nan, math.nan, math.nan
     spread = y_squares - y * y / n
-    return math.sqrt(squares / n), float(absolutes / n), float(1 - squares / spread) if spread > 0 else math.nan
+    varies = spread > _LEAST_SPREAD * y_squares
+    return math.sqrt(squares / n), float(absolutes / n), float(1 - squares / spread) if varies else math.nan
 
 
 def _pitch_of(names: Sequence[str], pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> PitchScore | None:
@@ -270,11 +282,12 @@ def pitch_score(
     n, right, chroma, recalled, n_voiceless, alarms = table.sum(axis=0)
     if not n:
         return None
+    accuracy, n_voiced = float(right / n), int((table[:, 0] > 0).sum())
     accuracies = (total[1] / total[0] for total in resampled_totals(table) if total[0])
     return PitchScore(
         int(n),
-        float(right / n),
-        percentile_interval(accuracies) or (math.nan, math.nan),
+        accuracy,
+        interval_of_draws(accuracy, accuracies, n_voiced),
         float(chroma / n),
         None if voiced is None else float(recalled / n),
         None if voiced is None or not n_voiceless else float(alarms / n_voiceless),

@@ -46,6 +46,9 @@ from audiornn.listen.viterbi import align_symbols
 
 __all__ = ["BeamSearch", "Decoded", "DecodedWord", "Hypothesis", "beam_search"]
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
 _TIDY_FRAMES = 64  # from one tidying to the next; counted from the recording's start, so that chunks do not matter
 _NEVER = np.float64(-np.inf)
 _LEAST = float(np.finfo(np.float64).min)  # below every score that is not −∞
@@ -212,7 +215,7 @@ class BeamSearch:
         self._time = begun + len(rows)
         return decided
 
-    def _rest(self, blanks: NDArray[np.float64]) -> None:
+    def _rest(self, blanks: Floats) -> None:
         """Frames where only the blank counts: every path goes on in it, and the ranks stay as they are."""
         if len(blanks):
             self._blank = np.logaddexp(self._blank, self._last)
@@ -220,7 +223,7 @@ class BeamSearch:
             blanks = np.where(blanks > _NEVER, blanks, 0.0)  # a frame that says nothing at all is passed over
             self._scale = float(np.cumsum([self._scale, *blanks])[-1])  # one after the other, however they are cut
 
-    def _step(self, row: NDArray[np.float64], active: NDArray[np.int64]) -> None:
+    def _step(self, row: Floats, active: Ints) -> None:
         """One frame: every hypothesis stays, and grows by each active symbol; the best of all that are the next beam.
 
         Args:
@@ -228,103 +231,37 @@ class BeamSearch:
             active: the symbols that are, without the blank.
         """
         graph, tree, nodes = self._graph, self._tree, self._nodes
-        n, n_active = len(nodes), len(active)
-        last = tree.symbol[nodes]
-        both = np.logaddexp(self._blank, self._last)
-        column = self._column
-        column[active] = self._numbers[:n_active]
-        repeated = column[last]
-        space = int(column[graph.space]) if graph.space >= 0 else -1
-        column[active] = -1
-
-        stay_blank = both + row[0]
-        stay_last = self._last + row[last]
-        grown = both[:, None] + row[active]
-        again = (repeated >= 0).nonzero()[0]
-        if len(again):
-            grown[again, repeated[again]] = self._blank[again] + row[last[again]]
-        if space >= 0:
-            parted = (last == graph.space).nonzero()[0]
-            stay_last[parted] = both[parted] + row[graph.space]
-            grown[parted, space] = _NEVER
-
+        stay_blank, stay_last, grown, repeated, space = self._read(row, active)
         # What a text gains beside its paths, and what a longer one does.
         own_gain = stay_gain = tree.gain[nodes]
-        places = gain = None
+        places = None
         if graph.arcs is not None:
             own_places = tree.place[nodes]
             places = graph.arcs[own_places[:, None], active]
+            stay_gain = own_gain + graph.outlook[own_places]
             if not graph.open:
                 grown[places < 0] = _NEVER
-        if graph.hot is not None and not graph.ends_in_arcs:
-            gain = own_gain[:, None] + graph.hot.gain[tree.hot[nodes][:, None], active]
-        if self._weighs_words and (graph.unit == "word" or space >= 0):
-            if gain is None:
-                gain = np.repeat(own_gain, n_active).reshape(n, n_active)
-            if graph.unit == "word":
-                states = tree.state[nodes].tolist()
-                gain += self._word_gains.of_symbols(states, active)
-            else:
-                ending = (grown[:, space] > _NEVER).nonzero()[0]
-                gain[ending, space] += self._end_gains(nodes[ending])
+        gain = self._gains(active, grown, space)
         weights = grown + (own_gain[:, None] if gain is None else gain)
+        ends = _NO_ENDS
         if places is not None:
             weights += graph.outlook[places]  # where places are −1, grown is −∞
-            stay_gain = own_gain + graph.outlook[own_places]
+            if graph.ends_in_arcs:  # a node for each word that a phone may end, beside the one for a longer word
+                ends = self._ends(grown, places)
+                weights[~graph.branches[places]] = _NEVER
+        self._meet(stay_last, grown, weights, ends, repeated)
 
-        # Phones that end a word: a node for each word they may end, beside the one for a longer word.
-        ends = _NO_ENDS
-        if graph.ends_in_arcs and places is not None:
-            ends = self._ends(grown, places)
-            weights[~graph.branches[places]] = _NEVER
-
-        # Paths that meet: the longer text is in the beam already.
-        met = again
-        if len(again):
-            above = tree.parents_among(nodes)
-            met = again[above[again] >= 0]
-        if len(met):
-            from_above, by = above[met], repeated[met]
-            if not graph.ends_in_arcs:
-                weights[from_above, by] = _NEVER
-            else:
-                unended = tree.word[nodes[met]] < 0
-                weights[from_above[unended], by[unended]] = _NEVER
-                ends.drop(from_above, by, tree.word[nodes[met]])
-            stay_last[met] = np.logaddexp(stay_last[met], grown[from_above, by])
-
-        # The next beam: the best of those that stay and those that are longer.
         stay = np.logaddexp(stay_blank, stay_last) + stay_gain
-        worst, top = stay.min(), weights.max()
-        if len(ends.scores):
-            top = max(top, ends.scores.max())
-        best = max(stay.max(), top)
-        if not best > _NEVER:
+        chosen = self._chosen(stay, weights.reshape(-1), ends.scores)
+        if chosen is None:
             return  # no hypothesis can read this frame: it is passed over
-        beam_size = graph.settings.beam_size
-        least = max(best - graph.settings.beam_threshold, _LEAST)
-        # Where the beam is full already, only what beats the worst in it can have a place.
-        bar = max(least, worst) if n == beam_size else least
-        if worst >= least and top < bar:
+        stays, longer, ended = chosen
+        if len(stays) == len(nodes) and not len(longer) and not len(ended):
             self._blank, self._last = stay_blank, stay_last
-            self._spread = best - worst if n == beam_size else math.inf
             return
-        longer = (weights.reshape(-1) >= bar).nonzero()[0]
-        ended = (ends.scores >= bar).nonzero()[0]
-        stays = self._numbers[:n] if worst >= least else (stay >= least).nonzero()[0]
-        n_stays, n_longer = len(stays), len(longer)
-        self._spread = math.inf
-        if n_stays + n_longer + len(ended) > beam_size:
-            scores = np.concatenate((stay[stays], weights.reshape(-1)[longer], ends.scores[ended]))
-            kept = np.argpartition(scores, -beam_size)[-beam_size:]
-            kept.sort()
-            self._spread = float(best - scores[kept].min())
-            first, second = int(kept.searchsorted(n_stays)), int(kept.searchsorted(n_stays + n_longer))
-            stays = stays[kept[:first]]
-            longer, ended = longer[kept[first:second] - n_stays], ended[kept[second:] - n_stays - n_longer]
         beam, lasts = [nodes[stays]], [stay_last[stays]]
         if len(longer):
-            source, by = np.divmod(longer, n_active)
+            source, by = np.divmod(longer, len(active))
             place = None if places is None else places.reshape(-1)[longer]
             gained = own_gain[source] if gain is None else gain.reshape(-1)[longer]
             beam.append(self._grow(nodes[source], active[by], gained, place))
@@ -336,15 +273,115 @@ class BeamSearch:
         self._blank = np.full(len(self._nodes), _NEVER)
         self._blank[: len(stays)] = stay_blank[stays]
 
+    def _read(self, row: Floats, active: Ints) -> tuple[Floats, Floats, Floats, Ints, int]:
+        """The paths of each hypothesis that stays, and of each that grows; arguments as of `_step`.
+
+        Returns:
+            Log-probabilities of those that stay and end in a blank, and in a symbol, (hypotheses,), and of longer ones,
+            (hypotheses, active); the column of each hypothesis' last symbol, and of the space, −1 where it is not
+            active.
+        """
+        last = self._tree.symbol[self._nodes]
+        both = np.logaddexp(self._blank, self._last)
+        column = self._column
+        column[active] = self._numbers[: len(active)]
+        repeated = column[last]
+        space = int(column[self._graph.space]) if self._graph.space >= 0 else -1
+        column[active] = -1
+
+        stay_blank = both + row[0]
+        stay_last = self._last + row[last]
+        grown = both[:, None] + row[active]
+        again = (repeated >= 0).nonzero()[0]
+        if len(again):
+            grown[again, repeated[again]] = self._blank[again] + row[last[again]]
+        if space >= 0:
+            parted = (last == self._graph.space).nonzero()[0]
+            stay_last[parted] = both[parted] + row[self._graph.space]
+            grown[parted, space] = _NEVER
+        return stay_blank, stay_last, grown, repeated, space
+
+    def _gains(self, active: Ints, grown: Floats, space: int) -> Floats | None:
+        """What longer texts have gained by hot words and words, (hypotheses, active); None is what the shorter have."""
+        graph, tree, nodes = self._graph, self._tree, self._nodes
+        own_gain = tree.gain[nodes]
+        gain: Floats | None = None
+        if graph.hot is not None and not graph.ends_in_arcs:
+            gain = own_gain[:, None] + graph.hot.gain[tree.hot[nodes][:, None], active]
+        if self._weighs_words and (graph.unit == "word" or space >= 0):
+            if gain is None:
+                gain = np.repeat(own_gain, len(active)).reshape(grown.shape)
+            if graph.unit == "word":
+                gain += self._word_gains.of_symbols(tree.state[nodes].tolist(), active)
+            else:
+                ending = (grown[:, space] > _NEVER).nonzero()[0]
+                gain[ending, space] += self._end_gains(nodes[ending])
+        return gain
+
+    def _meet(
+        self,
+        stay_last: Floats,
+        grown: Floats,
+        weights: Floats,
+        ends: _Ends,
+        repeated: Ints,
+    ) -> None:
+        """Add the paths of longer texts that are in the beam already to what stays there, and leave those out."""
+        met = (repeated >= 0).nonzero()[0]
+        if not len(met):
+            return
+        above = self._tree.parents_among(self._nodes)
+        met = met[above[met] >= 0]
+        if not len(met):
+            return
+        from_above, by = above[met], repeated[met]
+        if not self._graph.ends_in_arcs:
+            weights[from_above, by] = _NEVER
+        else:
+            words = self._tree.word[self._nodes[met]]
+            unended = words < 0
+            weights[from_above[unended], by[unended]] = _NEVER
+            ends.drop(from_above, by, words)
+        stay_last[met] = np.logaddexp(stay_last[met], grown[from_above, by])
+
+    def _chosen(self, stay: Floats, longer: Floats, ended: Floats) -> tuple[Ints, Ints, Ints] | None:
+        """The places of the best by the scores of those that stay, are longer, or end a word; None if none is left."""
+        worst, top = stay.min(), longer.max()
+        if len(ended):
+            top = max(top, ended.max())
+        best = max(stay.max(), top)
+        if not best > _NEVER:
+            return None
+        beam_size = self._graph.settings.beam_size
+        least = max(best - self._graph.settings.beam_threshold, _LEAST)
+        # Where the beam is full already, only what beats the worst in it can have a place.
+        bar = max(least, worst) if len(stay) == beam_size else least
+        if worst >= least and top < bar:
+            self._spread = best - worst if len(stay) == beam_size else math.inf
+            return self._numbers[: len(stay)], _NONE, _NONE
+        stays = self._numbers[: len(stay)] if worst >= least else (stay >= least).nonzero()[0]
+        grows, ends = (longer >= bar).nonzero()[0], (ended >= bar).nonzero()[0]
+        n_stays, n_grows = len(stays), len(grows)
+        self._spread = math.inf
+        if n_stays + n_grows + len(ends) > beam_size:
+            scores = np.concatenate((stay[stays], longer[grows], ended[ends]))
+            kept = np.argpartition(scores, -beam_size)[-beam_size:]
+            kept.sort()
+            self._spread = float(best - scores[kept].min())
+            first, second = int(kept.searchsorted(n_stays)), int(kept.searchsorted(n_stays + n_grows))
+            stays = stays[kept[:first]]
+            grows, ends = grows[kept[first:second] - n_stays], ends[kept[second:] - n_stays - n_grows]
+        return stays, grows, ends
+
     # --- longer texts ---
 
     def _grow(
         self,
-        parents: NDArray[np.int64],
-        symbols: NDArray[np.int64],
-        gain: NDArray[np.float64],
+        parents: Ints,
+        symbols: Ints,
+        gain: Floats,
         places: NDArray[np.int32] | None,
-    ) -> NDArray[np.int64]:
+    ) -> Ints:
         """The nodes of texts that are longer by a symbol; made where there is none yet."""
         graph, tree = self._graph, self._tree
         nodes, new = tree.find(parents, symbols, -1, self._time)
@@ -368,7 +405,7 @@ class BeamSearch:
                 tree.state[made] = [self._word_gains.after(state, symbol)[1] for state, symbol in keys]
         return nodes
 
-    def _grow_words(self, ends: _Ends, which: NDArray[np.int64], active: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _grow_words(self, ends: _Ends, which: Ints, active: Ints) -> Ints:
         """The nodes of texts whose last phone ends a word."""
         parents, symbols, words = self._nodes[ends.source[which]], active[ends.by[which]], ends.word[which]
         tree = self._tree
@@ -383,7 +420,7 @@ class BeamSearch:
 
     # --- words ---
 
-    def _end_gains(self, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _end_gains(self, nodes: Ints) -> Floats:
         """What texts gain if their last word, in letters, ends here."""
         tree = self._tree
         gains = tree.end_gain[nodes]
@@ -403,7 +440,7 @@ class BeamSearch:
             tree.end_state[asked] = [after for _, after in found]
         return gains
 
-    def _ends(self, grown: NDArray[np.float64], places: NDArray[np.int32]) -> _Ends:
+    def _ends(self, grown: Floats, places: NDArray[np.int32]) -> _Ends:
         """Every word that some hypothesis ends by some active phone."""
         graph, tree = self._graph, self._tree
         source, by = np.nonzero((grown > _NEVER) & (graph.endings[places, 0] >= 0))
@@ -603,15 +640,15 @@ class BeamSearch:
 class _Ends:
     """Words that end in a frame: the hypothesis' place, the phone's column, the word, and what comes of it."""
 
-    source: NDArray[np.int64]
-    by: NDArray[np.int64]
-    word: NDArray[np.int64]
-    paths: NDArray[np.float64]
-    gain: NDArray[np.float64]
-    state: NDArray[np.int64]
-    scores: NDArray[np.float64]
+    source: Ints
+    by: Ints
+    word: Ints
+    paths: Floats
+    gain: Floats
+    state: Ints
+    scores: Floats
 
-    def drop(self, source: NDArray[np.int64], by: NDArray[np.int64], word: NDArray[np.int64]) -> None:
+    def drop(self, source: Ints, by: Ints, word: Ints) -> None:
         """Leave out the words whose text is in the beam already."""
         there = set(zip(source.tolist(), by.tolist(), word.tolist(), strict=True))
         for i, key in enumerate(zip(self.source.tolist(), self.by.tolist(), self.word.tolist(), strict=True)):
@@ -619,6 +656,7 @@ class _Ends:
                 self.scores[i] = _NEVER
 
 
+_NONE = np.zeros(0, np.int64)
 _NO_ENDS = _Ends(*(np.zeros(0, kind) for kind in (int, int, int, float, float, int, float)))
 
 

@@ -9,7 +9,6 @@ what a network cannot tell from the word: not listed, and not trained either, or
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,10 @@ from audiornn.evaluate.onsets import APART, loudest_peaks
 from audiornn.files import write_atomically
 from audiornn.train.network import Network
 from audiornn.train.parallel import Workers
-from audiornn.train.placing import MinedPeak, PlacedWords
+from audiornn.train.placing import Mined, MinedPeak, PlacedWords
 from audiornn.train.spot_score import LOUD, QUIETER_WORDS, posteriors_of, smoothed
 
-__all__ = ["Mined", "MinedWords", "list_doubtful", "mine"]
+__all__ = ["MinedWords", "list_doubtful", "mine"]
 
 _SECONDS = 1200.0  # of background an epoch
 _MOST = 256  # peaks that are kept
@@ -34,37 +33,17 @@ _LISTED = 10
 _TIMES = 5  # minings in a row as loud as the word: the first ones, the network knows nothing yet
 
 
-@dataclass(frozen=True)
-class Mined:
-    """What minings have found so far: places to learn from, and places that may hold the word."""
-
-    peaks: tuple[MinedPeak, ...] = ()
-    doubtful: tuple[MinedPeak, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain types, for the checkpoint."""
-        return {name: [asdict(peak) for peak in getattr(self, name)] for name in ("peaks", "doubtful")}
-
-    @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> Mined:
-        """The inverse of `to_json`; before the first mining there is nothing."""
-        return cls(*(tuple(MinedPeak(**peak) for peak in entry.get(name, ())) for name in ("peaks", "doubtful")))
-
-
 class MinedWords(PlacedWords):
     """Examples of a spotter that are made of its mistakes, too."""
 
-    _mined = Mined()
-
     def recall(self, studied: Mapping[str, Any]) -> None:
         """Show what the network took for the word, and no longer what may well be it."""
-        self._mined = Mined.from_json(studied)
-        self.mined, self.doubtful = self._mined.peaks, self._mined.doubtful
+        self.mined = Mined.from_json(studied)
 
     def study(self, network: Network, epoch: int, workers: Workers, device: torch.device) -> dict[str, Any]:
         """Where the network answers loudly in background."""
         draw = np.random.default_rng([self.recipe.training.seed, 4, epoch])
-        return mine(network, self, self._mined, draw, workers, device).to_json()
+        return mine(network, self, self.mined, draw, workers, device).to_json()
 
     def tell(self, studied: Mapping[str, Any], run_dir: Path, report: Callable[[str], None]) -> None:
         """What may hold the word."""

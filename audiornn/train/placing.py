@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ from audiornn.train.augment import augment, overlay
 from audiornn.train.dataset import IGNORED, Batch, Dataset
 from audiornn.vocabulary import Vocabulary
 
-__all__ = ["HOLD", "LEAD", "MinedPeak", "PlacedWords", "Word", "frame_targets"]
+__all__ = ["HOLD", "LEAD", "Mined", "MinedPeak", "PlacedWords", "Word", "frame_targets"]
 
 Floats = NDArray[np.float64]
 
@@ -78,6 +78,23 @@ class MinedPeak:
 
 
 @dataclass(frozen=True)
+class Mined:
+    """What minings have found so far: places to learn from, and places that may hold the word."""
+
+    peaks: tuple[MinedPeak, ...] = ()
+    doubtful: tuple[MinedPeak, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types, for the checkpoint."""
+        return {name: [asdict(peak) for peak in getattr(self, name)] for name in ("peaks", "doubtful")}
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Mined:
+        """The inverse of `to_json`; before the first mining there is nothing."""
+        return cls(*(tuple(MinedPeak(**peak) for peak in entry.get(name, ())) for name in ("peaks", "doubtful")))
+
+
+@dataclass(frozen=True)
 class _Sound:
     """Frames to be placed, (frames, n_mels), with the first of the word in them and the one after its last."""
 
@@ -105,8 +122,7 @@ class PlacedWords(Dataset):
     Attributes:
         words: the keywords' recordings.
         background: indices of all else.
-        mined: where an epoch's network was loudest (`train.mining`).
-        doubtful: what is no example of background, since it may hold the word.
+        mined: where an epoch's network was loudest (`train.mining`), and what is no example of background.
 
     Raises:
         CorpusError: there is no word, or no background.
@@ -136,8 +152,7 @@ class PlacedWords(Dataset):
         self._by_length = self._chances(self.background, self.lengths[self.background], synthetic)
         self._by_recording = self._chances(self.background, np.ones(len(self.background)), synthetic)
         self._parted = _parted(vocabulary.symbols)
-        self.mined: Sequence[MinedPeak] = ()
-        self.doubtful: Sequence[MinedPeak] = ()
+        self.mined = Mined()
         if split == "train" and not self.words:
             raise CorpusError(f"{prepared.folder}: no keyword is said in train; a spotter needs recordings of its word")
         if split == "train" and not len(self.background):
@@ -346,8 +361,8 @@ class PlacedWords(Dataset):
         while n_left > 0:
             factor = 1 + rng.uniform(-own.tempo, own.tempo)
             n_wanted = max(8, round(n_left * factor))
-            if mined and self.mined:
-                peak = self.mined[int(rng.integers(len(self.mined)))]
+            if mined and self.mined.peaks:
+                peak = self.mined.peaks[int(rng.integers(len(self.mined.peaks)))]
                 index, begin = peak.index, peak.frame - round(n_wanted * rng.uniform(0.4, 0.97))
             else:
                 index = int(self.background[_drawn(self._by_length, rng)])
@@ -368,7 +383,7 @@ class PlacedWords(Dataset):
         """Which frames of a stretch may hold the word."""
         doubt = np.zeros(n_frames, bool)
         around = self._frames(0.5)
-        for peak in self.doubtful:
+        for peak in self.mined.doubtful:
             if peak.index == index:
                 doubt[max(0, peak.frame - around - begin) : max(0, peak.frame + around - begin)] = True
         return doubt
