@@ -170,7 +170,7 @@ def test_a_tier_that_is_not_there_is_named_with_the_nearest(file):
     path = file("a.TextGrid", LONG)
     with pytest.raises(CorpusError, match=r"a\.TextGrid: has no tier 'word'; did you mean 'words'"):
         read_segments(path, tier="word")
-    with pytest.raises(CorpusError, match=r"3 tiers, 'words', 'bells', 'empty'; name one"):
+    with pytest.raises(CorpusError, match=r"3 tiers, 'words', 'bells', 'empty'; --label names one"):
         read_segments(path)
     assert len(read_segments(path, tier=ALL_TIERS)) == 4
 
@@ -257,6 +257,10 @@ def test_elan_s_tiers_slots_without_times_and_tiers_that_refer(file):
     assert read_segments(path, tier="words") == (Segment(0.5, 1.0, "drei"), Segment(1.0, 1.5, "Wörter"))
     assert read_segments(path, tier="gloss") == (Segment(0.5, 1.25, "three"), Segment(1.25, 2.0, "words"))
     assert read_segments(path, tier="note") == (Segment(1.25, 2.0, "noun"),)
+    noted = Segment(1.25, 2.0, "note")
+    assert read_segments(path, tier="tiers:[wn]o*") == (Segment(0.5, 1.0, "words"), Segment(1.0, 1.5, "words"), noted)
+    assert read_label_file(path).voices(tier="utterance") == ((0.5, 2.0, "ann"),)
+    assert not read_label_file(path).voices(tier="gloss")
     shifted = file("b.eaf", EAF.format(origin=' TIME_ORIGIN="250"'))
     assert read_segments(shifted, tier="utterance") == (Segment(0.75, 2.25, "drei Wörter & Punkt"),)
     with pytest.raises(CorpusError, match=r"no tier 'word'; did you mean 'words'"):
@@ -321,6 +325,13 @@ def test_audacity_with_frequencies_points_commas_and_a_mark(file):
     assert read_segments(file("c.txt", content.replace("\n", "\r\n"))) == expected
     assert read_segments(file("d.lab", "0.5 1.25 dog barks\n")) == (Segment(0.5, 1.25, "dog barks"),)
     assert read_segments(file("e.txt", "")) == ()
+
+
+def test_audacity_s_frequencies_are_a_band_where_each_label_has_them(file):
+    content = "0.5\t1.0\tdog\n\\\t120,5\t3000,0\n2.0\t3.0\tbat\n\\\t20000.0\t45000.0\n"
+    assert read_label_file(file("a.txt", content)).band == (120.5, 45000.0)
+    for other in (content + "4.0\t5.0\tdog\n", content.replace("45000", "-1"), content.replace("\t120,5", "")):
+        assert read_label_file(file("b.txt", other)).band is None, "a frog without one may lie below"
 
 
 def test_labels_that_are_all_without_a_name_are_refused(file):
@@ -608,7 +619,7 @@ def test_a_column_of_tiers_is_chosen_from_as_tiers_are(file, name, content):
     assert read_segments(path, tier="phones") == (Segment(0.5, 0.75, "AH"),)
     assert read_label_file(path, label="words").segments(tier="words") == (Segment(0.5, 1.25, "a"),)
     assert len(read_label_file(path, label=ALL_TIERS).segments(tier=ALL_TIERS)) == 2
-    with pytest.raises(CorpusError, match=r"2 tiers, 'words', 'phones'; name one"):
+    with pytest.raises(CorpusError, match=r"2 tiers, 'words', 'phones'; --label names one"):
         read_segments(path)
     with pytest.raises(CorpusError, match=r"has no column 'word'; did you mean 'words'"):
         read_label_file(path, label="word")

@@ -432,28 +432,49 @@ def test_a_tier_is_named_and_silence_is_none(tmp_path):
     )
     collection = read_collection(tmp_path, task="transcribe", layout="stretches", text="said")
     assert [(u.text, u.start) for u in collection.utterances] == [("oh no", 0.0), ("yes", 4.0)]
-    with pytest.raises(CorpusError, match="name one"):
+    with pytest.raises(CorpusError, match="--label names one"):
         read_collection(tmp_path, task="transcribe", layout="stretches")
 
 
-def test_tiers_that_begin_alike_are_a_speaker_each(tmp_path):
-    recording(tmp_path / "a.wav", 9.0)
-    tiers = {"tx@ann": (0, 1, "oh no"), "gl@ann": (0, 1, "dear me"), "tx@bob": (4, 5, "yes")}
+def eaf_of(tiers):
+    """An ELAN file of tiers with one annotation each: (start, end, text), the participant after a tier's @."""
     slots, annotated = [], []
     for i, (tier, (start, end, text)) in enumerate(tiers.items()):
         for side, time in (("a", start), ("b", end)):
             slots.append(f'<TIME_SLOT TIME_SLOT_ID="{side}{i}" TIME_VALUE="{1000 * time}"/>')
         annotated.append(
-            f'<TIER TIER_ID="{tier}"><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="x{i}" TIME_SLOT_REF1="a{i}" '
-            f'TIME_SLOT_REF2="b{i}"><ANNOTATION_VALUE>{text}</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>'
+            f'<TIER TIER_ID="{tier}" PARTICIPANT="{tier.partition("@")[2]}"><ANNOTATION><ALIGNABLE_ANNOTATION '
+            f'ANNOTATION_ID="x{i}" TIME_SLOT_REF1="a{i}" TIME_SLOT_REF2="b{i}"><ANNOTATION_VALUE>{text}'
+            "</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>"
         )
+    return f"<ANNOTATION_DOCUMENT><TIME_ORDER>{''.join(slots)}</TIME_ORDER>{''.join(annotated)}</ANNOTATION_DOCUMENT>"
+
+
+def test_tiers_that_begin_alike_are_a_speaker_each(tmp_path):
+    recording(tmp_path / "a.wav", 9.0)
     (tmp_path / "a.eaf").write_text(
-        f"<ANNOTATION_DOCUMENT><TIME_ORDER>{''.join(slots)}</TIME_ORDER>{''.join(annotated)}</ANNOTATION_DOCUMENT>"
+        eaf_of({"tx@ann": (0, 1, "oh no"), "gl@ann": (0, 1, "dear me"), "tx@bob": (4, 5, "yes")})
     )
     collection = read_collection(tmp_path, task="transcribe", text="tx@*")
     assert [(u.text, u.start) for u in collection.utterances] == [("oh no", 0.0), ("yes", 4.0)]
     with pytest.raises(CorpusError, match=r"no tier 'sp\*'"):
         read_collection(tmp_path, task="transcribe", text="sp*")
+    with pytest.raises(CorpusError, match=r"those of a kind \('tx@\*'\), or all"):
+        read_collection(tmp_path, task="transcribe")
+    assert segments_of(tmp_path, text="tiers:tx@*")[1] == {"a.wav": [(0.0, 1.0, "tx@ann"), (4.0, 5.0, "tx@bob")]}
+
+
+@pytest.mark.parametrize("second", [("cid", "dan"), ("ann", "bob")])
+def test_elan_s_participants_speak_unless_one_recording_has_them_all(tmp_path, second):
+    for name, people in (("a", ("ann", "bob")), ("b", second)):
+        recording(tmp_path / f"{name}.wav", 9.0)
+        tiers = {f"tx@{who}": (start, start + 1, "oh no") for start, who in zip((0, 4), people, strict=True)}
+        (tmp_path / f"{name}.eaf").write_text(eaf_of(tiers))
+    collection = read_collection(tmp_path, task="transcribe", text="tx@*")
+    are_roles = second == ("ann", "bob")
+    assert {u.speaker for u in collection.utterances} == ({None} if are_roles else {"ann", "bob", "cid", "dan"})
+    assert any("not taken for speakers" in line for line in collection.guessed) == are_roles
+    assert not any("is one label" in line for line in collection.guessed), "two may say the same"
 
 
 @pytest.mark.parametrize("ending", [".txt", ".lab", "trans.txt"])

@@ -25,3 +25,22 @@ def test_parts_that_mostly_go_with_one_label_are_no_speakers():
     said = {"anna": ("kala", "vesi"), "berta": ("kala",), "carla": ("vesi",), "dora": ("vesi",)}
     keys = [f"{word}/{who}_{i}.wav" for who, words in said.items() for word in words for i in range(6)]
     assert set(find_speakers(keys, [k.split("/")[0] for k in keys], [None] * len(keys), "auto").names) == {None}
+
+
+def test_clips_of_a_field_recording_stay_together_unless_the_recorder_is_known():
+    def names(template, recorders):
+        keys = [
+            template.format(label, recorder, night, i)
+            for label in ("tit", "owl")
+            for recorder in recorders
+            for night in range(1, 4)
+            for i in range(2)
+        ]
+        return set(find_speakers(keys, [k.split("/")[0] for k in keys], [None] * len(keys), "auto").names)
+
+    nights = [f"2024040{night}_053000" for night in range(1, 4)]
+    assert names("{}/{}2024040{}_053000 {}.5s.wav", [""]) == set(nights)
+    assert names("{}/{}_2024040{}_053000_{}.wav", ["SM4"]) == {f"SM4_{night}" for night in nights}
+    assert names("{}/{}_2024040{}_053000_{}.wav", ["S4A1", "S4A2", "S4A3"]) == {"S4A1", "S4A2", "S4A3"}
+    whole = [f"2024040{i}_053000.wav" for i in range(1, 9)]
+    assert set(find_speakers(whole, [], [None] * 8, "auto").names) == {None}

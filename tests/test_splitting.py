@@ -119,6 +119,12 @@ def test_every_class_of_three_recordings_is_in_every_split(n, n_words):
     assert len(splits["train"]) >= 0.5 * n or n < 10 * n_words
 
 
+@given(st.integers(16, 60), st.integers(0, 5))
+def test_no_interval_is_drawn_over_a_single_recording(n, seed):
+    splits = split(collection_of([utterance(f"r{i}") for i in range(n)], task="label"), seed=seed)
+    assert min(len(splits["dev"]), len(splits["test"])) >= 2
+
+
 @given(st.integers(3, 200), st.integers(1, 40))
 def test_recordings_that_are_added_move_few(n, n_more):
     def where(us):

@@ -33,6 +33,8 @@ _PATTERNS = (
     ),
     (r"^(?P<speaker>[psPSFMfm]\d{2,4})(?=[_\-])", "by its look"),
 )
+#: A recorder's name for a recording, of which clips were cut: they share its animals, its wind and its microphone.
+_OF_RECORDER = r"^(?P<speaker>(?:.*[_\-])?(?:19|20)\d{6}[_T]\d{6})[_\-. ]"
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 #: Folders and parts of names that group recordings by something else.
 _NO_SPEAKER = re.compile(
@@ -115,7 +117,11 @@ def _guess(keys: Sequence[str], labels: Sequence[str]) -> Speakers | None:
         names = [level(key, n) or None for key in keys]
         if _is_plausible(names) and not _is_something_else(names, labels) and _is_crossed(names, labels, strict=False):
             return _guessed(names, f"folder:{n}", f"folder {n} of the path")
-    return _guess_part(keys, labels) if len(set(labels)) > 1 else None
+    if len(set(labels)) > 1 and (found := _guess_part(keys, labels)):
+        return found
+    names = [find_in_path(re.compile(_OF_RECORDER), key, "speaker") or None for key in keys]
+    what = "the date and time in the file's name, so that clips of one recording stay together"
+    return _guessed(names, _OF_RECORDER, what) if _is_plausible(names) else None
 
 
 def _guess_part(keys: Sequence[str], labels: Sequence[str]) -> Speakers | None:

@@ -23,6 +23,7 @@ _LEAST_SPEAKERS = 3  # one a split
 _LEAST_SHARE = 0.8  # of its share, that a split has at least; hashes alone may give it less, and often more
 _FEW_ALONE = 0.05  # of all, drawn by recording: not worth a search for copies
 FEW_RECORDINGS, SOME_STRETCHES = 8, 30  # fewer of as many: one tape cannot be train, dev and test
+_TWO_EACH = 16  # recordings, from which on dev and test have two at least: one has no interval
 _SWOLLEN = 1.5  # times its share that a split may become for labels that it lacks
 _MOST_COPIES = 0.03  # of a label's recordings; where more are copies of one, they are for training
 
@@ -304,7 +305,8 @@ def _by_recording(utterances: Sequence[Utterance], rules: _Rules) -> dict[str, s
         name = min(u.id for u in own)
         strata[label].append((_position(name if rules.apart else name.partition("@")[0], rules.seed), audio))
     for members in strata.values():
-        drawn |= _stratum(sorted(members), rules.wanted)
+        least = 2 if len(members) >= _TWO_EACH and not rules.classes else 1
+        drawn |= _stratum(sorted(members), rules.wanted, least)
     _keep_in_train(drawn, stretches, copied, rules)
     if rules.timed:
         _give_labels(drawn, {audio: own for audio, own in stretches.items() if audio not in copied}, rules)
@@ -381,7 +383,7 @@ def _give_labels(drawn: dict[str, str], stretches: Mapping[str, Sequence[Utteran
             drawn[best] = name
 
 
-def _stratum(members: Sequence[tuple[float, str]], wanted: Mapping[str, float]) -> dict[str, str]:
+def _stratum(members: Sequence[tuple[float, str]], wanted: Mapping[str, float], at_least: int) -> dict[str, str]:
     n = len(members)
     drawn: dict[str, str] = {}
     first = 0.0
@@ -393,7 +395,7 @@ def _stratum(members: Sequence[tuple[float, str]], wanted: Mapping[str, float]) 
     if n <= len(wanted):
         return dict.fromkeys(drawn, "train")
     shares = {**wanted, "train": 1 - first}
-    least = {name: max(1, int(share * n * _LEAST_SHARE)) for name, share in shares.items()}
+    least = {name: max(at_least, int(share * n * _LEAST_SHARE)) for name, share in shares.items()}
     for name in shares:
         for _, audio in members:  # in the order of their hashes: one more recording moves one other at most
             if counts[name] >= least[name]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -21,11 +21,11 @@ from itertools import chain, pairwise
 from pathlib import Path, PurePath
 
 from audiornn.corpus.label_files.elan import read_elan
-from audiornn.corpus.label_files.lines import read_audacity, read_ctm, read_rttm
+from audiornn.corpus.label_files.lines import band_of_audacity, read_audacity, read_ctm, read_rttm
 from audiornn.corpus.label_files.subtitles import TIMES, read_subtitles
 from audiornn.corpus.label_files.tables import WHETHER, read_table
 from audiornn.corpus.label_files.textgrid import BINARY, STARTS, read_textgrid
-from audiornn.corpus.label_files.timed import ALL_TIERS, Timed
+from audiornn.corpus.label_files.timed import ALL_TIERS, TIER_NAMES, Timed
 from audiornn.corpus.label_files.timit import TIMIT, read_timit
 from audiornn.corpus.label_files.transcribing import is_esps, read_chat, read_esps, read_json, read_mlf, read_stm
 from audiornn.corpus.manifest import Segment
@@ -54,6 +54,8 @@ _OF_ENDINGS: dict[str, Callable[[str, Path], list[Timed]]] = {
     ".cha": read_chat,
     ".json": read_json,
 }
+#: What tiers of one kind have in common, where each speaker has one.
+_BEGINNING, _END = re.compile(r"^[^@]+@"), re.compile(r"[ _\-][^ _\-]+$")
 _SLACK = 0.05  # seconds by which two lengths of one recording differ at most
 #: What label files are called, lower case.
 ENDINGS = (
@@ -87,7 +89,7 @@ class LabelFile:
         labels: in its order.
         span: the seconds from and to which it says that it goes; of a TextGrid.
         notes: on what was guessed of it, with how to change it; of a table.
-        band: the lowest and the highest Hz of its labels; of Raven's tables.
+        band: the lowest and the highest Hz of its labels; of Raven's tables and Audacity's labels.
         column: the name of a table's column of labels; empty where it has none.
     """
 
@@ -118,20 +120,14 @@ class LabelFile:
 
         Args:
             recording: as the file names it; None where it speaks of one only.
-            tier: its name, `*` for all, `tx@*` for all that begin so; empty where there is one only.
+            tier: its name, `*` for all, `tx@*` for all that begin so; empty where there is one only. After `tiers:` the
+                labels are the tiers' own names.
             point: seconds that a label without length lasts; closer ones meet half-way.
 
         Raises:
             CorpusError: a tier or a recording that is not there, several and none is named, or times that cannot be.
         """
-        if tier not in self._by_tier:
-            self._by_tier[tier] = _by_recording(self._of_tier(tier))
-        found = self._by_tier[tier]
-        if recording is None and len(found) > 1:
-            raise CorpusError(
-                f"{self.path}: speaks of {len(found):,} recordings, {', '.join([*found][:3])} …; name one"
-            )
-        chosen = found.get(recording, []) if recording is not None else [*chain(*found.values())]
+        chosen = self._chosen(recording, tier)
         for label in chosen:
             _check_times(label, self.path)
         named = [replace(label, label=text) for label in chosen if (text := label.label.strip())]
@@ -140,10 +136,20 @@ class LabelFile:
         # The same twice (two channels, a selection's two views, two tiers) is one.
         return tuple(sorted({*lasting, *_widened(points, point)}))
 
-    def voices(self, recording: str | None = None) -> tuple[tuple[float, float, str], ...]:
-        """From when to when who speaks, where the file says so beside the labels; of a recording as of `segments`."""
-        own = self.labels if recording is None else self._of_recording.get(recording, [])
+    def voices(self, recording: str | None = None, tier: str = "") -> tuple[tuple[float, float, str], ...]:
+        """From when to when who speaks, where the file says so beside the labels; of what `segments` takes."""
+        own = self._chosen(recording, tier)
         return tuple((label.start, label.end, label.speaker) for label in own if label.speaker)
+
+    def _chosen(self, recording: str | None, tier: str) -> list[Timed]:
+        if tier not in self._by_tier:
+            self._by_tier[tier] = _by_recording(self._of_tier(tier))
+        found = self._by_tier[tier]
+        if recording is None and len(found) > 1:
+            raise CorpusError(
+                f"{self.path}: speaks of {len(found):,} recordings, {', '.join([*found][:3])} …; name one"
+            )
+        return found.get(recording, []) if recording is not None else [*chain(*found.values())]
 
     @cached_property
     def _of_recording(self) -> dict[str, list[Timed]]:
@@ -196,12 +202,18 @@ class LabelFile:
         return replace(self, labels=moved, span=(0.0, end - begin))
 
     def _of_tier(self, tier: str) -> list[Timed]:
+        if tier.startswith(TIER_NAMES):
+            own = self._of_tier(tier.removeprefix(TIER_NAMES))
+            return [replace(label, label=label.tier if label.label.strip() else "") for label in own]
         tiers = self.tiers
         if tier == ALL_TIERS or (not tier and len(tiers) <= 1):
             return list(self.labels)
         listed = ", ".join(map(repr, tiers))
         if not tier:
-            raise CorpusError(f"{self.path}: holds {len(tiers)} tiers, {listed}; name one, or {ALL_TIERS!r} for all")
+            raise CorpusError(
+                f"{self.path}: holds {len(tiers)} tiers, {listed}; --label names one{_several(tiers)}, or all "
+                f"({ALL_TIERS!r})"
+            )
         matched = {name for name in tiers if fnmatchcase(name, tier)} if ALL_TIERS in tier else {tier} & set(tiers)
         if not matched:
             raise CorpusError(f"{self.path}: has no tier {tier!r}{nearest(tier, tiers)} (there are {listed or 'none'})")
@@ -239,7 +251,7 @@ def read_label_file(
     elif ending in (".srt", ".vtt") or any(map(TIMES.fullmatch, text.split("\n", 4)[:4])):
         labels = read_subtitles(text, path)
     elif ending not in (".csv", ".tsv") and _is_audacity(text):
-        labels = read_audacity(text, path)
+        labels, band = read_audacity(text, path), band_of_audacity(text)
     else:
         labels, column, notes, band = read_table(text, path, label, audio)
     return LabelFile(path, tuple(labels), span, notes, band, column)
@@ -280,6 +292,16 @@ def read_segments(
 ) -> tuple[Segment, ...]:
     """The segments of a label file; see `LabelFile.segments` and `read_label_file`."""
     return read_label_file(path, encoding=encoding).segments(recording, tier, point)
+
+
+def _several(tiers: Sequence[str]) -> str:
+    """How to name tiers that begin or end alike, as `tx@ANN` or `ann phones`, in a message's words; else empty."""
+    for part, pattern in ((_BEGINNING, "{}*"), (_END, "*{}")):
+        counts = Counter(found[0] for tier in tiers if (found := part.search(tier)))
+        alike = [text for text, n in counts.items() if n > 1]
+        if alike:
+            return f", those of a kind ({pattern.format(alike[0])!r})"
+    return ""
 
 
 def _refuse_others(path: Path) -> None:

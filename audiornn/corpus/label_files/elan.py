@@ -19,7 +19,7 @@ __all__ = ["media_of", "read_elan"]
 
 
 def read_elan(path: Path) -> list[Timed]:
-    """All annotations of all tiers.
+    """All annotations of all tiers; a tier's participant is who speaks.
 
     Raises:
         CorpusError: no EAF, damaged, times that are no numbers of milliseconds, or annotations that refer to none.
@@ -41,9 +41,9 @@ def read_elan(path: Path) -> list[Timed]:
         raise CorpusError(f"{path}: refers to {error}, which it does not hold; save it again with ELAN") from None
     labels = []
     for tier in root.iterfind("TIER"):
-        name = str(tier.get("TIER_ID"))
+        name, speaker = str(tier.get("TIER_ID")), tier.get("PARTICIPANT", "").strip()
         own = [
-            Timed(start / 1000 + origin, end / 1000 + origin, " ".join(value.split()), name, where=identifier)
+            Timed(start / 1000 + origin, end / 1000 + origin, " ".join(value.split()), name, "", identifier, speaker)
             for identifier, value in _annotations(tier)
             for start, end in [spans[identifier]]
         ]

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from audiornn.corpus.label_files.timed import Timed, refuse_nameless, seconds
 from audiornn.errors import CorpusError
 
-__all__ = ["read_audacity", "read_ctm", "read_rttm"]
+__all__ = ["band_of_audacity", "read_audacity", "read_ctm", "read_rttm"]
 
 #: Seconds that no recording lasts, more than a day: whole numbers beyond are in other units.
 _NO_SECONDS = 100_000
@@ -45,6 +45,20 @@ def read_audacity(text: str, path: Path, *, is_htk: bool = False) -> list[Timed]
     if are_whole and labels and max(label.end for label in labels) > _NO_SECONDS:
         return _of_htk(labels, path, is_htk or path.suffix.lower() == ".lab")
     return labels
+
+
+def band_of_audacity(text: str) -> tuple[float, float] | None:
+    """The lowest and the highest Hz of Audacity's labels; None unless each has its line of them."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    cells = [line.replace(",", ".").split("\t") for line in lines if line.startswith("\\")]
+    try:
+        bounds = [(float(low), float(high)) for _, low, high in cells]
+    except ValueError:
+        return None
+    # A bound that was not set is -1.
+    if not bounds or 2 * len(bounds) < len(lines) or any(min(pair) < 0 for pair in bounds):
+        return None
+    return min(low for low, _ in bounds), max(high for _, high in bounds)
 
 
 def _of_htk(labels: Sequence[Timed], path: Path, may_be: bool) -> list[Timed]:

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
-from audiornn.corpus.label_files.timed import ALL_TIERS, Timed, refuse_nameless, seconds
+from audiornn.corpus.label_files.timed import ALL_TIERS, TIER_NAMES, Timed, refuse_nameless, seconds
 from audiornn.errors import CorpusError, nearest
 
 __all__ = ["WHETHER", "read_table", "says_whether", "time_columns"]
@@ -429,7 +429,8 @@ def _choose(label: str, at: dict[str, int], header: Sequence[str], rows: Sequenc
     """
     column = at.get("tier", len(header))
     tiers = list(dict.fromkeys(row[column] for row in rows if column < len(row)))
-    if label in tiers or (ALL_TIERS in label and any(fnmatchcase(tier, label) for tier in tiers)):
+    wanted = label.removeprefix(TIER_NAMES)
+    if wanted in tiers or (ALL_TIERS in wanted and any(fnmatchcase(tier, wanted) for tier in tiers)):
         return
     if label not in header:
         known = [*header, *tiers]

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from audiornn.errors import CorpusError
 
-__all__ = ["ALL_TIERS", "Timed", "refuse_nameless", "seconds"]
+__all__ = ["ALL_TIERS", "TIER_NAMES", "Timed", "refuse_nameless", "seconds"]
 
 #: Names of all tiers together.
 ALL_TIERS = "*"
+#: Before names of tiers: these names are the labels, whatever is written in the tiers.
+TIER_NAMES = "tiers:"
 
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d*)?)")
 

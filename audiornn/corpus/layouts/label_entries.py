@@ -42,7 +42,8 @@ def labelled_entry(
 ) -> Entry:
     """Of the recording the stretches that a label file has of it, of `name` where it is a list."""
     tier = choices.text if any(labels.tiers) else ""
-    return Entry(audio, "", split=split, where=where, segments=labels.segments(name, tier), voices=labels.voices(name))
+    segments, voices = labels.segments(name, tier), labels.voices(name, tier)
+    return Entry(audio, "", split=split, where=where, segments=segments, voices=voices)
 
 
 def count_unlabelled(labels: LabelFile) -> int:
@@ -65,8 +66,8 @@ def tell_guess(labels: LabelFile, choices: Choices, reading: Reading) -> None:
         reading.bands.append(labels.band)
     if labels.notes and labels.notes not in reading.guessed:
         reading.guessed.append(labels.notes)
-    if any(_SHARED in line for line in reading.guessed):
-        return
+    if choices.task == "transcribe" or any(_SHARED in line for line in reading.guessed):
+        return  # two people may say the same
     if any(labels.tiers) and (shared := labels.shared_by_tiers(choices.text)):
         label, tiers = next(iter(shared.items()))
         reading.guessed.append(

@@ -173,6 +173,7 @@ def read_stretches(survey: Survey, choices: Choices, *, forced: bool = True) -> 
     reading.task = None
     silent = [entry for entry in reading.entries if not entry.segments]
     reading.left_out += [(entry.where, "nothing is labelled") for entry in silent]
+    _drop_roles(reading)
     n = len(reading.entries) - len(silent)
     reading.understood[-1] = f"{texts.total():,} labelled stretches, in {n:,} of the recordings: each is an utterance"
     reading.entries = [stretch for entry in reading.entries for stretch in _stretches(entry)]
@@ -183,6 +184,19 @@ def read_stretches(survey: Survey, choices: Choices, *, forced: bool = True) -> 
             f"{points[0].start:g} s): nobody says a word in these; --label names another tier"
         )
     return reading
+
+
+def _drop_roles(reading: Reading) -> None:
+    """Take no participant of ELAN for a speaker where one recording has them all: then they are roles, or too few."""
+    of_elan = [entry for entry in reading.entries if entry.where.lower().endswith(".eaf")]
+    own = [{speaker for *_, speaker in entry.voices} for entry in of_elan]
+    everyone = set[str]().union(*own)
+    if len(own) > 1 and everyone and everyone in own:
+        reading.entries = [replace(e, voices=()) if e in of_elan else e for e in reading.entries]
+        reading.guessed.append(
+            f"the participants {named(sorted(everyone), 4)} are all in one recording, and may be others in the next: "
+            "they are not taken for speakers"
+        )
 
 
 def _stretches(entry: Entry) -> list[Entry]:
