@@ -7,7 +7,7 @@ the grid do best too: on a hundred utterances the very best cell is often luck, 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -150,22 +150,8 @@ def tune(
     kinds: tuple[Literal["open", "closed"], ...] = ("open", "closed")
     if phones:
         kinds = ("closed",)  # only a lexicon tells which words they are
-    best: tuple[tuple[float, ...], DecodingSettings] | None = None
-    for kind in kinds:
-        errors = np.zeros((len(LM_WEIGHTS), len(WORD_BONUSES)))
-        cells = {}
-        for i, weight in enumerate(LM_WEIGHTS):
-            for j, bonus in enumerate(WORD_BONUSES):
-                cells[i, j] = replace(base, words=kind, lm_weight=weight, word_bonus=bonus)
-                errors[i, j] = attempt(cells[i, j]).errors
-        padded = np.pad(errors, 1, mode="reflect")  # beyond an edge as before it, lest an edge seem a plateau
-        for (i, j), settings in cells.items():
-            around = padded[i : i + 3, j : j + 3]
-            rank = (errors[i, j], float(around.mean()), settings.lm_weight, abs(settings.word_bonus))
-            if best is None or rank < best[0]:
-                best = rank, settings
-    assert best is not None
-    chosen = attempt(best[1])
+    found = [_best_cell(replace(base, words=kind), attempt) for kind in kinds]
+    chosen = attempt(min(found, key=lambda cell: cell[1])[0])
     finer = [("symbol_threshold", SYMBOL_THRESHOLDS), ("beam_size", BEAM_SIZES)]
     if chosen.settings.words == "open":
         finer.insert(0, ("unknown_word", UNKNOWN_WORDS))
@@ -180,6 +166,21 @@ def tune(
     if greedy is not None and greedy.errors <= chosen.errors:
         chosen = greedy  # nothing was won, and it is the fastest
     return Tuning(tuple(tried.values()), chosen, replace(decoding, settings=chosen.settings))
+
+
+def _best_cell(
+    base: DecodingSettings, attempt: Callable[[DecodingSettings], Trial]
+) -> tuple[DecodingSettings, tuple[float, ...]]:
+    """The settings whose weight of the language model and word bonus do best, and their rank: less is better."""
+    grid = [[replace(base, lm_weight=weight, word_bonus=bonus) for bonus in WORD_BONUSES] for weight in LM_WEIGHTS]
+    errors = np.array([[attempt(settings).errors for settings in row] for row in grid], np.float64)
+    padded = np.pad(errors, 1, mode="reflect")  # beyond an edge as before it, lest an edge seem a plateau
+    cells = [
+        (s, (errors[i, j], float(padded[i : i + 3, j : j + 3].mean()), s.lm_weight, abs(s.word_bonus)))
+        for i, row in enumerate(grid)
+        for j, s in enumerate(row)
+    ]
+    return min(cells, key=lambda cell: cell[1])
 
 
 def _attempt(card: ModelCard, spoken: Sequence[Spoken], decoding: Decoding) -> Trial:

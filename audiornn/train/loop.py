@@ -117,7 +117,7 @@ def train(
     report(
         f"{recipe.name}: {len(train_set):,} utterances, {network.n_parameters:,} parameters, "
         f"{settings.epochs} epochs of {n_batches} steps on {device}"
-        + (f", {state['workers']} cores" if device.type == "cpu" else "")
+        + (f", {state['workers']} core{'s' * (state['workers'] > 1)}" if device.type == "cpu" else "")
         + (f", going on at step {state['step']:,}" if resume else "")
     )
     # By a handful of recordings nothing can be chosen.
