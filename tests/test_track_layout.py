@@ -281,3 +281,13 @@ def test_what_is_no_voice_s_pitch_has_the_features_of_all_else(tmp_path, name, l
     pitches(tmp_path / "own", name, low, high)
     made = write_recipe("other", tmp_path / "own", recipes=tmp_path / "recipes", task="regress")
     assert load_recipe(made.folder).features.kind == "log_mel"
+
+
+def test_whistles_are_heard_up_to_where_they_reach(tmp_path):
+    (tmp_path / "own").mkdir()
+    for i in range(3):
+        soundfile.write(tmp_path / "own" / f"{i}.wav", np.random.default_rng(i).normal(0, 0.1, 48000), 48000)
+        (tmp_path / "own" / f"{i}.txt").write_text("Time_s F0_Hz\n0 4000\n0.5 12000\n0.95 11000\n")
+    made = write_recipe("whistles", tmp_path / "own", recipes=tmp_path / "recipes", task="regress")
+    assert load_recipe(made.folder).features.sample_rate == 32000
+    assert any("the pitches reach up to 12,000 Hz" in line for line in made.guessed)
