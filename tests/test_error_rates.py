@@ -15,6 +15,7 @@ from audiornn.evaluate.error_rates import (
     count_edits,
     error_rate,
     interval_of_mean,
+    jackknifed_interval,
     wilson_interval,
 )
 from tests.reference import edit_distance
@@ -174,6 +175,16 @@ def test_bootstrap_of_one_utterance_and_of_none():
 def test_bootstrap_of_insertions_into_silence_is_finite():
     low, high = bootstrap_interval([1, 0, 2, 0], [0, 0, 0, 5])
     assert 0 <= low <= high < math.inf
+
+
+@pytest.mark.parametrize("n", [2, 4, 8])
+def test_the_interval_of_a_few_recordings_holds_the_rate_of_all_as_often_as_it_says(n):
+    rng = np.random.default_rng(n)
+    lengths = rng.integers(10, 80, (400, n))
+    errors = rng.binomial(lengths, rng.beta(2.4, 17.6, (400, n)))  # of many whose rate is 0.12
+    intervals = [bootstrap_interval(*drawn) for drawn in zip(errors.tolist(), lengths.tolist(), strict=True)]
+    assert 0.88 <= np.mean([low <= 0.12 <= high for low, high in intervals]) <= 0.99
+    assert jackknifed_interval([[3, 6], [3, 6]], lambda total: total[0] / total[1]) == (0.5, 0.5)
 
 
 # --- confusions ---

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from audiornn.corpus.manifest import Segment
 from audiornn.errors import CorpusError
+from audiornn.evaluate.error_rates import wilson_interval
 from audiornn.evaluate.segment_tuning import HeardFrames, tune_segments
 from audiornn.evaluate.segments import activity, compare_segments, frame_centres, macro_f1, score
 from tests.test_segments import CARD
@@ -100,7 +101,9 @@ def test_a_report_holds_rates_with_intervals_and_a_row_a_label():
     assert "6" in report.to_text()
     assert report.to_json()["labels"][0]["right"] == 6
     perfect = score(CARD, [counts(reference, good)] * 3)
-    assert perfect.frame_f1.value == perfect.frame_f1.interval[0] == 0.5 + 0.5  # `b` occurs nowhere and does not count
+    assert perfect.frame_f1.value == perfect.frame_f1.interval[1] == 0.5 + 0.5  # `b` occurs nowhere and does not count
+    assert perfect.frame_f1.interval[0] == pytest.approx(wilson_interval(3, 3)[0])  # three recordings prove little
+    assert score(CARD, [counts(reference, good)]).frame_f1.interval == (0.0, 1.0)
 
 
 def test_labels_that_occur_nowhere_do_not_count():
@@ -158,7 +161,7 @@ def test_where_nothing_is_labelled_there_is_no_rate():
     assert (b.precision, b.recall, b.f1, b.event_f1) == (None, None, None, None)
     said = score(CARD, [nothing, nothing, counts([Segment(0.5, 1.5, "a")], [])])
     assert said.detection_error_rate.value == pytest.approx((0.5 + 0.5 + 1.0) / 1.0)
-    assert said.detection_error_rate.interval[1] <= 1.0 + 2 * 0.5 + 1e-9  # of draws in which something is labelled
+    assert said.detection_error_rate.interval == (0.0, 2.0)  # but one holds a label, and one tells no spread
 
 
 def test_frames_are_as_many_as_training_counts():

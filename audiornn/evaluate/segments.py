@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
+from audiornn.evaluate.error_rates import FEW, jackknifed_interval
 from audiornn.listen.segments import labels_of
 from audiornn.model_file import ModelCard
 
@@ -264,16 +265,28 @@ def _detection(reference: Sequence[_Timed], hypothesis: Sequence[_Timed], durati
 
 
 def score(card: ModelCard, counts: Sequence[SegmentCounts], *, seed: int = 0) -> SegmentReport:
-    """Pool the counts of recordings; intervals are bootstraps over them, and 0 to 1 where there is but one."""
+    """Pool the counts of recordings; intervals are bootstraps over them, and 0 to 1 where there is but one.
+
+    Of a few recordings they are `jackknifed_interval`.
+    """
     frames = np.stack([each.frames for each in counts])
     events = np.stack([each.events for each in counts])
     seconds = np.stack([np.zeros(3) if each.seconds is None else each.seconds for each in counts])
 
-    def rate(per_recording: Counts, figure: Callable[[Counts], float]) -> Rate:
-        draws = resampled_totals(per_recording, seed=seed)
-        interval = percentile_interval(figure(total) for total in draws if total.any())  # else it is of nothing
-        value = figure(per_recording.sum(axis=0))
-        return Rate(value, interval if interval is not None and len(counts) > 1 else (0.0, max(1.0, value)))
+    def rate(per_recording: Counts, figure: Callable[[Counts], float], *, is_error: bool = False) -> Rate:
+        total, n = per_recording.sum(axis=0), len(per_recording)
+        value = figure(total)
+        interval: tuple[float, float] | None = None
+        if n >= FEW:
+            draws = resampled_totals(per_recording, seed=seed)
+            interval = percentile_interval(figure(drawn) for drawn in draws if drawn.any())  # else it is of nothing
+        elif n > 1 and all((total - own).any() for own in per_recording):
+            if is_error:
+                interval = jackknifed_interval(per_recording, figure)
+            else:
+                low, high = jackknifed_interval(per_recording, lambda counted: 1 - figure(counted))
+                interval = 1 - high, 1 - low
+        return Rate(value, interval if interval is not None else (0.0, max(1.0, value)))
 
     missed, false_alarm, marked = seconds.sum(axis=0).tolist()
     rows = []
@@ -297,7 +310,7 @@ def score(card: ModelCard, counts: Sequence[SegmentCounts], *, seed: int = 0) ->
         frame_f1=rate(frames, macro_f1),
         event_f1=rate(events, macro_f1),
         event_f1_micro=rate(events.sum(axis=1), lambda total: _f1(*total)),
-        detection_error_rate=rate(seconds, _detection_error_rate) if marked > 0 else None,
+        detection_error_rate=rate(seconds, _detection_error_rate, is_error=True) if marked > 0 else None,
         missed=missed,
         false_alarm=false_alarm,
         marked=marked,
