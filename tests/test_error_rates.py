@@ -170,6 +170,7 @@ def test_recordings_that_are_all_alike_show_no_spread_and_are_counted_as_witness
     assert bootstrap_interval([8] * 40, [8] * 40) == wilson_interval(40, 40)  # a network that never says a word
     assert bootstrap_interval([4] * 40, [8] * 40) == wilson_interval(20, 40)
     assert bootstrap_interval([9] * 40, [3] * 40) == (3.0, 3.0)  # no share
+    assert bootstrap_interval([3, 3], [6, 6]) == wilson_interval(1, 2)
 
 
 def test_bootstrap_of_one_utterance_and_of_none():
@@ -180,6 +181,15 @@ def test_bootstrap_of_one_utterance_and_of_none():
 def test_bootstrap_of_insertions_into_silence_is_finite():
     low, high = bootstrap_interval([1, 0, 2, 0], [0, 0, 0, 5])
     assert 0 <= low <= high < math.inf
+
+
+@pytest.mark.parametrize("n", [2, 4, 8])
+def test_the_interval_of_a_few_recordings_holds_the_rate_of_all_as_often_as_it_says(n):
+    rng = np.random.default_rng(n)
+    lengths = rng.integers(10, 80, (400, n))
+    errors = rng.binomial(lengths, rng.beta(2.4, 17.6, (400, n)))  # of many whose rate is 0.12
+    intervals = [bootstrap_interval(*drawn) for drawn in zip(errors.tolist(), lengths.tolist(), strict=True)]
+    assert 0.88 <= np.mean([low <= 0.12 <= high for low, high in intervals]) <= 0.99
 
 
 # --- confusions ---

@@ -505,6 +505,19 @@ def test_tables_that_make_no_sense_name_the_line(file, content, said):
         read_segments(file("a.csv", content))
 
 
+def test_boxes_from_0_hz_on_do_not_say_how_high_a_sound_reaches(file):
+    rows = "1\tWaveform 1\t1\t0.5\t1.25\t0.0\t24000.0\ttit\n", "1\tSpectrogram 1\t1\t0.5\t1.25\t{}\t9000.0\ttit\n"
+    head = RAVEN.replace("\n", "\tSpecies\n")
+    assert read_label_file(file("a.txt", head + rows[0] + rows[1].format(3000))).band == (0.0, 9000.0)
+    assert read_label_file(file("b.txt", head + rows[0] + rows[1].format(0))).band is None
+    written = format_result(
+        Labelling((TimedLabel("tit", 0.5, 1.25, 0.9),), 2.0), "raven", audio="c.wav", task="label", highest=11025.0
+    )
+    assert "\t0.0\t11025.0\ttit\n" in written, "without a box crowsetta refuses the table"
+    again = read_label_file(file("c.selections.txt", written))
+    assert (again.segments(), again.band) == ((Segment(0.5, 1.25, "tit"),), None)
+
+
 @pytest.mark.parametrize("name", ["tag", "Annotation", "event_label", "Phone", "transcription", "Common Name"])
 def test_columns_of_labels_by_many_names(file, name):
     path = file("a.csv", f"start,end,{name},speaker\n0.5,1.25,dog,ann\n")

@@ -245,7 +245,16 @@ def test_the_labels_say_how_high_is_to_be_heard(own, band, rate, fmin, tmp_path)
         write(source / f"{i}.selections.txt", f"{rows}1\t0.1\t0.2\t{band[0]}\t{band[1]}\tx\n")
     made, recipe, _ = new(tmp_path, source, task="label")
     assert (recipe.features.sample_rate, recipe.features.fmin) == (rate, fmin)
-    assert f"reach up to {band[1]:,} Hz" in " ".join(made.guessed)
+    assert f"reach up to {band[1]:,} Hz, so that all is heard" in " ".join(made.guessed)
+
+
+def test_labels_above_the_commonest_rate_are_not_said_to_be_heard(tmp_path):
+    source = record(tmp_path / "set", *(f"{i}.wav" for i in range(6)), rate=22050)
+    record(tmp_path / "set", *(f"{i}.wav" for i in range(6, 9)), rate=48000)
+    for i in range(9):
+        write(source / f"{i}.txt", "0.1\t0.2\tx\n\\\t300.0\t15000.0\n")
+    guessed = " ".join(new(tmp_path, source, task="label")[0].guessed)
+    assert "up to 15,000 Hz, of which what lies below 11,025 Hz is heard" in guessed
 
 
 def test_broken_recordings_are_left_to_prep(tmp_path):

@@ -100,6 +100,19 @@ def test_a_pitch_of_0_is_told_to_be_learnt(tmp_path):
     assert any("f0 is 0 or below in 60 % of the rows" in line for line in made.guessed)
 
 
+def test_texts_are_tables_where_they_begin_so(tmp_path):
+    for name in "abcd":
+        recording(tmp_path / f"{name}.wav")
+        table(tmp_path / f"{name}{'.txt' if name < 'c' else '.csv'}")
+    (tmp_path / "c.txt").write_text("what is said in it\n")
+    (tmp_path / "d.txt").write_bytes(b"\xff\x00g\xe4lt")
+    recording(tmp_path / "e.wav")
+    (tmp_path / "e.txt").write_text("")
+    collection, found = tracks_of(tmp_path)
+    assert found == {f"{k}.wav": (f"{k}{'.txt' if k < 'c' else '.csv'}", None) for k in "abcd"}
+    assert collection.left_out == (("e.wav", "has no file of values over time"),)
+
+
 def test_a_manifest_and_the_files_beside_are_one_however_the_folder_is_named(tmp_path, monkeypatch):
     for split in ("train", "dev"):
         for i in range(3):
@@ -176,7 +189,12 @@ def test_a_manifest_names_them_and_says_the_pace(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "options", "error", "message"),
     [
-        (lambda d: (d / "a.csv").unlink(), {}, CorpusError, r"no recording has a file of values .*\.csv, \.tsv, \.npy"),
+        (
+            lambda d: (d / "a.csv").unlink(),
+            {},
+            CorpusError,
+            r"no recording has a file of values .*\.csv, \.tsv, \.txt, \.npy",
+        ),
         (lambda d: array(d / "a.npy"), {}, CorpusError, r"a\.wav: has 2 files of values over time, a\.csv, a\.npy"),
         (lambda d: table(d / "a.csv", header="start,end"), {}, CorpusError, r"a\.csv: cannot be read as tracks"),
         (lambda d: (d / "a.csv").write_text("time,tilt\n0,nan\n"), {}, CorpusError, r"line 2 holds NaN"),
@@ -263,3 +281,13 @@ def test_what_is_no_voice_s_pitch_has_the_features_of_all_else(tmp_path, name, l
     pitches(tmp_path / "own", name, low, high)
     made = write_recipe("other", tmp_path / "own", recipes=tmp_path / "recipes", task="regress")
     assert load_recipe(made.folder).features.kind == "log_mel"
+
+
+def test_whistles_are_heard_up_to_where_they_reach(tmp_path):
+    (tmp_path / "own").mkdir()
+    for i in range(3):
+        soundfile.write(tmp_path / "own" / f"{i}.wav", np.random.default_rng(i).normal(0, 0.1, 48000), 48000)
+        (tmp_path / "own" / f"{i}.txt").write_text("Time_s F0_Hz\n0 4000\n0.5 12000\n0.95 11000\n")
+    made = write_recipe("whistles", tmp_path / "own", recipes=tmp_path / "recipes", task="regress")
+    assert load_recipe(made.folder).features.sample_rate == 32000
+    assert any("the pitches reach up to 12,000 Hz" in line for line in made.guessed)

@@ -76,6 +76,17 @@ def test_praats_and_rs_word_for_a_value_that_is_not_defined(tmp_path, time):
         read_tracks(table(tmp_path, "time_ms,f0\n0,1\n10,2\n"))
 
 
+def test_a_listing_of_praat_is_parted_by_spaces(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("Time_s   F0_Hz\n0.02   --undefined--\n 0.03   120.5 \n\n")
+    tracks = read_tracks(path)
+    assert tracks.names == ("F0_Hz",)
+    np.testing.assert_array_equal(tracks.values[:, 0], [np.nan, 120.5])
+    path.write_text("time flies\n")
+    with pytest.raises(CorpusError, match="holds no rows"):
+        read_tracks(path)
+
+
 def test_what_is_not_defined_stays_so_between_rows(tmp_path):
     path = table(tmp_path, "time,x\n0,1\n0.02,\n0.04,3\n0.06,4\n")
     np.testing.assert_array_equal(at_frames(path, n_frames=7)[0][:, 0], [1, *[np.nan] * 3, 3, 3.5, 4])

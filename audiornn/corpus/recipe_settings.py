@@ -19,7 +19,7 @@ from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.segment_checks import SLIP
 from audiornn.corpus.stretches import STRETCH
 from audiornn.corpus.tracks import PITCH
-from audiornn.corpus.voice_pitch import VoicePitch, voice_pitch
+from audiornn.corpus.voice_pitch import VoicePitch, pitch_band, voice_pitch
 from audiornn.errors import SettingsError
 from audiornn.features import FeatureSettings
 from audiornn.settings import TrainingSettings
@@ -132,7 +132,8 @@ def _regressor(
                 "scored in cents, too"
             )
     else:
-        rate, guessed = _sample_rate([header for _, header in headers], sample_rate, None)
+        band = pitch_band(collection.utterances, collection.tracks)
+        rate, guessed = _sample_rate([header for _, header in headers], sample_rate, band, "pitches")
         settings = feature_settings(rate, log_mel=True)
     return settings + _OF_VALUES, guessed
 
@@ -182,7 +183,7 @@ def _overlap(utterance: Utterance) -> bool:
 
 
 def _sample_rate(
-    headers: Sequence[AudioInfo], asked: int | None, band: tuple[float, float] | None
+    headers: Sequence[AudioInfo], asked: int | None, band: tuple[float, float] | None, what: str = "labels"
 ) -> tuple[int, list[str]]:
     """The commonest, within what the labels say or speech needs; and lines on it.
 
@@ -190,6 +191,7 @@ def _sample_rate(
         headers: of the recordings.
         asked: Hz, by the user.
         band: the lowest and the highest Hz of the labels.
+        what: these are called.
     """
     counts = Counter(header.sample_rate for header in headers)
     if not counts:
@@ -203,7 +205,11 @@ def _sample_rate(
         enough = [known for known in _RATES if rate <= known < common and known >= 2 * _ROOM * band[1]]
         rate = min([*enough, common])
         how = f"at {rate:,} Hz; {changes}" if rate < common else f"at the recordings' own {rate:,} Hz"
-        lines.append(f"the labels reach up to {band[1]:,.0f} Hz, so that all is heard {how}")
+        highest = f"the {what} reach up to {band[1]:,.0f} Hz"
+        if 2 * band[1] > rate and len(counts) > 1:  # the commonest rate is not the highest
+            lines.append(f"{highest}, of which what lies below {rate // 2:,} Hz is heard {how}")
+        else:
+            lines.append(f"{highest}, so that all is heard {how}")
     elif common > rate:
         lines.append(
             f"of recordings at {common:,} Hz, what lies below {rate // 2:,} Hz is heard, as of speech; {changes}"

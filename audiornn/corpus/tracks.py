@@ -8,8 +8,8 @@
 
 A table says its times (seconds from the utterance's beginning, or from the manifest's `track_start` in the recording,
 of which the utterance is then a stretch; rising, at any pace) and its tracks' names; tabs and semicolons part its
-columns as well. An empty cell is a value that is not defined there, as the pitch of a voiceless sound: it is no target.
-NaN is an error, since it is mostly the trace of another one.
+columns as well, and in a `.txt` spaces, as in Praat's listings. An empty cell is a value that is not defined there, as
+the pitch of a voiceless sound: it is no target. NaN is an error, since it is mostly the trace of another one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import csv
 import io
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,16 +28,17 @@ from numpy.typing import NDArray
 
 from audiornn.audio import audio_info
 from audiornn.corpus.manifest import Utterance
+from audiornn.corpus.text_files import read_text
 from audiornn.errors import CorpusError
 from audiornn.features import FeatureSettings
 
-__all__ = ["ENDINGS", "PITCH", "SLACK", "VOICING", "Tracks", "read_tracks", "tracks_at_frames"]
+__all__ = ["ENDINGS", "PITCH", "SLACK", "VOICING", "Tracks", "may_be_tracks", "read_tracks", "tracks_at_frames"]
 
 #: Names of tracks that mean something: log₂ of Hz, and 0 or 1.
 PITCH, VOICING = "log2_f0", "voicing"
 
 #: Of track files.
-ENDINGS = (".csv", ".tsv", ".npy")
+ENDINGS = (".csv", ".tsv", ".txt", ".npy")
 
 #: Seconds that a track may lack at either end: trackers that do not pad begin half a window late.
 SLACK = 0.1
@@ -81,6 +83,16 @@ def read_tracks(path: Path) -> Tracks:
             f"{path}: its times must rise, but {tracks.times[row + 1]:g} s follows {tracks.times[row]:g} s"
         )
     return tracks
+
+
+def may_be_tracks(path: Path) -> bool:
+    """Whether a file may be one of values over time; a `.txt`, often a transcript, by the names of its columns."""
+    if path.suffix.lower() != ".txt":
+        return True
+    try:
+        return bool(_TIME.fullmatch(_parted(read_text(path), path)[0][0]))
+    except (CorpusError, csv.Error):
+        return False
 
 
 def tracks_at_frames(
@@ -214,9 +226,7 @@ def _read_table(path: Path) -> Tracks:
     except UnicodeDecodeError:
         raise CorpusError(f"{path}: is not UTF-8, as tables of values over time are read; save it so") from None
     header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    rows = csv.reader(io.StringIO(text), delimiter=delimiter)
-    names = [name.strip() for name in next(rows, [])]
+    names, rows, delimiter = _parted(text, path)
     if len(names) < 2 or not _TIME.fullmatch(names[0]):
         raise ValueError(f"its first line is {header.strip()[:60]!r}")
     if len(set(names)) < len(names):
@@ -243,6 +253,17 @@ def _read_table(path: Path) -> Tracks:
         times.append(numbers[0])
         values.append(numbers[1:])
     return Tracks(tuple(names[1:]), np.array(values).reshape(-1, len(names) - 1), np.array(times))
+
+
+def _parted(text: str, path: Path) -> tuple[list[str], Iterator[list[str]], str]:
+    """The columns' names, of which there is one at least, the rows below, and what parts them."""
+    header = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)
+    if path.suffix.lower() == ".txt" and delimiter not in header:  # Praat's listings
+        delimiter = "\t"
+        text = "\n".join(delimiter.join(line.split()) for line in text.split("\n"))
+    rows = csv.reader(io.StringIO(text), delimiter=delimiter)
+    return [name.strip() for name in next(rows, [""]) or [""]], rows, delimiter
 
 
 _UNDEFINED = "a value that is not defined is an empty cell of a table"

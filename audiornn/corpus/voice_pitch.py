@@ -1,4 +1,4 @@
-"""Whether values over time are the pitch of voices: by their name, and by what they reach.
+"""Whether values over time are a pitch, and one of voices: by their name, and by what they reach.
 
 A network finds a pitch in other features than what it is named for elsewhere: a log-mel spectrogram hardly shows it.
 """
@@ -6,7 +6,7 @@ A network finds a pitch in other features than what it is named for elsewhere: a
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.tracks import read_tracks
 from audiornn.errors import CorpusError
 
-__all__ = ["VoicePitch", "voice_pitch"]
+__all__ = ["VoicePitch", "pitch_band", "voice_pitch"]
 
 _NAME = re.compile(r"(?<![a-z])(f0|pitch|fundamental)(?![a-z])")
 _NO_HERTZ = re.compile(r"midi|semi|cent|(?<![a-z])st(?![a-z])")
@@ -57,19 +57,29 @@ def voice_pitch(utterances: Sequence[Utterance], names: Sequence[str]) -> VoiceP
     Raises:
         CorpusError: none of the files looked at can be read.
     """
+    for name, hertz, no_voice in _pitches(utterances, names):
+        lowest, highest = np.percentile(hertz, [_ODD, 100 - _ODD])
+        if lowest >= _LEAST and highest <= _MOST:
+            return VoicePitch(name, float(round(lowest / _ROOM)), float(round(highest * _ROOM)), no_voice)
+    return None
+
+
+def pitch_band(utterances: Sequence[Utterance], names: Sequence[str]) -> tuple[float, float] | None:
+    """The Hz from and to which tracks that are called a pitch reach, as a whistle's; arguments as of `voice_pitch`."""
+    bands = [(hertz.min(), hertz.max()) for _, hertz, _ in _pitches(utterances, names)]
+    return (float(min(low for low, _ in bands)), float(max(high for _, high in bands))) if bands else None
+
+
+def _pitches(utterances: Sequence[Utterance], names: Sequence[str]) -> Iterator[tuple[str, NDArray[np.float64], float]]:
+    """Of each track that is called a pitch its name, its values in Hz, and the share of those that are 0 or below."""
     for column, name in enumerate(names):
         if not _NAME.search(name.lower()) or _NO_HERTZ.search(name.lower()):
             continue
         values = _values(utterances, column)
         voiced = values[values > 0]
-        if not len(voiced):
-            continue
-        hertz = np.exp2(np.minimum(voiced, 30.0)) if _LOGARITHM.search(name.lower()) else voiced
-        lowest, highest = np.percentile(hertz, [_ODD, 100 - _ODD])
-        if lowest >= _LEAST and highest <= _MOST:
-            no_voice = 1 - len(voiced) / len(values)
-            return VoicePitch(name, float(round(lowest / _ROOM)), float(round(highest * _ROOM)), no_voice)
-    return None
+        if len(voiced):
+            hertz = np.exp2(np.minimum(voiced, 30.0)) if _LOGARITHM.search(name.lower()) else voiced
+            yield name, hertz, 1 - len(voiced) / len(values)
 
 
 def _values(utterances: Sequence[Utterance], column: int) -> NDArray[np.float64]:

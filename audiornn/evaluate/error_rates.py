@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
 
@@ -25,11 +26,13 @@ __all__ = [
     "costliest",
     "count_edits",
     "error_rate",
-    "interval_of_draws",
+    "interval_of_counts",
     "interval_of_mean",
     "right_words",
     "wilson_interval",
 ]
+
+_FEW = 20  # recordings, from which on a bootstrap over them holds about what it says
 
 Confusion = tuple[str, str]  # reference, hypothesis; one of them is empty for a deletion or an insertion
 
@@ -127,27 +130,58 @@ def error_rate(counts: Sequence[EditCounts], *, seed: int = 0) -> ErrorRate:
 
 
 def bootstrap_interval(errors: Sequence[float], lengths: Sequence[int], *, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile interval of Σ errors / Σ lengths when utterances are drawn anew (Bisani and Ney 2004).
-
-    Utterances without words are no witnesses, but for errors in them, and a draw of these alone has no rate.
-    """
-    n_worded = sum(length > 0 for length in lengths)
-    drawn = resampled_totals(list(zip(errors, lengths, strict=True)), seed=seed) if n_worded > 1 else np.empty((0, 2))
-    rates = (wrong / units for wrong, units in drawn.tolist() if units)
-    return interval_of_draws(sum(errors) / max(1, sum(lengths)), rates, n_worded)
+    """95 % interval of Σ errors / Σ lengths over utterances, by `interval_of_counts`; without any 0 to 1."""
+    counts = np.array([errors, lengths], np.float64).T
+    return interval_of_counts(counts, lambda total: total[0] / total[1], seed=seed)
 
 
-def interval_of_draws(value: float, draws: Iterable[float], n: int) -> tuple[float, float]:
-    """95 % percentile interval of a rate or a share of n recordings, by what it is when they are drawn anew.
+def interval_of_counts(
+    counts: ArrayLike, figure: Callable[[NDArray[np.float64]], float], *, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of an error rate, a share or an F1 that is made of counts summed over recordings.
 
-    Where all recordings are alike, as where none has an error or all are wholly wrong, the draws know no spread, and
+    The percentiles of what it is when the recordings are drawn anew (Bisani and Ney 2004). A bootstrap takes the spread
+    of a few for less than it is: its interval of F1 holds the true one of two recordings 48 times of 100, of five 80 to
+    85. So of fewer than 20 it is Student's over jackknifed values (Tukey 1958), which holds 95 and 91 to 93.
+
+    Where all recordings are alike, as where none has an error or all are wholly wrong, neither knows a spread, and
     Wilson's bounds of so many recordings are given: words and frames of one are no independent witnesses. Of one
-    recording they know none either, nor does anything else: 0 to 1, or to more errors than words.
+    recording nothing is known: 0 to 1, or to more errors than words.
+
+    Args:
+        counts: of each recording, (recordings, …); one of zeros is no witness.
+        figure: of summed counts; not finite where it is of nothing.
+        seed: of the draws.
     """
-    if n <= 1:
-        return 0.0, max(1.0, value)
-    low, high = percentile_interval(draws) or (value, value)
-    return wilson_interval(value * n, n) if low == high and value <= 1 else (low, high)
+    table = np.asarray(counts, np.float64)
+    witnesses = table[table.reshape(len(table), -1).any(axis=1)] if len(table) else table
+    n = len(witnesses)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        whole = float(figure(witnesses.sum(axis=0))) if n else 0.0
+        if n < _FEW:
+            own = (float(figure(each)) for each in witnesses)
+            most = max(value for value in (1.0, whole, *own) if math.isfinite(value))
+            low, high = _jackknifed_interval(witnesses, figure, whole) if n > 1 else (0.0, most)
+            low, high = max(0.0, low), min(most, high)
+        else:
+            draws = (float(figure(total)) for total in resampled_totals(table, seed=seed))
+            low, high = percentile_interval(value for value in draws if math.isfinite(value)) or (0.0, 1.0)
+    return wilson_interval(whole * n, n) if low == high and whole <= 1 else (low, high)
+
+
+def _jackknifed_interval(
+    table: NDArray[np.float64], figure: Callable[[NDArray[np.float64]], float], whole: float
+) -> tuple[float, float]:
+    """By Student's t; without bounds where one recording alone has what the figure is of."""
+    from scipy.special import stdtrit
+
+    total, n = table.sum(axis=0), len(table)
+    values = [n * whole - (n - 1) * float(figure(total - own)) for own in table]
+    if not all(map(math.isfinite, values)):
+        return -math.inf, math.inf
+    spread = statistics.stdev(values)
+    half = 0.0 if spread < 1e-12 * max(1.0, whole) else float(stdtrit(n - 1, 0.975)) * spread / math.sqrt(n)
+    return whole - half, whole + half
 
 
 def wilson_interval(successes: float, n: int) -> tuple[float, float]:

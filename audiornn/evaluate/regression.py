@@ -25,7 +25,7 @@ from audiornn.corpus.manifest import Utterance
 from audiornn.corpus.tracks import PITCH, VOICING, tracks_at_frames
 from audiornn.errors import AudioError, CorpusError
 from audiornn.evaluate.bootstrap import percentile_interval, resampled_totals
-from audiornn.evaluate.error_rates import interval_of_draws
+from audiornn.evaluate.error_rates import interval_of_counts
 from audiornn.evaluate.hearing import Progress, hear_all, unseen
 from audiornn.evaluate.tally import Tally
 from audiornn.listen.recognizer import Recognizer
@@ -282,12 +282,10 @@ def pitch_score(
     n, right, chroma, recalled, n_voiceless, alarms = table.sum(axis=0)
     if not n:
         return None
-    accuracy, n_voiced = float(right / n), int((table[:, 0] > 0).sum())
-    accuracies = (total[1] / total[0] for total in resampled_totals(table) if total[0])
     return PitchScore(
         int(n),
-        accuracy,
-        interval_of_draws(accuracy, accuracies, n_voiced),
+        float(right / n),
+        interval_of_counts(table[:, :2], lambda total: total[1] / total[0]),
         float(chroma / n),
         None if voiced is None else float(recalled / n),
         None if voiced is None or not n_voiceless else float(alarms / n_voiceless),

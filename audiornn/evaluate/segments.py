@@ -24,8 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from audiornn.evaluate.bootstrap import resampled_totals
-from audiornn.evaluate.error_rates import interval_of_draws
+from audiornn.evaluate.error_rates import interval_of_counts
 from audiornn.listen.segments import labels_of
 from audiornn.model_file import ModelCard
 
@@ -265,16 +264,15 @@ def _detection(reference: Sequence[_Timed], hypothesis: Sequence[_Timed], durati
 
 
 def score(card: ModelCard, counts: Sequence[SegmentCounts], *, seed: int = 0) -> SegmentReport:
-    """Pool the counts of recordings; intervals are bootstraps over them."""
+    """Pool the counts of recordings; intervals are of `interval_of_counts`."""
     frames = np.stack([each.frames for each in counts])
     events = np.stack([each.events for each in counts])
     seconds = np.stack([np.zeros(3) if each.seconds is None else each.seconds for each in counts])
 
     def rate(per_recording: Counts, figure: Callable[[Counts], float]) -> Rate:
-        draws = (figure(total) for total in resampled_totals(per_recording, seed=seed) if total.any())
-        n_counted = sum(bool(each.any()) for each in per_recording)  # the others say nothing of this figure
         value = figure(per_recording.sum(axis=0))
-        return Rate(value, interval_of_draws(value, draws, n_counted))
+        # Of nothing there is no figure.
+        return Rate(value, interval_of_counts(per_recording, lambda c: figure(c) if c.any() else math.nan, seed=seed))
 
     missed, false_alarm, marked = seconds.sum(axis=0).tolist()
     rows = []

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from audiornn.audio import Waveform
 from audiornn.corpus.manifest import Utterance
 from audiornn.errors import CorpusError
-from audiornn.evaluate.bootstrap import resampled_totals
-from audiornn.evaluate.error_rates import bootstrap_interval, interval_of_draws, wilson_interval
+from audiornn.evaluate.error_rates import bootstrap_interval, interval_of_counts, wilson_interval
 from audiornn.evaluate.hearing import Progress, hear_all, unseen
 from audiornn.evaluate.tally import Tally
 from audiornn.listen.recognizer import Recognizer
@@ -248,9 +247,7 @@ def _report(
         for i, label in enumerate(symbols)
         for true, found, wrong in [total[:, i]]
     )
-    drawn = [_f1s(resampled) for resampled in resampled_totals(counts)]
     micro, macro = _f1s(total)
-    n_labelled = int(counts.any(axis=(1, 2)).sum())  # the others have no part in an F1
     known = [p for p in precisions if not math.isnan(p)]
     n, n_right = len(truths), int((said == truths).all(axis=1).sum())
     wrong_of_each = tuple((said != truths).sum(axis=1).tolist())
@@ -263,9 +260,9 @@ def _report(
         accuracy=n_right / n,
         interval=wilson_interval(n_right, n),
         micro_f1=None if math.isnan(micro) else micro,
-        micro_interval=None if math.isnan(micro) else interval_of_draws(micro, (f1 for f1, _ in drawn), n_labelled),
+        micro_interval=None if math.isnan(micro) else interval_of_counts(counts, lambda c: _f1s(c)[0]),
         macro_f1=None if math.isnan(macro) else macro,
-        macro_interval=None if math.isnan(macro) else interval_of_draws(macro, (f1 for _, f1 in drawn), n_labelled),
+        macro_interval=None if math.isnan(macro) else interval_of_counts(counts, lambda c: _f1s(c)[1]),
         mean_average_precision=sum(known) / len(known) if known else None,
         labels=rows,
         errors=sum(wrong_of_each),

@@ -107,6 +107,7 @@ def format_result(
     model: str | PurePath | None = None,
     folder: PurePath | None = None,
     channel: int = 1,
+    highest: float = 8000.0,
 ) -> str:
     r"""A result in one of `FORMATS`, as it stands in a file.
 
@@ -118,6 +119,7 @@ def format_result(
         model: the model file; JSON holds it where it is given.
         folder: that it will lie in, from which ELAN finds the recording; None is the recording's own.
         channel: of the recording, as CTM, RTTM and Raven's tables say it.
+        highest: Hz up to which the model hears, as high as the boxes in Raven's tables are.
 
     Returns:
         Text that ends in one newline, JSON in a single line. Where there is nothing to say, SRT, CTM, RTTM and
@@ -139,7 +141,7 @@ def format_result(
         "rttm": lambda: to_rttm(result, audio=audio, channel=channel),
         "audacity": lambda: to_audacity(result),
         "elan": lambda: to_elan(result, audio=audio, folder=folder),
-        "raven": lambda: to_raven(result, channel=channel),
+        "raven": lambda: to_raven(result, channel=channel, highest=highest),
         "csv": lambda: to_csv(result),
     }
     if output_format not in writers:
@@ -257,14 +259,18 @@ def to_audacity(result: Result) -> str:
     )
 
 
-def to_raven(result: Result, *, channel: int = 1) -> str:
-    """A result as a selection table of Raven: a row a label, columns parted by tabs, times in seconds."""
+def to_raven(result: Result, *, channel: int = 1, highest: float = 8000.0) -> str:
+    """A result as a selection table of Raven: a row a label, columns parted by tabs, times in seconds.
+
+    Its readers want a box around each sound; these reach from 0 to the `highest` Hz that the model hears.
+    """
     rows = [
         f"{n}\tSpectrogram 1\t{channel}\t{max(0.0, label.start):.6f}\t{max(0.0, label.start, label.end):.6f}\t"
-        f"{_clean(label.label)}\n"
+        f"0.0\t{highest:.1f}\t{_clean(label.label)}\n"
         for n, label in enumerate(_labels(result), start=1)
     ]
-    return "".join(["Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tAnnotation\n", *rows])
+    columns = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tAnnotation\n"
+    return "".join([columns, *rows])
 
 
 def to_csv(result: Result) -> str:

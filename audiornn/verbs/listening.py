@@ -230,6 +230,7 @@ def write_results(
             model=model,
             folder=folder,
             channel=asked.channel or 1,
+            highest=recognizer.card.features.sample_rate / 2,
         )
         if output_format == "text" and several and not outputs:
             named = recording.translate(_IN_A_LINE)

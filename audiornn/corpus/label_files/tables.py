@@ -269,17 +269,23 @@ def _labels(rows: Sequence[_Row], layout: _Layout, path: Path) -> Iterator[Timed
 
 
 def _band(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[float, float] | None:
-    """The lowest and the highest frequency of the boxes that Raven draws around sounds, in Hz; None without any."""
-    bounds = []
-    for name, bound in (("lowfreq", min), ("highfreq", max)):
-        letters = [_letters(cell) for cell in header]
-        places = [i for i, cell in enumerate(letters) if cell.startswith(name) and cell.removeprefix(name) in _HERTZ]
-        cells = [row[places[0]] for row in rows if places[0] < len(row)] if places else []
-        hertz = [value for cell in cells if _is_time(cell) and math.isfinite(value := seconds(cell, ""))]
-        if not hertz:
+    """The lowest and the highest frequency of the boxes that Raven draws around sounds, in Hz; None without any.
+
+    Boxes from 0 Hz on are as high as the view, or as what BirdNET hears: they say nothing of how high a sound reaches.
+    """
+    letters = [_letters(cell) for cell in header]
+    places, scales = [], []
+    for name in ("lowfreq", "highfreq"):
+        found = [i for i, cell in enumerate(letters) if cell.startswith(name) and cell.removeprefix(name) in _HERTZ]
+        if not found:
             return None
-        bounds.append(_HERTZ[letters[places[0]].removeprefix(name)] * bound(hertz))
-    return bounds[0], bounds[1]
+        places.append(found[0])
+        scales.append(_HERTZ[letters[found[0]].removeprefix(name)])
+    cells = [[row[i] for i in places] for row in rows if max(places) < len(row)]
+    boxes = [[seconds(cell, "") for cell in pair] for pair in cells if all(map(_is_time, pair))]
+    boxes = [pair for pair in boxes if all(map(math.isfinite, pair))]
+    drawn = [high for low, high in boxes if low > 0]
+    return (scales[0] * min(low for low, _ in boxes), scales[1] * max(drawn)) if drawn else None
 
 
 def _is_without_events(cells: Mapping[str, str]) -> bool:

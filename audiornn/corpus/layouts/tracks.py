@@ -13,7 +13,7 @@ from audiornn.corpus.layouts.own_files import own_files
 from audiornn.corpus.layouts.splits import splits_of_lists
 from audiornn.corpus.layouts.survey import Choices, Entry, Reading, Survey, named
 from audiornn.corpus.manifest import read_manifest
-from audiornn.corpus.tracks import ENDINGS, SLACK, Tracks, read_tracks
+from audiornn.corpus.tracks import ENDINGS, SLACK, Tracks, may_be_tracks, read_tracks
 from audiornn.errors import AudioError, CorpusError, SettingsError
 
 __all__ = ["read"]
@@ -89,7 +89,7 @@ def _read_manifests(survey: Survey, choices: Choices, reading: Reading) -> None:
 
 
 def _read_own(survey: Survey, choices: Choices, reading: Reading) -> None:
-    files = survey.lists(*ENDINGS)
+    files = {key: path for key, path in survey.lists(*ENDINGS).items() if may_be_tracks(path)}
     known = {os.path.realpath(entry.audio) for entry in reading.entries}
     found: list[tuple[Entry, Tracks]] = []
     for key, own in own_files(survey.audio, files, lambda name: posixpath.splitext(name)[0]).items():
