@@ -41,9 +41,10 @@ def run_in_workers(
             yield i, function(job)
         return
     spawn = multiprocessing.get_context("spawn")
-    with _one_blas_thread(), ProcessPoolExecutor(
-        min(n_jobs, _MOST_WORKERS), mp_context=spawn, initializer=_start_worker
-    ) as pool:
+    with (
+        _one_blas_thread(),
+        ProcessPoolExecutor(min(n_jobs, _MOST_WORKERS), mp_context=spawn, initializer=_start_worker) as pool,
+    ):
         try:
             with _interrupt_blocked():
                 running = {

@@ -34,7 +34,6 @@ __all__ = [
 #: Folders in which the audio of a table often lies.
 AUDIO_FOLDERS = ("clips", "wavs", "wav", "audio", "recordings", "data", "flac", "mp3", "sph")
 
-_IGNORED = {"thumbs.db", "desktop.ini", "__macosx", "__pycache__", "lost+found"}
 #: What stands for a folder in paths of SpeechBrain's lists, and of shells.
 _VARIABLE = re.compile(r"(\$\w+|\$?\{\w+\})/")
 
@@ -179,7 +178,11 @@ class Survey:
         audio: dict[str, Path] = {}
         others: dict[str, Path] = {}
         unusable: list[tuple[str, str]] = []
-        for parent, name in files_below(self.folder, _is_ignored):
+
+        def leave_out(folder: Path, why: str) -> None:
+            unusable.append((self.key(folder), why))
+
+        for parent, name in files_below(self.folder, leave_out):
             path = Path(parent, name)
             relative = path.relative_to(self.folder).as_posix()
             key = nfc(relative)
@@ -341,10 +344,6 @@ class Survey:
         """The recordings below the folder that no entry uses."""
         taken = {self.key(path) for path in used}
         return [(key, why) for key in self.audio if key not in taken]
-
-
-def _is_ignored(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _IGNORED
 
 
 def nfc(name: str) -> str:
