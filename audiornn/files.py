@@ -35,6 +35,7 @@ __all__ = [
 #: What Python, JavaScript and editors take for the end of a line, and JSON may write as it is.
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
+_WINDOWS = os.name == "nt"
 _SYSTEMS_OWN = {
     *("thumbs.db", "desktop.ini", "system volume information", "$recycle.bin"),
     *("lost+found", "__macosx", "__pycache__"),
@@ -226,5 +227,8 @@ def explain_write_error(error: OSError, path: Path) -> AudiornnError:
     if short or error.errno in (errno.ENOSPC, errno.EDQUOT):
         return AudiornnError(f"{path}: the disk is full; free some space and run the same command again")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return AudiornnError(f"{path}: may not be written here (read-only folder); choose another place")
+        or_open = ", or open in another program" if _WINDOWS else ""
+        return AudiornnError(f"{path}: may not be written here (read-only folder{or_open}); choose another place")
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return AudiornnError(f"{path}: more files than may be open at once; `ulimit -n` raises how many")
     return AudiornnError(f"{path}: cannot be written ({error.strerror or error})")

@@ -379,7 +379,10 @@ def open_prepared(folder: Path) -> Prepared:
     """
     entry = _read_json(folder / "prepared.json")
     if entry is None:
-        raise CorpusError(f"{folder}: nothing is prepared here; run `audiornn prep recipes/{folder.name}` first")
+        raise CorpusError(
+            f"{folder}: nothing is prepared here; run `audiornn prep recipes/{folder.name}` first, "
+            "or say with --data DIR where it was prepared"
+        )
     try:
         return Prepared(
             folder=folder,
@@ -622,6 +625,8 @@ def _write_json(path: Path, entry: Mapping[str, Any]) -> None:
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from None
     return entry if isinstance(entry, dict) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import sys
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -34,6 +35,11 @@ __all__ = [
 #: Folders in which the audio of a table often lies.
 AUDIO_FOLDERS = ("clips", "wavs", "wav", "audio", "recordings", "data", "flac", "mp3", "sph")
 
+_NOT_UNICODE = (
+    "its name is not UTF-8; rename it"
+    if sys.getfilesystemencoding() == "utf-8"
+    else f"its name is not {sys.getfilesystemencoding().upper()}, which the locale asks for; set PYTHONUTF8=1"
+)
 #: What stands for a folder in paths of SpeechBrain's lists, and of shells.
 _VARIABLE = re.compile(r"(\$\w+|\$?\{\w+\})/")
 
@@ -190,7 +196,7 @@ class Survey:
             if suffix not in EXTENSIONS and suffix not in FOREIGN:
                 others[key] = path
             elif not is_unicode(relative):
-                unusable.append((ascii(relative)[1:-1], "its name is not UTF-8; rename it"))
+                unusable.append((ascii(relative)[1:-1], _NOT_UNICODE))
             elif suffix in FOREIGN:
                 unusable.append((key, f"{suffix} is not read; convert it: ffmpeg -i {name} {path.stem}.flac"))
             elif not path.exists():
