@@ -406,6 +406,8 @@ def _identity(stream: IO[bytes]) -> tuple[int, ...]:
 def _standard_input() -> IO[bytes]:
     if sys.stdin is None:
         raise AudioError("standard input: is closed")
+    if sys.stdin.isatty():
+        raise AudioError("standard input: is a terminal; give it a recording, as in `arecord -t wav | audiornn …`")
     return sys.stdin.buffer
 
 

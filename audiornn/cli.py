@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import errno
 import math
 import os
@@ -30,6 +31,11 @@ __all__ = ["main"]
 
 
 _OF_EVALUATING = ("jiwer", "scipy", "mir_eval", "pyannote", "matplotlib")
+#: Failures that no code can help.
+_OF_THE_MACHINE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ESTALE),
+)
 _FORMATS = ("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm", "audacity", "elan", "raven", "csv")
 
 
@@ -40,9 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if sys.stderr is None:  # closed, or there is no console
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process
-    for stream in (sys.stdout, sys.stderr):
+    escaped: list[str] = []
+    codecs.register_error("escaped", lambda error: _escape(error, escaped))
+    for stream, errors in ((sys.stdout, "escaped"), (sys.stderr, "backslashreplace")):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a file name in no Unicode, an arrow in a Latin-1 log
+            stream.reconfigure(errors=errors)  # a file name in no Unicode, an arrow in a Latin-1 log
     parsed = vars(_parser().parse_args(arguments))
     if parsed.get("output_format", "text") != "text" and hasattr(sys.stdout, "reconfigure"):
         # As the formats have it, whatever the locale; and a file name in no Unicode as the disk has it.
@@ -67,13 +75,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return PARTIAL_FAILURE
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno not in _OF_THE_MACHINE:
             raise
-        say(f"audiornn: {explain_write_error(error, Path(error.filename or 'standard output'))}")
+        name = error.filename
+        place = Path(os.fsdecode(name) if isinstance(name, (str, bytes)) else "standard output")
+        if error.errno in (errno.EACCES, errno.EPERM):  # it may be for reading, too
+            say(f"audiornn: {place}: permission denied; it is another user's, or its folder is read-only")
+        else:
+            say(f"audiornn: {explain_write_error(error, place)}")
         return FAILURE
     except KeyboardInterrupt:
         say("audiornn: stopped")
         return INTERRUPTED
+    finally:
+        if any(letters.isalpha() for letters in escaped):
+            say(
+                f"audiornn: standard output is {sys.stdout.encoding.upper()}, which lacks letters of what was printed: "
+                "they are written as \\u and a number; PYTHONUTF8=1 in the environment gives UTF-8"
+            )
+
+
+def _escape(error: UnicodeError, escaped: list[str]) -> tuple[str | bytes, int]:
+    if isinstance(error, UnicodeEncodeError):
+        escaped.append(error.object[error.start : error.end])
+    return codecs.backslashreplace_errors(error)
 
 
 #: Adds a verb: the function that does it, which is called after it, and a line for --help.

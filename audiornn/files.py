@@ -7,7 +7,9 @@ import errno
 import json
 import math
 import os
+import sys
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,8 +22,10 @@ __all__ = [
     "encode_json",
     "explain_write_error",
     "files_below",
+    "is_systems_own",
     "is_unicode",
     "json_line",
+    "locked",
     "relative_to",
     "remove_partials",
     "write_atomically",
@@ -30,6 +34,12 @@ __all__ = [
 
 #: What Python, JavaScript and editors take for the end of a line, and JSON may write as it is.
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+_WINDOWS = os.name == "nt"
+_SYSTEMS_OWN = {
+    *("thumbs.db", "desktop.ini", "system volume information", "$recycle.bin"),
+    *("lost+found", "__macosx", "__pycache__"),
+}
 
 
 @contextlib.contextmanager
@@ -94,24 +104,35 @@ def relative_to(path: Path, folder: Path) -> str:
         return path.as_posix()
 
 
-def files_below(folder: Path, is_ignored: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+def is_systems_own(name: str) -> bool:
+    """Whether a file or folder is hidden, or one that systems leave behind, and so none of a user's."""
+    return name.startswith(".") or name.lower() in _SYSTEMS_OWN
+
+
+def files_below(folder: Path, cannot_enter: Callable[[Path, str], object]) -> Iterator[tuple[str, str]]:
     """Folder and name of every file below a folder, in order; a folder that links show again is not walked again.
+
+    What systems leave behind is not looked at.
 
     Args:
         folder: the uppermost.
-        is_ignored: whether a file's or folder's name says that it is not to be looked at.
+        cannot_enter: told of a folder that this user may not look into, and why.
     """
+
+    def tell(error: OSError) -> None:
+        cannot_enter(Path(error.filename), f"the folder cannot be looked into ({error.strerror or error})")
+
     seen = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
+    for parent, folders, names in os.walk(folder, onerror=tell, followlinks=True):
         real = os.path.realpath(parent)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
-        shown = [name for name in folders if not is_ignored(name)]
+        shown = [name for name in folders if not is_systems_own(name)]
         # What lies there itself comes before what is only linked, and keeps its own place.
         folders[:] = sorted(shown, key=lambda name: ((Path(parent) / name).is_symlink(), name))
-        yield from ((parent, name) for name in sorted(names) if not is_ignored(name))
+        yield from ((parent, name) for name in sorted(names) if not is_systems_own(name))
 
 
 def is_unicode(name: str) -> bool:
@@ -128,6 +149,46 @@ def remove_partials(folder: Path) -> None:
     for partial in folder.glob(".*.partial"):
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+@contextlib.contextmanager
+def locked(file: Path, is_busy: Callable[[], object]) -> Iterator[None]:
+    """Hold the lock of a file, so that no other process does; the system frees it when this one ends, however it ends.
+
+    Args:
+        file: is made, with its folder, and stays there empty.
+        is_busy: called once where another process holds it; it may raise, or else that one is waited for.
+
+    Raises:
+        AudiornnError: the folder cannot be written to.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle = open(file, "ab")  # noqa: SIM115 - what the caller raises is not of this file
+    except OSError as error:
+        raise explain_write_error(error, file.parent) from error
+    with handle:
+        if not _try_lock(handle.fileno()):
+            is_busy()
+            while not _try_lock(handle.fileno()):
+                time.sleep(0.2)
+        yield
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # Some network file systems have no locks; alone on the machine, one does without.
+        return error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+    return True
 
 
 def check_writable(folder: Path) -> None:
@@ -166,5 +227,8 @@ def explain_write_error(error: OSError, path: Path) -> AudiornnError:
     if short or error.errno in (errno.ENOSPC, errno.EDQUOT):
         return AudiornnError(f"{path}: the disk is full; free some space and run the same command again")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return AudiornnError(f"{path}: may not be written here (read-only folder); choose another place")
+        or_open = ", or open in another program" if _WINDOWS else ""
+        return AudiornnError(f"{path}: may not be written here (read-only folder{or_open}); choose another place")
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return AudiornnError(f"{path}: more files than may be open at once; `ulimit -n` raises how many")
     return AudiornnError(f"{path}: cannot be written ({error.strerror or error})")

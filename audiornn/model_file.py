@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -181,6 +182,8 @@ def open_model_file(path: str | Path, *, threads: int = 1) -> tuple[Any, ModelCa
         named = str(path) if is_unicode(str(path)) else path.read_bytes()
         session = onnxruntime.InferenceSession(named, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no root of their own
+        if not os.access(path, os.R_OK):
+            raise ModelFileError(f"{path}: this user may not read it; ask its owner") from None
         reason = " ".join(str(error).split())[:120]
         raise ModelFileError(
             f"{path}: not a model file, or a damaged one ({reason}); export or copy it again"

@@ -14,6 +14,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 import contextlib
+import errno
 import io
 import shutil
 import sys
@@ -430,6 +431,23 @@ def heard_by(world, model_file):
 def places(world):
     """The arguments that name where everything is."""
     return ["--data", world.data, "--runs", world.runs]
+
+
+@pytest.fixture
+def closed(monkeypatch):
+    """Makes a folder one that this user may not look into, which to root is none."""
+
+    def close(folder):
+        real = os.scandir
+
+        def scandir(path="."):
+            if os.fspath(path) == str(folder):
+                raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+            return real(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+
+    return close
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import soundfile
 
 from audiornn import __version__, cli
 from audiornn.errors import TrainingError
+from audiornn.verbs.terminal import say
 from tests.conftest import RATE, TASKS, spoken, write_recipe
 
 pytestmark = pytest.mark.filterwarnings("error::ResourceWarning")
@@ -596,6 +597,40 @@ def test_output_in_a_poor_locale(world, model_file):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = python("info", model_file("transcribe"), env=environment)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_letters_that_the_output_cannot_hold_are_told(world, here, model_file):
+    shutil.copy(world.recording(), here / "ï.wav")
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1250"}  # which has no ï
+    done = python("transcribe", "ï.wav", "b.wav", "--model", model_file("transcribe"), env=environment, cwd=here)
+    assert done.returncode == 1
+    assert "standard output is CP1250, which lacks letters" in done.stderr
+    assert "PYTHONUTF8=1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "file", "said"),
+    [
+        (errno.EACCES, "a.wav", "a.wav: permission denied; it is another user's"),
+        (errno.EMFILE, b"a.wav", "a.wav: more files than may be open"),
+        (errno.EIO, 3, "standard output: cannot be written (I/O error)"),
+    ],
+)
+def test_what_a_machine_refuses_is_one_line(fails, monkeypatch, number, file, said):
+    def refused(*arguments):
+        raise OSError(number, "I/O error", file)
+
+    monkeypatch.setattr("audiornn.verbs.models.last_model", refused)
+    fails("info", said=[said])
+
+
+def test_a_log_that_cannot_be_written_stops_no_work(monkeypatch):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stderr", Full())
+    say("epoch 1")
 
 
 def test_json_is_utf_8_in_any_locale(world, model_file):

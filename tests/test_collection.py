@@ -67,6 +67,14 @@ def test_a_folder_a_label(tmp_path):
     assert all(u.speaker is None for u in collection.utterances)
 
 
+def test_a_folder_that_one_may_not_look_into_is_told(tmp_path, closed):
+    record(tmp_path, *(f"{word}/{i}.wav" for word in ("yes", "no", "up") for i in range(4)))
+    closed(tmp_path / "up")
+    collection = read_collection(tmp_path)
+    assert collection.labels == {"yes": 4, "no": 4}
+    assert collection.left_out == (("up", "the folder cannot be looked into (Permission denied)"),)
+
+
 def test_speech_commands_lists_and_speakers(tmp_path):
     names = [f"{word}/{speaker}_nohash_{i}.wav" for word in ("up", "go") for speaker in "abcdef" for i in range(2)]
     record(tmp_path, *names, "_background_noise_/hum.wav", "_background_noise_/rain.wav", "_background_noise_/pink.wav")

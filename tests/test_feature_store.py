@@ -327,3 +327,13 @@ def test_more_shards_than_files_may_be_open(tmp_path, utterances, monkeypatch):
         assert len(store.hold()[N - 1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (now, most))
+
+
+def test_what_a_training_has_open_on_windows_hinders_no_prep(tmp_path, monkeypatch):
+    (tmp_path / "old.npy").write_bytes(b"of a training")
+
+    def refused(self, missing_ok=False):
+        raise PermissionError(13, "The process cannot access the file", str(self))
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    feature_store.remove_others(tmp_path, [])

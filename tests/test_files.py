@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from audiornn.errors import AudiornnError
-from audiornn.files import check_writable, explain_write_error, relative_to, write_atomically, writing_temporary_file
+from audiornn.files import (
+    check_writable,
+    explain_write_error,
+    locked,
+    relative_to,
+    write_atomically,
+    writing_temporary_file,
+)
 
 
 def write(path, content=b"new"):
@@ -134,3 +141,21 @@ def test_another_drive_is_named_in_full(monkeypatch):
 def test_the_disk_of_temporary_files_is_named(monkeypatch):
     with pytest.raises(AudiornnError, match="disk of temporary files is full; TMPDIR"), writing_temporary_file():
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_lock_is_held_by_one_at_a_time_and_freed_whatever_happens(tmp_path):
+    def refuse():
+        raise AudiornnError("busy")
+
+    with pytest.raises(RuntimeError), locked(tmp_path / "a" / ".lock", refuse):  # noqa: PT012
+        with pytest.raises(AudiornnError, match="busy"), locked(tmp_path / "a" / ".lock", refuse):
+            pass
+        raise RuntimeError
+    with locked(tmp_path / "a" / ".lock", refuse):
+        pass
+
+
+def test_a_lock_where_nothing_can_be_written(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(AudiornnError, match=r"file: cannot be written"), locked(tmp_path / "file" / ".lock", int):
+        pass

@@ -131,6 +131,14 @@ def test_in_a_folder_nothing_is_skipped_in_silence(run, folder, heard_by):
     assert "in/gone.wav: a link to nowhere" in err
 
 
+def test_a_folder_that_one_may_not_look_into_is_told(run, fails, folder, heard_by, closed):
+    closed("in/deep")
+    code, out, err = run("transcribe", "in", *heard_by())
+    assert (code, len(out.splitlines())) == (1, 2)
+    assert "in/deep: the folder cannot be looked into (Permission denied)" in err
+    fails("spot", "in/deep", *heard_by(), "--keyword", "do", said=["in/deep: the folder cannot be looked into"])
+
+
 def test_names_and_options_that_mean_nothing(fails, folder, heard_by):
     fails("transcribe", "", *heard_by(), said=["an empty name"])
     fails("transcribe", "in", *heard_by(), "--overwrite", said=["--output-dir DIR"])

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from audiornn.errors import TrainingError
+from audiornn.files import locked
 from audiornn.settings import AugmentSettings, SpottingSettings, TrainingSettings
 from audiornn.train import dev_score, loop, parallel, run
 from audiornn.train.checkpoint import load_checkpoint
@@ -208,6 +209,16 @@ def test_another_preparation_is_not_resumed_on(short, tmp_path, monkeypatch):
     monkeypatch.setattr(loop.Dataset, "mean_and_deviation", lambda self: (mean + 0.1, deviation))
     with pytest.raises(TrainingError, match="another preparation"):
         quiet(ready, recipe, tmp_path / "run", resume=True)
+
+
+def test_two_trainings_do_not_meet_in_a_run(short, tmp_path, monkeypatch):
+    ready, recipe = short()
+    with stopping_at(3, monkeypatch), pytest.raises(Interrupted):
+        quiet(ready, recipe, tmp_path / "run")
+    before = {file: file.read_bytes() for file in (tmp_path / "run").glob("*.*") if file.is_file()}
+    with locked(tmp_path / "run" / ".lock", int), pytest.raises(TrainingError, match=r"run: another `audiornn train`"):
+        quiet(ready, recipe, tmp_path / "run", resume=True)
+    assert before == {file: file.read_bytes() for file in (tmp_path / "run").glob("*.*") if file.is_file()}
 
 
 def test_a_gradient_that_overflows_reaches_no_weight(short, tmp_path, monkeypatch):

@@ -167,3 +167,13 @@ def test_metadata_that_is_no_card(model_file, tmp_path, text):
 def test_the_card_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         CARD.task = "label"
+
+
+def test_a_file_that_one_may_not_read(model_file, monkeypatch):
+    def refused(*arguments, **options):
+        raise RuntimeError("Load model failed: system error number 13")
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", refused)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(ModelFileError, match="this user may not read it"):
+        open_model_file(model_file("classify"))

@@ -16,6 +16,7 @@ from audiornn.corpus import feature_store, preparation
 from audiornn.corpus.fingerprint import folders_read
 from audiornn.corpus.preparation import NO_LABEL, last_prepared, open_prepared, prepare_corpus
 from audiornn.errors import CorpusError, TrainingError
+from audiornn.files import locked
 from audiornn.recipe import load_recipe
 from audiornn.verbs.models import split_of_model
 from audiornn.verbs.preparing import prepared_of, recipe_to_train
@@ -333,6 +334,22 @@ def test_recordings_behind_a_linked_folder_are_watched(corpus):
 def test_a_dangling_link_in_the_corpus_hinders_nobody(corpus):
     (corpus.folder / "dangling.wav").symlink_to(corpus.folder / "nowhere.wav")
     assert not corpus.prepare().unchanged
+
+
+def test_a_folder_that_one_may_not_look_into_is_told(corpus, closed):
+    (corpus.folder / "more").mkdir()
+    closed(corpus.folder / "more")
+    corpus.refused("more: the folder cannot be looked into (Permission denied)", "--skip-bad")
+    assert any("more: the folder cannot" in note for note in corpus.prepare(skip_bad=True).notes)
+    (corpus.folder / "more").rename(corpus.folder / "lost+found")
+    closed(corpus.folder / "lost+found")
+    corpus.prepare()
+
+
+def test_two_preps_at_once_do_not_meet(corpus):
+    with locked(corpus.data / "mine" / ".lock", int):
+        corpus.refused("mine: another `audiornn prep` is at work there")
+    corpus.prepare()
 
 
 def test_the_corpus_may_lie_above_the_data(corpus):

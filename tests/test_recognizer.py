@@ -6,6 +6,7 @@ import itertools
 import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -394,3 +395,9 @@ def test_hot_words_in_any_form(recognizer):
 
 def test_the_packages_names_are_listed():
     assert {*audiornn.__all__} <= {*dir(audiornn)}
+
+
+def test_a_terminal_is_no_recording(recognizer, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    with pytest.raises(AudioError, match=r"standard input: is a terminal; .*arecord"):
+        recognizer("transcribe").transcribe("-")

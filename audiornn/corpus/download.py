@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import email.message
-import errno
 import hashlib
 import http.client
 import json
@@ -34,7 +33,7 @@ from typing import Any
 from audiornn import __version__
 from audiornn.corpus.unpacking import BadArchiveError, least_contents, unpack
 from audiornn.errors import CorpusError
-from audiornn.files import explain_write_error, write_atomically
+from audiornn.files import explain_write_error, locked, write_atomically
 
 __all__ = ["Archive", "cache_folder", "fetch", "unpack"]
 
@@ -148,7 +147,8 @@ def fetch(archive: Archive, *, report: Report = _say) -> Path:
             return goal
         for folder in (goal.parent, partial.path.parent):
             folder.mkdir(parents=True, exist_ok=True)
-        with _lock(partial.path.with_name(f"{archive.file_name}.lock"), archive, report):
+        lock = partial.path.with_name(f"{archive.file_name}.lock")
+        with locked(lock, lambda: report(f"{archive.name}: another process is fetching it; waiting")):
             if not _is_whole(goal, archive):  # it may be, after waiting for another process
                 if goal.exists() and _read_json(goal / _MARKER) is None:
                     raise CorpusError(
@@ -227,35 +227,6 @@ class _Partial:
         for path in (self.path, self._state):
             path.unlink(missing_ok=True)
         self.resumed = False
-
-
-@contextlib.contextmanager
-def _lock(path: Path, archive: Archive, report: Report) -> Iterator[None]:
-    """Hold the archive's lock; the system frees it when its process ends, however it ends."""
-    with open(path, "ab") as handle:
-        said = False
-        while not _try_lock(handle.fileno()):
-            if not said:
-                report(f"{archive.name}: another process is fetching it; waiting")
-                said = True
-            time.sleep(0.2)
-        yield
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        # Some network file systems have no locks; alone on the machine, one does without.
-        return error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
-    return True
 
 
 def _check_space(folder: Path, needed: int, name: str) -> None:

@@ -381,4 +381,5 @@ def remove_others(folder: Path, stored: Sequence[StoredUtterance]) -> None:
     needed = {str(Path(name).with_suffix(suffix)) for name in {s.shard for s in stored} for suffix in _SUFFIXES}
     for file in folder.iterdir():
         if file.name not in needed:
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(PermissionError):  # a training has it open on Windows; the next prep removes it
+                file.unlink(missing_ok=True)

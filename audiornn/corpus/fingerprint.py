@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from audiornn import __version__
 from audiornn.corpus.feature_store import file_state
-from audiornn.files import encode_json, write_atomically
+from audiornn.files import encode_json, is_systems_own, write_atomically
 from audiornn.recipe import Recipe, recipe_fingerprint
 
 __all__ = ["fingerprint", "folders_read", "is_as_noted", "note_files_elsewhere", "places_named"]
@@ -41,8 +41,18 @@ def folders_read(recipe: Recipe, corpus_dir: Path) -> list[Path]:
     return [corpus_dir, *(place for place in places_named(recipe, corpus_dir) if place.is_dir())]
 
 
-def fingerprint(recipe: Recipe, corpus_dir: Path, data_dir: Path, skip_bad: bool) -> str:
-    """Changes with a setting, the recipe's code, and any file of the folders that are read."""
+def fingerprint(
+    recipe: Recipe, corpus_dir: Path, data_dir: Path, skip_bad: bool, cannot_enter: Callable[[str], object]
+) -> str:
+    """Changes with a setting, the recipe's code, and any file of the folders that are read.
+
+    `cannot_enter` is told of a folder that this user may not look into, which a recipe's search would pass in silence.
+    """
+
+    def tell(error: OSError) -> None:
+        if not is_systems_own(Path(error.filename).name):
+            cannot_enter(f"{error.filename}: the folder cannot be looked into ({error.strerror or error})")
+
     state = hashlib.sha256(f"{__version__} {skip_bad} {recipe_fingerprint(recipe)} {corpus_dir.resolve()}".encode())
     if recipe.folder is not None:
         for file in sorted(recipe.folder.iterdir()):  # the code, and tables and lexicons that it reads
@@ -50,7 +60,7 @@ def fingerprint(recipe: Recipe, corpus_dir: Path, data_dir: Path, skip_bad: bool
                 state.update(file.name.encode(errors="surrogateescape") + file.read_bytes())
     made, seen = os.path.realpath(data_dir), set()
     for root in folders_read(recipe, corpus_dir):
-        for parent, folders, names in os.walk(root, followlinks=True):
+        for parent, folders, names in os.walk(root, onerror=tell, followlinks=True):
             real = os.path.realpath(parent)
             if real in seen or real == made:  # a circle of links, or what prep itself writes
                 folders.clear()

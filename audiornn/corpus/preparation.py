@@ -8,6 +8,7 @@ data/<recipe>/
   made/                                   recordings that the recipe makes out of the corpus, if it does
   audit.json  audit.html                  what would spoil a result, to read and to hear
   prepared.json                           the settings, the vocabulary, the summary; written last
+  .lock                                   held by the process that prepares here
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from audiornn.corpus.measure import Measured
 from audiornn.corpus.segment_checks import segment_problem
 from audiornn.corpus.tracks import tracks_at_frames
 from audiornn.errors import CorpusError, CorpusWarning, SettingsError
-from audiornn.files import encode_json, remove_partials, write_atomically
+from audiornn.files import encode_json, locked, remove_partials, write_atomically
 from audiornn.lexicon import read_lexicon
 from audiornn.recipe import Recipe
 from audiornn.vocabulary import NO_LABEL, Vocabulary, ctc_length
@@ -143,7 +144,8 @@ def prepare_corpus(
         progress: called with utterances done and utterances in all.
 
     Raises:
-        CorpusError: the corpus is incomplete, recordings are unreadable, splits leak, or targets are impossible.
+        CorpusError: the corpus is incomplete, recordings are unreadable, splits leak, targets are impossible, or
+            another process is preparing the same recipe.
     """
     if not corpus_dir.is_dir():
         raise CorpusError(f"{corpus_dir}: no such corpus folder")
@@ -152,54 +154,63 @@ def prepare_corpus(
         raise CorpusError(
             f"{folder}: prep would write among the recordings, which lie in just this folder; --data DIR names another"
         )
-    state = fingerprint(recipe, corpus_dir, data_dir, skip_bad)
-    known = _read_json(folder / "prepared.json")
-    if known is not None and known.get("fingerprint") == state and _is_whole(folder, recipe.task):
-        # Written anew: the recipe prepared last is what `train` takes, and with the overrides given last.
-        _write_json(folder / "prepared.json", {**known, **_recipe_entry(recipe, overrides)})
+
+    def refuse() -> None:
+        raise CorpusError(f"{folder}: another `audiornn prep` is at work there; run this one when that has ended")
+
+    with locked(folder / ".lock", refuse):  # each would remove what the other is writing
+        closed: list[str] = []
+        state = fingerprint(recipe, corpus_dir, data_dir, skip_bad, closed.append)
+        if closed and not skip_bad:
+            raise CorpusError(f"{closed[0]}; ask its owner, or leave it out with --skip-bad")
+        known = _read_json(folder / "prepared.json")
+        if known is not None and known.get("fingerprint") == state and _is_whole(folder, recipe.task):
+            # Written anew: the recipe prepared last is what `train` takes, and with the overrides given last.
+            _write_json(folder / "prepared.json", {**known, **_recipe_entry(recipe, overrides)})
+            (folder / _UNFINISHED).unlink(missing_ok=True)
+            return dataclasses.replace(open_prepared(folder), unchanged=True)
+
+        if known is not None:  # until all is well `train` says that what it trains is of an earlier prep
+            _write_json(folder / _UNFINISHED, {})
+        made, notes = _made(recipe, corpus_dir, folder / "made", n_jobs, skip_bad)
+        notes += [f"left out by --skip-bad: {line}" for line in closed]
+        splits = _checked_splits(made, recipe)
+        heard = _hear(splits, recipe, folder / "features", n_jobs, progress)
+        vocabulary, report, dropped = _audited(heard, recipe, corpus_dir, folder, skip_bad)
+        kept = {split: [u for u in heard.splits[split] if u.id not in dropped] for split in SPLITS}
+        for split in SPLITS:
+            if splits[split] and not kept[split]:
+                raise CorpusError(f"split {split}: none of its {len(splits[split])} utterances can be used")
+
+        (folder / "prepared.json").unlink(missing_ok=True)  # from here to the end the folder is not whole
+        summary, changes = [], Counter[str]()
+        for split, utterances in kept.items():
+            notes += _write_split(folder, split, utterances, heard, vocabulary, recipe)
+            row = _summary(split, utterances, vocabulary, recipe)
+            summary.append(dataclasses.replace(row, left_out=len(splits[split]) - len(utterances)))
+            for utterance in utterances:
+                changes.update(vocabulary.changes(utterance.text))
+        files = [file for own in splits.values() for u in own for file in (u.audio, u.track) if file is not None]
+        named = [place for place in places_named(recipe, corpus_dir) if place.is_file()]
+        lexicon = [_lexicon_file(recipe, corpus_dir)] if recipe.vocabulary.lexicon else []
+        note_files_elsewhere(folder, [*files, *named, *lexicon], folders_read(recipe, corpus_dir))
+        entry = {
+            "audiornn": __version__,
+            "fingerprint": state,
+            **_recipe_entry(recipe, overrides),
+            "vocabulary": dataclasses.asdict(vocabulary),
+            "summary": [dataclasses.asdict(row) for row in summary],
+            "skipped": len(dropped),
+            "notes": notes,
+            "text_changes": dict(sorted(changes.items(), key=lambda item: (-item[1], item[0]))),
+            "audit": report.to_text(),
+            "digests": {split: heard.digest(utterances) for split, utterances in kept.items()},
+        }
+        _write_json(folder / "prepared.json", entry)
         (folder / _UNFINISHED).unlink(missing_ok=True)
-        return dataclasses.replace(open_prepared(folder), unchanged=True)
-
-    if known is not None:  # until all is well `train` says that what it trains is of an earlier prep
-        _write_json(folder / _UNFINISHED, {})
-    made, notes = _made(recipe, corpus_dir, folder / "made", n_jobs, skip_bad)
-    splits = _checked_splits(made, recipe)
-    heard = _hear(splits, recipe, folder / "features", n_jobs, progress)
-    vocabulary, report, dropped = _audited(heard, recipe, corpus_dir, folder, skip_bad)
-    kept = {split: [u for u in heard.splits[split] if u.id not in dropped] for split in SPLITS}
-    for split in SPLITS:
-        if splits[split] and not kept[split]:
-            raise CorpusError(f"split {split}: none of its {len(splits[split])} utterances can be used")
-
-    (folder / "prepared.json").unlink(missing_ok=True)  # from here to the end the folder is not whole
-    summary, changes = [], Counter[str]()
-    for split, utterances in kept.items():
-        notes += _write_split(folder, split, utterances, heard, vocabulary, recipe)
-        row = _summary(split, utterances, vocabulary, recipe)
-        summary.append(dataclasses.replace(row, left_out=len(splits[split]) - len(utterances)))
-        for utterance in utterances:
-            changes.update(vocabulary.changes(utterance.text))
-    files = [file for own in splits.values() for u in own for file in (u.audio, u.track) if file is not None]
-    named = [place for place in places_named(recipe, corpus_dir) if place.is_file()]
-    lexicon = [_lexicon_file(recipe, corpus_dir)] if recipe.vocabulary.lexicon else []
-    note_files_elsewhere(folder, [*files, *named, *lexicon], folders_read(recipe, corpus_dir))
-    entry = {
-        "audiornn": __version__,
-        "fingerprint": state,
-        **_recipe_entry(recipe, overrides),
-        "vocabulary": dataclasses.asdict(vocabulary),
-        "summary": [dataclasses.asdict(row) for row in summary],
-        "skipped": len(dropped),
-        "notes": notes,
-        "text_changes": dict(sorted(changes.items(), key=lambda item: (-item[1], item[0]))),
-        "audit": report.to_text(),
-        "digests": {split: heard.digest(utterances) for split, utterances in kept.items()},
-    }
-    _write_json(folder / "prepared.json", entry)
-    (folder / _UNFINISHED).unlink(missing_ok=True)
-    remove_others(folder / "features", list(heard.stored.values()))  # a prep that fails leaves the last one whole
-    remove_partials(folder)
-    return open_prepared(folder)
+        remove_others(folder / "features", list(heard.stored.values()))  # a prep that fails leaves the last one whole
+        remove_partials(folder)
+        return open_prepared(folder)
 
 
 @dataclass(frozen=True)
@@ -368,7 +379,10 @@ def open_prepared(folder: Path) -> Prepared:
     """
     entry = _read_json(folder / "prepared.json")
     if entry is None:
-        raise CorpusError(f"{folder}: nothing is prepared here; run `audiornn prep recipes/{folder.name}` first")
+        raise CorpusError(
+            f"{folder}: nothing is prepared here; run `audiornn prep recipes/{folder.name}` first, "
+            "or say with --data DIR where it was prepared"
+        )
     try:
         return Prepared(
             folder=folder,
@@ -611,6 +625,8 @@ def _write_json(path: Path, entry: Mapping[str, Any]) -> None:
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read ({error.strerror or error})") from None
     return entry if isinstance(entry, dict) else None

@@ -16,6 +16,8 @@ from audiornn.errors import CorpusError
 
 __all__ = ["run_in_workers"]
 
+_MOST_WORKERS = 61 if os.name == "nt" else 10_000  # Windows waits for no more processes at a time
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -39,12 +41,16 @@ def run_in_workers(
             yield i, function(job)
         return
     spawn = multiprocessing.get_context("spawn")
-    with _one_blas_thread(), ProcessPoolExecutor(n_jobs, mp_context=spawn, initializer=_start_worker) as pool:
+    with (
+        _one_blas_thread(),
+        ProcessPoolExecutor(min(n_jobs, _MOST_WORKERS), mp_context=spawn, initializer=_start_worker) as pool,
+    ):
         try:
-            running = {
-                pool.submit(_run_all, function, jobs[first : first + chunk]): first
-                for first in range(0, len(jobs), chunk)
-            }
+            with _interrupt_blocked():
+                running = {
+                    pool.submit(_run_all, function, jobs[first : first + chunk]): first
+                    for first in range(0, len(jobs), chunk)
+                }
             for done in as_completed(running):
                 yield from enumerate(done.result(), start=running[done])
         except BrokenProcessPool:
@@ -72,6 +78,22 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+@contextmanager
+def _interrupt_blocked() -> Iterator[None]:
+    """Workers that are started meanwhile never see Ctrl-C, not even before `_start_worker`; here it waits.
+
+    Each would end in a traceback of its own if it came while they import.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -39,18 +39,24 @@ class Recording:
     name: PurePath
 
 
-def find_recordings(files: Sequence[str]) -> tuple[list[Recording], list[tuple[str, str]], list[str]]:
+def find_recordings(files: Sequence[str]) -> tuple[list[Recording], list[tuple[str, str]], list[tuple[str, str]]]:
     """The files named, and for each folder the recordings below it, in order.
 
-    Links are followed; what is hidden is not looked at, as what systems leave behind begins with a dot.
+    Links are followed; what is hidden is not looked at, nor what systems leave behind.
 
     Returns:
-        The recordings; what seems to be one in a folder and is not taken, with why; and the folders that hold none.
+        The recordings; what seems to be one in a folder and is not taken, with why; and the folders of which nothing is
+        heard, with why: they hold none, or this user may not look into them.
 
     Raises:
         SettingsError: an empty name.
     """
-    recordings, strange, empty = [], [], []
+    recordings, strange = [], []
+    unheard: list[tuple[str, str]] = []
+
+    def leave_out(folder: Path, why: str) -> None:
+        unheard.append((str(folder), why))
+
     for file in files:
         path = Path(file)
         if not file:
@@ -58,14 +64,15 @@ def find_recordings(files: Sequence[str]) -> tuple[list[Recording], list[tuple[s
         if file == "-" or not path.is_dir():
             recordings.append(Recording(file, PurePath("standard_input" if file == "-" else path.name)))
             continue
-        below = sorted(Path(parent, name) for parent, name in files_below(path, lambda name: name.startswith(".")))
+        n_unheard = len(unheard)
+        below = sorted(Path(parent, name) for parent, name in files_below(path, leave_out))
         found = [p for p in below if p.suffix.lower() in EXTENSIONS and p.is_file()]
         strange += [(str(p), "a link to nowhere") for p in below if p.suffix.lower() in EXTENSIONS and not p.exists()]
         strange += [(str(p), "is not looked for in folders") for p in below if p.suffix.lower() in FOREIGN]
-        if not found:
-            empty.append(file)
+        if not found and len(unheard) == n_unheard:
+            unheard.append((file, "the folder holds no recordings"))
         recordings += [Recording(str(p), p.relative_to(path)) for p in found]
-    return recordings, strange, empty
+    return recordings, strange, unheard
 
 
 def output_files(

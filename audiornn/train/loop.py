@@ -110,7 +110,6 @@ def train(
     )
     if resume:
         run.go_on(recipe)
-    run.write_recipe(recipe)
     state = run.state
     n_batches = len(train_set.order(seed=settings.seed, epoch=0))
     n_steps = settings.epochs * n_batches
@@ -124,8 +123,14 @@ def train(
     can_choose = len(dev_set) >= (_ENOUGH if recipe.task == "classify" else 1)
     for line in (*filter(None, [taken]), *worth_knowing(recipe, train_set, len(dev_set), can_choose, state["bf16"])):
         report(line)
-    run.save()
-    with Workers(state["workers"], bf16=state["bf16"]) as workers, interruptible() as interrupted, run.log() as log:
+    with (
+        run.alone(),
+        Workers(state["workers"], bf16=state["bf16"]) as workers,
+        interruptible() as interrupted,
+        run.log() as log,
+    ):
+        run.write_recipe(recipe)
+        run.save()
         while state["step"] < n_steps and not state["finished"]:
             epoch, first = divmod(state["step"], n_batches)
             train_set.recall(state["studied"])

@@ -5,6 +5,7 @@ runs/<recipe>/
   metrics.jsonl       a line an epoch; tensorboard/ holds the same
   last.safetensors    to go on from: weights, their moving average, optimiser, where we are
   best.safetensors    the averaged weights that did best on dev
+  .lock               held by the process that trains here
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 
 from audiornn.errors import TrainingError
-from audiornn.files import json_line, write_atomically
+from audiornn.files import json_line, locked, write_atomically
 from audiornn.recipe import Recipe
 from audiornn.train.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
 from audiornn.train.dev_score import DevScore
@@ -80,9 +81,22 @@ class Run:
         self.averaged.load_state_dict(_under("averaged.", tensors))
         restore_optimiser(self.optimiser, self._names, tensors)
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Make the folder, and keep every other process from training in it.
+
+        Raises:
+            TrainingError: another one does.
+        """
+
+        def refuse() -> None:
+            raise TrainingError(f"{self.folder}: another `audiornn train` is at work on this run; wait for its end")
+
+        with locked(self.folder / ".lock", refuse):
+            yield
+
     def write_recipe(self, recipe: Recipe) -> None:
-        """Make the folder, with the settings in it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write down the settings."""
         with write_atomically(self.folder / "recipe.json") as out:
             out.write(json.dumps(recipe.to_json(), indent=1, ensure_ascii=False).encode())
 

@@ -24,17 +24,17 @@ _NAMED = 5  # of what seems to be a recording in a folder and is not
 
 
 def recordings_of(files: Sequence[str]) -> tuple[list[Recording], int]:
-    """The recordings that files and folders name, and how many folders hold none, each of which is told."""
+    """The recordings that files and folders name, and of how many folders none is heard, each of which is told."""
     from audiornn.listen.folders import find_recordings
 
-    recordings, strange, empty = find_recordings(files)
+    recordings, strange, unheard = find_recordings(files)
     for file, why in strange[:_NAMED]:
         say(f"audiornn: {file}: {why}")
     if len(strange) > _NAMED:
         say(f"audiornn: and {len(strange) - _NAMED:,} others likewise")
-    for folder in empty:
-        say(f"audiornn: {folder}: the folder holds no recordings")
-    return recordings, len(empty)
+    for folder, why in unheard:
+        say(f"audiornn: {folder}: {why}")
+    return recordings, len(unheard)
 
 
 def decoding_with(recognizer: Recognizer, options: Mapping[str, Any]) -> Recognizer:

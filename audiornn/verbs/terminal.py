@@ -83,7 +83,7 @@ class SecondsHeard:
 
 def say(line: str) -> None:
     """A line to standard error, where all goes that is no answer; that nobody reads it stops no work."""
-    with suppress(BrokenPipeError):
+    with suppress(OSError):  # closed, or a log on a full disk
         print(line, file=sys.stderr, flush=True)
 
 

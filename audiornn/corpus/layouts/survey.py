@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import sys
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -34,7 +35,11 @@ __all__ = [
 #: Folders in which the audio of a table often lies.
 AUDIO_FOLDERS = ("clips", "wavs", "wav", "audio", "recordings", "data", "flac", "mp3", "sph")
 
-_IGNORED = {"thumbs.db", "desktop.ini", "__macosx", "__pycache__", "lost+found"}
+_NOT_UNICODE = (
+    "its name is not UTF-8; rename it"
+    if sys.getfilesystemencoding() == "utf-8"
+    else f"its name is not {sys.getfilesystemencoding().upper()}, which the locale asks for; set PYTHONUTF8=1"
+)
 #: What stands for a folder in paths of SpeechBrain's lists, and of shells.
 _VARIABLE = re.compile(r"(\$\w+|\$?\{\w+\})/")
 
@@ -179,7 +184,11 @@ class Survey:
         audio: dict[str, Path] = {}
         others: dict[str, Path] = {}
         unusable: list[tuple[str, str]] = []
-        for parent, name in files_below(self.folder, _is_ignored):
+
+        def leave_out(folder: Path, why: str) -> None:
+            unusable.append((self.key(folder), why))
+
+        for parent, name in files_below(self.folder, leave_out):
             path = Path(parent, name)
             relative = path.relative_to(self.folder).as_posix()
             key = nfc(relative)
@@ -187,7 +196,7 @@ class Survey:
             if suffix not in EXTENSIONS and suffix not in FOREIGN:
                 others[key] = path
             elif not is_unicode(relative):
-                unusable.append((ascii(relative)[1:-1], "its name is not UTF-8; rename it"))
+                unusable.append((ascii(relative)[1:-1], _NOT_UNICODE))
             elif suffix in FOREIGN:
                 unusable.append((key, f"{suffix} is not read; convert it: ffmpeg -i {name} {path.stem}.flac"))
             elif not path.exists():
@@ -341,10 +350,6 @@ class Survey:
         """The recordings below the folder that no entry uses."""
         taken = {self.key(path) for path in used}
         return [(key, why) for key in self.audio if key not in taken]
-
-
-def _is_ignored(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _IGNORED
 
 
 def nfc(name: str) -> str:
