@@ -575,14 +575,16 @@ def label_that_is_rare(bench):
 
 @way(
     "odd text",
-    "Cyrillic|control character|broken encoding|markup|is none",
+    "Cyrillic|control character|broken encoding|markup|is none|not understood|a remark",
     also=["rare symbol", "nearly the same"],
     task="transcribe",
 )
 def odd_characters(bench):
-    oddities = ("\u0430", "\x07", "\u00c3\u00a9", "<noise>", "\ufffd", "[laughs]")
-    for take, oddity in zip(bench.pick(len(oddities), best=lambda t: -t.seconds), oddities, strict=True):
+    oddities = ("\u0430", "\x07", "\u00c3\u00a9", "<noise>", "\ufffd", "[laughs]", "xxx.")
+    *takes, last = bench.pick(len(oddities) + 1, best=lambda t: -t.seconds)
+    for take, oddity in zip(takes, oddities, strict=True):
         bench.change(take, text=f"{take.text} {oddity}")
+    bench.change(last, text=f"({last.text})")
 
 
 @way("text too long", r"\d+ letters in", task="transcribe")

@@ -82,7 +82,7 @@ th { color: var(--soft); font-weight: 500; }
 .cases td { overflow-wrap: anywhere; }
 .cases td:first-child { width: 26%; min-width: 12rem; }
 .cases td:nth-child(2) { overflow-wrap: normal; }
-.cases td:nth-child(3) { min-width: 6rem; }
+.cases td:nth-child(3), .cases td:nth-child(4) { min-width: 6rem; }
 .cases td:nth-child(5) { width: 17rem; }
 .cases td:last-child { padding-right: 0; }
 section { border-top: 2px solid var(--rule); padding-top: .9rem; margin-top: 1.6rem; }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import unicodedata
 from collections import Counter, defaultdict
@@ -130,6 +131,11 @@ def _odd(seen: Inspected) -> Iterator[Finding]:
         )
 
 
+#: What transcribers write for words that they did not understand (CHAT's xxx, yyy), and beside any.
+_UNCLEAR = re.compile(r"(?<!\S)(xxx|yyy|\*{3}|\?{3})(?![^\s.,!?])", re.IGNORECASE)
+_REMARK = re.compile(r"\([^()]+\)[.]?|\(\(.+\)\)")
+
+
 def _oddity(text: str, foreign: set[str]) -> str:
     for mark in "" if text.isascii() and text.isprintable() and not foreign else text:
         category = unicodedata.category(mark)
@@ -144,7 +150,9 @@ def _oddity(text: str, foreign: set[str]) -> str:
             return f"broken encoding, {broken!r},"
     if any(a in text and b in text.split(a, 1)[1] for a, b in (("<", ">"), ("[", "]"), ("{", "}"))):
         return "markup"
-    return ""
+    if unclear := _UNCLEAR.search(text):
+        return f"{unclear[0]!r}, as of what was not understood,"
+    return "a remark" if _REMARK.fullmatch(text.strip()) else ""
 
 
 @lru_cache(maxsize=4096)
