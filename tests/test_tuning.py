@@ -119,6 +119,10 @@ def test_tune_then_listen(own_model, world, capsys):
     entry = json.loads(capsys.readouterr().out)
     assert entry["split"] == "dev"
     assert entry["chosen"]["errors"] <= entry["trials"][0]["errors"]
+    assert main(["info", str(own_model)]) == 0
+    assert f"({entry['chosen']['errors']} of {entry['chosen']['reference_length']})" in next(
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("result on dev, words, as tuned")
+    )
     assert main(["evaluate", str(own_model), "--split", "dev", "--format", "json", *places]) == 0
     assert json.loads(capsys.readouterr().out)["errors"] == entry["chosen"]["errors"]
 
@@ -137,6 +141,18 @@ def test_listening_with_options(own_model, world, capsys, tmp_path):
     assert main([*arguments, "--greedy", "--beam", "5"]) == 2
     assert main([*arguments, "--hot-word", "fa"]) == 2
     assert "'fa' is not among" in capsys.readouterr().err
+
+
+def test_words_that_cannot_be_spelled_are_told(own_model, world, prepared, capsys, tmp_path):
+    prepared("transcribe")
+    (tmp_path / "x.txt").write_text("do mi\nsol fa\nxyz do\n", encoding="utf-8")
+    said = "x.arpa: 2 of 5 words will never be read, for the recipe's words cannot spell them: fa, xyz\n"
+    assert main(["lm", str(tmp_path / "x.txt"), "--recipe", "tones_transcribe", "--data", str(world.data)]) == 0
+    assert capsys.readouterr().err.endswith(said)
+    assert (
+        main(["transcribe", str(world.recording()), "--model", str(own_model), "--lm", str(tmp_path / "x.arpa")]) == 0
+    )
+    assert capsys.readouterr().err.endswith(said)
 
 
 def test_lm_of_texts(tmp_path, capsys, world, prepared):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiornn.errors import SettingsError
 from audiornn.files import json_line, write_atomically
-from audiornn.verbs.models import decoding_with, load, split_of_model
+from audiornn.verbs.models import decoding_of_options, decoding_with, load, split_of_model, tell_unspelled
 from audiornn.verbs.options import Evaluating, Keywords
 from audiornn.verbs.preparing import prepared_of, recipe_to_train
 from audiornn.verbs.terminal import INTERRUPTED, PARTIAL_FAILURE, check_drawable, progress_bar, say
@@ -320,7 +320,6 @@ def _tune_decoding(recognizer: Recognizer, path: Path, asked: Evaluating) -> int
     from audiornn.evaluate.chosen import write_card
     from audiornn.evaluate.tuning import hear
     from audiornn.evaluate.tuning import tune as run_tuning
-    from audiornn.listen.decoders import choose_decoding
     from audiornn.listen.language_model import build_language_model
 
     if recognizer.card.task == "label":
@@ -331,7 +330,9 @@ def _tune_decoding(recognizer: Recognizer, path: Path, asked: Evaluating) -> int
             f"{recognizer.card.task!r}, and has nothing to choose"
         )
     vocabulary = recognizer.card.vocabulary
-    decoding = choose_decoding(replace(recognizer.card, decoding={}), **asked.decoding)  # not where the last one ended
+    decoding = decoding_of_options(
+        replace(recognizer.card, decoding={}), asked.decoding
+    )  # not where the last one ended
     if "lm" not in asked.decoding:
         texts = [vocabulary.normalise(u.text) for u in split_of_model(recognizer, "train", asked.data)]
         decoding = replace(decoding, language_model=build_language_model(texts))
@@ -341,7 +342,9 @@ def _tune_decoding(recognizer: Recognizer, path: Path, asked: Evaluating) -> int
         spoken = hear(recognizer, dev, progress)
     with progress_bar("tuning", "trial") as progress:
         tuning = run_tuning(recognizer.card, spoken, decoding, progress=progress)
-    write_card(path, replace(recognizer.card, decoding=tuning.decoding.to_json()))
+    tuned = {"errors": tuning.chosen.errors, "reference_length": tuning.chosen.reference_length}
+    results = {**recognizer.card.results, "dev, words, as tuned": tuned}
+    write_card(path, replace(recognizer.card, decoding=tuning.decoding.to_json(), results=results))
     if asked.output_format == "json":
         print(json_line({"model": str(path), "split": "dev", **tuning.to_json()}))
     else:
@@ -397,6 +400,8 @@ def lm(sources: list[str], recipe: str | None, order: int, output: Path | None, 
     if output in files:
         raise SettingsError(f"{output}: would write over the text it is built from; name another file with --output")
     model.write(output)
+    if prepared and prepared.recipe.task == "transcribe":
+        tell_unspelled(model, prepared.vocabulary, str(output))
     entry: dict[str, Any] = {
         "file": str(output),
         "sentences": len(texts),

@@ -13,14 +13,27 @@ from audiornn.verbs.terminal import say
 
 if TYPE_CHECKING:
     from audiornn.corpus.manifest import Utterance
+    from audiornn.listen.decoders import Decoding
     from audiornn.listen.folders import Recording
+    from audiornn.listen.language_model import LanguageModel
     from audiornn.listen.recognizer import Recognizer
     from audiornn.model_file import ModelCard
+    from audiornn.vocabulary import Vocabulary
 
-__all__ = ["decoding_with", "export", "info", "last_model", "load", "recordings_of", "split_of_model"]
+__all__ = [
+    "decoding_of_options",
+    "decoding_with",
+    "export",
+    "info",
+    "last_model",
+    "load",
+    "recordings_of",
+    "split_of_model",
+    "tell_unspelled",
+]
 
 
-_NAMED = 5  # of what seems to be a recording in a folder and is not
+_NAMED = 5  # of what is too much for a line
 
 
 def recordings_of(files: Sequence[str]) -> tuple[list[Recording], int]:
@@ -41,9 +54,30 @@ def decoding_with(recognizer: Recognizer, options: Mapping[str, Any]) -> Recogni
     """The model as the decoding options want it."""
     if not options:
         return recognizer
+    return recognizer.decode_with(decoding_of_options(recognizer.card, options))
+
+
+def decoding_of_options(card: ModelCard, options: Mapping[str, Any]) -> Decoding:
+    """The decoding that options ask for; of a language model it is told which words will never be read."""
     from audiornn.listen.decoders import choose_decoding
 
-    return recognizer.decode_with(choose_decoding(recognizer.card, **options))
+    decoding = choose_decoding(card, **options)
+    if "lm" in options and decoding.language_model is not None:
+        tell_unspelled(decoding.language_model, card.vocabulary, str(options["lm"]))
+    return decoding
+
+
+def tell_unspelled(model: LanguageModel, vocabulary: Vocabulary, name: str) -> None:
+    """Tell which words of a language model no network of this vocabulary can read."""
+    from audiornn.listen.search_graph import spell_words
+
+    _, unspelled = spell_words(model.words, vocabulary)
+    if unspelled:
+        shown = ", ".join(unspelled[:_NAMED]) + ", …" * (len(unspelled) > _NAMED)
+        say(
+            f"note: {name}: {len(unspelled):,} of {len(model.words):,} words will never be read, for the "
+            f"recipe's {vocabulary.unit}s cannot spell them: {shown}"
+        )
 
 
 def export(
