@@ -27,6 +27,7 @@ from audiornn.corpus.findings import Corpus, Inspected
 from audiornn.corpus.manifest import SPLITS, Utterance
 from audiornn.corpus.measure import MEASURES, Measured, measure_recordings
 from audiornn.corpus.preparation import prepare_corpus
+from audiornn.corpus.sound_checks import rates
 from audiornn.corpus.text_checks import labels
 from audiornn.errors import CorpusError
 from audiornn.recipe import load_recipe, packaged_recipes
@@ -956,3 +957,14 @@ def test_what_the_rules_make_one_is_not_told_as_two():
     vocabulary = Vocabulary((), "character", lower_case=True, punctuation="remove")
     corpus = dataclasses.replace(corpus, normalise=vocabulary.normalise)
     assert "nearly the same" not in {finding.kind for finding in labels(Inspected(corpus))}
+
+
+def test_rates_that_all_lie_above_the_features_are_alike_to_them():
+    utterances = [Utterance(str(i), Path(f"{i}.wav"), "x") for i in range(3)]
+    rows = np.zeros(3, MEASURES)
+    rows["sample_rate"], rows["duration"] = [48000, 44100, 22050], 1.0
+    measured = Measured(rows, np.zeros((0, 2), np.uint32), np.zeros(0, np.int64))
+    corpus = Corpus({"train": utterances}, measured, sample_rate=16000)
+    assert "mixed rates" not in {finding.kind for finding in rates(Inspected(corpus))}
+    corpus = dataclasses.replace(corpus, sample_rate=22050)  # where the lowest ends, and others do not
+    assert "mixed rates" in {finding.kind for finding in rates(Inspected(corpus))}

@@ -35,7 +35,8 @@ def rates(seen: Inspected) -> Iterator[Finding]:
     commonest = max(n_of_rate, key=lambda r: (n_of_rate[r], r))
     wanted = seen.corpus.sample_rate or commonest
     listed = ", ".join(f"{n:,} at {r:,} Hz" for r, n in sorted(n_of_rate.items()))
-    mixed = (seen.rows["sample_rate"] != commonest) & (len(n_of_rate) > 1)
+    # Where all are recorded at more than the features hear, resampling leaves them alike.
+    mixed = (seen.rows["sample_rate"] != commonest) & (min(n_of_rate) <= wanted)
     yield from seen.finding(
         "mixed rates",
         seen.select(mixed, by_label=False),
