@@ -7,6 +7,7 @@ import codecs
 import errno
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -84,6 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             say(f"audiornn: {explain_write_error(error, place)}")
         return FAILURE
+    except (RuntimeError, MemoryError) as error:
+        if (why := _of_the_machine(error)) is None:
+            raise
+        say(f"audiornn: {why}")
+        return FAILURE
     except KeyboardInterrupt:
         say("audiornn: stopped")
         return INTERRUPTED
@@ -93,6 +99,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"audiornn: standard output is {sys.stdout.encoding.upper()}, which lacks letters of what was printed: "
                 "they are written as \\u and a number; PYTHONUTF8=1 in the environment gives UTF-8"
             )
+
+
+def _of_the_machine(error: RuntimeError | MemoryError) -> str | None:
+    """What the machine lacks, where a library says so in an error that may mean anything."""
+    if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error)):
+        return (
+            "out of memory; while a network learns, a smaller training.batch_size or model.n_units takes less, "
+            "while recordings are heard, --jobs 1 or --threads 1"
+        )
+    if "no locator available" in str(error):
+        return "numba, which librosa needs, may write nowhere; NUMBA_CACHE_DIR names a folder for what it compiles"
+    return None
 
 
 def _escape(error: UnicodeError, escaped: list[str]) -> tuple[str | bytes, int]:

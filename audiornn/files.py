@@ -164,15 +164,17 @@ def locked(file: Path, is_busy: Callable[[], object]) -> Iterator[None]:
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle = open(file, "ab")  # noqa: SIM115 - what the caller raises is not of this file
+        descriptor = os.open(file, os.O_RDONLY | os.O_CREAT, 0o666)  # in a shared folder it may be another user's
     except OSError as error:
         raise explain_write_error(error, file.parent) from error
-    with handle:
-        if not _try_lock(handle.fileno()):
+    try:
+        if not _try_lock(descriptor):
             is_busy()
-            while not _try_lock(handle.fileno()):
+            while not _try_lock(descriptor):
                 time.sleep(0.2)
         yield
+    finally:
+        os.close(descriptor)
 
 
 def _try_lock(descriptor: int) -> bool:

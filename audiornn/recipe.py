@@ -435,7 +435,7 @@ def _check_corpus(given: Any, accepted: Mapping[str, Any], where: str) -> None:
 def _read_toml(file: Path) -> dict[str, Any]:
     tomllib = _tomllib()
     try:
-        entry: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+        entry: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: not valid TOML ({error})") from None
     return entry

@@ -95,7 +95,7 @@ began = time.perf_counter()
 child = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
 _, status, usage = os.wait4(child, 0)
 measured = [time.perf_counter() - began, usage.ru_maxrss, os.waitstatus_to_exitcode(status)]
-open(sys.argv[1], "w").write(json.dumps(measured))
+open(sys.argv[1], "w", encoding="utf-8").write(json.dumps(measured))
 """
 
 
@@ -114,7 +114,7 @@ def run_process(command: Sequence[str | Path], *, threads: int | None = None) ->
         run = subprocess.run(
             starter, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, check=True
         )
-        seconds, peak, code = json.loads(measured.read_text())
+        seconds, peak, code = json.loads(measured.read_text(encoding="utf-8"))
     if code:
         raise RuntimeError(f"{' '.join(map(str, command))[:200]} exited {code}:\n{run.stdout[-2000:]}")
     return Finished(seconds, _mebibytes(peak), run.stdout)

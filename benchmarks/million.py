@@ -47,7 +47,7 @@ def write_prepared(folder, n_lines):
     texts = ["".join(symbols[1 + i] for i in rng.integers(0, 28, 60)) for _ in range(1000)]
     targets = [vocabulary.encode(text) for text in texts]
     (folder / "features").mkdir(parents=True)
-    with open(folder / "train.jsonl", "w") as out:
+    with open(folder / "train.jsonl", "w", encoding="utf-8") as out:
         for i in range(n_lines):
             line = {
                 "id": f"speaker{i % 999}/chapter{i % 77}/{i:07d}",
@@ -60,7 +60,7 @@ def write_prepared(folder, n_lines):
     entries = [StoredUtterance(f"{i // 256:020x}.npy", i % 256, 500 * (i % 256), 500, 5.0) for i in range(n_lines)]
     FeatureStore.save(folder / "train.npz", entries, [targets[i % 1000] for i in range(n_lines)])
     for split in ("dev", "test"):
-        (folder / f"{split}.jsonl").write_text("")
+        (folder / f"{split}.jsonl").write_text("", encoding="utf-8")
         FeatureStore.save(folder / f"{split}.npz", [], [])
     entry = {
         "recipe": Recipe("million").to_json(),
@@ -73,7 +73,7 @@ def write_prepared(folder, n_lines):
         "audit": "",
         "digests": {},
     }
-    (folder / "prepared.json").write_text(json.dumps(entry))
+    (folder / "prepared.json").write_text(json.dumps(entry), encoding="utf-8")
 
 
 def main():

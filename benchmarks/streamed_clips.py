@@ -50,7 +50,7 @@ def main() -> None:
 
 def read_clips(corpus: Path, listed: str, keywords: tuple[str, ...], rate: int) -> tuple[list[str], list[np.ndarray]]:
     """Labels ("" where nothing is to be heard) and samples, each of one second, in an order drawn."""
-    names = (corpus / listed).read_text().split()
+    names = (corpus / listed).read_text(encoding="utf-8").split()
     order = np.random.default_rng(1).permutation(len(names))
     n_samples = round(CLIP_SECONDS * rate)
     labels, clips = [], []

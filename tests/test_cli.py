@@ -624,6 +624,26 @@ def test_what_a_machine_refuses_is_one_line(fails, monkeypatch, number, file, sa
     fails("info", said=[said])
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out of memory"),
+        (MemoryError(), "out of memory"),
+        (RuntimeError("cannot cache function '__o_fold': no locator available for file"), "NUMBA_CACHE_DIR"),
+    ],
+)
+def test_what_a_machine_lacks_is_one_line(fails, monkeypatch, error, said):
+    def lacking(*arguments):
+        raise error
+
+    monkeypatch.setattr("audiornn.verbs.models.last_model", lacking)
+    fails("info", said=[said])
+    error.args = ("a bug",)
+    if isinstance(error, RuntimeError):
+        with pytest.raises(RuntimeError, match="a bug"):
+            cli.main(["info"])
+
+
 def test_a_log_that_cannot_be_written_stops_no_work(monkeypatch):
     class Full(io.StringIO):
         def write(self, text):

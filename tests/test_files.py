@@ -151,6 +151,7 @@ def test_a_lock_is_held_by_one_at_a_time_and_freed_whatever_happens(tmp_path):
         with pytest.raises(AudiornnError, match="busy"), locked(tmp_path / "a" / ".lock", refuse):
             pass
         raise RuntimeError
+    (tmp_path / "a" / ".lock").chmod(0o444)  # another user's
     with locked(tmp_path / "a" / ".lock", refuse):
         pass
 

@@ -522,8 +522,8 @@ def test_lhotse_reads_our_time_marks(tmp_path):
     lhotse = pytest.importorskip("lhotse")
     words = (*(TimedLabel(w, 3600 + i, 3600.5 + i, 0.5) for i, w in enumerate(["سلام", "你好", "e\u0301"])),)
     result = Transcript("", words, 4000.0)
-    (tmp_path / "a.rttm").write_text(to_rttm(Labelling(words, 4000.0), audio="my call.wav"))
-    (tmp_path / "a.ctm").write_text(to_ctm(result, audio="my call.wav"))
+    (tmp_path / "a.rttm").write_text(to_rttm(Labelling(words, 4000.0), audio="my call.wav"), encoding="utf-8")
+    (tmp_path / "a.ctm").write_text(to_ctm(result, audio="my call.wav"), encoding="utf-8")
     turns = lhotse.SupervisionSet.from_rttm(tmp_path / "a.rttm")
     assert [(s.recording_id, s.speaker, s.start, s.duration) for s in turns] == [
         ("my%20call", word.label, word.start, 0.5) for word in words

@@ -52,7 +52,7 @@ def test_words_in_folders(tmp_path):
     assert ids(splits) == ids(made.splits)
     assert {name: {u.text for u in own} for name, own in splits.items()} == {key: {"yes", "no"} for key in splits}
     assert made.commands[:2] == (f"audiornn prep {tmp_path}/recipes/mine", "audiornn train")
-    readme = (made.folder / "README.md").read_text()
+    readme = (made.folder / "README.md").read_text(encoding="utf-8")
     assert all(line in readme for line in (*made.understood, *made.guessed, *made.commands))
 
 
@@ -137,7 +137,7 @@ def test_settings_are_changed_by_set(tmp_path):
 def test_recipe_toml_holds_only_what_differs_and_its_reasons(tmp_path):
     source = words(tmp_path / 'a "strange" näme \\ of a folder', n=50, rate=16000)
     made, recipe, _ = new(tmp_path, source)
-    text = (made.folder / "recipe.toml").read_text()
+    text = (made.folder / "recipe.toml").read_text(encoding="utf-8")
     entry = _tomllib().loads(text)
     assert entry["corpus_dir"] == str(source.resolve())
     assert entry["licence"] == ""

@@ -194,6 +194,13 @@ def test_a_wrong_key_or_value_is_named_with_its_file(recipe_of, toml, said):
     refused(folder, str(folder / "recipe.toml"), *said)
 
 
+def test_a_recipe_saved_by_notepad_is_read(recipe_of):
+    folder = recipe_of()
+    for name, text in (("recipe.toml", 'task = "label"\n'), ("prepare.py", PLAIN)):
+        (folder / name).write_bytes(b"\xef\xbb\xbf" + textwrap.dedent(text).replace("\n", "\r\n").encode())
+    assert load_recipe(folder).task == "label"
+
+
 def test_toml_that_is_not_text(recipe_of):
     folder = recipe_of()
     (folder / "recipe.toml").write_bytes(b"\xff\xfe\x00")

@@ -184,7 +184,8 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _write_problem(error: OSError, path: Path) -> CorpusError:
-    return CorpusError(str(explain_write_error(error, Path(error.filename or path))))
+    problem = explain_write_error(error, Path(error.filename or path))
+    return CorpusError(f"{problem}; AUDIORNN_CACHE names another folder for corpora")
 
 
 class _Partial:

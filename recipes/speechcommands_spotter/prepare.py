@@ -46,7 +46,7 @@ def prepare(
     for name, split in LISTS.items():
         if not (corpus_dir / name).is_file():
             raise CorpusError(f"{corpus_dir / name}: missing; is this the folder of Speech Commands?")
-        listed |= dict.fromkeys((corpus_dir / name).read_text().split(), split)
+        listed |= dict.fromkeys((corpus_dir / name).read_text(encoding="utf-8").split(), split)
     words: dict[str, list[Utterance]] = {split: [] for split in SPLITS}
     for file in sorted(corpus_dir.glob("[!_]*/*.wav")):
         word, key = file.parent.name, f"{file.parent.name}/{file.name}"

@@ -90,7 +90,7 @@ def _speech_commands(folder: Path) -> dict[str, list[Utterance]]:
     for name, split in (("validation_list.txt", "dev"), ("testing_list.txt", "test")):
         if not (folder / name).is_file():
             raise CorpusError(f"{folder}: holds no {name}; corpus.speech_commands names the folder of Speech Commands")
-        listed |= dict.fromkeys((folder / name).read_text().split(), split)
+        listed |= dict.fromkeys((folder / name).read_text(encoding="utf-8").split(), split)
     splits: dict[str, list[Utterance]] = {name: [] for name in SPLITS}
     for file in sorted(folder.glob("[!_]*/*.wav")):
         key = f"{file.parent.name}/{file.name}"
