@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import codecs
-import errno
 import math
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -15,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from audiornn import __version__
-from audiornn.errors import AudiornnError
-from audiornn.files import explain_write_error
 from audiornn.verbs.evaluating import evaluate, lm
+from audiornn.verbs.failures import explained, is_reader_gone
 from audiornn.verbs.gradients import gradients
 from audiornn.verbs.labelling import label
 from audiornn.verbs.listening import align, track, transcribe
@@ -25,18 +21,12 @@ from audiornn.verbs.models import export, info
 from audiornn.verbs.options import Evaluating, Keywords, Listening, Spotting
 from audiornn.verbs.preparing import audit, new, prep
 from audiornn.verbs.spotting import spot
-from audiornn.verbs.terminal import FAILURE, INTERRUPTED, PARTIAL_FAILURE, say
+from audiornn.verbs.terminal import FAILURE, INTERRUPTED, PARTIAL_FAILURE, printing_any_letter, say
 from audiornn.verbs.training import demo, train
 
 __all__ = ["main"]
 
 
-_OF_EVALUATING = ("jiwer", "scipy", "mir_eval", "pyannote", "matplotlib")
-#: Failures that no code can help.
-_OF_THE_MACHINE = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
-    *(errno.EMFILE, errno.ENFILE, errno.ESTALE),
-)
 _FORMATS = ("text", "json", "srt", "vtt", "ctm", "textgrid", "rttm", "audacity", "elan", "raven", "csv")
 
 
@@ -45,78 +35,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 done; 1 done in part, or errors found by `audit`; 2 not done; 130 stopped by Ctrl-C.
     """
-    if sys.stderr is None:  # closed, or there is no console
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process
-    escaped: list[str] = []
-    codecs.register_error("escaped", lambda error: _escape(error, escaped))
-    for stream, errors in ((sys.stdout, "escaped"), (sys.stderr, "backslashreplace")):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors=errors)  # a file name in no Unicode, an arrow in a Latin-1 log
-    parsed = vars(_parser().parse_args(arguments))
-    if parsed.get("output_format", "text") != "text" and hasattr(sys.stdout, "reconfigure"):
-        # As the formats have it, whatever the locale; and a file name in no Unicode as the disk has it.
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
-    run: Callable[..., int] = parsed.pop("run_verb")
-    if gathered := parsed.pop("gathered", None):
-        parsed["asked"] = gathered(**{f.name: parsed.pop(f.name) for f in fields(gathered) if f.name in parsed})
-    try:
-        return run(**parsed)
-    except AudiornnError as error:
-        say(f"audiornn: {error}")
-        return FAILURE
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing == "audiornn":
-            raise
-        extra = "evaluate" if missing in _OF_EVALUATING else "train"
-        say(f"audiornn: this needs {error.name}, which is not installed: pip install 'audiornn[{extra}]'")
-        return FAILURE
-    except OSError as error:
-        # The reader of our output has seen enough; Windows has another word for it.
-        if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return PARTIAL_FAILURE
-        if error.errno not in _OF_THE_MACHINE:
-            raise
-        name = error.filename
-        place = Path(os.fsdecode(name) if isinstance(name, (str, bytes)) else "standard output")
-        if error.errno in (errno.EACCES, errno.EPERM):  # it may be for reading, too
-            say(f"audiornn: {place}: permission denied; it is another user's, or its folder is read-only")
-        else:
-            say(f"audiornn: {explain_write_error(error, place)}")
-        return FAILURE
-    except (RuntimeError, MemoryError) as error:
-        if (why := _of_the_machine(error)) is None:
-            raise
-        say(f"audiornn: {why}")
-        return FAILURE
-    except KeyboardInterrupt:
-        say("audiornn: stopped")
-        return INTERRUPTED
-    finally:
-        if any(letters.isalpha() for letters in escaped):
-            say(
-                f"audiornn: standard output is {sys.stdout.encoding.upper()}, which lacks letters of what was printed: "
-                "they are written as \\u and a number; PYTHONUTF8=1 in the environment gives UTF-8"
-            )
-
-
-def _of_the_machine(error: RuntimeError | MemoryError) -> str | None:
-    """What the machine lacks, where a library says so in an error that may mean anything."""
-    if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error)):
-        return (
-            "out of memory; while a network learns, a smaller training.batch_size or model.n_units takes less, "
-            "while recordings are heard, --jobs 1 or --threads 1"
-        )
-    if "no locator available" in str(error):
-        return "numba, which librosa needs, may write nowhere; NUMBA_CACHE_DIR names a folder for what it compiles"
-    return None
-
-
-def _escape(error: UnicodeError, escaped: list[str]) -> tuple[str | bytes, int]:
-    if isinstance(error, UnicodeEncodeError):
-        escaped.append(error.object[error.start : error.end])
-    return codecs.backslashreplace_errors(error)
+    with printing_any_letter():
+        parsed = vars(_parser().parse_args(arguments))
+        if parsed.get("output_format", "text") != "text" and hasattr(sys.stdout, "reconfigure"):
+            # As the formats have it, whatever the locale; and a file name in no Unicode as the disk has it.
+            sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+        run: Callable[..., int] = parsed.pop("run_verb")
+        if gathered := parsed.pop("gathered", None):
+            parsed["asked"] = gathered(**{f.name: parsed.pop(f.name) for f in fields(gathered) if f.name in parsed})
+        try:
+            return run(**parsed)
+        except KeyboardInterrupt:
+            say("audiornn: stopped")
+            return INTERRUPTED
+        except Exception as error:
+            if is_reader_gone(error):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return PARTIAL_FAILURE
+            if (why := explained(error)) is None:
+                raise
+            say(f"audiornn: {why}")
+            return FAILURE
 
 
 #: Adds a verb: the function that does it, which is called after it, and a line for --help.

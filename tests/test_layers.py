@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import audiornn
-from audiornn import cli
+from audiornn.verbs import failures
 
 ROOT = Path(audiornn.__file__).parent
 GROUND = {
@@ -220,7 +220,7 @@ def test_what_the_layers_need_is_what_the_package_asks_for():
     for name, tree in MODULES.items():
         if layer_of(name) == "evaluate":
             used |= foreign(tree, at_top=True) | foreign(tree, at_top=False)
-    assert used - listed - {"onnx"} == extra == set(cli._OF_EVALUATING)  # --tune changes a model file
+    assert used - listed - {"onnx"} == extra == set(failures._OF_EVALUATING)  # --tune changes a model file
 
 
 def exported(tree):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +23,7 @@ __all__ = [
     "SecondsHeard",
     "check_drawable",
     "exit_code",
+    "printing_any_letter",
     "progress_bar",
     "say",
     "tell_live",
@@ -79,6 +82,32 @@ class SecondsHeard:
         if self._width:
             print(f"\r{'':{self._width}}\r", end="", file=sys.stderr, flush=True)
             self._width = 0
+
+
+@contextmanager
+def printing_any_letter() -> Iterator[None]:
+    """Letters that the encodings of standard output and error lack are printed as escapes, and that is told at last."""
+    escaped: list[str] = []
+
+    def escape(error: UnicodeError) -> tuple[str | bytes, int]:
+        if isinstance(error, UnicodeEncodeError):
+            escaped.append(error.object[error.start : error.end])
+        return codecs.backslashreplace_errors(error)
+
+    if sys.stderr is None:  # closed, or there is no console
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process
+    codecs.register_error("escaped", escape)
+    for stream, errors in ((sys.stdout, "escaped"), (sys.stderr, "backslashreplace")):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=errors)  # a file name in no Unicode, an arrow in a Latin-1 log
+    try:
+        yield
+    finally:
+        if any(letters.isalpha() for letters in escaped):
+            say(
+                f"audiornn: standard output is {sys.stdout.encoding.upper()}, which lacks letters of what was printed: "
+                "they are written as \\u and a number; PYTHONUTF8=1 in the environment gives UTF-8"
+            )
 
 
 def say(line: str) -> None:
