@@ -183,26 +183,21 @@ def prepare_corpus(
                 raise CorpusError(f"split {split}: none of its {len(splits[split])} utterances can be used")
 
         (folder / "prepared.json").unlink(missing_ok=True)  # from here to the end the folder is not whole
-        summary, changes = [], Counter[str]()
         for split, utterances in kept.items():
             notes += _write_split(folder, split, utterances, heard, vocabulary, recipe)
-            row = _summary(split, utterances, vocabulary, recipe)
-            summary.append(dataclasses.replace(row, left_out=len(splits[split]) - len(utterances)))
-            for utterance in utterances:
-                changes.update(vocabulary.changes(utterance.text))
-        files = [file for own in splits.values() for u in own for file in (u.audio, u.track) if file is not None]
-        named = [place for place in places_named(recipe, corpus_dir) if place.is_file()]
-        lexicon = [_lexicon_file(recipe, corpus_dir)] if recipe.vocabulary.lexicon else []
-        note_files_elsewhere(folder, [*files, *named, *lexicon], folders_read(recipe, corpus_dir))
+        _note_files(recipe, corpus_dir, folder, splits)
         entry = {
             "audiornn": __version__,
             "fingerprint": state,
             **_recipe_entry(recipe, overrides),
             "vocabulary": dataclasses.asdict(vocabulary),
-            "summary": [dataclasses.asdict(row) for row in summary],
+            "summary": [
+                dataclasses.asdict(_summary(split, own, len(splits[split]), vocabulary, recipe))
+                for split, own in kept.items()
+            ],
             "skipped": len(dropped),
             "notes": notes,
-            "text_changes": dict(sorted(changes.items(), key=lambda item: (-item[1], item[0]))),
+            "text_changes": _text_changes(kept, vocabulary),
             "audit": report.to_text(),
             "digests": {split: heard.digest(utterances) for split, utterances in kept.items()},
         }
@@ -211,6 +206,20 @@ def prepare_corpus(
         remove_others(folder / "features", list(heard.stored.values()))  # a prep that fails leaves the last one whole
         remove_partials(folder)
         return open_prepared(folder)
+
+
+def _note_files(recipe: Recipe, corpus_dir: Path, folder: Path, splits: Mapping[str, Sequence[Utterance]]) -> None:
+    """Note the state of all files that were read and lie outside the folders that the fingerprint is of."""
+    files = [file for own in splits.values() for u in own for file in (u.audio, u.track) if file is not None]
+    named = [place for place in places_named(recipe, corpus_dir) if place.is_file()]
+    lexicon = [_lexicon_file(recipe, corpus_dir)] if recipe.vocabulary.lexicon else []
+    note_files_elsewhere(folder, [*files, *named, *lexicon], folders_read(recipe, corpus_dir))
+
+
+def _text_changes(kept: Mapping[str, Sequence[Utterance]], vocabulary: Vocabulary) -> dict[str, int]:
+    """How many texts the vocabulary's rules change, by what they change, the commonest first."""
+    changes = Counter(change for own in kept.values() for u in own for change in vocabulary.changes(u.text))
+    return dict(sorted(changes.items(), key=lambda item: (-item[1], item[0])))
 
 
 @dataclass(frozen=True)
@@ -601,7 +610,10 @@ def _write_bad(dropped: Mapping[str, str], folder: Path) -> None:
         )
 
 
-def _summary(split: str, utterances: Sequence[Utterance], vocabulary: Vocabulary, recipe: Recipe) -> SplitSummary:
+def _summary(
+    split: str, utterances: Sequence[Utterance], n_all: int, vocabulary: Vocabulary, recipe: Recipe
+) -> SplitSummary:
+    """Of a split the utterances that are kept of so many."""
     if recipe.labels_frames:
         labels = {segment.label for utterance in utterances for segment in utterance.segments}
     elif recipe.task == "regress":
@@ -614,6 +626,7 @@ def _summary(split: str, utterances: Sequence[Utterance], vocabulary: Vocabulary
         hours=sum(u.duration or 0.0 for u in utterances) / 3600,
         speakers=len({u.speaker for u in utterances if u.speaker is not None}),
         labels=len(labels),
+        left_out=n_all - len(utterances),
     )
 
 
