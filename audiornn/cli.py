@@ -150,8 +150,9 @@ def _evaluating(verb: _Verb) -> None:
     )
     p.add_argument(
         "--folds",
-        choices=("speaker",),
-        help="train and score a model for each speaker of dev and test, of a recipe in RUN's place",
+        choices=("speaker", "recording"),
+        help="train and score a model for each speaker of dev and test, of a recipe in RUN's place; or for each "
+        "recording, where speakers are not known",
     )
     p.add_argument("--seeds", type=_seeds, metavar="N,N,…", help="of those trainings (1)")
     p.add_argument(

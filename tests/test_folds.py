@@ -7,20 +7,21 @@ from dataclasses import replace
 import pytest
 
 from audiornn import cli
+from audiornn.corpus.preparation import Prepared
 from audiornn.errors import CorpusError
 from audiornn.evaluate.chosen import write_card
 from audiornn.evaluate.tally import Tally
 from audiornn.files import json_line
 from audiornn.model_file import open_model_file
 from audiornn.train import loop
-from audiornn.train.folds import FoldScore, fold_table, speaker_folds
+from audiornn.train.folds import FoldScore, fold_table, folds_of
 
 
 @pytest.mark.parametrize("task", ["classify", "transcribe"])
 def test_a_fold_holds_one_speaker_out_and_nothing_else(task, prepared):
     ready = prepared(task)
     everything = {u.id: u for split in ("train", "dev", "test") for u in ready.utterances(split)}
-    folds = speaker_folds(ready)
+    folds = folds_of(ready)
     assert [fold.held_out for fold in folds] == ["eva", "fay"], "the speakers of dev and test"
     for fold in folds:
         splits = {split: fold.utterances(split) for split in ("train", "dev", "test")}
@@ -43,7 +44,29 @@ def test_folds_need_speakers(prepared, monkeypatch):
     nobody = [replace(u, speaker=None) for u in ready.utterances("test")]
     monkeypatch.setattr(type(ready), "utterances", lambda self, split: nobody)
     with pytest.raises(CorpusError, match="name 0 speakers; folds need two"):
-        speaker_folds(ready)
+        folds_of(ready)
+
+
+def test_where_nobody_is_known_a_recording_is_held_out(prepared, monkeypatch):
+    ready = prepared("label")
+    with pytest.raises(CorpusError, match="would be heard in others; take --folds speaker"):
+        folds_of(ready, "recording")
+    told = {split: [replace(u, speaker=None) for u in ready.utterances(split)] for split in ("train", "dev", "test")}
+    monkeypatch.setattr(Prepared, "utterances", lambda self, split: told[split])
+    folds = folds_of(ready, "recording")
+    held_out = {u.audio for split in ("dev", "test") for u in told[split]}
+    assert len(folds) == len(held_out)
+    for fold in folds:
+        ((audio,), name) = {u.audio for u in fold.utterances("test")}, fold.held_out
+        assert audio in held_out
+        assert audio.as_posix().endswith(f"/{name}")
+        assert name != audio.as_posix()
+        assert audio not in {u.audio for split in ("train", "dev") for u in fold.utterances(split)}
+        assert len(fold.features("test")) == len(fold.utterances("test"))
+    row = FoldScore("a.wav", (Tally("error rate", "frames", (1,), (4,), (0.0, 1.0)),), "recording")
+    assert row.to_json()["recording"] == "a.wav"
+    assert "mean of recordings" in (table := fold_table([row, replace(row, held_out="b.wav")], [1]))
+    assert "between recordings" in table
 
 
 def test_the_table_has_a_row_a_speaker_and_a_column_a_seed():

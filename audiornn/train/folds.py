@@ -1,4 +1,4 @@
-"""Folds: a network for each speaker that has never heard that speaker.
+"""Folds: a network for each speaker that has never heard that speaker; or, where nobody is known, for each recording.
 
 How well strangers are understood is told by one held-out speaker no better than by the luck of the draw; so each
 speaker of dev and test is held out in turn, and each training is repeated with several seeds.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,20 +29,24 @@ from audiornn.model_file import open_model_file
 from audiornn.recipe import Recipe
 from audiornn.train.checkpoint import recipe_of_run
 
-__all__ = ["Fold", "FoldScore", "fold_summary", "fold_table", "speaker_folds", "train_folds"]
+__all__ = ["Fold", "FoldScore", "fold_summary", "fold_table", "folds_of", "train_folds"]
 
 
 @dataclass(frozen=True)
 class Fold(Prepared):
     """A prepared corpus with one speaker held out: the test is all that this speaker says, and nothing else has any.
 
-    Training takes what others say in train and test, dev what others say in dev.
+    Training takes what others say in train and test, dev what others say in dev. A recording is held out likewise.
 
     Attributes:
-        held_out: the speaker.
+        held_out: the speaker; or the recording's file, below the folder that holds all of dev and test.
+        by: "speaker" or "recording".
+        source: the speaker, or the recording's path.
     """
 
     held_out: str = ""
+    by: str = "speaker"
+    source: str = ""
 
     def utterances(self, split: str) -> Sequence[Utterance]:
         """The manifest of a split of the fold."""
@@ -62,17 +67,18 @@ class Fold(Prepared):
         sources = {"train": ("train", "test"), "dev": ("dev",), "test": ("train", "dev", "test")}[split]
         members = []
         for name in sources:
-            theirs = np.array([u.speaker == self.held_out for u in super().utterances(name)], bool)
+            theirs = np.array([_source(u, self.by) == self.source for u in super().utterances(name)], bool)
             members.append((name, np.flatnonzero(theirs if split == "test" else ~theirs)))
         return members
 
 
 @dataclass(frozen=True)
 class FoldScore:
-    """One figure of a held-out speaker, a tally for each seed."""
+    """One figure of a held-out speaker or recording, a tally for each seed."""
 
-    speaker: str
+    held_out: str
     tallies: tuple[Tally, ...]
+    by: str = "speaker"
 
     @property
     def values(self) -> list[float]:
@@ -82,7 +88,7 @@ class FoldScore:
     def to_json(self) -> dict[str, Any]:
         """Plain types; None where nothing could be measured."""
         return {
-            "speaker": self.speaker,
+            self.by: self.held_out,
             "measure": self.tallies[0].measure,
             "values": list(self.values),
             "errors": [sum(tally.errors) for tally in self.tallies],
@@ -91,21 +97,38 @@ class FoldScore:
         }
 
 
-def speaker_folds(prepared: Prepared) -> list[Fold]:
-    """A fold for each speaker of dev and test, by name.
+def _source(utterance: Utterance, by: str) -> str | None:
+    return utterance.speaker if by == "speaker" else utterance.audio.as_posix()
+
+
+def folds_of(prepared: Prepared, by: str = "speaker") -> list[Fold]:
+    """A fold for each speaker of dev and test, by name, or for each recording.
+
+    Args:
+        prepared: the corpus.
+        by: "speaker" or "recording".
 
     Raises:
-        CorpusError: fewer than two speakers are known there.
+        CorpusError: fewer than two are known there; or recordings are asked for where two speakers are known, who would
+            be heard in others' trainings.
     """
-    speakers = {u.speaker for split in ("dev", "test") for u in prepared.utterances(split) if u.speaker is not None}
-    if len(speakers) < 2:
-        raise CorpusError(f"{prepared.folder}: dev and test name {len(speakers)} speakers; folds need two")
+    heard = [u for split in ("dev", "test") for u in prepared.utterances(split)]
+    sources = {source for u in heard if (source := _source(u, by)) is not None}
+    if by == "recording" and len({u.speaker for u in heard} - {None}) > 1:
+        raise CorpusError(
+            f"{prepared.folder}: the speakers of a recording held out would be heard in others; take --folds speaker"
+        )
+    if len(sources) < 2:
+        hint = "; --folds recording holds out one of these" if by == "speaker" else ""
+        raise CorpusError(f"{prepared.folder}: dev and test name {len(sources)} {by}s; folds need two{hint}")
     fields = {field.name: getattr(prepared, field.name) for field in dataclasses.fields(Prepared)}
     folds = []
-    for speaker in sorted(speakers):
+    above = Path(os.path.commonpath([Path(source).parent for source in sources])) if by == "recording" else None
+    for source in sorted(sources):
+        name = Path(source).relative_to(above).as_posix() if above else source
         # A fold's network has learnt from the corpus' own test: its digests keep it from being scored there.
-        fields["digests"] = {split: f"{whole} without {speaker}" for split, whole in prepared.digests.items()}
-        folds.append(Fold(**fields, held_out=speaker))
+        fields["digests"] = {split: f"{whole} without {name}" for split, whole in prepared.digests.items()}
+        folds.append(Fold(**fields, held_out=name, by=by, source=source))
     return folds
 
 
@@ -122,9 +145,9 @@ def train_folds(
     """Train and score every fold with every seed; what an earlier call finished is not trained again.
 
     Args:
-        folds: of `speaker_folds`.
+        folds: of `folds_of`.
         recipe: the settings.
-        folder: gets a run `<speaker>-<seed>` each.
+        folder: gets a run `<speaker>-<seed>` each, of a recording `<its name>-<seed>`.
         seeds: of the trainings.
         train: trains a prepared corpus by a recipe in a run's folder, or goes on with it; gives the model file.
         score: a model file's tallies of utterances, and what to call them.
@@ -148,7 +171,7 @@ def train_folds(
                 model = train(fold, seeded, run, (run / "last.safetensors").exists())
             found.append(score(model, fold.utterances("test"), fold.held_out))
             report(f"{fold.held_out}, seed {seed}: {'; '.join(map(_told, found[-1]))}")
-        scores.append([FoldScore(fold.held_out, tallies) for tallies in zip(*found, strict=True)])
+        scores.append([FoldScore(fold.held_out, tallies, fold.by) for tallies in zip(*found, strict=True)])
     return [list(of_one_measure) for of_one_measure in zip(*scores, strict=True)]
 
 
@@ -190,44 +213,46 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any], place: str = "
 def fold_summary(scores: Sequence[FoldScore]) -> dict[str, Any]:
     """What all folds give of a figure: its mean over speakers, of each seed and of all, its interval and its spread.
 
-    A speaker of whom nothing could be measured is left out; of fewer than two others there is no mean.
+    A speaker of whom nothing could be measured is left out; of fewer than two others there is no mean. Of recordings
+    likewise.
     """
+    by = scores[0].by
     measured = [score for score in scores if all(value == value for value in score.values)]
     if len(measured) < 2:
-        return {"measure": scores[0].tallies[0].measure, "speakers": len(measured)}
+        return {"measure": scores[0].tallies[0].measure, f"{by}s": len(measured)}
     means = [statistics.fmean(values) for values in zip(*(score.values for score in measured), strict=True)]
-    by_speaker = [statistics.fmean(score.values) for score in measured]
+    of_each = [statistics.fmean(score.values) for score in measured]
     return {
         "measure": scores[0].tallies[0].measure,
-        "speakers": len(measured),
+        f"{by}s": len(measured),
         "means": means,
         "mean": statistics.fmean(means),
-        "interval": interval_of_mean(by_speaker, most=1.0 if scores[0].tallies[0].is_exact else math.inf),
-        "deviation_between_speakers": statistics.stdev(by_speaker),
+        "interval": interval_of_mean(of_each, most=1.0 if scores[0].tallies[0].is_exact else math.inf),
+        f"deviation_between_{by}s": statistics.stdev(of_each),
         "deviation_between_seeds": statistics.stdev(means) if len(means) > 1 else None,
     }
 
 
 def fold_table(scores: Sequence[FoldScore], seeds: Sequence[int]) -> str:
-    """A row a speaker, then the mean over speakers of each seed, and how far seeds and speakers spread."""
-    summary, tally = fold_summary(scores), scores[0].tallies[0]
+    """A row a speaker or recording, then their mean of each seed, and how far seeds and they spread."""
+    summary, tally, by = fold_summary(scores), scores[0].tallies[0], scores[0].by
     means = summary.get("means", [math.nan] * len(seeds))
-    width = max(len("mean of speakers"), *(len(score.speaker) for score in scores))
+    width = max(len(f"mean of {by}s"), *(len(score.held_out) for score in scores))
     lines = [f"{'held out':{width}}" + "".join(f"  seed {seed:4d}" for seed in seeds)]
     lines += [
         f"{name:{width}}" + "".join(f"  {tally.shown(value):>9}" for value in values)
-        for name, values in [*((s.speaker, s.values) for s in scores), ("mean of speakers", means)]
+        for name, values in [*((s.held_out, s.values) for s in scores), (f"mean of {by}s", means)]
     ]
     if "mean" not in summary:
-        lines.append(f"{tally.measure}: fewer than two speakers have anything to measure")
+        lines.append(f"{tally.measure}: fewer than two {by}s have anything to measure")
         return "\n".join(lines)
-    low, high, between_speakers = (
-        tally.shown(value).removesuffix(" %") for value in (*summary["interval"], summary["deviation_between_speakers"])
+    low, high, between = (
+        tally.shown(value).removesuffix(" %") for value in (*summary["interval"], summary[f"deviation_between_{by}s"])
     )
     between_seeds = summary["deviation_between_seeds"]
     lines.append(
-        f"{tally.measure} {tally.shown(summary['mean'])} (95 %, Student's t over speakers: {low}–{high}); "
-        f"standard deviation {between_speakers} between speakers"
+        f"{tally.measure} {tally.shown(summary['mean'])} (95 %, Student's t over {by}s: {low}–{high}); "
+        f"standard deviation {between} between {by}s"
         + (f", {tally.shown(between_seeds).removesuffix(' %')} between seeds" if between_seeds is not None else "")
     )
     return "\n".join(lines)

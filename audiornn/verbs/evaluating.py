@@ -275,10 +275,10 @@ def _with_latencies_told(report: SpotReport, recognizer: Recognizer, look_ahead:
 
 
 def _evaluate_folds(asked: Evaluating) -> int:
-    """`audiornn evaluate --folds speaker`: a training for each speaker of dev and test and each seed."""
+    """`audiornn evaluate --folds`: a training for each speaker, or recording, of dev and test and each seed."""
     from audiornn.evaluate.scoring import report_on
     from audiornn.listen.recognizer import load_model
-    from audiornn.train.folds import fold_summary, fold_table, speaker_folds, train_folds
+    from audiornn.train.folds import fold_summary, fold_table, folds_of, train_folds
     from audiornn.train.loop import Interrupted
     from audiornn.train.loop import train as run_training
 
@@ -289,7 +289,7 @@ def _evaluate_folds(asked: Evaluating) -> int:
         raise SettingsError("--folds counts errors, and a spotter is measured by misses and false alarms an hour")
     try:
         scores = train_folds(
-            speaker_folds(prepared),
+            folds_of(prepared, asked.folds or "speaker"),
             trained,
             asked.runs / f"{trained.name}-folds",
             seeds,
@@ -308,7 +308,7 @@ def _evaluate_folds(asked: Evaluating) -> int:
                 print(json_line({"recipe": trained.name, "seeds": [*seeds], **score.to_json()}))
             print(json_line({"recipe": trained.name, "seeds": [*seeds], **fold_summary(of_one_measure)}))
     else:
-        print(f"{trained.name}: each speaker of dev and test held out in turn")
+        print(f"{trained.name}: each {asked.folds} of dev and test held out in turn")
         print("\n\n".join(fold_table(of_one_measure, seeds) for of_one_measure in scores))
     return 0
 

@@ -107,7 +107,7 @@ class Evaluating:
         output_format: of what is printed.
         against: another model, compared recording by recording.
         rows: a file for a line of JSON a recording.
-        folds: "speaker" trains and scores a model for each.
+        folds: "speaker" trains and scores a model for each, or "recording".
         seeds: of those trainings.
         overrides: of their recipe's settings.
         tune: choose on dev, and keep what was chosen in the model file.
