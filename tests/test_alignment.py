@@ -347,6 +347,14 @@ def test_the_pronunciation_that_is_said_is_laid():
     assert [(w.label, w.fits) for w in found.words] == [("a", False), ("net", True)]
 
 
+def test_two_longer_pronunciations_do_not_share_a_pause():
+    lexicon = {"a": ("AH", "AH N"), "too": ("UW", "T UW")}
+    phones = Vocabulary((BLANK, "AH", "N", "T", "UW"), "phone", lexicon=lexicon)
+    log_probs = np.log(np.array([[1, 96, 1, 1, 1], [6, 2, 45, 45, 2], [1, 1, 1, 1, 96]], np.float32) / 100)
+    found = align_text(card_of(phones), log_probs, "a too", 0.09)  # each has room for its longer one, both have not
+    assert [[s.label for s in w.symbols] for w in found.words] == [["AH"], ["UW"]]
+
+
 def test_letters_without_a_space_among_them():
     letters = Vocabulary((BLANK, *"ab"), "character")
     found = align("_a_b__b_a_", "ab ba", vocabulary=letters)

@@ -46,7 +46,7 @@ def align_text(card: ModelCard, log_probs: NDArray[np.float32], text: str, durat
     departure from `force_align`'s path.
 
     Of a word that a lexicon has several pronunciations for, the one is laid that is likeliest between its neighbours,
-    as they lie where each word has its first.
+    as they lie where each word has its first; where those are too long together, each word keeps its first.
 
     Args:
         card: of the model that made the log-probabilities.
@@ -65,9 +65,9 @@ def align_text(card: ModelCard, log_probs: NDArray[np.float32], text: str, durat
     ways = {name: card.vocabulary.spellings(name) for name in dict.fromkeys(names)}  # one by one: errors quote a word
     words = _laid(card.vocabulary, log_probs, [ways[name][0] for name in names])
     if any(len(own) > 1 for own in ways.values()):
-        words = _laid(
-            card.vocabulary, log_probs, _likeliest(card.vocabulary, log_probs, [ways[n] for n in names], words)
-        )
+        spelled = _likeliest(card.vocabulary, log_probs, [ways[n] for n in names], words)
+        if ctc_length([*itertools.chain(*spelled)]) <= len(log_probs):  # two longer ones may want the same pause
+            words = _laid(card.vocabulary, log_probs, spelled)
     heard = greedy_ctc(log_probs)
     extra, stretches = _stretches(card, words, heard, len(log_probs))
     confidences = _confidences(_lost(card.vocabulary, log_probs, words), words, stretches)
