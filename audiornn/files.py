@@ -174,6 +174,7 @@ def locked(file: Path, is_busy: Callable[[], object]) -> Iterator[None]:
                 time.sleep(0.2)
         yield
     finally:
+        _unlock(descriptor)
         os.close(descriptor)
 
 
@@ -191,6 +192,15 @@ def _try_lock(descriptor: int) -> bool:
         # Some network file systems have no locks; alone on the machine, one does without.
         return error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
     return True
+
+
+def _unlock(descriptor: int) -> None:
+    """Closing a file is enough, unless a process that was forked meanwhile has it open, too; Windows forks none."""
+    if sys.platform != "win32":
+        import fcntl
+
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def check_writable(folder: Path) -> None:

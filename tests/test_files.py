@@ -156,6 +156,28 @@ def test_a_lock_is_held_by_one_at_a_time_and_freed_whatever_happens(tmp_path):
         pass
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_lock_is_freed_though_a_process_forked_meanwhile_lives_on(tmp_path):
+    def refuse():
+        raise AudiornnError("busy")
+
+    ending, end = os.pipe()
+    with locked(tmp_path / ".lock", refuse):
+        child = os.fork()
+        if child == 0:
+            os.close(end)
+            os.read(ending, 1)
+            os._exit(0)
+    try:
+        with locked(tmp_path / ".lock", refuse):
+            pass
+    finally:
+        os.close(end)
+        os.close(ending)
+        os.waitpid(child, 0)
+
+
 def test_a_lock_where_nothing_can_be_written(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(AudiornnError, match=r"file: cannot be written"), locked(tmp_path / "file" / ".lock", int):
