@@ -1,8 +1,10 @@
 """A speaker held out: nobody learns from that speaker, and the table tells speakers and seeds apart."""
 
 import json
+import ntpath
 import shutil
 from dataclasses import replace
+from pathlib import PureWindowsPath
 
 import pytest
 
@@ -63,6 +65,12 @@ def test_where_nobody_is_known_a_recording_is_held_out(prepared, monkeypatch):
         assert name != audio.as_posix()
         assert audio not in {u.audio for split in ("train", "dev") for u in fold.utterances(split)}
         assert len(fold.features("test")) == len(fold.utterances("test"))
+    told["dev"] = [replace(u, audio=PureWindowsPath(f"{'CD'[i % 2]}:/a/{i}.wav")) for i, u in enumerate(told["dev"])]
+    told["test"] = []
+    with monkeypatch.context() as on_windows:
+        on_windows.setattr("os.path.commonpath", ntpath.commonpath)  # which drives have none of
+        folds = folds_of(ready, "recording")
+    assert [fold.held_out for fold in folds][:2] == ["C:/a/0.wav", "C:/a/2.wav"]
     row = FoldScore("a.wav", (Tally("error rate", "frames", (1,), (4,), (0.0, 1.0)),), "recording")
     assert row.to_json()["recording"] == "a.wav"
     assert "mean of recordings" in (table := fold_table([row, replace(row, held_out="b.wav")], [1]))

@@ -11,7 +11,7 @@ import json
 import math
 import os
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class Fold(Prepared):
     Training takes what others say in train and test, dev what others say in dev. A recording is held out likewise.
 
     Attributes:
-        held_out: the speaker; or the recording's file, below the folder that holds all of dev and test.
+        held_out: the speaker; or the recording's file, below the folder that holds all of dev and test, if one does.
         by: "speaker" or "recording".
         source: the speaker, or the recording's path.
     """
@@ -101,6 +101,14 @@ def _source(utterance: Utterance, by: str) -> str | None:
     return utterance.speaker if by == "speaker" else utterance.audio.as_posix()
 
 
+def _folder_of_all(files: Iterable[str]) -> Path | None:
+    """The lowest folder that holds all files; None where they are on several drives."""
+    try:
+        return Path(os.path.commonpath([Path(file).parent for file in files]))
+    except ValueError:
+        return None
+
+
 def folds_of(prepared: Prepared, by: str = "speaker") -> list[Fold]:
     """A fold for each speaker of dev and test, by name, or for each recording.
 
@@ -123,7 +131,7 @@ def folds_of(prepared: Prepared, by: str = "speaker") -> list[Fold]:
         raise CorpusError(f"{prepared.folder}: dev and test name {len(sources)} {by}s; folds need two{hint}")
     fields = {field.name: getattr(prepared, field.name) for field in dataclasses.fields(Prepared)}
     folds = []
-    above = Path(os.path.commonpath([Path(source).parent for source in sources])) if by == "recording" else None
+    above = _folder_of_all(sources) if by == "recording" else None
     for source in sorted(sources):
         name = Path(source).relative_to(above).as_posix() if above else source
         # A fold's network has learnt from the corpus' own test: its digests keep it from being scored there.
