@@ -344,6 +344,9 @@ def test_a_folder_that_one_may_not_look_into_is_told(corpus, closed):
     (corpus.folder / "more").rename(corpus.folder / "lost+found")
     closed(corpus.folder / "lost+found")
     corpus.prepare()
+    (corpus.folder / ".snapshots" / "1").mkdir(parents=True)
+    closed(corpus.folder / ".snapshots" / "1")
+    corpus.prepare()
 
 
 def test_two_preps_at_once_do_not_meet(corpus):

@@ -50,7 +50,7 @@ def fingerprint(
     """
 
     def tell(error: OSError) -> None:
-        if not is_systems_own(Path(error.filename).name):
+        if not any(map(is_systems_own, Path(error.filename).relative_to(root).parts)):  # a search passes over these
             cannot_enter(f"{error.filename}: the folder cannot be looked into ({error.strerror or error})")
 
     state = hashlib.sha256(f"{__version__} {skip_bad} {recipe_fingerprint(recipe)} {corpus_dir.resolve()}".encode())
