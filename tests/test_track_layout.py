@@ -104,7 +104,7 @@ def test_texts_are_tables_where_they_begin_so(tmp_path):
     for name in "abcd":
         recording(tmp_path / f"{name}.wav")
         table(tmp_path / f"{name}{'.txt' if name < 'c' else '.csv'}")
-    (tmp_path / "c.txt").write_text("what is said in it\n")
+    (tmp_path / "c.txt").write_text("Time flies\n")  # what is said in it
     (tmp_path / "d.txt").write_bytes(b"\xff\x00g\xe4lt")
     recording(tmp_path / "e.wav")
     (tmp_path / "e.txt").write_text("")

@@ -86,11 +86,12 @@ def read_tracks(path: Path) -> Tracks:
 
 
 def may_be_tracks(path: Path) -> bool:
-    """Whether a file may be one of values over time; a `.txt`, often a transcript, by the names of its columns."""
+    """Whether a file may be one of values over time; a `.txt`, often a transcript, by its columns' names and a row."""
     if path.suffix.lower() != ".txt":
         return True
     try:
-        return bool(_TIME.fullmatch(_parted(read_text(path), path)[0][0]))
+        names, rows, _ = _parted(read_text(path), path)
+        return bool(_TIME.fullmatch(names[0])) and any(rows)  # "Time flies" is a text
     except (CorpusError, csv.Error):
         return False
 
