@@ -624,6 +624,15 @@ def test_what_a_machine_refuses_is_one_line(fails, monkeypatch, number, file, sa
     fails("info", said=[said])
 
 
+def test_windows_refuses_what_another_program_has_open(fails, monkeypatch):
+    def refused(*arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", "a.wav")
+
+    monkeypatch.setattr("audiornn.verbs.models.last_model", refused)
+    monkeypatch.setattr("audiornn.verbs.failures._WINDOWS", True)
+    fails("info", said=["a.wav: permission denied; ", "or it is open in another program"])
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [

@@ -12,6 +12,7 @@ from audiornn.files import explain_write_error
 
 __all__ = ["explained", "is_reader_gone"]
 
+_WINDOWS = os.name == "nt"
 _OF_EVALUATING = ("jiwer", "scipy", "mir_eval", "pyannote", "matplotlib")
 #: Failures that no code can help.
 _OF_THE_MACHINE = (
@@ -54,7 +55,8 @@ def _what_the_system_refuses(error: OSError) -> str | None:
     name = error.filename
     place = Path(os.fsdecode(name) if isinstance(name, (str, bytes)) else "standard output")
     if error.errno in (errno.EACCES, errno.EPERM):  # it may be for reading, too
-        return f"{place}: permission denied; it is another user's, or its folder is read-only"
+        or_open = ", or it is open in another program" if _WINDOWS else ""
+        return f"{place}: permission denied; it is another user's, or its folder is read-only{or_open}"
     return str(explain_write_error(error, place))
 
 
